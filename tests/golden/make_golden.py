@@ -1,0 +1,189 @@
+"""Writes cases/NAME/*: tiny Vision Transformers with random weights, and what they compute with merging.
+
+    python3 make_golden.py [NAME ...]
+
+README.md describes the files. Run with Python 3.11, torch 2.15.0 (CPU), timm 1.0.31, safetensors 0.8.0; every case states
+its seed. The expected values are those of timm's modules with the merging of tome.py in between, in f32; logits also in f64.
+"""
+import functools
+import json
+import math
+import sys
+from pathlib import Path
+
+import timm
+import torch
+from safetensors.torch import save_file
+from timm.models.vision_transformer import VisionTransformer
+from torch import nn
+
+import tome
+
+CASES = Path(__file__).resolve().parent / "cases"
+# A smaller gap between two decisions could be closed by rounding, and then f32 implementations may rightly differ.
+SMALLEST_GAP = 1e-3
+
+NET = {
+    "img_size": [20, 20],
+    "patch_size": 4,
+    "in_chans": 3,
+    "embed_dim": 32,
+    "depth": 3,
+    "num_heads": 2,
+    "num_classes": 10,
+    "class_token": True,
+    "global_pool": "token",
+    "qkv_bias": True,
+    "qk_norm": False,
+    "reg_tokens": 0,
+    "no_embed_class": False,
+    "pre_norm": False,
+    "fc_norm": False,
+    "final_norm": True,
+    "act_layer": "gelu",
+    "mlp_layer": "Mlp",
+    "norm_eps": 1e-6,
+    "mlp_ratio": 2.0,
+}
+RUN = {"r": "4", "prop_attn": "on", "pool": "plain", "protect": "cls"}
+AVERAGE = {"global_pool": "avg", "class_token": False, "fc_norm": True}
+REGISTERS = {"reg_tokens": 4, "no_embed_class": True}
+
+# name: (changes to NET, changes to RUN, and for the script: `images`, `embed_scale`)
+TABLE = {
+    "cls": ({}, {}, {}),
+    "cls_noprop": ({}, {"prop_attn": "off"}, {}),
+    "cls_odd_3_images": ({"img_size": [24, 24], "num_heads": 4, "num_classes": 7}, {"r": "5"}, {"images": 3}),
+    "r0": ({"depth": 2}, {"r": "0"}, {}),
+    "clamp": ({"depth": 5, "img_size": [16, 16]}, {"r": "1000"}, {}),
+    "clamp_nocls_to_1": ({"depth": 5, "img_size": [16, 16], **AVERAGE}, {"r": "1000", "pool": "size"}, {}),
+    "list_0_5_3": ({"depth": 4}, {"r": "0,5,3"}, {}),
+    "decreasing": ({"img_size": [24, 24]}, {"r": "6:-1"}, {}),
+    "increasing": ({"img_size": [24, 24]}, {"r": "6:+0.5"}, {}),
+    "rect": ({"img_size": [24, 40], "patch_size": 8}, {"r": "3"}, {}),
+    "grey_50": ({"img_size": [28, 28], "in_chans": 1, "depth": 2, "num_classes": 7}, {"r": "8"}, {}),
+    "no_qkv_bias": ({"qkv_bias": False, "depth": 2}, {}, {}),
+    "avg_size": ({**AVERAGE}, {"r": "3", "pool": "size"}, {}),
+    "avg_plain": ({**AVERAGE, "img_size": [16, 24]}, {"r": "3"}, {}),
+    "avg_cls_size": ({**AVERAGE, "class_token": True}, {"pool": "size"}, {}),
+    "avg_cls_plain_noprop": ({**AVERAGE, "class_token": True, "depth": 2}, {"prop_attn": "off"}, {}),
+    "avg_norm_first_size": ({**AVERAGE, "fc_norm": False}, {"r": "3", "pool": "size"}, {}),
+    "avg_norm_first_cls_plain": ({**AVERAGE, "class_token": True, "fc_norm": False, "depth": 2}, {}, {}),
+    "reg4": ({**REGISTERS}, {"protect": "prefix"}, {}),
+    "reg4_embed_prefix_clamp": ({"reg_tokens": 4}, {"protect": "prefix", "r": "1000"}, {}),
+    "reg4_avg_nocls_size": ({**REGISTERS, **AVERAGE}, {"protect": "prefix", "pool": "size"}, {}),
+    "layerscale": ({"init_values": 1e-5, "depth": 2}, {}, {}),
+    "gelu_tanh": ({"act_layer": "gelu_tanh", "depth": 2}, {}, {}),
+    "quick_gelu": ({"act_layer": "quick_gelu", "depth": 2}, {}, {}),
+    # Tokens of small variance (about 2e-5), so that the epsilon is seen in the result.
+    "norm_eps_1e-5": ({"norm_eps": 1e-5, "depth": 2}, {}, {"embed_scale": 0.005}),
+    "pre_norm": ({"pre_norm": True, "depth": 2}, {}, {}),
+}
+
+
+def build(args):
+    """The timm model of a config.json (timm has no string for the LayerNorm epsilon and none for the plain MLP)."""
+    args = dict(args)
+    assert args.pop("mlp_layer") == "Mlp"
+    norm = functools.partial(nn.LayerNorm, eps=args.pop("norm_eps"))
+    return VisionTransformer(**args, norm_layer=norm).eval()
+
+
+@torch.no_grad()
+def randomise(model, embed_scale):
+    """Weights that keep tokens apart: timm's own initialisation leaves them so alike that rounding picks the partners."""
+    for name, p in model.named_parameters():
+        noise = torch.randn(p.shape)
+        if name.endswith("_token") or name == "pos_embed":
+            p.copy_(noise * 0.5 * embed_scale)
+        elif name == "patch_embed.proj.weight":
+            p.copy_(noise * 0.5 * embed_scale / math.sqrt(p[0].numel()))
+        elif name == "patch_embed.proj.bias":
+            p.copy_(noise * 0.1 * embed_scale)
+        elif name.endswith("gamma"):  # LayerScale
+            p.copy_(0.4 + 0.2 * noise)
+        elif p.ndim == 2:
+            gain = 1.5 if "qkv" in name else 1.0
+            p.copy_(noise * gain / math.sqrt(p.shape[1]))
+        elif name.endswith("bias"):
+            p.copy_(noise * 0.1)
+        else:  # LayerNorm gain
+            p.copy_(1.0 + 0.2 * noise)
+
+
+def attempt(args, run, images, embed_scale, seed):
+    """Model, input, f32 and f64 values of one seed, and the smaller of the two decisive gaps."""
+    torch.manual_seed(seed)
+    model = build(args)
+    randomise(model, embed_scale)
+    x = torch.randn(images, args["in_chans"], *args["img_size"])
+    options = dict(run, prop_attn=run["prop_attn"] == "on")
+    with torch.no_grad():
+        unmerged, _ = tome.forward(model, x, **dict(options, r="0"))
+        torch.testing.assert_close(unmerged["logits"], model(x), rtol=1e-4, atol=1e-4)
+    single, gap = tome.forward(model, x, **options)
+    weights = {name: tensor.clone() for name, tensor in model.state_dict().items()}
+    double, gap64 = tome.forward(model.double(), x.double(), **options)
+    return weights, x, single, double, min(gap, gap64)
+
+
+def make(name):
+    net, run, extra = TABLE[name]
+    args, run = NET | net, RUN | run
+    images, embed_scale = extra.get("images", 2), extra.get("embed_scale", 1.0)
+    seed = 0
+    while True:
+        weights, x, single, double, gap = attempt(args, run, images, embed_scale, seed)
+        if gap > SMALLEST_GAP:
+            break
+        seed += 1
+    layers = [f"layer{i:02}." for i in range(args["depth"])]
+    assert torch.equal(single["source"], double["source"])
+    error = (single["logits"] - double["logits"]).abs().max().item()
+
+    def stored(key, tensor):
+        if not tensor.is_floating_point():
+            tensor = tensor.to(torch.uint32 if key == "source" else torch.int32)
+        return tensor.clone(memory_format=torch.contiguous_format)  # without merging, names share one tensor
+
+    expected = {key: stored(key, tensor) for key, tensor in single.items()}
+    expected["logits_f64"] = double["logits"]
+    config = {
+        "architecture": "vit_tiny_patch16_224",
+        "num_classes": args["num_classes"],
+        "num_features": args["embed_dim"],
+        "global_pool": args["global_pool"],
+        "model_args": args,
+        "pretrained_cfg": {
+            "input_size": [args["in_chans"], *args["img_size"]],
+            "mean": [0.5] * args["in_chans"],
+            "std": [0.5] * args["in_chans"],
+            "interpolation": "bicubic",
+            "crop_pct": 1.0,
+        },
+    }
+    case = run | {
+        "tokens_per_layer": [single["embed"].shape[1]] + [single[layer + "tokens"].shape[1] for layer in layers],
+        "smallest_decisive_gap": gap if math.isfinite(gap) else None,
+        "logits_f32_minus_f64": error,
+        "seed": seed,
+        "reference": "tome.py over timm's modules",
+        "versions": {"torch": torch.__version__, "timm": timm.__version__},
+    }
+    folder = CASES / name
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / "config.json").write_text(json.dumps(config, indent=1) + "\n")
+    (folder / "case.json").write_text(json.dumps(case, indent=1) + "\n")
+    save_file(weights, folder / "model.safetensors", metadata={"format": "pt"})
+    save_file({"images": x}, folder / "input.safetensors")
+    save_file(expected, folder / "expected.safetensors")
+    size = sum(file.stat().st_size for file in folder.iterdir())
+    assert size < 300_000, name
+    tokens = " ".join(map(str, case["tokens_per_layer"]))
+    print(f"| {name} | {tokens} | {run['r']} | {size / 1000:.0f} | {gap:.4f} | {error:.1e} | {seed} |", flush=True)
+
+
+if __name__ == "__main__":
+    print("| case | tokens | r | kB | gap | logits f32 - f64 | seed |")
+    for name in sys.argv[1:] or TABLE:
+        make(name)
