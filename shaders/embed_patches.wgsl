@@ -1,0 +1,85 @@
+// An image cut into patches, each projected to a token and given its position, behind the prefix tokens.
+// The projection is a product of matrices whose left one is read straight from the image.
+struct Params {
+    batch: u32,
+    image_channels: u32,
+    height: u32,
+    width: u32,
+    patch_height: u32,
+    patch_width: u32,
+    prefix: u32,
+    channels: u32,
+}
+
+@group(0) @binding(0) var<uniform> params: Params;
+@group(0) @binding(1) var<storage, read> image: array<f32>;      // [batch, image_channels, height, width]
+@group(0) @binding(2) var<storage, read> w: array<Elem4>;        // [channels, patch values rounded up to 4]
+@group(0) @binding(3) var<storage, read> bias: array<f32>;       // [channels]
+@group(0) @binding(4) var<storage, read> position: array<f32>;   // [patches, channels]
+@group(0) @binding(5) var<storage, read> first: array<f32>;      // [prefix, channels]
+@group(0) @binding(6) var<storage, read_write> y: array<f32>;    // [batch, prefix + patches, channels]
+
+fn tokens() -> u32 {
+    return params.prefix + (params.height / params.patch_height) * (params.width / params.patch_width);
+}
+
+fn patch_values() -> u32 {
+    return params.image_channels * params.patch_height * params.patch_width;
+}
+
+// Rows are output tokens. A prefix token reads the image's first patch and drops the product.
+fn x_start(row: u32) -> u32 {
+    let place = max(row % tokens(), params.prefix) - params.prefix;
+    let across = params.width / params.patch_width;
+    let item = row / tokens() * params.image_channels * params.height * params.width;
+    return item + place / across * params.patch_height * params.width + place % across * params.patch_width;
+}
+
+fn x_load(start: u32, k: u32) -> vec4<f32> {
+    var v = vec4<f32>();
+    for (var j = 0u; j < 4u; j++) {
+        let value = k * 4u + j;
+        if value < patch_values() {
+            let line = value / params.patch_width;
+            let plane = line / params.patch_height;
+            let at = (plane * params.height + line % params.patch_height) * params.width + value % params.patch_width;
+            v[j] = image[start + at];
+        }
+    }
+    return v;
+}
+
+fn w_load(column: u32, k: u32) -> vec4<f32> {
+    return vec4<f32>(w[column * ((patch_values() + 3u) / 4u) + k]);
+}
+
+@compute @workgroup_size(TILE_LANES)
+fn embed_patches(grid: Grid, @builtin(local_invocation_index) lane: u32) {
+    let rows = params.batch * tokens();
+    let across = (params.channels + TILE_COLUMNS - 1u) / TILE_COLUMNS;
+    let index = workgroup_index(grid);
+    let row = index / across * TILE_ROWS;
+    if row >= rows {
+        return;
+    }
+    let tile = multiply_tile(lane, row, index % across * TILE_COLUMNS, (patch_values() + 3u) / 4u, rows, params.channels);
+    for (var i = 0u; i < LANE_ROWS; i++) {
+        if tile.row + i >= rows {
+            break;
+        }
+        let token = (tile.row + i) % tokens();
+        for (var j = 0u; j < 4u; j++) {
+            let channel = tile.column + j;
+            if channel >= params.channels {
+                break;
+            }
+            let at = (tile.row + i) * params.channels + channel;
+            if token < params.prefix {
+                y[at] = first[token * params.channels + channel];
+            } else {
+                let place = position[(token - params.prefix) * params.channels + channel];
+                y[at] = tile.sums[i][j] + bias[channel] + place;
+            }
+        }
+    }
+}

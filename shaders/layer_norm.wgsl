@@ -1,0 +1,41 @@
+// y = (x - mean) / sqrt(variance + eps) * weight + bias over each row. One workgroup a row; the variance is
+// taken around the mean in a second pass, as the squares of large activations would lose digits.
+struct Params {
+    rows: u32,
+    channels: u32,
+    eps: f32,
+}
+
+@group(0) @binding(0) var<uniform> params: Params;
+@group(0) @binding(1) var<storage, read> x: array<vec4<f32>>;      // [rows, channels]
+@group(0) @binding(2) var<storage, read> weight: array<vec4<f32>>; // [channels]
+@group(0) @binding(3) var<storage, read> bias: array<vec4<f32>>;   // [channels]
+@group(0) @binding(4) var<storage, read_write> y: array<Elem4>;    // [rows, channels]
+
+@compute @workgroup_size(WG)
+fn layer_norm(grid: Grid, lane: Lane) {
+    let row = workgroup_index(grid);
+    if row >= params.rows {
+        return;
+    }
+    let vectors = params.channels / 4u;
+    let start = row * vectors;
+
+    var sum = 0.0;
+    for (var i = lane.index; i < vectors; i += WG) {
+        sum += dot(x[start + i], vec4<f32>(1.0));
+    }
+    let mean = workgroup_sum(lane, sum) / f32(params.channels);
+
+    var squares = 0.0;
+    for (var i = lane.index; i < vectors; i += WG) {
+        let centred = x[start + i] - mean;
+        squares += dot(centred, centred);
+    }
+    let variance = workgroup_sum(lane, squares) / f32(params.channels);
+
+    let scale = 1.0 / sqrt(variance + params.eps);
+    for (var i = lane.index; i < vectors; i += WG) {
+        y[start + i] = Elem4((x[start + i] - mean) * scale * weight[i] + bias[i]);
+    }
+}

@@ -1,0 +1,3 @@
+// Storage type of activations and weights: 32-bit floats.
+alias Elem = f32;
+alias Elem4 = vec4<f32>;

@@ -1,0 +1,33 @@
+// Transcendental functions from additions and multiplications, so that every driver gives the same digits:
+// WGSL leaves exp and log several units in the last place, and software drivers use all of them.
+
+// e^x for x <= 0 to about 1 ulp, 0 below -87; larger x up to 88.
+fn exp_f32(x: f32) -> f32 {
+    let n = round(clamp(x, -87.0, 88.0) * 1.44269504);
+    let r = fma(n, 2.12194440e-4, fma(n, -0.693359375, clamp(x, -87.0, 88.0)));
+    // Taylor's series; the next term is below 6e-9 for |r| <= ln(2) / 2.
+    let e = 1.0 + r * (1.0 + r * (0.5 + r * (1.6666667e-1 + r * (4.1666667e-2 + r * (8.3333333e-3
+        + r * (1.3888889e-3 + r * 1.9841270e-4))))));
+    return select(e * bitcast<f32>((i32(n) + 127) << 23u), 0.0, x < -87.0);
+}
+
+// ln(x) for normal x > 0 to about 1 ulp; exactly 0 for x = 1.
+fn log_f32(x: f32) -> f32 {
+    // x = m 2^e with m in [1/sqrt(2), sqrt(2))
+    let bits = bitcast<u32>(x) - 0x3f3504f3u;
+    let e = f32(bitcast<i32>(bits) >> 23u);
+    let m = bitcast<f32>((bits & 0x007fffffu) + 0x3f3504f3u);
+    // ln(m) = 2 artanh(s); the next term is below 4e-9.
+    let s = (m - 1.0) / (m + 1.0);
+    let q = s * s;
+    let series = s * q * (6.6666667e-1 + q * (0.4 + q * (2.8571429e-1 + q * 2.2222222e-1)));
+    return e * 0.693359375 + (2.0 * s + (series - e * 2.12194440e-4));
+}
+
+// The error function within 1.5e-7 (Abramowitz and Stegun 7.1.26).
+fn erf_f32(x: f32) -> f32 {
+    let a = abs(x);
+    let t = 1.0 / (1.0 + 0.3275911 * a);
+    let p = t * (0.254829592 + t * (-0.284496736 + t * (1.421413741 + t * (-1.453152027 + t * 1.061405429))));
+    return sign(x) * (1.0 - p * exp_f32(-a * a));
+}

@@ -1,0 +1,83 @@
+// y = residual + scale * activation(x w^T + bias), every part but the product optional.
+struct Params {
+    rows: u32,
+    inner: u32,
+    columns: u32,
+    activation: u32, // 0 none, 1 gelu (erf), 2 gelu (tanh), 3 quick gelu
+    has_bias: u32,
+    has_scale: u32,
+    has_residual: u32,
+}
+
+@group(0) @binding(0) var<uniform> params: Params;
+@group(0) @binding(1) var<storage, read> x: array<Elem4>;       // [rows, inner]
+@group(0) @binding(2) var<storage, read> w: array<Elem4>;       // [columns, inner]
+@group(0) @binding(3) var<storage, read> bias: array<f32>;      // [columns]
+@group(0) @binding(4) var<storage, read> scale: array<f32>;     // [columns]
+@group(0) @binding(5) var<storage, read> residual: array<f32>;  // [rows, columns]
+@group(0) @binding(6) var<storage, read_write> y: array<Elem>;  // [rows, columns]
+
+fn x_start(row: u32) -> u32 {
+    return row * (params.inner / 4u);
+}
+
+fn x_load(start: u32, k: u32) -> vec4<f32> {
+    return vec4<f32>(x[start + k]);
+}
+
+fn w_load(column: u32, k: u32) -> vec4<f32> {
+    return vec4<f32>(w[column * (params.inner / 4u) + k]);
+}
+
+fn activate(v: f32) -> f32 {
+    switch params.activation {
+        case 1u: {
+            return 0.5 * v * (1.0 + erf_f32(v * 0.70710678));
+        }
+        case 2u: {
+            // 0.5 (1 + tanh(u)) = 1 / (1 + e^(-2u))
+            return v / (1.0 + exp_f32(-1.5957691 * (v + 0.044715 * v * v * v)));
+        }
+        case 3u: {
+            return v / (1.0 + exp_f32(-1.702 * v));
+        }
+        default: {
+            return v;
+        }
+    }
+}
+
+@compute @workgroup_size(TILE_LANES)
+fn matmul(grid: Grid, @builtin(local_invocation_index) lane: u32) {
+    let across = (params.columns + TILE_COLUMNS - 1u) / TILE_COLUMNS;
+    let index = workgroup_index(grid);
+    let row = index / across * TILE_ROWS;
+    if row >= params.rows {
+        return;
+    }
+    let tile = multiply_tile(lane, row, index % across * TILE_COLUMNS, params.inner / 4u, params.rows, params.columns);
+    for (var i = 0u; i < LANE_ROWS; i++) {
+        if tile.row + i >= params.rows {
+            break;
+        }
+        for (var j = 0u; j < 4u; j++) {
+            let column = tile.column + j;
+            if column >= params.columns {
+                break;
+            }
+            let at = (tile.row + i) * params.columns + column;
+            var v = tile.sums[i][j];
+            if params.has_bias != 0u {
+                v += bias[column];
+            }
+            v = activate(v);
+            if params.has_scale != 0u {
+                v *= scale[column];
+            }
+            if params.has_residual != 0u {
+                v += residual[at];
+            }
+            y[at] = Elem(v);
+        }
+    }
+}

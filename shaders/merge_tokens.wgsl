@@ -1,0 +1,67 @@
+// Each output token gathers its group: x is the mean weighted by size, size the sum. Gathering in the order of
+// the plan makes the sums reproducible to the last bit. One workgroup an output token.
+struct Params {
+    batch: u32,
+    tokens: u32,   // before
+    r: u32,
+    channels: u32,
+    sources: u32,  // original tokens an image, 0 without a source map
+}
+
+@group(0) @binding(0) var<uniform> params: Params;
+@group(0) @binding(1) var<storage, read> plan: array<u32>;                // [batch, 3 tokens - r], see rank_matches
+@group(0) @binding(2) var<storage, read> x: array<vec4<f32>>;             // [batch, tokens, channels]
+@group(0) @binding(3) var<storage, read> size: array<f32>;                // [batch, tokens]
+@group(0) @binding(4) var<storage, read> source: array<u32>;              // [batch, sources]
+@group(0) @binding(5) var<storage, read_write> x_out: array<vec4<f32>>;   // [batch, tokens - r, channels]
+@group(0) @binding(6) var<storage, read_write> size_out: array<f32>;      // [batch, tokens - r]
+@group(0) @binding(7) var<storage, read_write> source_out: array<u32>;    // [batch, sources]
+
+const LANES: u32 = 64u;
+const END: u32 = 0xffffffffu;
+
+@compute @workgroup_size(LANES)
+fn merge_tokens(grid: Grid, @builtin(local_invocation_index) lane: u32) {
+    let n = params.tokens;
+    let m = n - params.r;
+    let index = workgroup_index(grid);
+    let item = index / m;
+    let place = index % m;
+    if item >= params.batch {
+        return;
+    }
+    let keep = item * (3u * n - params.r);
+    let next = keep + m;
+    let group = next + n;
+    let vectors = params.channels / 4u;
+    let kept = plan[keep + place];
+    let alone = plan[next + kept] == END;
+
+    var total = size[item * n + kept];
+    // A group has at most every token: the count ends the walk even in a damaged plan.
+    var member = plan[next + kept];
+    for (var steps = 0u; steps < n && member != END; steps++) {
+        total += size[item * n + member];
+        member = plan[next + member];
+    }
+    for (var i = lane; i < vectors; i += LANES) {
+        var value = x[(item * n + kept) * vectors + i];
+        if !alone {
+            value *= size[item * n + kept];
+            member = plan[next + kept];
+            for (var steps = 0u; steps < n && member != END; steps++) {
+                value += x[(item * n + member) * vectors + i] * size[item * n + member];
+                member = plan[next + member];
+            }
+            value /= total;
+        }
+        x_out[index * vectors + i] = value;
+    }
+    if lane == 0u {
+        size_out[index] = total;
+    }
+    // The source map of the image, spread over the workgroups of its output tokens.
+    for (var i = place + lane * m; i < params.sources; i += LANES * m) {
+        source_out[item * params.sources + i] = plan[group + source[item * params.sources + i]];
+    }
+}

@@ -1,0 +1,39 @@
+// One row an image: its first token from `first` on, or the mean of all from there, plain or weighted by size.
+struct Params {
+    batch: u32,
+    tokens: u32,
+    channels: u32,
+    first: u32,
+    mode: u32, // 0 token, 1 mean, 2 mean weighted by size
+}
+
+@group(0) @binding(0) var<uniform> params: Params;
+@group(0) @binding(1) var<storage, read> x: array<vec4<f32>>;       // [batch, tokens, channels]
+@group(0) @binding(2) var<storage, read> size: array<f32>;          // [batch, tokens]
+@group(0) @binding(3) var<storage, read_write> y: array<vec4<f32>>; // [batch, channels]
+
+const LANES: u32 = 64u;
+
+@compute @workgroup_size(LANES)
+fn pool(grid: Grid, @builtin(local_invocation_index) lane: u32) {
+    let item = workgroup_index(grid);
+    if item >= params.batch {
+        return;
+    }
+    let vectors = params.channels / 4u;
+    let end = select(params.tokens, params.first + 1u, params.mode == 0u);
+    for (var i = lane; i < vectors; i += LANES) {
+        var sum = vec4<f32>();
+        var total = 0.0;
+        for (var token = params.first; token < end; token++) {
+            let at = item * params.tokens + token;
+            var weight = 1.0;
+            if params.mode == 2u {
+                weight = size[at];
+            }
+            sum += x[at * vectors + i] * weight;
+            total += weight;
+        }
+        y[item * vectors + i] = sum / total;
+    }
+}

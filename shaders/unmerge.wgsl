@@ -1,0 +1,27 @@
+// Every original token gets a copy of the token that holds it: the inverse of merging, as far as there is one.
+struct Params {
+    batch: u32,
+    tokens: u32,  // merged
+    sources: u32, // original
+    channels: u32,
+}
+
+@group(0) @binding(0) var<uniform> params: Params;
+@group(0) @binding(1) var<storage, read> x: array<vec4<f32>>;        // [batch, tokens, channels]
+@group(0) @binding(2) var<storage, read> source: array<u32>;         // [batch, sources]
+@group(0) @binding(3) var<storage, read_write> y: array<vec4<f32>>;  // [batch, sources, channels]
+
+const LANES: u32 = 64u;
+
+@compute @workgroup_size(LANES)
+fn unmerge(grid: Grid, @builtin(local_invocation_index) lane: u32) {
+    let row = workgroup_index(grid);
+    if row >= params.batch * params.sources {
+        return;
+    }
+    let vectors = params.channels / 4u;
+    let from = (row / params.sources * params.tokens + source[row]) * vectors;
+    for (var i = lane; i < vectors; i += LANES) {
+        y[row * vectors + i] = x[from + i];
+    }
+}

@@ -1,0 +1,40 @@
+//! One prepared kernel call.
+
+use std::fmt;
+
+/// A kernel with its buffers bound and its workgroups counted: three calls to encode, nothing to allocate,
+/// nothing that can fail. It keeps its pipeline and buffers alive; it may be encoded any number of times.
+#[derive(Clone, Debug)]
+pub struct Dispatch {
+    pub(crate) kernel: &'static str,
+    pub(crate) shape: String,
+    pub(crate) pipeline: wgpu::ComputePipeline,
+    pub(crate) bind_group: wgpu::BindGroup,
+    pub(crate) workgroups: [u32; 2],
+}
+
+impl Dispatch {
+    /// Records the call into a compute pass of the same device.
+    pub fn encode(&self, pass: &mut wgpu::ComputePass<'_>) {
+        pass.set_pipeline(&self.pipeline);
+        pass.set_bind_group(0, &self.bind_group, &[]);
+        pass.dispatch_workgroups(self.workgroups[0], self.workgroups[1], 1);
+    }
+
+    /// The kernel's stem: its shader, its function and its twin have the same name.
+    pub fn kernel(&self) -> &'static str {
+        self.kernel
+    }
+
+    /// How many workgroups it starts, in x and y.
+    pub fn workgroups(&self) -> [u32; 2] {
+        self.workgroups
+    }
+}
+
+impl fmt::Display for Dispatch {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let [x, y] = self.workgroups;
+        write!(f, "{:<14} {:<40} {x} x {y} workgroups", self.kernel, self.shape)
+    }
+}

@@ -1,0 +1,315 @@
+//! The caller's device, what it can do, and the pipelines compiled for it. No queue: nothing here submits.
+
+use std::collections::HashMap;
+use std::future::Future;
+use std::pin::pin;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::task::{Context, Poll, Waker};
+
+use crate::caps::{Caps, Variant};
+use crate::dispatch::Dispatch;
+use crate::error::{Error, Result};
+use crate::kernel::{Access, KernelSpec};
+use crate::view::View;
+
+/// A `wgpu::Device` of the caller with a cache of this crate's pipelines. Cloning is cheap and shares the cache.
+#[derive(Clone, Debug)]
+pub struct Gpu {
+    device: wgpu::Device,
+    caps: Arc<Caps>,
+    variant: Variant,
+    empty: wgpu::Buffer,
+    pipelines: Arc<Mutex<HashMap<Key, wgpu::ComputePipeline>>>,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+struct Key {
+    kernel: &'static str,
+    variant: Variant,
+    width: &'static str,
+}
+
+/// What a kernel's function hands over once it has checked its `Params`.
+pub(crate) struct Call<'a> {
+    pub spec: &'static KernelSpec,
+    /// Read by kernels that hold a row in registers; 0 for the others.
+    pub head_width: u32,
+    pub params: &'a [u8],
+    /// A view and the number of 4-byte elements used of it, in binding order from binding 1.
+    pub views: &'a [(View<'a>, u64)],
+    /// Workgroups in all.
+    pub workgroups: u64,
+    /// For people: the shape of the call.
+    pub shape: String,
+}
+
+impl Gpu {
+    /// Wraps a device. Pipelines are compiled when they are first needed and then shared.
+    ///
+    /// # Errors
+    /// [`Error::Limit`] where the device was made with less than WebGPU's default limits in what kernels use.
+    pub fn new(device: &wgpu::Device) -> Result<Self> {
+        let caps = Caps::of(device);
+        let variant = caps.variant();
+        Gpu::with_variant(device, variant)
+    }
+
+    /// Wraps a device and runs the given variant of every kernel instead of the one that suits the device.
+    ///
+    /// # Errors
+    /// As [`Gpu::new`], and [`Error::Device`] where the device lacks a feature that the variant needs.
+    pub fn with_variant(device: &wgpu::Device, variant: Variant) -> Result<Self> {
+        let caps = Caps::of(device);
+        if !caps.variants().contains(&variant) {
+            return Err(Error::Device {
+                what: format!("variant {}", variant.id()),
+                message: "the device was made without Features::SUBGROUP".into(),
+            });
+        }
+        let (has, wants) = (&caps.limits, wgpu::Limits::default());
+        let limits = [
+            ("max_storage_buffers_per_shader_stage", has.max_storage_buffers_per_shader_stage, wants.max_storage_buffers_per_shader_stage),
+            ("max_compute_invocations_per_workgroup", has.max_compute_invocations_per_workgroup, wants.max_compute_invocations_per_workgroup),
+            ("max_compute_workgroup_size_x", has.max_compute_workgroup_size_x, wants.max_compute_workgroup_size_x),
+            ("max_compute_workgroup_storage_size", has.max_compute_workgroup_storage_size, wants.max_compute_workgroup_storage_size),
+        ];
+        for (limit, have, need) in limits {
+            if have < need {
+                return Err(Error::Limit { what: "tome-wgpu".into(), limit, need: need.into(), have: have.into() });
+            }
+        }
+        let empty = guarded(device, "an empty buffer", 256, || {
+            device.create_buffer(&wgpu::BufferDescriptor {
+                label: Some("tome.empty"),
+                size: 256,
+                usage: wgpu::BufferUsages::STORAGE,
+                mapped_at_creation: false,
+            })
+        })?;
+        Ok(Gpu { device: device.clone(), caps: Arc::new(caps), variant, empty, pipelines: Arc::default() })
+    }
+
+    /// The device.
+    pub fn device(&self) -> &wgpu::Device {
+        &self.device
+    }
+
+    /// What the device can do.
+    pub fn caps(&self) -> &Caps {
+        &self.caps
+    }
+
+    /// The variant that its kernels run.
+    pub fn variant(&self) -> Variant {
+        self.variant
+    }
+
+    /// A storage buffer of `elements` 4-byte elements that can also be copied to and from.
+    ///
+    /// # Errors
+    /// [`Error::Limit`] past `max_buffer_size` or `max_storage_buffer_binding_size`, [`Error::OutOfMemory`].
+    pub fn buffer(&self, label: &str, elements: u64) -> Result<wgpu::Buffer> {
+        self.make_buffer(label, elements, None)
+    }
+
+    /// A storage buffer holding `data`, written without a queue.
+    ///
+    /// # Errors
+    /// As [`Gpu::buffer`].
+    pub fn buffer_with<T: bytemuck::NoUninit>(&self, label: &str, data: &[T]) -> Result<wgpu::Buffer> {
+        let bytes: &[u8] = bytemuck::cast_slice(data);
+        self.make_buffer(label, bytes.len().div_ceil(4) as u64, Some(bytes))
+    }
+
+    fn make_buffer(&self, label: &str, elements: u64, data: Option<&[u8]>) -> Result<wgpu::Buffer> {
+        // Rounded up to 16 bytes: shaders read vectors of four.
+        let size = elements.max(4).saturating_mul(4).next_multiple_of(16);
+        let limits = &self.caps.limits;
+        for (limit, have) in [
+            ("max_buffer_size", limits.max_buffer_size),
+            ("max_storage_buffer_binding_size", limits.max_storage_buffer_binding_size),
+        ] {
+            if size > have {
+                return Err(Error::Limit { what: format!("buffer `{label}`"), limit, need: size, have });
+            }
+        }
+        let usage = wgpu::BufferUsages::STORAGE | wgpu::BufferUsages::COPY_DST | wgpu::BufferUsages::COPY_SRC;
+        self.create(label, size, usage, data)
+    }
+
+    fn create(&self, label: &str, size: u64, usage: wgpu::BufferUsages, data: Option<&[u8]>) -> Result<wgpu::Buffer> {
+        let made = guarded(&self.device, label, size, || {
+            let buffer = self.device.create_buffer(&wgpu::BufferDescriptor {
+                label: Some(label),
+                size,
+                usage,
+                mapped_at_creation: data.is_some(),
+            });
+            let written = data.map_or(Ok(()), |bytes| {
+                let mut mapped = buffer.slice(..).get_mapped_range_mut()?;
+                mapped.slice(..bytes.len()).copy_from_slice(bytes);
+                drop(mapped);
+                buffer.unmap();
+                Ok::<_, wgpu::MapRangeError>(())
+            });
+            (buffer, written)
+        })?;
+        let (buffer, written) = made;
+        match written {
+            Ok(()) => Ok(buffer),
+            Err(e) => Err(Error::DeviceLost(format!("`{label}` could not be written: {e}"))),
+        }
+    }
+
+    /// What is bound for an optional input of `elements`: where it is absent, a buffer that is never read.
+    pub(crate) fn optional<'a>(&'a self, view: Option<View<'a>>, elements: u64) -> (View<'a>, u64) {
+        view.map_or((View::from(&self.empty), 4), |view| (view, elements))
+    }
+
+    /// Checks a call's buffers and makes it a dispatch.
+    pub(crate) fn dispatch(&self, call: Call<'_>) -> Result<Dispatch> {
+        let name = call.spec.name;
+        debug_assert_eq!(call.views.len() + 1, call.spec.bindings.len(), "{name}: views and bindings differ");
+        let workgroups = self.grid(name, call.workgroups)?;
+        let names = &call.spec.bindings[1..];
+        for (i, (binding, access)) in names.iter().enumerate() {
+            let same = |j: usize| j != i && call.views[j].0.buffer == call.views[i].0.buffer;
+            if *access == Access::Write
+                && let Some(j) = (0..names.len()).find(|&j| same(j))
+            {
+                return Err(Error::BufferAliased { kernel: name, write: binding, other: names[j].0 });
+            }
+        }
+        let pipeline = self.pipeline(call.spec, call.head_width)?;
+        let params = self.create(name, call.params.len().next_multiple_of(16) as u64, wgpu::BufferUsages::UNIFORM, Some(call.params))?;
+        let mut entries = vec![wgpu::BindGroupEntry { binding: 0, resource: params.as_entire_binding() }];
+        for (i, ((view, elements), (binding, _))) in call.views.iter().zip(names).enumerate() {
+            let resource = view.bind(name, binding, *elements, &self.caps.limits)?;
+            entries.push(wgpu::BindGroupEntry { binding: i as u32 + 1, resource });
+        }
+        let bind_group = guarded(&self.device, name, 0, || {
+            self.device.create_bind_group(&wgpu::BindGroupDescriptor {
+                label: Some(name),
+                layout: &pipeline.get_bind_group_layout(0),
+                entries: &entries,
+            })
+        })?;
+        Ok(Dispatch { kernel: name, shape: call.shape, pipeline, bind_group, workgroups })
+    }
+
+    /// Workgroups counted in x, then y: a single dimension ends at 65,535.
+    fn grid(&self, kernel: &'static str, count: u64) -> Result<[u32; 2]> {
+        let most = u64::from(self.caps.limits.max_compute_workgroups_per_dimension);
+        let y = count.div_ceil(most).max(1);
+        if y > most {
+            let limit = "max_compute_workgroups_per_dimension";
+            return Err(Error::Limit { what: kernel.into(), limit, need: y, have: most });
+        }
+        Ok([count.div_ceil(y) as u32, y as u32])
+    }
+
+    fn pipeline(&self, spec: &'static KernelSpec, head_width: u32) -> Result<wgpu::ComputePipeline> {
+        let width = if spec.has_width() { crate::kernel::Part::Width.file(self.variant, head_width).name } else { "" };
+        let key = Key { kernel: spec.name, variant: self.variant, width };
+        // A poisoned lock means another thread panicked between two insertions; the map itself is whole.
+        let mut pipelines = self.pipelines.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(pipeline) = pipelines.get(&key) {
+            return Ok(pipeline.clone());
+        }
+        let pipeline = self.compile(spec, head_width)?;
+        pipelines.insert(key, pipeline.clone());
+        Ok(pipeline)
+    }
+
+    fn compile(&self, spec: &'static KernelSpec, head_width: u32) -> Result<wgpu::ComputePipeline> {
+        let assembled = spec.assemble(self.variant, head_width);
+        let label = format!("tome.{}", spec.name);
+        let shader = |place: String, message: String| Error::Shader { kernel: spec.name, place, message };
+        let scope = self.device.push_error_scope(wgpu::ErrorFilter::Validation);
+        // SAFETY: the shaders are this crate's own. Every loop counts up to a number from `Params` or a
+        // constant, and every divisor is checked to be positive when the dispatch is made.
+        let module = unsafe {
+            self.device.create_shader_module_trusted(
+                wgpu::ShaderModuleDescriptor {
+                    label: Some(&label),
+                    source: wgpu::ShaderSource::Wgsl(assembled.text.as_str().into()),
+                },
+                wgpu::ShaderRuntimeChecks {
+                    force_loop_bounding: false,
+                    int_div_checks: false,
+                    ..wgpu::ShaderRuntimeChecks::checked()
+                },
+            )
+        };
+        if let Some(error) = now(scope.pop()).flatten() {
+            let info = now(module.get_compilation_info());
+            let first = info.iter().flat_map(|i| &i.messages).find_map(|m| m.location);
+            let place = first.map_or_else(String::new, |at| assembled.locate(at.line_number as usize));
+            return Err(shader(place, error.to_string()));
+        }
+        let scope = self.device.push_error_scope(wgpu::ErrorFilter::Validation);
+        let entries: Vec<_> = spec.bindings.iter().enumerate().map(layout_entry).collect();
+        let layout = self.device.create_bind_group_layout(&wgpu::BindGroupLayoutDescriptor { label: Some(&label), entries: &entries });
+        let layout = self.device.create_pipeline_layout(&wgpu::PipelineLayoutDescriptor {
+            label: Some(&label),
+            bind_group_layouts: &[Some(&layout)],
+            immediate_size: 0,
+        });
+        let pipeline = self.device.create_compute_pipeline(&wgpu::ComputePipelineDescriptor {
+            label: Some(&label),
+            layout: Some(&layout),
+            module: &module,
+            entry_point: Some(spec.name),
+            // Every kernel writes workgroup memory before it reads it.
+            compilation_options: wgpu::PipelineCompilationOptions {
+                zero_initialize_workgroup_memory: false,
+                ..Default::default()
+            },
+            cache: None,
+        });
+        match now(scope.pop()).flatten() {
+            Some(error) => Err(shader("pipeline".into(), error.to_string())),
+            None => Ok(pipeline),
+        }
+    }
+}
+
+fn layout_entry((i, (_, access)): (usize, &(&str, Access))) -> wgpu::BindGroupLayoutEntry {
+    wgpu::BindGroupLayoutEntry {
+        binding: i as u32,
+        visibility: wgpu::ShaderStages::COMPUTE,
+        ty: wgpu::BindingType::Buffer {
+            ty: match access {
+                Access::Uniform => wgpu::BufferBindingType::Uniform,
+                Access::Read => wgpu::BufferBindingType::Storage { read_only: true },
+                Access::Write => wgpu::BufferBindingType::Storage { read_only: false },
+            },
+            has_dynamic_offset: false,
+            min_binding_size: None,
+        },
+        count: None,
+    }
+}
+
+/// Makes something on the device and turns what the device reports meanwhile into an [`Error`].
+fn guarded<T>(device: &wgpu::Device, what: &str, bytes: u64, make: impl FnOnce() -> T) -> Result<T> {
+    let memory = device.push_error_scope(wgpu::ErrorFilter::OutOfMemory);
+    let validation = device.push_error_scope(wgpu::ErrorFilter::Validation);
+    let made = make();
+    let error = now(validation.pop()).flatten();
+    let no_memory = now(memory.pop()).flatten();
+    match (error, no_memory) {
+        (_, Some(_)) => Err(Error::OutOfMemory { what: what.into(), bytes }),
+        (Some(error), None) => Err(Error::Device { what: what.into(), message: error.to_string() }),
+        (None, None) => Ok(made),
+    }
+}
+
+/// The value of a future that is ready at once, as wgpu's own are everywhere but in a browser. There the answer
+/// comes later, and errors go to the device's uncaptured-error handler instead.
+fn now<T>(future: impl Future<Output = T>) -> Option<T> {
+    match pin!(future).poll(&mut Context::from_waker(Waker::noop())) {
+        Poll::Ready(value) => Some(value),
+        Poll::Pending => None,
+    }
+}

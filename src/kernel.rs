@@ -1,0 +1,125 @@
+//! A kernel's description, and assembling its shader from library files.
+
+use crate::caps::{Element, Lane, Tile, Variant};
+
+/// What a kernel is: its shader, what it binds, which library parts it is assembled with.
+#[derive(Clone, Copy, Debug)]
+pub struct KernelSpec {
+    /// The stem: file, entry point, function, module, label, test and bench.
+    pub name: &'static str,
+    /// The text of `shaders/NAME.wgsl`.
+    pub source: &'static str,
+    /// Bindings in order; binding 0 is always the uniform `params`.
+    pub bindings: &'static [(&'static str, Access)],
+    /// Library parts that the text refers to.
+    pub parts: &'static [Part],
+    /// `size_of` the Rust `Params`.
+    pub params_size: usize,
+}
+
+/// How a kernel uses a binding.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Access {
+    /// Uniform scalars.
+    Uniform,
+    /// A storage buffer that is read.
+    Read,
+    /// A storage buffer that is written (and may be read back by the same dispatch).
+    Write,
+}
+
+/// A part of a shader that comes from a library file.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Part {
+    /// `workgroup_index`: workgroups counted in x, then y, so that any number of them can be started.
+    Grid,
+    /// `Elem`, `Elem4`: the storage type.
+    Element,
+    /// `Lane`, `workgroup_sum`, `workgroup_best`: reductions.
+    Lane,
+    /// `multiply_tile`: a tile of x times w transposed.
+    Tile,
+    /// `WIDTH4`: the vectors in a row held in registers, by head width.
+    Width,
+    /// `exp_f32`, `log_f32`, `erf_f32`: the same digits on every driver.
+    Math,
+}
+
+/// A library file with its name for error messages.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct LibraryFile {
+    /// Path below `shaders/`.
+    pub name: &'static str,
+    /// Its text.
+    pub text: &'static str,
+}
+
+macro_rules! library {
+    ($name:literal) => {
+        LibraryFile { name: concat!("lib/", $name, ".wgsl"), text: include_str!(concat!("../shaders/lib/", $name, ".wgsl")) }
+    };
+}
+
+impl Part {
+    /// The file that holds this part for a variant and a head width.
+    pub fn file(self, variant: Variant, head_width: u32) -> LibraryFile {
+        match self {
+            Part::Grid => library!("grid"),
+            Part::Math => library!("math"),
+            Part::Element => match variant.element {
+                Element::F32 => library!("elem_f32"),
+            },
+            Part::Lane => match variant.lane {
+                Lane::Tree => library!("lane_tree"),
+                Lane::Subgroup => library!("lane_subgroup"),
+            },
+            Part::Tile => match variant.tile {
+                Tile::Direct => library!("tile_direct"),
+                Tile::Workgroup => library!("tile_workgroup"),
+            },
+            Part::Width => match head_width {
+                0..=16 => library!("width_16"),
+                17..=32 => library!("width_32"),
+                33..=64 => library!("width_64"),
+                65..=80 => library!("width_80"),
+                _ => library!("width_128"),
+            },
+        }
+    }
+}
+
+/// A whole shader with the place of each file in it.
+#[derive(Clone, Debug)]
+pub struct Assembled {
+    /// WGSL, ready to compile.
+    pub text: String,
+    /// First line (from 1) of each file in `text`.
+    starts: Vec<(usize, String)>,
+}
+
+impl KernelSpec {
+    /// The shader of a variant: library files, then the kernel's own text.
+    pub fn assemble(&self, variant: Variant, head_width: u32) -> Assembled {
+        let files = self.parts.iter().map(|part| part.file(variant, head_width));
+        let own = (format!("{}.wgsl", self.name), self.source);
+        let mut assembled = Assembled { text: String::new(), starts: Vec::new() };
+        for (name, text) in files.map(|f| (f.name.to_owned(), f.text)).chain([own]) {
+            assembled.starts.push((assembled.text.lines().count() + 1, name));
+            assembled.text.push_str(text);
+        }
+        assembled
+    }
+
+    /// Whether the shader depends on the head width.
+    pub(crate) fn has_width(&self) -> bool {
+        self.parts.contains(&Part::Width)
+    }
+}
+
+impl Assembled {
+    /// The file and the line in it that a line of the assembled text came from.
+    pub fn locate(&self, line: usize) -> String {
+        let at = self.starts.iter().rev().find(|(start, _)| *start <= line);
+        at.map_or_else(|| format!("line {line}"), |(start, file)| format!("{file}:{}", line - start + 1))
+    }
+}

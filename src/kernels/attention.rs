@@ -1,0 +1,130 @@
+//! Multi-head attention with the sizes of merged tokens, `torch.nn.functional.scaled_dot_product_attention` plus
+//! the paper's proportional attention (section 3, "Tracking Token Size").
+
+use bytemuck::{Pod, Zeroable};
+
+use super::{elements, multiple_of_four, require};
+use crate::dispatch::Dispatch;
+use crate::error::Result;
+use crate::gpu::{Call, Gpu};
+use crate::kernel::{Access, KernelSpec, Part};
+use crate::view::View;
+
+/// The kernel's description.
+pub const SPEC: KernelSpec = KernelSpec {
+    name: "attention",
+    source: include_str!("../../shaders/attention.wgsl"),
+    bindings: &[
+        ("params", Access::Uniform),
+        ("q", Access::Read),
+        ("k", Access::Read),
+        ("v", Access::Read),
+        ("size", Access::Read),
+        ("y", Access::Write),
+    ],
+    parts: &[Part::Grid, Part::Element, Part::Width, Part::Math],
+    params_size: size_of::<Params>(),
+};
+
+/// Queries that one workgroup answers: `LANES` of the shader.
+const LANES: u32 = 64;
+/// The widest head: a query's row is held in registers.
+const WIDEST: u32 = 128;
+
+/// Scalars of the kernel and of its twin.
+#[repr(C)]
+#[derive(Clone, Copy, Debug, PartialEq, Pod, Zeroable)]
+pub struct Params {
+    /// Images.
+    pub batch: u32,
+    /// Tokens an image.
+    pub tokens: u32,
+    /// Heads.
+    pub heads: u32,
+    /// Values of a head; a multiple of 4 up to 128.
+    pub head_width: u32,
+    /// Values from one token to the next in q, k and v: `heads * head_width` for separate buffers, three times
+    /// that for the output of a fused projection; a multiple of 4.
+    pub stride: u32,
+    /// First value of q in its buffer; a multiple of 4.
+    pub q_start: u32,
+    /// First value of k in its buffer; a multiple of 4.
+    pub k_start: u32,
+    /// First value of v in its buffer; a multiple of 4.
+    pub v_start: u32,
+    /// Scores are multiplied by it: `head_width^-0.5`.
+    pub scale: f32,
+    /// 1 where sizes enter the scores. Set by [`attention`] from what [`Io`] holds.
+    pub has_size: u32,
+}
+
+impl Params {
+    /// Attention over the output of one projection to q, k and v, `[batch, tokens, 3, heads, head_width]`.
+    pub fn fused(batch: u32, tokens: u32, heads: u32, head_width: u32) -> Self {
+        let channels = heads * head_width;
+        Params {
+            batch,
+            tokens,
+            heads,
+            head_width,
+            stride: 3 * channels,
+            q_start: 0,
+            k_start: channels,
+            v_start: 2 * channels,
+            scale: (head_width as f32).sqrt().recip(),
+            has_size: 0,
+        }
+    }
+}
+
+/// Buffers of the kernel; q, k and v may be the same.
+#[derive(Clone, Copy, Debug)]
+pub struct Io<'a> {
+    /// `[batch, tokens, heads, head_width]`, strided.
+    pub q: View<'a>,
+    /// The same.
+    pub k: View<'a>,
+    /// The same.
+    pub v: View<'a>,
+    /// `[batch, tokens]`: how many original tokens each stands for; absent for plain attention.
+    pub size: Option<View<'a>>,
+    /// `[batch, tokens, heads * head_width]`, written.
+    pub y: View<'a>,
+}
+
+/// Prepares `y = softmax(q k^T * scale + ln size) v` for each head.
+///
+/// # Errors
+/// [`Error::Params`](crate::Error::Params) where `head_width` is 0, no multiple of 4 or above 128, or a stride or
+/// start is no multiple of 4 or too short; buffer errors.
+pub fn attention(gpu: &Gpu, params: Params, io: Io<'_>) -> Result<Dispatch> {
+    let Params { batch, tokens, heads, head_width, stride, q_start, k_start, v_start, .. } = params;
+    let name = SPEC.name;
+    multiple_of_four(name, "head_width", head_width)?;
+    multiple_of_four(name, "stride", stride)?;
+    require(name, head_width <= WIDEST, || format!("head_width is {head_width} and may be {WIDEST} at most"))?;
+    require(name, tokens > 0 && heads > 0, || "tokens and heads must be positive".into())?;
+    let channels = elements(name, "token", &[heads, head_width])?;
+    require(name, u64::from(stride) >= channels, || format!("stride {stride} is less than a token, {channels}"))?;
+    require(name, [q_start, k_start, v_start].iter().all(|s| s.is_multiple_of(4)), || {
+        "q_start, k_start and v_start must be multiples of 4".into()
+    })?;
+    let params = Params { has_size: io.size.is_some().into(), ..params };
+    let rows = elements(name, "tokens", &[batch, tokens])?;
+    // The last token ends after its own values, not after a whole stride.
+    let end = elements(name, "q, k or v", &[rows as u32, stride])?.saturating_sub(u64::from(stride) - channels);
+    gpu.dispatch(Call {
+        spec: &SPEC,
+        head_width,
+        params: bytemuck::bytes_of(&params),
+        views: &[
+            (io.q, end + u64::from(q_start)),
+            (io.k, end + u64::from(k_start)),
+            (io.v, end + u64::from(v_start)),
+            gpu.optional(io.size, rows),
+            (io.y, elements(name, "y", &[rows as u32, heads, head_width])?),
+        ],
+        workgroups: u64::from(tokens.div_ceil(LANES)) * u64::from(heads) * u64::from(batch),
+        shape: format!("[{batch}, {tokens}, {heads}, {head_width}]{}", if io.size.is_some() { " +ln size" } else { "" }),
+    })
+}

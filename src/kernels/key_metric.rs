@@ -1,0 +1,70 @@
+//! The metric that tokens are matched by: mean of the keys over the heads (paper, section 3, "Token Similarity").
+
+use bytemuck::{Pod, Zeroable};
+
+use super::{elements, multiple_of_four, require};
+use crate::dispatch::Dispatch;
+use crate::error::Result;
+use crate::gpu::{Call, Gpu};
+use crate::kernel::{Access, KernelSpec, Part};
+use crate::view::View;
+
+/// The kernel's description.
+pub const SPEC: KernelSpec = KernelSpec {
+    name: "key_metric",
+    source: include_str!("../../shaders/key_metric.wgsl"),
+    bindings: &[("params", Access::Uniform), ("keys", Access::Read), ("metric", Access::Write)],
+    parts: &[Part::Grid, Part::Element, Part::Lane],
+    params_size: size_of::<Params>(),
+};
+
+/// Scalars of the kernel and of its twin.
+#[repr(C)]
+#[derive(Clone, Copy, Debug, PartialEq, Pod, Zeroable)]
+pub struct Params {
+    /// Batch times tokens.
+    pub rows: u32,
+    /// Heads that are averaged; 1 brings any metric to unit length.
+    pub heads: u32,
+    /// Values of a head; a multiple of 4.
+    pub head_width: u32,
+    /// Values from one token to the next; a multiple of 4.
+    pub stride: u32,
+    /// First value of the first key; a multiple of 4.
+    pub start: u32,
+}
+
+/// Buffers of the kernel.
+#[derive(Clone, Copy, Debug)]
+pub struct Io<'a> {
+    /// `[rows, heads, head_width]`, strided.
+    pub keys: View<'a>,
+    /// `[rows, head_width]`, written.
+    pub metric: View<'a>,
+}
+
+/// Prepares the mean of each token's keys over the heads, brought to unit length. A mean of length zero (below
+/// about 1e-19) or with a component that is not finite becomes the zero vector.
+///
+/// # Errors
+/// [`Error::Params`](crate::Error::Params) where a width, stride or start is no multiple of 4 or heads is 0; buffer
+/// errors.
+pub fn key_metric(gpu: &Gpu, params: Params, io: Io<'_>) -> Result<Dispatch> {
+    let Params { rows, heads, head_width, stride, start } = params;
+    let name = SPEC.name;
+    multiple_of_four(name, "head_width", head_width)?;
+    multiple_of_four(name, "stride", stride)?;
+    require(name, heads > 0, || "heads is 0".into())?;
+    require(name, start.is_multiple_of(4), || format!("start is {start} and must be a multiple of 4"))?;
+    let channels = elements(name, "token", &[heads, head_width])?;
+    require(name, u64::from(stride) >= channels, || format!("stride {stride} is less than a token, {channels}"))?;
+    let end = elements(name, "keys", &[rows, stride])?.saturating_sub(u64::from(stride) - channels);
+    gpu.dispatch(Call {
+        spec: &SPEC,
+        head_width: 0,
+        params: bytemuck::bytes_of(&params),
+        views: &[(io.keys, end + u64::from(start)), (io.metric, elements(name, "metric", &[rows, head_width])?)],
+        workgroups: rows.into(),
+        shape: format!("[{rows}, {heads}, {head_width}] -> [{rows}, {head_width}]"),
+    })
+}

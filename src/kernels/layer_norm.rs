@@ -1,0 +1,67 @@
+//! Layer normalisation of rows, `torch.nn.LayerNorm`.
+
+use bytemuck::{Pod, Zeroable};
+
+use crate::dispatch::Dispatch;
+use crate::error::Result;
+use crate::gpu::{Call, Gpu};
+use crate::kernel::{Access, KernelSpec, Part};
+use crate::view::View;
+
+/// The kernel's description.
+pub const SPEC: KernelSpec = KernelSpec {
+    name: "layer_norm",
+    source: include_str!("../../shaders/layer_norm.wgsl"),
+    bindings: &[
+        ("params", Access::Uniform),
+        ("x", Access::Read),
+        ("weight", Access::Read),
+        ("bias", Access::Read),
+        ("y", Access::Write),
+    ],
+    parts: &[Part::Grid, Part::Element, Part::Lane],
+    params_size: size_of::<Params>(),
+};
+
+/// Scalars of the kernel and of its twin.
+#[repr(C)]
+#[derive(Clone, Copy, Debug, PartialEq, Pod, Zeroable)]
+pub struct Params {
+    /// Rows, all independent.
+    pub rows: u32,
+    /// Values in a row; a multiple of 4.
+    pub channels: u32,
+    /// Added to the variance; 1e-6 in timm's ViTs.
+    pub eps: f32,
+}
+
+/// Buffers of the kernel.
+#[derive(Clone, Copy, Debug)]
+pub struct Io<'a> {
+    /// `[rows, channels]`
+    pub x: View<'a>,
+    /// `[channels]`
+    pub weight: View<'a>,
+    /// `[channels]`
+    pub bias: View<'a>,
+    /// `[rows, channels]`, written.
+    pub y: View<'a>,
+}
+
+/// Prepares `y = (x - mean) / sqrt(variance + eps) * weight + bias`, mean and variance over each row.
+///
+/// # Errors
+/// [`Error::Params`](crate::Error::Params) where `channels` is 0 or no multiple of 4; buffer errors.
+pub fn layer_norm(gpu: &Gpu, params: Params, io: Io<'_>) -> Result<Dispatch> {
+    let Params { rows, channels, .. } = params;
+    super::multiple_of_four(SPEC.name, "channels", channels)?;
+    let all = u64::from(rows) * u64::from(channels);
+    gpu.dispatch(Call {
+        spec: &SPEC,
+        head_width: 0,
+        params: bytemuck::bytes_of(&params),
+        views: &[(io.x, all), (io.weight, channels.into()), (io.bias, channels.into()), (io.y, all)],
+        workgroups: rows.into(),
+        shape: format!("[{rows}, {channels}]"),
+    })
+}

@@ -1,0 +1,62 @@
+//! Level 1: one kernel a file, on the caller's buffers. In the order of the data flow.
+
+use crate::error::{Error, Result};
+use crate::kernel::KernelSpec;
+
+pub mod attention;
+pub mod embed_patches;
+pub mod find_matches;
+pub mod key_metric;
+pub mod layer_norm;
+pub mod matmul;
+pub mod merge_tokens;
+pub mod pool;
+pub mod rank_matches;
+pub mod unmerge;
+
+pub use attention::attention;
+pub use embed_patches::embed_patches;
+pub use find_matches::find_matches;
+pub use key_metric::key_metric;
+pub use layer_norm::layer_norm;
+pub use matmul::matmul;
+pub use merge_tokens::merge_tokens;
+pub use pool::pool;
+pub use rank_matches::rank_matches;
+pub use unmerge::unmerge;
+
+/// Every kernel, in the order of the data flow.
+pub const ALL: [&KernelSpec; 10] = [
+    &embed_patches::SPEC,
+    &layer_norm::SPEC,
+    &matmul::SPEC,
+    &attention::SPEC,
+    &key_metric::SPEC,
+    &find_matches::SPEC,
+    &rank_matches::SPEC,
+    &merge_tokens::SPEC,
+    &pool::SPEC,
+    &unmerge::SPEC,
+];
+
+/// Shaders read four values at a time.
+pub(crate) fn multiple_of_four(kernel: &'static str, name: &str, value: u32) -> Result<()> {
+    if value > 0 && value.is_multiple_of(4) {
+        return Ok(());
+    }
+    Err(Error::Params { kernel, what: format!("{name} is {value} and must be a positive multiple of 4") })
+}
+
+/// A condition on `Params`, with the words for when it does not hold.
+pub(crate) fn require(kernel: &'static str, holds: bool, what: impl FnOnce() -> String) -> Result<()> {
+    if holds { Ok(()) } else { Err(Error::Params { kernel, what: what() }) }
+}
+
+/// The product of dimensions, in elements. Shaders index with 32 bits.
+pub(crate) fn elements(kernel: &'static str, name: &str, dimensions: &[u32]) -> Result<u64> {
+    let product = dimensions.iter().try_fold(1u64, |all, &d| all.checked_mul(d.into()));
+    product.filter(|&n| n <= u64::from(u32::MAX)).ok_or_else(|| Error::Params {
+        kernel,
+        what: format!("{name} {dimensions:?} has more than 2^32 elements"),
+    })
+}

@@ -1,0 +1,92 @@
+//! Bipartite soft matching, second half: the r best edges, as a plan for merging (paper, section 3).
+
+use bytemuck::{Pod, Zeroable};
+
+use super::{elements, require};
+use crate::dispatch::Dispatch;
+use crate::error::Result;
+use crate::gpu::{Call, Gpu};
+use crate::kernel::{Access, KernelSpec, Part};
+use crate::view::View;
+
+/// The kernel's description.
+pub const SPEC: KernelSpec = KernelSpec {
+    name: "rank_matches",
+    source: include_str!("../../shaders/rank_matches.wgsl"),
+    bindings: &[
+        ("params", Access::Uniform),
+        ("score", Access::Read),
+        ("best", Access::Read),
+        ("rank", Access::Write),
+        ("plan", Access::Write),
+    ],
+    parts: &[Part::Grid],
+    params_size: size_of::<Params>(),
+};
+
+/// In the plan's list of followers: the last token of its group.
+pub const END: u32 = u32::MAX;
+
+/// Scalars of the kernel and of its twin.
+#[repr(C)]
+#[derive(Clone, Copy, Debug, PartialEq, Pod, Zeroable)]
+pub struct Params {
+    /// Images.
+    pub batch: u32,
+    /// Tokens an image.
+    pub tokens: u32,
+    /// Edges to take: tokens that disappear; at most half of the unprotected tokens.
+    pub r: u32,
+    /// Tokens at the front that never merge and that nothing merges into.
+    pub protect: u32,
+}
+
+impl Params {
+    /// Elements of an image's plan: three lists of tokens one after the other. `keep [tokens - r]`: for each output
+    /// token the input token that stays in place. `next [tokens]`: for each input token the next of its group,
+    /// [`END`] after the last. `group [tokens]`: for each input token the output token that holds it.
+    pub fn plan_len(&self) -> u32 {
+        3 * self.tokens - self.r
+    }
+}
+
+/// Buffers of the kernel.
+#[derive(Clone, Copy, Debug)]
+pub struct Io<'a> {
+    /// `[batch, even tokens]` of [`find_matches`](crate::kernels::find_matches()); not NaN.
+    pub score: View<'a>,
+    /// `[batch, even tokens]`, u32.
+    pub best: View<'a>,
+    /// `[batch, even tokens]`, u32, written: 0 is the most similar; the lower index first on equal scores.
+    pub rank: View<'a>,
+    /// `[batch, plan_len]`, u32, written.
+    pub plan: View<'a>,
+}
+
+/// Prepares the merge plan: the r best edges merge, and the output is ordered protected tokens, unmerged even
+/// tokens, odd tokens. The unmerged stay in order of position, or, where nothing is protected, in falling order of
+/// similarity, as in the reference implementation.
+///
+/// # Errors
+/// [`Error::Params`](crate::Error::Params) where `r` is more than half of the unprotected tokens; buffer errors.
+pub fn rank_matches(gpu: &Gpu, params: Params, io: Io<'_>) -> Result<Dispatch> {
+    let Params { batch, tokens, r, protect } = params;
+    let name = SPEC.name;
+    require(name, tokens > 0 && protect <= tokens, || format!("{protect} of {tokens} tokens protected"))?;
+    let most = crate::schedule::most(tokens, protect);
+    require(name, r <= most, || format!("r is {r}; {tokens} tokens, {protect} of them protected, allow {most}"))?;
+    let evens = elements(name, "scores", &[batch, tokens.div_ceil(2)])?;
+    gpu.dispatch(Call {
+        spec: &SPEC,
+        head_width: 0,
+        params: bytemuck::bytes_of(&params),
+        views: &[
+            (io.score, evens),
+            (io.best, evens),
+            (io.rank, evens),
+            (io.plan, elements(name, "plan", &[batch, params.plan_len()])?),
+        ],
+        workgroups: batch.into(),
+        shape: format!("[{batch}, {}] best {r}", tokens.div_ceil(2)),
+    })
+}

@@ -1,0 +1,74 @@
+//! Merged tokens back to their original places, for dense outputs.
+
+use bytemuck::{Pod, Zeroable};
+
+use super::{elements, multiple_of_four, require};
+use crate::dispatch::Dispatch;
+use crate::error::Result;
+use crate::gpu::{Call, Gpu};
+use crate::kernel::{Access, KernelSpec, Part};
+use crate::view::View;
+
+/// The kernel's description.
+pub const SPEC: KernelSpec = KernelSpec {
+    name: "unmerge",
+    source: include_str!("../../shaders/unmerge.wgsl"),
+    bindings: &[
+        ("params", Access::Uniform),
+        ("x", Access::Read),
+        ("source", Access::Read),
+        ("y", Access::Write),
+    ],
+    parts: &[Part::Grid],
+    params_size: size_of::<Params>(),
+};
+
+/// Scalars of the kernel and of its twin.
+#[repr(C)]
+#[derive(Clone, Copy, Debug, PartialEq, Pod, Zeroable)]
+pub struct Params {
+    /// Images.
+    pub batch: u32,
+    /// Merged tokens an image.
+    pub tokens: u32,
+    /// Original tokens an image.
+    pub sources: u32,
+    /// Values in a token; a multiple of 4.
+    pub channels: u32,
+}
+
+/// Buffers of the kernel.
+#[derive(Clone, Copy, Debug)]
+pub struct Io<'a> {
+    /// `[batch, tokens, channels]`
+    pub x: View<'a>,
+    /// `[batch, sources]`, u32: for each original token the merged token that holds it.
+    pub source: View<'a>,
+    /// `[batch, sources, channels]`, written.
+    pub y: View<'a>,
+}
+
+/// Prepares a copy of every group's token to all its members, in original order, through any number of merges and
+/// with any number of protected tokens.
+///
+/// # Errors
+/// [`Error::Params`](crate::Error::Params) where `channels` is no multiple of 4 or a count is 0; buffer errors.
+pub fn unmerge(gpu: &Gpu, params: Params, io: Io<'_>) -> Result<Dispatch> {
+    let Params { batch, tokens, sources, channels } = params;
+    let name = SPEC.name;
+    multiple_of_four(name, "channels", channels)?;
+    require(name, tokens > 0 && sources > 0, || format!("{tokens} tokens from {sources}"))?;
+    let rows = elements(name, "source", &[batch, sources])?;
+    gpu.dispatch(Call {
+        spec: &SPEC,
+        head_width: 0,
+        params: bytemuck::bytes_of(&params),
+        views: &[
+            (io.x, elements(name, "x", &[batch, tokens, channels])?),
+            (io.source, rows),
+            (io.y, elements(name, "y", &[batch, sources, channels])?),
+        ],
+        workgroups: rows,
+        shape: format!("[{batch}, {tokens}, {channels}] -> [{batch}, {sources}, {channels}]"),
+    })
+}

@@ -1,0 +1,17 @@
+//! Draft.
+#![deny(missing_docs)]
+mod caps;
+mod dispatch;
+mod error;
+mod gpu;
+mod kernel;
+pub mod kernels;
+mod schedule;
+mod view;
+pub use caps::{Caps, Element, Lane, Tile, Variant, wanted_features, wanted_limits};
+pub use dispatch::Dispatch;
+pub use error::{Error, Result};
+pub use gpu::Gpu;
+pub use kernel::{Access, Assembled, KernelSpec, LibraryFile, Part};
+pub use schedule::Schedule;
+pub use view::View;
