@@ -8,6 +8,7 @@ mod kernel;
 pub mod kernels;
 mod schedule;
 mod view;
+pub mod vit;
 pub use caps::{Caps, Element, Lane, Tile, Variant, wanted_features, wanted_limits};
 pub use dispatch::Dispatch;
 pub use error::{Error, Result};

@@ -1,0 +1,263 @@
+//! What a network is: its dimensions and options, after timm's `VisionTransformer`.
+
+use crate::error::{Error, Result};
+use crate::kernels::matmul::Activation;
+
+/// How the tokens become one row: timm's `global_pool`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Pool {
+    /// The class token.
+    Token,
+    /// The mean of the patch tokens.
+    Average,
+}
+
+/// How an image is brought to another size.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Resample {
+    /// Catmull-Rom, PIL's `BICUBIC`.
+    Bicubic,
+    /// PIL's `BILINEAR`.
+    Bilinear,
+}
+
+/// How a picture becomes the network's input: timm's `pretrained_cfg`.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Preprocess {
+    /// Subtracted from each channel in [0, 1].
+    pub mean: Vec<f32>,
+    /// Each channel is divided by it afterwards.
+    pub std: Vec<f32>,
+    /// How a picture is resized.
+    pub resample: Resample,
+    /// The shortest edge is resized to the input's divided by this, then the centre is cut out.
+    pub crop: f32,
+}
+
+/// A Vision Transformer: timm's arguments after defaults, overrides and derived values are resolved.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Config {
+    /// The architecture's name, for people.
+    pub name: String,
+    /// Height and width of the input in pixels.
+    pub image_size: [u32; 2],
+    /// Height and width of a patch in pixels.
+    pub patch_size: [u32; 2],
+    /// Channels of an image.
+    pub in_chans: u32,
+    /// Classes; 0 for a network without a head, whose logits are its features.
+    pub num_classes: u32,
+    /// Values in a token.
+    pub embed_dim: u32,
+    /// Blocks.
+    pub depth: u32,
+    /// Attention heads.
+    pub num_heads: u32,
+    /// Hidden values of the MLP: `int(embed_dim * mlp_ratio)`.
+    pub mlp_hidden: u32,
+    /// Whether the projection to q, k and v has a bias.
+    pub qkv_bias: bool,
+    /// How the tokens become one row.
+    pub pool: Pool,
+    /// Whether a class token comes first.
+    pub class_token: bool,
+    /// Register tokens behind the class token.
+    pub reg_tokens: u32,
+    /// Positions are for patches only; the prefix tokens have none.
+    pub no_embed_class: bool,
+    /// A LayerNorm before the blocks; the patch projection has no bias then.
+    pub pre_norm: bool,
+    /// The final LayerNorm comes after pooling instead of before.
+    pub fc_norm: bool,
+    /// Whether there is a final LayerNorm at all.
+    pub final_norm: bool,
+    /// Whether both branches of a block are scaled per channel before they are added (`init_values`).
+    pub layer_scale: bool,
+    /// The MLP's activation.
+    pub activation: Activation,
+    /// Epsilon of every LayerNorm.
+    pub norm_eps: f32,
+    /// How a picture becomes the input.
+    pub preprocess: Preprocess,
+    /// Names of the classes, where known.
+    pub labels: Vec<String>,
+}
+
+impl Config {
+    /// The architectures that are known by name.
+    pub const PRESETS: [&'static str; 9] = [
+        "vit_tiny_patch16_224",
+        "vit_tiny_patch16_384",
+        "vit_small_patch16_224",
+        "vit_small_patch16_384",
+        "vit_base_patch16_224",
+        "vit_base_patch16_384",
+        "vit_large_patch16_224",
+        "vit_large_patch16_384",
+        "vit_huge_patch14_224",
+    ];
+
+    /// An architecture with timm's defaults.
+    ///
+    /// # Errors
+    /// [`Error::Unsupported`] for a name that is not in [`Config::PRESETS`].
+    pub fn preset(name: &str) -> Result<Self> {
+        let unsupported = || Error::Unsupported {
+            field: "architecture".into(),
+            value: format!("`{name}`"),
+            why: format!("known are {}", Self::PRESETS.join(", ")),
+        };
+        if !Self::PRESETS.contains(&name) {
+            return Err(unsupported());
+        }
+        let mut parts = name.split('_').skip(1);
+        let (embed_dim, depth, num_heads) = match parts.next() {
+            Some("tiny") => (192, 12, 3),
+            Some("small") => (384, 12, 6),
+            Some("base") => (768, 12, 12),
+            Some("large") => (1024, 24, 16),
+            _ => (1280, 32, 16),
+        };
+        let patch = if name.contains("patch14") { 14 } else { 16 };
+        let pixels = if name.ends_with("384") { 384 } else { 224 };
+        Ok(Config {
+            name: name.into(),
+            image_size: [pixels; 2],
+            patch_size: [patch; 2],
+            in_chans: 3,
+            num_classes: 1000,
+            embed_dim,
+            depth,
+            num_heads,
+            mlp_hidden: 4 * embed_dim,
+            qkv_bias: true,
+            pool: Pool::Token,
+            class_token: true,
+            reg_tokens: 0,
+            no_embed_class: false,
+            pre_norm: false,
+            fc_norm: false,
+            final_norm: true,
+            layer_scale: false,
+            activation: Activation::GELU,
+            norm_eps: 1e-6,
+            preprocess: Preprocess {
+                mean: vec![0.5; 3],
+                std: vec![0.5; 3],
+                resample: Resample::Bicubic,
+                crop: if pixels == 384 { 1.0 } else { 0.9 },
+            },
+            labels: Vec::new(),
+        })
+    }
+
+    /// Rows and columns of patches.
+    pub fn grid(&self) -> [u32; 2] {
+        [self.image_size[0] / self.patch_size[0], self.image_size[1] / self.patch_size[1]]
+    }
+
+    /// Patches of an image.
+    pub fn patches(&self) -> u32 {
+        let [rows, columns] = self.grid();
+        rows * columns
+    }
+
+    /// Tokens before the patches.
+    pub fn prefix(&self) -> u32 {
+        u32::from(self.class_token) + self.reg_tokens
+    }
+
+    /// Tokens that enter block 0.
+    pub fn tokens(&self) -> u32 {
+        self.prefix() + self.patches()
+    }
+
+    /// Values of a head.
+    pub fn head_width(&self) -> u32 {
+        self.embed_dim / self.num_heads
+    }
+
+    /// Values of an image.
+    pub fn image_values(&self) -> usize {
+        self.in_chans as usize * self.image_size[0] as usize * self.image_size[1] as usize
+    }
+
+    /// Values of the result: classes, or channels where there is no head.
+    pub fn outputs(&self) -> u32 {
+        if self.num_classes > 0 { self.num_classes } else { self.embed_dim }
+    }
+
+    /// Multiplications and additions (as one) of a forward pass of one image, given the tokens that enter each
+    /// block and leave the last: 4 n c² + 2 n² c for attention and 2 m c h for the MLP of each block, plus patch
+    /// projection and head. Matching is left out; it is below half a percent.
+    pub fn macs(&self, tokens_per_block: &[u32]) -> f64 {
+        let c = f64::from(self.embed_dim);
+        let blocks: f64 = tokens_per_block
+            .windows(2)
+            .map(|pair| {
+                let (n, m) = (f64::from(pair[0]), f64::from(pair[1]));
+                4.0 * n * c * c + 2.0 * n * n * c + 2.0 * m * c * f64::from(self.mlp_hidden)
+            })
+            .sum();
+        let patch = f64::from(self.in_chans * self.patch_size[0] * self.patch_size[1]);
+        blocks + f64::from(self.patches()) * patch * c + c * f64::from(self.num_classes)
+    }
+
+    /// Checks that the numbers fit together and are within what the kernels do.
+    ///
+    /// # Errors
+    /// [`Error::Config`] for nonsense, [`Error::Unsupported`] for what makes sense and is not supported.
+    pub fn check(&self) -> Result<()> {
+        let wrong = |field: &str, why: String| Err(Error::Config { field: field.into(), why });
+        for (field, value, most) in [
+            ("img_size", self.image_size[0], 1 << 16),
+            ("img_size", self.image_size[1], 1 << 16),
+            ("patch_size", self.patch_size[0], 1 << 12),
+            ("patch_size", self.patch_size[1], 1 << 12),
+            ("in_chans", self.in_chans, 1 << 12),
+            ("embed_dim", self.embed_dim, 1 << 16),
+            ("depth", self.depth, 1 << 12),
+            ("num_heads", self.num_heads, 1 << 16),
+            ("mlp_ratio", self.mlp_hidden, 1 << 20),
+        ] {
+            if value == 0 || value > most {
+                return wrong(field, format!("{value} is not between 1 and {most}"));
+            }
+        }
+        if self.num_classes > 1 << 24 || self.reg_tokens > 1 << 12 {
+            return wrong("num_classes, reg_tokens", format!("{}, {} are too many", self.num_classes, self.reg_tokens));
+        }
+        if self.patch_size[0] > self.image_size[0] || self.patch_size[1] > self.image_size[1] {
+            return wrong("patch_size", format!("{:?} is larger than the image, {:?}", self.patch_size, self.image_size));
+        }
+        if !self.embed_dim.is_multiple_of(self.num_heads) {
+            return wrong("embed_dim", format!("{} is not divisible by {} heads", self.embed_dim, self.num_heads));
+        }
+        if self.pool == Pool::Token && !self.class_token {
+            return wrong("global_pool", "`token` needs a class token".into());
+        }
+        if !(self.norm_eps.is_finite() && self.norm_eps > 0.0) {
+            return wrong("norm_eps", format!("{} is not a positive number", self.norm_eps));
+        }
+        let Preprocess { mean, std, crop, .. } = &self.preprocess;
+        if mean.len() != self.in_chans as usize || std.len() != self.in_chans as usize {
+            return wrong("mean, std", format!("{} and {} values for {} channels", mean.len(), std.len(), self.in_chans));
+        }
+        if !mean.iter().all(|v| v.is_finite()) || !std.iter().all(|v| v.is_finite() && *v > 0.0) {
+            return wrong("mean, std", format!("{mean:?}, {std:?} are not finite, or std is not positive"));
+        }
+        if !(*crop > 0.0 && *crop <= 1.0) {
+            return wrong("crop_pct", format!("{crop} is not in (0, 1]"));
+        }
+        let unsupported = |field: &str, value: u32, why: &str| {
+            Err(Error::Unsupported { field: field.into(), value: value.to_string(), why: why.into() })
+        };
+        if !self.head_width().is_multiple_of(4) || self.head_width() > 128 {
+            return unsupported("embed_dim / num_heads", self.head_width(), "a head is a multiple of 4 wide, 128 at most");
+        }
+        if !self.mlp_hidden.is_multiple_of(4) {
+            return unsupported("embed_dim * mlp_ratio", self.mlp_hidden, "the MLP's width is a multiple of 4");
+        }
+        Ok(())
+    }
+}
