@@ -50,6 +50,15 @@ fn rank_matches(grid: Grid, @builtin(local_invocation_index) lane: u32) {
     let keep = item * (3u * n - r);
     let next = keep + n - r;
     let group = next + n;
+    if r == 0u {
+        // Nothing merges and nothing moves.
+        for (var i = lane; i < n; i += LANES) {
+            plan[keep + i] = i;
+            plan[next + i] = END;
+            plan[group + i] = i;
+        }
+        return;
+    }
     let protected_evens = (protect + 1u) / 2u;
     let protected_odds = protect / 2u;
     let first_odd = protect + evens - r - protected_evens;

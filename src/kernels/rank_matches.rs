@@ -65,7 +65,7 @@ pub struct Io<'a> {
 
 /// Prepares the merge plan: the r best edges merge, and the output is ordered protected tokens, unmerged even
 /// tokens, odd tokens. The unmerged stay in order of position, or, where nothing is protected, in falling order of
-/// similarity, as in the reference implementation.
+/// similarity, as in the reference implementation. With r = 0 nothing moves.
 ///
 /// # Errors
 /// [`Error::Params`](crate::Error::Params) where `r` is more than half of the unprotected tokens; buffer errors.
