@@ -188,11 +188,12 @@ fn constant(module: &Module, name: &str) -> Option<u32> {
 
 #[test]
 fn tile_constants_are_those_that_rust_counts_workgroups_with() {
-    for (tile, part) in [Tile::Direct, Tile::Workgroup].into_iter().flat_map(|t| [(t, kernels::matmul::SPEC), (t, kernels::embed_patches::SPEC)]) {
+    let kernels = [kernels::matmul::SPEC, kernels::embed_patches::SPEC];
+    for (tile, spec) in [Tile::Direct, Tile::Workgroup].into_iter().flat_map(|t| kernels.map(|k| (t, k))) {
         let variant = Variant { tile, ..Variant::ALL[0] };
-        let module = naga::front::wgsl::parse_str(&part.assemble(variant, 0).text).unwrap();
+        let module = naga::front::wgsl::parse_str(&spec.assemble(variant, 0).text).unwrap();
         let found = ["TILE_ROWS", "TILE_COLUMNS"].map(|name| constant(&module, name));
-        assert_eq!(found, tile.covers().map(Some), "{tile:?} in {}", part.name);
+        assert_eq!(found, tile.covers().map(Some), "{tile:?} in {}", spec.name);
     }
 }
 
