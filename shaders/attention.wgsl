@@ -50,11 +50,11 @@ fn attention(grid: Grid, @builtin(local_invocation_index) lane: u32) {
     }
     var highest = LOWEST;
     var total = 0.0;
-    for (var from = 0u; from < params.tokens; from += CHUNK) {
+    for (var begin = 0u; begin < params.tokens; begin += CHUNK) {
         var scores: array<f32, CHUNK>;
         var chunk_highest = highest;
         for (var j = 0u; j < CHUNK; j++) {
-            let key = min(from + j, params.tokens - 1u);
+            let key = min(begin + j, params.tokens - 1u);
             var product = vec4<f32>();
             for (var i = 0u; i < WIDTH4; i++) {
                 if i < vectors {
@@ -65,7 +65,7 @@ fn attention(grid: Grid, @builtin(local_invocation_index) lane: u32) {
             if params.has_size != 0u {
                 score += log_f32(size[item * params.tokens + key]);
             }
-            scores[j] = select(LOWEST, score, from + j < params.tokens);
+            scores[j] = select(LOWEST, score, begin + j < params.tokens);
             chunk_highest = max(chunk_highest, scores[j]);
         }
         // What has been summed so far was relative to the old maximum.
@@ -76,7 +76,7 @@ fn attention(grid: Grid, @builtin(local_invocation_index) lane: u32) {
             sum_row[i] *= shrink;
         }
         for (var j = 0u; j < CHUNK; j++) {
-            let key = min(from + j, params.tokens - 1u);
+            let key = min(begin + j, params.tokens - 1u);
             let weight = exp_f32(scores[j] - highest);
             total += weight;
             for (var i = 0u; i < WIDTH4; i++) {

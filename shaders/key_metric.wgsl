@@ -14,10 +14,10 @@ struct Params {
 
 fn mean_key(row: u32, i: u32) -> vec4<f32> {
     let vectors = params.head_width / 4u;
-    let from = (params.start + row * params.stride) / 4u + i;
+    let begin = (params.start + row * params.stride) / 4u + i;
     var sum = vec4<f32>();
     for (var head = 0u; head < params.heads; head++) {
-        sum += vec4<f32>(keys[from + head * vectors]);
+        sum += vec4<f32>(keys[begin + head * vectors]);
     }
     return sum / f32(params.heads);
 }

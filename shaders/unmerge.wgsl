@@ -20,8 +20,8 @@ fn unmerge(grid: Grid, @builtin(local_invocation_index) lane: u32) {
         return;
     }
     let vectors = params.channels / 4u;
-    let from = (row / params.sources * params.tokens + source[row]) * vectors;
+    let begin = (row / params.sources * params.tokens + source[row]) * vectors;
     for (var i = lane; i < vectors; i += LANES) {
-        y[row * vectors + i] = x[from + i];
+        y[row * vectors + i] = x[begin + i];
     }
 }

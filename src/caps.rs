@@ -106,7 +106,7 @@ impl Variant {
 
 impl Tile {
     /// Rows and columns that one workgroup covers: the constants `TILE_ROWS` and `TILE_COLUMNS` of its file.
-    pub(crate) fn covers(self) -> [u32; 2] {
+    pub fn covers(self) -> [u32; 2] {
         match self {
             Tile::Direct => [8, 256],
             Tile::Workgroup => [64, 64],

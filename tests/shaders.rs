@@ -1,0 +1,302 @@
+//! The shaders' text against the Rust side, without a GPU: every part of every kernel is there, naga accepts every
+//! variant and translates it for Vulkan, Metal and DirectX, and what naga reads out of the text (bindings, struct
+//! layout, constants, workgroup sizes) is what Rust assumes.
+
+use std::any::TypeId;
+use std::collections::BTreeSet;
+use std::fs;
+use std::mem::offset_of;
+use std::path::{Path, PathBuf};
+
+use bytemuck::Zeroable;
+use naga::back::{hlsl, msl, spv};
+use naga::valid::{Capabilities, ModuleInfo, ValidationFlags, Validator};
+use naga::{AddressSpace, Module, StorageAccess, TypeInner};
+use tome_wgpu::{Access, KernelSpec, Lane, Part, Tile, Variant, kernels};
+
+/// One head width for each file that a width may choose.
+const HEAD_WIDTHS: [u32; 5] = [16, 32, 64, 80, 128];
+
+/// Calls `check` with every shader that the crate can assemble.
+fn every_shader(check: impl Fn(&KernelSpec, Variant, &str, &Module, &ModuleInfo)) {
+    for spec in kernels::ALL {
+        let widths = if spec.parts.contains(&Part::Width) { &HEAD_WIDTHS[..] } else { &[0] };
+        for variant in Variant::ALL {
+            for &width in widths {
+                let name = format!("{} {} width {width}", spec.name, variant.id());
+                let assembled = spec.assemble(variant, width);
+                let module = naga::front::wgsl::parse_str(&assembled.text)
+                    .unwrap_or_else(|e| panic!("{name}: {}", e.emit_to_string(&assembled.text)));
+                let info = Validator::new(ValidationFlags::all(), needs(variant))
+                    .validate(&module)
+                    .unwrap_or_else(|e| panic!("{name}: {}", e.emit_to_string(&assembled.text)));
+                check(spec, variant, &name, &module, &info);
+            }
+        }
+    }
+}
+
+/// What a variant may ask of a device: nothing, unless it is made for subgroups.
+fn needs(variant: Variant) -> Capabilities {
+    match variant.lane {
+        Lane::Tree => Capabilities::empty(),
+        Lane::Subgroup => Capabilities::SUBGROUP,
+    }
+}
+
+#[test]
+fn every_variant_is_valid_and_translates_to_spirv_msl_and_hlsl() {
+    every_shader(|spec, variant, name, module, info| {
+        // Subgroup operations came with SPIR-V 1.3, Metal 2.1 and shader model 6.0, the last being DXC's.
+        let (spirv, metal, model) = match variant.lane {
+            Lane::Tree => ((1, 0), (2, 0), hlsl::ShaderModel::V5_1),
+            Lane::Subgroup => ((1, 3), (2, 4), hlsl::ShaderModel::V6_0),
+        };
+        let options = spv::Options { lang_version: spirv, ..Default::default() };
+        let words = spv::write_vec(module, info, &options, None).unwrap_or_else(|e| panic!("{name}: SPIR-V: {e}"));
+        assert_eq!(words[0], 0x0723_0203, "{name}: no SPIR-V");
+
+        let options = msl::Options { lang_version: metal, ..Default::default() };
+        let (text, _) = msl::write_string(module, info, &options, &msl::PipelineOptions::default())
+            .unwrap_or_else(|e| panic!("{name}: MSL: {e}"));
+        assert!(text.contains(&format!("kernel void {}", spec.name)), "{name}: entry point renamed in MSL\n{text}");
+
+        let options = hlsl::Options { shader_model: model, ..Default::default() };
+        let (mut text, pipeline) = (String::new(), hlsl::PipelineOptions::default());
+        hlsl::Writer::new(&mut text, &options, &pipeline)
+            .write(module, info, None)
+            .unwrap_or_else(|e| panic!("{name}: HLSL: {e}"));
+        assert!(text.contains(&format!("void {}(", spec.name)), "{name}: entry point renamed in HLSL\n{text}");
+    });
+}
+
+#[test]
+fn subgroup_operations_stay_in_the_subgroup_variants() {
+    every_shader(|spec, variant, name, module, _| {
+        let valid = Validator::new(ValidationFlags::all(), Capabilities::empty()).validate(module).is_ok();
+        let uses = variant.lane == Lane::Subgroup && spec.parts.contains(&Part::Lane);
+        assert_eq!(valid, !uses, "{name}: runs without features");
+    });
+}
+
+#[test]
+fn the_entry_point_has_the_kernels_name_and_fits_the_default_limits() {
+    let limits = wgpu::Limits::default();
+    every_shader(|spec, _, name, module, _| {
+        let names: Vec<_> = module.entry_points.iter().map(|e| e.name.as_str()).collect();
+        assert_eq!(names, [spec.name], "{name}");
+
+        let lanes = module.entry_points[0].workgroup_size;
+        assert!(lanes[0] <= limits.max_compute_workgroup_size_x && lanes[1..] == [1, 1], "{name}: {lanes:?}");
+        assert!(lanes[0] <= limits.max_compute_invocations_per_workgroup, "{name}: {lanes:?}");
+
+        let globals = || module.global_variables.iter().map(|(_, g)| g);
+        let size = |g: &naga::GlobalVariable| module.types[g.ty].inner.size(module.to_ctx()).next_multiple_of(16);
+        let shared: u32 = globals().filter(|g| g.space == AddressSpace::WorkGroup).map(size).sum();
+        assert!(shared <= limits.max_compute_workgroup_storage_size, "{name}: {shared} bytes of workgroup memory");
+        let storage = globals().filter(|g| matches!(g.space, AddressSpace::Storage { .. })).count();
+        assert!(storage <= limits.max_storage_buffers_per_shader_stage as usize, "{name}: {storage} storage buffers");
+    });
+}
+
+#[test]
+fn bindings_are_those_of_the_spec() {
+    every_shader(|spec, _, name, module, _| {
+        let mut found: Vec<(u32, &str, Access)> = Vec::new();
+        for (_, global) in module.global_variables.iter() {
+            let Some(at) = global.binding else { continue };
+            assert_eq!(at.group, 0, "{name}");
+            let access = match global.space {
+                AddressSpace::Uniform => Access::Uniform,
+                AddressSpace::Storage { access } if access.contains(StorageAccess::STORE) => Access::Write,
+                AddressSpace::Storage { .. } => Access::Read,
+                other => panic!("{name}: binding {} is in {other:?}", at.binding),
+            };
+            found.push((at.binding, global.name.as_deref().unwrap_or(""), access));
+        }
+        found.sort_by_key(|f| f.0);
+        let wanted: Vec<_> = spec.bindings.iter().enumerate().map(|(i, &(n, a))| (i as u32, n, a)).collect();
+        assert_eq!(found, wanted, "{name}");
+        // Parameters, then reads, then writes: the order in which a call is read.
+        assert!(wanted.is_sorted_by_key(|w| w.2 as u8) && wanted[0].1 == "params", "{name}: order of bindings");
+    });
+}
+
+/// Name, offset and WGSL type of a member of `Params`.
+type Member = (String, u32, &'static str);
+
+/// The members of every kernel's `Params` in Rust. A field forgotten here is missing from the comparison with WGSL.
+fn rust_params() -> Vec<(&'static str, Vec<Member>)> {
+    macro_rules! params {
+        ($($kernel:ident: $($field:ident)*;)*) => { vec![$((stringify!($kernel), {
+            use kernels::$kernel::Params;
+            let zero = Params::zeroed();
+            vec![$((stringify!($field).to_owned(), offset_of!(Params, $field) as u32, scalar(&zero.$field)),)*]
+        }),)*] };
+    }
+    params! {
+        embed_patches: batch image_channels height width patch_height patch_width prefix channels;
+        layer_norm: rows channels eps;
+        matmul: rows inner columns activation has_bias has_scale has_residual;
+        attention: batch tokens heads head_width stride q_start k_start v_start scale has_size;
+        key_metric: rows heads head_width stride start;
+        find_matches: batch tokens width protect;
+        rank_matches: batch tokens r protect;
+        merge_tokens: batch tokens r channels sources;
+        pool: batch tokens channels first mode;
+        unmerge: batch tokens sources channels;
+    }
+}
+
+/// Everything that is not a float is a number or a choice of 32 bits.
+fn scalar<T: 'static>(_: &T) -> &'static str {
+    assert_eq!(size_of::<T>(), 4);
+    if TypeId::of::<T>() == TypeId::of::<f32>() { "f32" } else { "u32" }
+}
+
+#[test]
+fn params_have_the_same_layout_in_rust_and_wgsl() {
+    let rust = rust_params();
+    every_shader(|spec, _, name, module, _| {
+        let (_, params) = module.global_variables.iter().find(|(_, g)| g.space == AddressSpace::Uniform).unwrap();
+        let TypeInner::Struct { members, span } = &module.types[params.ty].inner else { panic!("{name}: no struct") };
+        let wgsl: Vec<Member> = members
+            .iter()
+            .map(|m| {
+                let kind = match module.types[m.ty].inner {
+                    TypeInner::Scalar(naga::Scalar::F32) => "f32",
+                    TypeInner::Scalar(naga::Scalar::U32) => "u32",
+                    ref other => panic!("{name}: Params hold {other:?}"),
+                };
+                (m.name.clone().unwrap_or_default(), m.offset, kind)
+            })
+            .collect();
+        let rust = rust.iter().find(|r| r.0 == spec.name).unwrap_or_else(|| panic!("{name} is not in rust_params"));
+        assert_eq!(wgsl, rust.1, "{name}");
+        assert_eq!(*span as usize, spec.params_size, "{name}: size of Params");
+    });
+}
+
+/// A `const NAME: u32 = value` of a shader.
+fn constant(module: &Module, name: &str) -> Option<u32> {
+    let (_, constant) = module.constants.iter().find(|(_, c)| c.name.as_deref() == Some(name))?;
+    match module.global_expressions[constant.init] {
+        naga::Expression::Literal(naga::Literal::U32(value)) => Some(value),
+        _ => None,
+    }
+}
+
+#[test]
+fn tile_constants_are_those_that_rust_counts_workgroups_with() {
+    let kernels = [kernels::matmul::SPEC, kernels::embed_patches::SPEC];
+    for (tile, spec) in [Tile::Direct, Tile::Workgroup].into_iter().flat_map(|t| kernels.map(|k| (t, k))) {
+        let variant = Variant { tile, ..Variant::ALL[0] };
+        let module = naga::front::wgsl::parse_str(&spec.assemble(variant, 0).text).unwrap();
+        let found = ["TILE_ROWS", "TILE_COLUMNS"].map(|name| constant(&module, name));
+        assert_eq!(found, tile.covers().map(Some), "{tile:?} in {}", spec.name);
+    }
+}
+
+#[test]
+fn every_head_width_fits_its_registers() {
+    for width in (4..=128).step_by(4) {
+        let text = kernels::attention::SPEC.assemble(Variant::ALL[0], width).text;
+        let vectors = constant(&naga::front::wgsl::parse_str(&text).unwrap(), "WIDTH4").unwrap();
+        assert!(vectors * 4 >= width, "head width {width}, {vectors} vectors");
+        assert!(vectors <= 32, "head width {width} would take {vectors} vectors");
+    }
+}
+
+#[test]
+fn an_assembled_line_is_traced_to_its_file() {
+    for spec in kernels::ALL {
+        let variant = Variant::ALL[0];
+        let assembled = spec.assemble(variant, 64);
+        let mut line = 0;
+        let files = spec.parts.iter().map(|p| p.file(variant, 64)).map(|f| (f.name.to_owned(), f.text));
+        for (name, text) in files.chain([(format!("{}.wgsl", spec.name), spec.source)]) {
+            for (i, wanted) in text.lines().enumerate() {
+                line += 1;
+                assert_eq!(assembled.locate(line), format!("{name}:{}", i + 1));
+                assert_eq!(assembled.text.lines().nth(line - 1), Some(wanted));
+            }
+        }
+    }
+}
+
+fn root() -> &'static Path {
+    Path::new(env!("CARGO_MANIFEST_DIR"))
+}
+
+/// Files below `directory` that end in `extension`, in no order.
+fn files(directory: &str, extension: &str) -> Vec<PathBuf> {
+    let mut found = Vec::new();
+    let mut open = vec![root().join(directory)];
+    while let Some(directory) = open.pop() {
+        for entry in fs::read_dir(&directory).unwrap_or_else(|e| panic!("{}: {e}", directory.display())) {
+            let path = entry.unwrap().path();
+            if path.is_dir() {
+                open.push(path);
+            } else if path.extension().is_some_and(|e| e == extension) {
+                found.push(path);
+            }
+        }
+    }
+    found
+}
+
+#[test]
+fn every_kernel_has_all_its_parts() {
+    let kernels: BTreeSet<&str> = kernels::ALL.iter().map(|k| k.name).collect();
+    assert_eq!(kernels.len(), kernels::ALL.len(), "a kernel is listed twice");
+    let shaders: BTreeSet<String> = files("shaders", "wgsl")
+        .iter()
+        .filter(|path| path.parent().is_some_and(|p| p.ends_with("shaders")))
+        .map(|path| path.file_stem().unwrap().to_str().unwrap().to_owned())
+        .collect();
+    assert_eq!(shaders, kernels.iter().map(|&k| k.to_owned()).collect(), "shaders/ against kernels::ALL");
+
+    let benches = fs::read_to_string(root().join("benches/kernels.rs")).unwrap_or_default();
+    let mut missing = Vec::new();
+    for kernel in kernels {
+        for directory in ["src/kernels", "src/cpu", "tests/kernels"] {
+            let file = format!("{directory}/{kernel}.rs");
+            if !root().join(&file).is_file() {
+                missing.push(file);
+            }
+        }
+        if !benches.contains(&format!("\nfn {kernel}(")) {
+            missing.push(format!("fn {kernel} in benches/kernels.rs"));
+        }
+    }
+    assert!(missing.is_empty(), "missing: {missing:#?}");
+}
+
+#[test]
+fn every_library_file_is_a_part_of_some_variant() {
+    let mut unused: BTreeSet<String> = files("shaders/lib", "wgsl")
+        .iter()
+        .map(|path| format!("lib/{}", path.file_name().unwrap().to_str().unwrap()))
+        .collect();
+    for part in kernels::ALL.iter().flat_map(|k| k.parts) {
+        for (variant, width) in Variant::ALL.into_iter().flat_map(|v| HEAD_WIDTHS.map(|w| (v, w))) {
+            unused.remove(part.file(variant, width).name);
+        }
+    }
+    assert!(unused.is_empty(), "never assembled: {unused:?}");
+}
+
+#[test]
+fn only_the_session_submits_and_shaders_live_in_wgsl_files() {
+    for path in files("src", "rs") {
+        let text = fs::read_to_string(&path).unwrap();
+        for (i, line) in text.lines().enumerate() {
+            let code = line.split("//").next().unwrap();
+            let place = format!("{}:{}: {line}", path.display(), i + 1);
+            assert!(!code.contains(".submit(") || path.ends_with("session.rs"), "a submit outside session.rs: {place}");
+            for wgsl in ["@compute", "@group", "@binding", "var<", "@builtin"] {
+                assert!(!code.contains(wgsl), "WGSL in Rust: {place}");
+            }
+        }
+    }
+}
