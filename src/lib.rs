@@ -1,6 +1,8 @@
 //! Draft.
 #![deny(missing_docs)]
 mod caps;
+#[cfg(feature = "cpu")]
+pub mod cpu;
 mod dispatch;
 mod error;
 mod gpu;
