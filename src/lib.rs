@@ -3,6 +3,8 @@
 mod caps;
 mod dispatch;
 mod error;
+#[cfg(feature = "files")]
+pub mod files;
 mod gpu;
 mod kernel;
 pub mod kernels;
