@@ -66,7 +66,10 @@ fn everything_can_be_overridden() {
     assert_eq!((config.num_classes, config.reg_tokens), (3, 2));
     assert_eq!(config.labels, ["cat", "n2", "dog"]);
     assert_eq!(config.preprocess.resample, Resample::Bilinear);
-    assert_eq!((config.preprocess.mean[0], config.preprocess.std[0], config.preprocess.crop), (0.1, 0.2, 0.95));
+    assert_eq!(
+        (config.preprocess.mean[0], config.preprocess.std[0], config.preprocess.crop),
+        (0.1, 0.2, 0.95)
+    );
 }
 
 #[test]
@@ -78,13 +81,16 @@ fn the_input_size_decides_where_model_args_do_not() {
     .unwrap();
     assert_eq!((config.in_chans, config.image_size), (1, [32, 64]));
     // One mean for three channels counts for each.
-    let config = parse(json!({ "architecture": "vit_tiny_patch16_224", "mean": [0.25], "num_classes": 0 })).unwrap();
+    let config =
+        parse(json!({ "architecture": "vit_tiny_patch16_224", "mean": [0.25], "num_classes": 0 })).unwrap();
     assert_eq!((config.preprocess.mean, config.num_classes), (vec![0.25; 3], 0));
 }
 
 #[test]
 fn class_names_may_be_a_map_with_gaps() {
-    let names = |names: Value| parse(json!({ "architecture": "vit_tiny_patch16_224", "num_classes": 3, "label_names": names }));
+    let names = |names: Value| {
+        parse(json!({ "architecture": "vit_tiny_patch16_224", "num_classes": 3, "label_names": names }))
+    };
     assert_eq!(names(json!({ "0": "a", "2": "c" })).unwrap().labels, ["a", "1", "c"]);
     assert!(names(json!(["a", "b"])).unwrap_err().to_string().contains("2 names for 3 classes"));
     assert!(names(json!("a")).unwrap_err().to_string().contains("label_names"));
@@ -92,7 +98,9 @@ fn class_names_may_be_a_map_with_gaps() {
 
 #[test]
 fn fc_norm_is_null_or_said() {
-    let of = |pool: &str, fc_norm: Value| with_args(json!({ "global_pool": pool, "fc_norm": fc_norm })).unwrap().fc_norm;
+    let of = |pool: &str, fc_norm: Value| {
+        with_args(json!({ "global_pool": pool, "fc_norm": fc_norm })).unwrap().fc_norm
+    };
     assert!(of("avg", Value::Null) && !of("token", Value::Null));
     assert!(!of("avg", json!(false)) && of("token", json!(true)));
 }
@@ -161,8 +169,14 @@ fn what_is_not_supported_is_refused_by_name() {
         (json!({ "architecture": "deit_tiny_distilled_patch16_224" }), "architecture"),
         (json!({ "architecture": "resnet50" }), "architecture"),
         (json!({ "architecture": "vit_tiny_patch16_224", "global_pool": "map" }), "global_pool"),
-        (json!({ "architecture": "vit_tiny_patch16_224", "pretrained_cfg": { "interpolation": "lanczos" } }), "interpolation"),
-        (json!({ "architecture": "vit_tiny_patch16_224", "pretrained_cfg": { "crop_mode": "squash" } }), "crop_mode"),
+        (
+            json!({ "architecture": "vit_tiny_patch16_224", "pretrained_cfg": { "interpolation": "lanczos" } }),
+            "interpolation",
+        ),
+        (
+            json!({ "architecture": "vit_tiny_patch16_224", "pretrained_cfg": { "crop_mode": "squash" } }),
+            "crop_mode",
+        ),
     ] {
         match parse(config.clone()) {
             Err(Error::Unsupported { field: named, .. }) => assert_eq!(named, field),
@@ -175,7 +189,8 @@ fn what_is_not_supported_is_refused_by_name() {
 fn a_folder_and_a_file_are_the_same_network() {
     let folder = golden("cls");
     let (config, weights) = load_model(&folder, None).unwrap();
-    let (other, same) = load_model(&folder.join("model.safetensors"), Some(&folder.join("config.json"))).unwrap();
+    let (other, same) =
+        load_model(&folder.join("model.safetensors"), Some(&folder.join("config.json"))).unwrap();
     assert_eq!((config, weights), (other, same));
 }
 
@@ -247,16 +262,19 @@ fn broken_files_are_errors_wherever_they_break() {
 fn tensors() -> HashMap<String, (Vec<usize>, Vec<u8>)> {
     let (_, weights) = load_model(&golden("cls"), None).unwrap();
     let bytes = |data: &[f32]| data.iter().flat_map(|v| v.to_le_bytes()).collect();
-    weights.iter().map(|(name, tensor)| (name.to_owned(), (tensor.shape.clone(), bytes(&tensor.data)))).collect()
+    weights
+        .iter()
+        .map(|(name, tensor)| (name.to_owned(), (tensor.shape.clone(), bytes(&tensor.data))))
+        .collect()
 }
 
 fn load_changed(change: impl FnOnce(&mut HashMap<String, (Vec<usize>, Vec<u8>)>)) -> Error {
     let mut tensors = tensors();
     change(&mut tensors);
     let folder = tempfile::tempdir().unwrap();
-    let views = tensors
-        .iter()
-        .map(|(name, (shape, bytes))| (name.as_str(), TensorView::new(Dtype::F32, shape.clone(), bytes).unwrap()));
+    let views = tensors.iter().map(|(name, (shape, bytes))| {
+        (name.as_str(), TensorView::new(Dtype::F32, shape.clone(), bytes).unwrap())
+    });
     std::fs::write(folder.path().join("model.safetensors"), serialize(views, None).unwrap()).unwrap();
     std::fs::copy(golden("cls").join("config.json"), folder.path().join("config.json")).unwrap();
     load_model(folder.path(), None).unwrap_err()
@@ -265,8 +283,11 @@ fn load_changed(change: impl FnOnce(&mut HashMap<String, (Vec<usize>, Vec<u8>)>)
 #[test]
 fn a_tensor_that_does_not_belong_is_named() {
     let missing = load_changed(|tensors| drop(tensors.remove("norm.bias")));
-    assert!(matches!(&missing, Error::Weight { name, why } if name == "norm.bias" && why.contains("missing")));
-    let surplus = load_changed(|tensors| drop(tensors.insert("head_dist.bias".into(), (vec![1], vec![0; 4]))));
+    assert!(
+        matches!(&missing, Error::Weight { name, why } if name == "norm.bias" && why.contains("missing"))
+    );
+    let surplus =
+        load_changed(|tensors| drop(tensors.insert("head_dist.bias".into(), (vec![1], vec![0; 4]))));
     assert!(matches!(&surplus, Error::Weight { name, .. } if name == "head_dist.bias"));
     let reshaped = load_changed(|tensors| tensors.get_mut("norm.bias").unwrap().0.insert(0, 1));
     assert!(matches!(&reshaped, Error::Weight { name, .. } if name == "norm.bias"), "{reshaped}");
@@ -276,7 +297,10 @@ fn a_tensor_that_does_not_belong_is_named() {
 fn missing_files_and_pickles_are_errors_with_a_path() {
     let folder = tempfile::tempdir().unwrap();
     let error = |path: &Path| load_model(path, None).unwrap_err().to_string();
-    assert!(error(&folder.path().join("nowhere")).contains("nowhere") || error(folder.path()).contains("config.json"));
+    assert!(
+        error(&folder.path().join("nowhere")).contains("nowhere")
+            || error(folder.path()).contains("config.json")
+    );
     assert!(error(folder.path()).contains("config.json"));
     std::fs::write(folder.path().join("pytorch_model.bin"), "").unwrap();
     assert!(error(folder.path()).contains("safetensors.torch"));
@@ -334,7 +358,9 @@ fn colours_become_what_the_network_reads() {
 #[test]
 fn any_shape_covers_the_input() {
     for size in [[224, 224], [48, 80], [80, 48]] {
-        for (width, height) in [(1, 1), (20_000, 1), (1, 20_000), (3, 500), (224, 224), (640, 480), (20_000, 300)] {
+        for (width, height) in
+            [(1, 1), (20_000, 1), (1, 20_000), (3, 500), (224, 224), (640, 480), (20_000, 300)]
+        {
             for crop in [0.9, 1.0] {
                 let config = pictures(1, size, crop);
                 let picture = GrayImage::from_pixel(width, height, image::Luma([100]));
@@ -350,7 +376,8 @@ fn any_shape_covers_the_input() {
 #[test]
 fn the_centre_is_cut_out() {
     // Three vertical stripes; only the middle one is left.
-    let picture = GrayImage::from_fn(90, 30, |x, _| image::Luma([if (30..60).contains(&x) { 200 } else { 0 }]));
+    let picture =
+        GrayImage::from_fn(90, 30, |x, _| image::Luma([if (30..60).contains(&x) { 200 } else { 0 }]));
     let fitted = fit(picture.into(), &pictures(1, [30, 30], 1.0)).unwrap();
     assert!(fitted.as_bytes().iter().all(|&v| v == 200));
 }

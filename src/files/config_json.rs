@@ -29,7 +29,8 @@ const WITHOUT_EFFECT: [&str; 9] = [
 /// [`Error::Config`] for nonsense, [`Error::Unsupported`] for what timm knows and this crate does not; both name
 /// the field.
 pub fn parse_config(json: &str) -> Result<Config> {
-    let top: Map<String, Value> = serde_json::from_str(json).map_err(|error| wrong("JSON", error.to_string()))?;
+    let top: Map<String, Value> =
+        serde_json::from_str(json).map_err(|error| wrong("JSON", error.to_string()))?;
     let mut top = Fields(top);
     let mut args = Fields(top.take("model_args")?.unwrap_or_default());
     // Before timm 0.9 the file was what is now `pretrained_cfg`.
@@ -38,7 +39,8 @@ pub fn parse_config(json: &str) -> Result<Config> {
         None => Fields(top.0.clone()),
     };
 
-    let architecture: String = top.take("architecture")?.ok_or_else(|| wrong("architecture", "is missing"))?;
+    let architecture: String =
+        top.take("architecture")?.ok_or_else(|| wrong("architecture", "is missing"))?;
     // What follows the dot names the training, not the network.
     let mut config = Config::preset(architecture.split('.').next().unwrap_or_default())?;
 
@@ -95,7 +97,11 @@ fn model_args(config: &mut Config, args: &mut Fields, pool: Option<String>) -> R
         Some("gelu_tanh") => Activation::GELU_TANH,
         Some("quick_gelu") => Activation::QUICK_GELU,
         Some(other) => {
-            return Err(unsupported("act_layer", quoted(other), "known are `gelu`, `gelu_tanh` and `quick_gelu`"));
+            return Err(unsupported(
+                "act_layer",
+                quoted(other),
+                "known are `gelu`, `gelu_tanh` and `quick_gelu`",
+            ));
         }
     };
 
@@ -138,7 +144,11 @@ fn preprocess(pretrained: &mut Fields, channels: u32) -> Result<Preprocess> {
             None | Some("bicubic") => Resample::Bicubic,
             Some("bilinear") => Resample::Bilinear,
             Some(other) => {
-                return Err(unsupported("interpolation", quoted(other), "known are `bicubic` and `bilinear`"));
+                return Err(unsupported(
+                    "interpolation",
+                    quoted(other),
+                    "known are `bicubic` and `bilinear`",
+                ));
             }
         },
         crop: pretrained.take("crop_pct")?.unwrap_or(0.875),
@@ -150,7 +160,9 @@ fn labels(top: &mut Fields, pretrained: &mut Fields, classes: u32) -> Result<Vec
     let mut find = |key| Ok(top.take(key)?.or(pretrained.take(key)?));
     let Some(names) = find("label_names")? else { return Ok(Vec::new()) };
     let descriptions: Map<String, Value> = match find("label_descriptions")? {
-        Some(map) => serde_json::from_value(map).map_err(|error| wrong("label_descriptions", error.to_string()))?,
+        Some(map) => {
+            serde_json::from_value(map).map_err(|error| wrong("label_descriptions", error.to_string()))?
+        }
         None => Map::new(),
     };
     let names = match names {
@@ -180,7 +192,9 @@ impl Fields {
     fn take<T: DeserializeOwned>(&mut self, key: &str) -> Result<Option<T>> {
         match self.0.remove(key) {
             None | Some(Value::Null) => Ok(None),
-            Some(value) => serde_json::from_value(value).map(Some).map_err(|error| wrong(key, error.to_string())),
+            Some(value) => {
+                serde_json::from_value(value).map(Some).map_err(|error| wrong(key, error.to_string()))
+            }
         }
     }
 }

@@ -53,7 +53,9 @@ impl<R: Read + Seek> TensorReader<R> {
         if header > MAX_HEADER || header > length - 8 {
             return Err(broken(
                 path,
-                format!("is truncated or no safetensors file: a header of {header} bytes in a file of {length}"),
+                format!(
+                    "is truncated or no safetensors file: a header of {header} bytes in a file of {length}"
+                ),
             ));
         }
         let mut text = vec![0; header as usize];
@@ -63,7 +65,10 @@ impl<R: Read + Seek> TensorReader<R> {
         let (have, need) = (length - 8 - header, metadata.data_len() as u64);
         if have != need {
             let what = if have < need { "is truncated" } else { "has surplus bytes at its end" };
-            return Err(broken(path, format!("{what}: its header promises {need} bytes of tensors, it has {have}")));
+            return Err(broken(
+                path,
+                format!("{what}: its header promises {need} bytes of tensors, it has {have}"),
+            ));
         }
         Ok(TensorReader { source, path: path.to_owned(), metadata, data: 8 + header })
     }
@@ -98,7 +103,10 @@ impl<R: Read + Seek> TensorReader<R> {
         };
         let (begin, end) = info.data_offsets;
         if values.start > values.end || values.end > (end - begin) / width {
-            return Err(Error::Input(format!("{name}: {values:?} is past its {} values", (end - begin) / width)));
+            return Err(Error::Input(format!(
+                "{name}: {values:?} is past its {} values",
+                (end - begin) / width
+            )));
         }
         let failed = |error: std::io::Error| broken(&self.path, format!("{name}: {error}"));
         self.source
