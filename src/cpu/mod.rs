@@ -12,6 +12,7 @@
 mod attention;
 mod embed_patches;
 mod find_matches;
+mod forward;
 mod key_metric;
 mod layer_norm;
 mod math;
@@ -23,10 +24,12 @@ mod rank_matches;
 mod slices;
 mod threads;
 mod unmerge;
+mod vit;
 
 pub use attention::attention;
 pub use embed_patches::embed_patches;
 pub use find_matches::find_matches;
+pub use forward::{Trace, Value};
 pub use key_metric::key_metric;
 pub use layer_norm::layer_norm;
 pub use matmul::matmul;
@@ -34,3 +37,4 @@ pub use merge_tokens::merge_tokens;
 pub use pool::pool;
 pub use rank_matches::rank_matches;
 pub use unmerge::unmerge;
+pub use vit::VisionTransformer;
