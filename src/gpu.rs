@@ -292,7 +292,7 @@ fn layout_entry((i, (_, access)): (usize, &(&str, Access))) -> wgpu::BindGroupLa
 }
 
 /// Makes something on the device and turns what the device reports meanwhile into an [`Error`].
-fn guarded<T>(device: &wgpu::Device, what: &str, bytes: u64, make: impl FnOnce() -> T) -> Result<T> {
+pub(crate) fn guarded<T>(device: &wgpu::Device, what: &str, bytes: u64, make: impl FnOnce() -> T) -> Result<T> {
     let memory = device.push_error_scope(wgpu::ErrorFilter::OutOfMemory);
     let validation = device.push_error_scope(wgpu::ErrorFilter::Validation);
     let made = make();

@@ -1,11 +1,14 @@
 //! Draft.
 #![deny(missing_docs)]
 mod caps;
+#[cfg(feature = "cpu")]
+pub mod cpu;
 mod dispatch;
 mod error;
 mod gpu;
 mod kernel;
 pub mod kernels;
+mod merger;
 mod schedule;
 mod view;
 pub mod vit;
@@ -14,5 +17,6 @@ pub use dispatch::Dispatch;
 pub use error::{Error, Result};
 pub use gpu::Gpu;
 pub use kernel::{Access, Assembled, KernelSpec, LibraryFile, Part};
+pub use merger::{MergeIo, MergeScratch, MergeShape, TokenMerger};
 pub use schedule::Schedule;
 pub use view::View;

@@ -1,14 +1,21 @@
 //! Level 3: a whole Vision Transformer. What it is (config), its numbers (weights, parameters), how it is run
 //! (options), and the fixed list of dispatches that runs it (plan).
 
+mod block;
+mod buffers;
 mod config;
 mod options;
 mod outputs;
 mod parameters;
+mod plan;
+mod recorder;
+mod transformer;
 mod weights;
 
 pub use config::{Config, Pool, Preprocess, Resample};
 pub use options::{Options, PoolBy, Protect};
 pub use outputs::Outputs;
 pub use parameters::{Block, Linear, Norm, Parameters};
+pub use plan::{Plan, Stage, Step};
+pub use transformer::VisionTransformer;
 pub use weights::{Tensor, Weights};

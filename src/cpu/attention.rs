@@ -1,0 +1,53 @@
+use super::math::{exp, highest, sum};
+use super::matrix::{Matrix, multiply};
+use super::slices::{elements, part, part_mut};
+use super::threads::for_each_chunk;
+use crate::kernels::attention::Params;
+
+/// Queries that are answered together: their scores stay in a core's cache.
+const QUERIES: usize = 64;
+
+/// `y = softmax(q k^T * scale + ln size) v` for each head.
+///
+/// # Panics
+/// Where a dimension is 0, `stride` less than a token, or a slice too short.
+pub fn attention(params: &Params, q: &[f32], k: &[f32], v: &[f32], size: Option<&[f32]>, y: &mut [f32]) {
+    let &Params { batch, tokens, heads, head_width, stride, q_start, k_start, v_start, scale, .. } = params;
+    let size = size.map(|size| part("size", size, &[batch, tokens]));
+    let y = part_mut("y", y, &[batch, tokens, heads, head_width]);
+    let channels = elements(&[heads, head_width]);
+    let [tokens, heads, width, stride] = [tokens, heads, head_width, stride].map(|v| v as usize);
+    let [q_start, k_start, v_start] = [q_start, k_start, v_start].map(|v| v as usize);
+    assert!(channels <= stride, "stride {stride} is less than a token, {channels}");
+
+    for (item, y) in y.chunks_exact_mut(tokens * channels).enumerate() {
+        let ln_size: Option<Vec<f32>> =
+            size.map(|size| size[item * tokens..][..tokens].iter().map(|size| size.ln()).collect());
+        let image = item * tokens * stride;
+        for_each_chunk(y, QUERIES * channels, |block, y| {
+            let queries = y.len() / channels;
+            let block = image + block * QUERIES * stride;
+            let mut scores = vec![0.0; queries * tokens];
+            for head in (0..heads).map(|head| head * width) {
+                let q = Matrix::new(&q[q_start + block + head..], [queries, width], stride);
+                let k = Matrix::new(&k[k_start + image + head..], [tokens, width], stride);
+                let v = Matrix::new(&v[v_start + image + head..], [tokens, width], stride);
+                multiply(q, k.transposed(), scale, &mut scores, tokens);
+                for row in scores.chunks_exact_mut(tokens) {
+                    if let Some(ln_size) = &ln_size {
+                        row.iter_mut().zip(ln_size).for_each(|(score, ln_size)| *score += ln_size);
+                    }
+                    softmax(row);
+                }
+                multiply(Matrix::new(&scores, [queries, tokens], tokens), v, 1.0, &mut y[head..], channels);
+            }
+        });
+    }
+}
+
+fn softmax(row: &mut [f32]) {
+    let highest = highest(row);
+    row.iter_mut().for_each(|v| *v = exp(*v - highest));
+    let share = (1.0 / sum(row, |v| v)) as f32;
+    row.iter_mut().for_each(|v| *v *= share);
+}

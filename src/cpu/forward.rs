@@ -1,0 +1,239 @@
+//! One image's way through a network; reads like the picture in the crate's documentation.
+
+use std::mem::swap;
+
+use super::{
+    attention, embed_patches, find_matches, key_metric, layer_norm, matmul, merge_tokens, pool, rank_matches,
+};
+use crate::kernels;
+use crate::kernels::matmul::Activation;
+use crate::kernels::pool::Mode;
+use crate::vit::{Block, Config, Linear, Norm, Options, Outputs, Parameters, Pool, PoolBy};
+
+/// An intermediate of one image.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum Value<'a> {
+    /// Row-major.
+    F32(&'a [f32]),
+    /// Row-major.
+    U32(&'a [u32]),
+}
+
+/// Is told of every stage of every image. Stages are `embed`; in each block `layerNN.` and `attn` (after the
+/// residual), where it merges `metric` (unit length), `score`, `best`, `rank`, `plan`, `merged`, and always `size`
+/// and `tokens`; then `features` and `logits`.
+pub type Trace<'a> = dyn FnMut(&str, Value<'_>) + 'a;
+
+/// What one image needs on its way. Slices are as long as the first block needs; merging leaves their ends unused.
+pub(super) struct Forward<'a> {
+    config: &'a Config,
+    options: &'a Options,
+    /// Tokens by now.
+    tokens: u32,
+    /// `[tokens, channels]`: the residual stream.
+    x: Vec<f32>,
+    /// The same: what it becomes.
+    x_next: Vec<f32>,
+    /// `[tokens]`
+    size: Vec<f32>,
+    /// `[original tokens]`
+    source: Vec<u32>,
+    /// `[tokens, channels]`: what enters a linear layer.
+    narrow: Vec<f32>,
+    /// `[tokens, 3 channels or the MLP's width]`
+    wide: Vec<f32>,
+}
+
+impl<'a> Forward<'a> {
+    pub fn new(config: &'a Config, options: &'a Options) -> Self {
+        let tokens = config.tokens();
+        let rows = |width: u32| vec![0.0; tokens as usize * width as usize];
+        let c = config.embed_dim;
+        Forward {
+            config,
+            options,
+            tokens,
+            x: rows(c),
+            x_next: rows(c),
+            size: vec![1.0; tokens as usize],
+            source: (0..tokens).collect(),
+            narrow: rows(c),
+            wide: rows(config.mlp_hidden.max(3 * c)),
+        }
+    }
+
+    /// Image to logits.
+    pub fn run(mut self, p: &Parameters<Vec<f32>>, image: &[f32], trace: &mut Trace<'_>) -> Outputs {
+        self.embed(p, image);
+        trace("embed", Value::F32(self.x()));
+
+        let tokens = self.options.tokens_per_block(self.config);
+        for (i, b) in p.blocks.iter().enumerate() {
+            self.block(b, tokens[i] - tokens[i + 1], &mut |name, value| {
+                trace(&format!("layer{i:02}.{name}"), value)
+            });
+        }
+
+        let features = self.features(p);
+        trace("features", Value::F32(&features));
+        let mut logits = features.clone();
+        if let Some(head) = &p.head {
+            logits.resize(head.columns as usize, 0.0);
+            linear(head, Activation::NONE, 1, &features, None, &mut logits);
+        }
+        trace("logits", Value::F32(&logits));
+
+        let merged = self.tokens as usize;
+        self.x.truncate(merged * self.config.embed_dim as usize);
+        self.size.truncate(merged);
+        Outputs { batch: 1, merged, logits, features, tokens: self.x, size: self.size, source: self.source }
+    }
+
+    /// Attention, merging, MLP (paper, section 3): the MLP works on what merging left.
+    fn block(&mut self, p: &Block<Vec<f32>>, r: u32, trace: &mut Trace<'_>) {
+        let heads = self.config.num_heads;
+        let n = self.tokens;
+        let counts = self.options.prop_attn && n < self.config.tokens();
+
+        self.norm(&p.norm1);
+        linear(&p.qkv, Activation::NONE, n, &self.narrow, None, &mut self.wide);
+        let params = kernels::attention::Params::fused(1, n, heads, self.config.head_width());
+        let qkv = &self.wide;
+        attention(&params, qkv, qkv, qkv, counts.then_some(&self.size), &mut self.narrow);
+        linear(&p.proj, Activation::NONE, n, &self.narrow, Some(&self.x), &mut self.x_next);
+        swap(&mut self.x, &mut self.x_next);
+        trace("attn", Value::F32(self.x()));
+
+        if r > 0 {
+            self.merge(r, trace);
+        }
+        let n = self.tokens;
+        trace("size", Value::F32(&self.size[..n as usize]));
+
+        self.norm(&p.norm2);
+        linear(&p.fc1, self.config.activation, n, &self.narrow, None, &mut self.wide);
+        linear(&p.fc2, Activation::NONE, n, &self.wide, Some(&self.x), &mut self.x_next);
+        swap(&mut self.x, &mut self.x_next);
+        trace("tokens", Value::F32(self.x()));
+    }
+
+    /// r tokens of the residual stream disappear, by the keys that attention left in `wide`.
+    fn merge(&mut self, r: u32, trace: &mut Trace<'_>) {
+        let (n, c, width) = (self.tokens, self.config.embed_dim, self.config.head_width());
+        let protect = self.options.protected(self.config);
+        let evens = n.div_ceil(2) as usize;
+
+        let mut metric = vec![0.0; (n * width) as usize];
+        let heads = self.config.num_heads;
+        let params =
+            kernels::key_metric::Params { rows: n, heads, head_width: width, stride: 3 * c, start: c };
+        key_metric(&params, &self.wide, &mut metric);
+        trace("metric", Value::F32(&metric));
+
+        let (mut score, mut best) = (vec![0.0; evens], vec![0; evens]);
+        let params = kernels::find_matches::Params { batch: 1, tokens: n, width, protect };
+        find_matches(&params, &metric, &mut score, &mut best);
+        trace("score", Value::F32(&score));
+        trace("best", Value::U32(&best));
+
+        let params = kernels::rank_matches::Params { batch: 1, tokens: n, r, protect };
+        let (mut rank, mut plan) = (vec![0; evens], vec![0; params.plan_len() as usize]);
+        rank_matches(&params, &score, &best, &mut rank, &mut plan);
+        trace("rank", Value::U32(&rank));
+        trace("plan", Value::U32(&plan));
+
+        let sources = self.config.tokens();
+        let params = kernels::merge_tokens::Params { batch: 1, tokens: n, r, channels: c, sources };
+        let (mut size, mut source) = (vec![0.0; (n - r) as usize], vec![0; sources as usize]);
+        merge_tokens(
+            &params,
+            &plan,
+            &self.x,
+            &self.size,
+            &self.source,
+            &mut self.x_next,
+            &mut size,
+            &mut source,
+        );
+        swap(&mut self.x, &mut self.x_next);
+        (self.size, self.source, self.tokens) = (size, source, n - r);
+        trace("merged", Value::F32(self.x()));
+    }
+
+    fn embed(&mut self, p: &Parameters<Vec<f32>>, image: &[f32]) {
+        let Config { image_size, patch_size, in_chans, embed_dim, .. } = *self.config;
+        let params = kernels::embed_patches::Params {
+            batch: 1,
+            image_channels: in_chans,
+            height: image_size[0],
+            width: image_size[1],
+            patch_height: patch_size[0],
+            patch_width: patch_size[1],
+            prefix: self.config.prefix(),
+            channels: embed_dim,
+        };
+        embed_patches(&params, image, &p.patch, &p.patch_bias, &p.position, p.first.as_deref(), &mut self.x);
+        if let Some(norm) = &p.norm_pre {
+            self.norm(norm);
+            swap(&mut self.x, &mut self.narrow);
+        }
+    }
+
+    /// The pooled row that enters the head. A norm works on each token alone, so that of the class token leaves the
+    /// others out.
+    fn features(&mut self, p: &Parameters<Vec<f32>>) -> Vec<f32> {
+        let (first, mode) = match (self.config.pool, self.options.pool_by) {
+            (Pool::Token, _) => (0, Mode::TOKEN),
+            (Pool::Average, PoolBy::Plain) => (self.config.prefix(), Mode::MEAN),
+            (Pool::Average, PoolBy::Size) => (self.config.prefix(), Mode::MEAN_BY_SIZE),
+        };
+        let (tokens, channels) = (self.tokens, self.config.embed_dim);
+        let counted = if mode == Mode::TOKEN { 1 } else { tokens };
+        let eps = self.config.norm_eps;
+        let norm = |norm: &Norm<Vec<f32>>, rows: u32, x: &[f32], y: &mut [f32]| {
+            layer_norm(&kernels::layer_norm::Params { rows, channels, eps }, x, &norm.weight, &norm.bias, y);
+        };
+
+        if let Some(p) = &p.norm {
+            norm(p, counted, &self.x, &mut self.narrow);
+        }
+        let x = if p.norm.is_some() { &self.narrow } else { &self.x };
+        let mut features = vec![0.0; channels as usize];
+        let params = kernels::pool::Params { batch: 1, tokens: counted, channels, first, mode };
+        pool(&params, x, Some(&self.size), &mut features);
+        if let Some(p) = &p.fc_norm {
+            norm(p, 1, &features.clone(), &mut features);
+        }
+        features
+    }
+
+    /// The residual stream, normalised, to `narrow`.
+    fn norm(&mut self, norm: &Norm<Vec<f32>>) {
+        let Config { embed_dim: channels, norm_eps: eps, .. } = *self.config;
+        let params = kernels::layer_norm::Params { rows: self.tokens, channels, eps };
+        layer_norm(&params, &self.x, &norm.weight, &norm.bias, &mut self.narrow);
+    }
+
+    /// The part of the residual stream that is in use.
+    fn x(&self) -> &[f32] {
+        &self.x[..(self.tokens * self.config.embed_dim) as usize]
+    }
+}
+
+fn linear(
+    p: &Linear<Vec<f32>>,
+    activation: Activation,
+    rows: u32,
+    x: &[f32],
+    residual: Option<&[f32]>,
+    y: &mut [f32],
+) {
+    let params = kernels::matmul::Params {
+        rows,
+        inner: p.inner,
+        columns: p.columns,
+        activation,
+        ..Default::default()
+    };
+    matmul(&params, x, &p.weight, p.bias.as_deref(), p.scale.as_deref(), residual, y);
+}

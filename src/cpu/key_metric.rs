@@ -1,0 +1,28 @@
+use super::math::sum;
+use super::slices::{elements, part_mut};
+use crate::kernels::key_metric::Params;
+
+/// The mean of each token's keys over the heads, brought to unit length. A mean of length zero (below about 1e-19)
+/// or with a component that is not finite becomes the zero vector.
+///
+/// # Panics
+/// Where a dimension is 0, `stride` less than a token, or a slice too short.
+pub fn key_metric(params: &Params, keys: &[f32], metric: &mut [f32]) {
+    let &Params { rows, heads, head_width, stride, start } = params;
+    let metric = part_mut("metric", metric, &[rows, head_width]);
+    let channels = elements(&[heads, head_width]);
+    assert!(channels <= stride as usize, "stride {stride} is less than a token, {channels}");
+
+    for (row, metric) in metric.chunks_exact_mut(head_width as usize).enumerate() {
+        let keys = &keys[start as usize + row * stride as usize..][..channels];
+        for (i, mean) in metric.iter_mut().enumerate() {
+            let over_heads = keys[i..].iter().step_by(head_width as usize);
+            *mean = (over_heads.map(|&v| f64::from(v)).sum::<f64>() / f64::from(heads)) as f32;
+        }
+        let squares = sum(metric, |v| v * v);
+        // Normal as an f32, since that is what the kernel sums: not zero, infinite or NaN.
+        let directed = (squares as f32).is_normal();
+        let length = squares.sqrt();
+        metric.iter_mut().for_each(|v| *v = if directed { (f64::from(*v) / length) as f32 } else { 0.0 });
+    }
+}

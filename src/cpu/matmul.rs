@@ -1,0 +1,53 @@
+use super::math;
+use super::matrix::{Matrix, multiply};
+use super::slices::{part, part_mut};
+use super::threads::for_each_chunk;
+use crate::kernels::matmul::{Activation, Params};
+
+/// `y = residual + scale * activation(x w^T + bias)`; an absent part is left out.
+///
+/// # Panics
+/// Where `columns` is 0 or a slice too short.
+pub fn matmul(
+    params: &Params,
+    x: &[f32],
+    w: &[f32],
+    bias: Option<&[f32]>,
+    scale: Option<&[f32]>,
+    residual: Option<&[f32]>,
+    y: &mut [f32],
+) {
+    let &Params { rows, inner, columns, activation, .. } = params;
+    let x = part("x", x, &[rows, inner]);
+    let w = part("w", w, &[columns, inner]);
+    let bias = bias.map(|bias| part("bias", bias, &[columns]));
+    let scale = scale.map(|scale| part("scale", scale, &[columns]));
+    let residual = residual.map(|residual| part("residual", residual, &[rows, columns]));
+    let y = part_mut("y", y, &[rows, columns]);
+    let [rows, inner, columns] = [rows, inner, columns].map(|v| v as usize);
+
+    multiply(
+        Matrix::new(x, [rows, inner], inner),
+        Matrix::new(w, [columns, inner], inner).transposed(),
+        1.0,
+        y,
+        columns,
+    );
+    for_each_chunk(y, columns, |row, y| {
+        if let Some(bias) = bias {
+            y.iter_mut().zip(bias).for_each(|(y, bias)| *y += bias);
+        }
+        match activation {
+            Activation::GELU => y.iter_mut().for_each(|y| *y = math::gelu(*y)),
+            Activation::GELU_TANH => y.iter_mut().for_each(|y| *y = math::gelu_tanh(*y)),
+            Activation::QUICK_GELU => y.iter_mut().for_each(|y| *y = math::quick_gelu(*y)),
+            _ => {}
+        }
+        if let Some(scale) = scale {
+            y.iter_mut().zip(scale).for_each(|(y, scale)| *y *= scale);
+        }
+        if let Some(residual) = residual {
+            y.iter_mut().zip(&residual[row * columns..]).for_each(|(y, residual)| *y += residual);
+        }
+    });
+}

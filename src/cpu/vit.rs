@@ -1,0 +1,94 @@
+//! A whole network on slices.
+
+use rayon::prelude::*;
+
+use super::forward::{Forward, Trace};
+use super::threads::threads;
+use crate::error::{Error, Result};
+use crate::vit::{Config, Options, Outputs, Parameters, Pool, Weights};
+
+/// A network that computes on the CPU.
+#[derive(Clone, Debug)]
+pub struct VisionTransformer {
+    config: Config,
+    parameters: Parameters<Vec<f32>>,
+    bytes: u64,
+}
+
+impl VisionTransformer {
+    /// Checks config and weights and packs the weights.
+    ///
+    /// # Errors
+    /// What [`Parameters::load`] says.
+    pub fn new(config: Config, weights: &Weights) -> Result<Self> {
+        let mut bytes = 0;
+        let parameters = Parameters::load(&config, weights, |_, data| {
+            bytes += size_of_val(data) as u64;
+            Ok(data.to_vec())
+        })?;
+        Ok(VisionTransformer { config, parameters, bytes })
+    }
+
+    /// What the network is.
+    pub fn config(&self) -> &Config {
+        &self.config
+    }
+
+    /// Bytes of its weights.
+    pub fn bytes(&self) -> u64 {
+        self.bytes
+    }
+
+    /// Runs any number of normalised images `[batch, in_chans, height, width]`. An image's results are the same
+    /// whatever other images it comes with.
+    ///
+    /// # Errors
+    /// [`Error::Input`] where `images` is empty or no whole number of images, or merging leaves no token to average.
+    pub fn forward(&self, images: &[f32], options: &Options) -> Result<Outputs> {
+        let batch = self.check(images, options)?;
+        // As many images at once as there are threads, each on its own; then the rest one by one on all threads.
+        let (together, alone) = images.split_at(batch / threads() * threads() * self.config.image_values());
+        let each = |image| Forward::new(&self.config, options).run(&self.parameters, image, &mut |_, _| {});
+        let mut outputs: Vec<Outputs> = together.par_chunks(self.config.image_values()).map(each).collect();
+        outputs.extend(alone.chunks(self.config.image_values()).map(each));
+        Ok(join(outputs))
+    }
+
+    /// [`forward`](Self::forward), one image after the other, handing every stage of every image to `trace`.
+    ///
+    /// # Errors
+    /// As [`forward`](Self::forward).
+    pub fn forward_traced(
+        &self,
+        images: &[f32],
+        options: &Options,
+        trace: &mut Trace<'_>,
+    ) -> Result<Outputs> {
+        self.check(images, options)?;
+        let each = |image| Forward::new(&self.config, options).run(&self.parameters, image, trace);
+        Ok(join(images.chunks(self.config.image_values()).map(each).collect()))
+    }
+
+    /// The number of images.
+    fn check(&self, images: &[f32], options: &Options) -> Result<usize> {
+        let (given, per_image) = (images.len(), self.config.image_values());
+        if images.is_empty() || !given.is_multiple_of(per_image) {
+            return Err(Error::Input(format!("{given} values are no whole number of images of {per_image}")));
+        }
+        let (first, left) =
+            (self.config.prefix(), options.tokens_per_block(&self.config)[self.config.depth as usize]);
+        if self.config.pool == Pool::Average && first >= left {
+            return Err(Error::Input(format!(
+                "average pooling from token {first} on, and merging leaves {left}"
+            )));
+        }
+        Ok(given / per_image)
+    }
+}
+
+/// The results of single images as those of a batch.
+fn join(outputs: Vec<Outputs>) -> Outputs {
+    let mut all = Outputs::default();
+    outputs.into_iter().for_each(|one| all.append(one));
+    all
+}

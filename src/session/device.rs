@@ -1,0 +1,197 @@
+//! Which device runs a network, and why.
+
+use std::convert::Infallible;
+use std::fmt;
+use std::str::FromStr;
+
+use crate::caps::{wanted_features, wanted_limits};
+use crate::error::{Error, Result};
+
+/// What to run on.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub enum DeviceChoice {
+    /// A real GPU where there is one, otherwise the CPU path: on machines without a GPU it is many times faster
+    /// than shaders on a software driver.
+    #[default]
+    Auto,
+    /// The CPU path.
+    Cpu,
+    /// An adapter by its place in [`adapters`], also a software driver.
+    Index(usize),
+    /// The first adapter whose name contains this, in upper or lower case; also a software driver.
+    Name(String),
+}
+
+impl FromStr for DeviceChoice {
+    type Err = Infallible;
+
+    fn from_str(text: &str) -> Result<Self, Infallible> {
+        Ok(match text {
+            "auto" => DeviceChoice::Auto,
+            "cpu" => DeviceChoice::Cpu,
+            _ => text.parse().map_or_else(|_| DeviceChoice::Name(text.into()), DeviceChoice::Index),
+        })
+    }
+}
+
+impl fmt::Display for DeviceChoice {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            DeviceChoice::Auto => f.write_str("auto"),
+            DeviceChoice::Cpu => f.write_str("cpu"),
+            DeviceChoice::Index(index) => write!(f, "{index}"),
+            DeviceChoice::Name(name) => f.write_str(name),
+        }
+    }
+}
+
+/// What runs, and why. Prints as one line.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct DeviceReport {
+    /// The adapter's name, or `CPU`.
+    pub name: String,
+    /// `Vulkan`, `Metal`, `Dx12`, or `CPU`.
+    pub backend: String,
+    /// Type of the stored activations and weights.
+    pub precision: &'static str,
+    /// Why this one.
+    pub why: String,
+}
+
+impl fmt::Display for DeviceReport {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.backend == self.name {
+            true => write!(f, "{}, {}: {}", self.name, self.precision, self.why),
+            false => write!(f, "{} ({}), {}: {}", self.name, self.backend, self.precision, self.why),
+        }
+    }
+}
+
+impl DeviceReport {
+    fn cpu(why: String) -> Self {
+        DeviceReport { name: "CPU".into(), backend: "CPU".into(), precision: "f32", why }
+    }
+
+    pub(super) fn gpu(info: &wgpu::AdapterInfo, why: String) -> Self {
+        DeviceReport { name: info.name.clone(), backend: format!("{:?}", info.backend), precision: "f32", why }
+    }
+}
+
+/// An adapter as `tome devices` lists it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct AdapterReport {
+    /// Its place, for [`DeviceChoice::Index`].
+    pub index: usize,
+    /// Its name.
+    pub name: String,
+    /// `Vulkan`, `Metal` or `Dx12`.
+    pub backend: String,
+    /// Driver and version, as the driver says.
+    pub driver: String,
+    /// `discrete GPU`, `integrated GPU`, `virtual GPU`, `software` or `other`.
+    pub kind: String,
+    /// The optional features that this crate uses and the adapter has.
+    pub features: Vec<String>,
+    /// The limits that matter here, by their names in WebGPU.
+    pub limits: Vec<(&'static str, u64)>,
+}
+
+/// Every adapter, in the order of [`DeviceChoice::Index`].
+pub fn adapters() -> Vec<AdapterReport> {
+    pollster::block_on(list()).iter().enumerate().map(report).collect()
+}
+
+/// The backends that this crate is meant for; OpenGL is left out, as its compilers take minutes over these shaders.
+async fn list() -> Vec<wgpu::Adapter> {
+    let mut instance = wgpu::InstanceDescriptor::new_without_display_handle();
+    instance.backends = wgpu::Backends::PRIMARY;
+    wgpu::Instance::new(instance).enumerate_adapters(wgpu::Backends::PRIMARY).await
+}
+
+fn report((index, adapter): (usize, &wgpu::Adapter)) -> AdapterReport {
+    let info = adapter.get_info();
+    let limits = adapter.limits();
+    AdapterReport {
+        index,
+        name: info.name.clone(),
+        backend: format!("{:?}", info.backend),
+        driver: format!("{} {}", info.driver, info.driver_info).trim().into(),
+        kind: kind(info.device_type).into(),
+        features: wanted_features(adapter).iter_names().map(|(name, _)| name.to_lowercase()).collect(),
+        limits: vec![
+            ("maxBufferSize", limits.max_buffer_size),
+            ("maxStorageBufferBindingSize", limits.max_storage_buffer_binding_size),
+            ("maxComputeWorkgroupStorageSize", limits.max_compute_workgroup_storage_size.into()),
+            ("maxComputeInvocationsPerWorkgroup", limits.max_compute_invocations_per_workgroup.into()),
+        ],
+    }
+}
+
+fn kind(device_type: wgpu::DeviceType) -> &'static str {
+    match device_type {
+        wgpu::DeviceType::DiscreteGpu => "discrete GPU",
+        wgpu::DeviceType::IntegratedGpu => "integrated GPU",
+        wgpu::DeviceType::VirtualGpu => "virtual GPU",
+        wgpu::DeviceType::Cpu => "software",
+        wgpu::DeviceType::Other => "other",
+    }
+}
+
+/// What a choice comes down to on this machine.
+pub(super) enum Chosen {
+    Cpu(DeviceReport),
+    Gpu(wgpu::Device, wgpu::Queue, DeviceReport),
+}
+
+pub(super) async fn choose(choice: &DeviceChoice) -> Result<Chosen> {
+    if *choice == DeviceChoice::Cpu {
+        return Ok(Chosen::Cpu(DeviceReport::cpu("asked for".into())));
+    }
+    let adapters = list().await;
+    let names = || {
+        let names: Vec<_> = adapters.iter().map(|a| a.get_info().name).collect();
+        if names.is_empty() { "there is none".into() } else { format!("there is {}", names.join(", ")) }
+    };
+    let (adapter, why) = match choice {
+        DeviceChoice::Index(index) => {
+            let adapter = adapters.get(*index);
+            (adapter.ok_or_else(|| Error::NoAdapter(format!("number {index}; {}", names())))?, "asked for".into())
+        }
+        DeviceChoice::Name(name) => {
+            let holds = |a: &&wgpu::Adapter| a.get_info().name.to_lowercase().contains(&name.to_lowercase());
+            let adapter = adapters.iter().find(holds);
+            (adapter.ok_or_else(|| Error::NoAdapter(format!("named `{name}`; {}", names())))?, "asked for".into())
+        }
+        DeviceChoice::Auto | DeviceChoice::Cpu => match adapters.iter().max_by_key(|a| preference(a)) {
+            None => return Ok(Chosen::Cpu(DeviceReport::cpu("no Vulkan, Metal or DX12 adapter found".into()))),
+            Some(best) if preference(best) == 0 => {
+                let name = best.get_info().name;
+                let why = format!("the only adapter is a software driver ({name}), slower than the CPU path");
+                return Ok(Chosen::Cpu(DeviceReport::cpu(why)));
+            }
+            Some(best) => (best, kind(best.get_info().device_type).into()),
+        },
+    };
+    let info = adapter.get_info();
+    let descriptor = wgpu::DeviceDescriptor {
+        label: Some("tome"),
+        required_features: wanted_features(adapter),
+        required_limits: wanted_limits(adapter),
+        ..Default::default()
+    };
+    let (device, queue) = adapter
+        .request_device(&descriptor)
+        .await
+        .map_err(|e| Error::Device { what: format!("a device on {}", info.name), message: e.to_string() })?;
+    Ok(Chosen::Gpu(device, queue, DeviceReport::gpu(&info, why)))
+}
+
+fn preference(adapter: &wgpu::Adapter) -> u32 {
+    match adapter.get_info().device_type {
+        wgpu::DeviceType::DiscreteGpu => 4,
+        wgpu::DeviceType::IntegratedGpu => 3,
+        wgpu::DeviceType::VirtualGpu => 2,
+        wgpu::DeviceType::Other => 1,
+        wgpu::DeviceType::Cpu => 0,
+    }
+}

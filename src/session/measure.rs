@@ -1,0 +1,106 @@
+//! Timing a forward pass.
+
+use std::time::Instant;
+
+use crate::error::{Error, Result};
+use crate::gpu::guarded;
+use crate::session::engine::Engine;
+use crate::session::readback::{Wait, map, read};
+use crate::vit::{Options, Plan};
+
+/// One timed forward pass.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Measured {
+    /// From the submission to the end of the last kernel; for the CPU path the whole call.
+    pub seconds: f64,
+    /// The part of the kernels' time that went into matching and merging, where the adapter has timestamps.
+    pub merge_share: Option<f64>,
+    /// Device memory of weights, activations and readback; for the CPU path the weights.
+    pub peak_bytes: u64,
+}
+
+/// The kernels of token merging.
+const MERGING: [&str; 4] = ["key_metric", "find_matches", "rank_matches", "merge_tokens"];
+
+impl Engine {
+    /// Runs what stands in the input buffer; the first call for a plan also warms up.
+    pub(super) fn measure(&mut self, batch: u32, options: &Options) -> Result<Measured> {
+        let index = self.prepare(batch, options)?;
+        let prepared = self.prepared(index);
+        let seconds = self.time(&prepared.plan)?;
+        Ok(Measured { seconds, merge_share: self.merge_share(&prepared.plan)?, peak_bytes: self.bytes(prepared) })
+    }
+
+    fn time(&self, plan: &Plan) -> Result<f64> {
+        self.wait()?;
+        let start = Instant::now();
+        guarded(&self.device, "a batch", 0, || {
+            let mut encoder = self.device.create_command_encoder(&Default::default());
+            plan.encode(&mut encoder);
+            self.queue.submit([encoder.finish()]);
+        })?;
+        self.wait()?;
+        Ok(start.elapsed().as_secs_f64())
+    }
+
+    fn wait(&self) -> Result<()> {
+        self.device.poll(wgpu::PollType::wait_indefinitely()).map_err(|e| Error::DeviceLost(e.to_string()))?;
+        Ok(())
+    }
+
+    /// Runs the plan once more, cut into passes at the ends of merging, with a timestamp at both ends of each.
+    fn merge_share(&self, plan: &Plan) -> Result<Option<f64>> {
+        if !self.device.features().contains(wgpu::Features::TIMESTAMP_QUERY) {
+            return Ok(None);
+        }
+        let merging = |i: usize| MERGING.contains(&plan.steps()[i].dispatch.kernel());
+        let mut runs: Vec<std::ops::Range<usize>> = Vec::new();
+        for i in 0..plan.steps().len() {
+            match runs.last_mut() {
+                Some(run) if merging(run.start) == merging(i) => run.end = i + 1,
+                _ => runs.push(i..i + 1),
+            }
+        }
+        let count = 2 * runs.len() as u32;
+        let bytes = u64::from(count) * 8;
+        let staging = guarded(&self.device, "timestamps", bytes, || {
+            let queries = self.device.create_query_set(&wgpu::QuerySetDescriptor {
+                label: Some("tome.timestamps"),
+                ty: wgpu::QueryType::Timestamp,
+                count,
+            });
+            let buffer = |usage| {
+                let label = Some("tome.timestamps");
+                self.device.create_buffer(&wgpu::BufferDescriptor { label, size: bytes, usage, mapped_at_creation: false })
+            };
+            let resolved = buffer(wgpu::BufferUsages::QUERY_RESOLVE | wgpu::BufferUsages::COPY_SRC);
+            let staging = buffer(wgpu::BufferUsages::COPY_DST | wgpu::BufferUsages::MAP_READ);
+            let mut encoder = self.device.create_command_encoder(&Default::default());
+            for (i, run) in runs.iter().enumerate() {
+                let at = 2 * i as u32;
+                let mut pass = encoder.begin_compute_pass(&wgpu::ComputePassDescriptor {
+                    label: Some("tome"),
+                    timestamp_writes: Some(wgpu::ComputePassTimestampWrites {
+                        query_set: &queries,
+                        beginning_of_pass_write_index: Some(at),
+                        end_of_pass_write_index: Some(at + 1),
+                    }),
+                });
+                plan.steps()[run.clone()].iter().for_each(|step| step.dispatch.encode(&mut pass));
+            }
+            encoder.resolve_query_set(&queries, 0..count, &resolved, 0);
+            encoder.copy_buffer_to_buffer(&resolved, 0, &staging, 0, bytes);
+            self.queue.submit([encoder.finish()]);
+            staging
+        })?;
+        pollster::block_on(map(&self.device, &staging, Wait::Block))?;
+        let ticks: Vec<u64> = read(&staging, 0, u64::from(count) * 2)?;
+        let spent = |wanted: bool| -> f64 {
+            let of_kind = runs.iter().zip(ticks.chunks_exact(2)).filter(|(run, _)| merging(run.start) == wanted);
+            of_kind.map(|(_, t)| t[1].saturating_sub(t[0]) as f64).sum()
+        };
+        let (merge, rest) = (spent(true), spent(false));
+        // A driver that reports no time has no answer.
+        Ok((merge + rest > 0.0).then(|| merge / (merge + rest)))
+    }
+}

@@ -1,0 +1,203 @@
+//! `Session`: a network ready to run, wherever that is.
+
+use std::time::Instant;
+
+use crate::cpu;
+use crate::error::{Error, Result};
+use crate::session::device::{Chosen, DeviceChoice, DeviceReport, choose};
+use crate::session::engine::Engine;
+use crate::session::measure::Measured;
+use crate::session::readback::Wait;
+use crate::vit::{Config, Options, Outputs, Weights};
+
+/// Which results are read back; the others are left empty.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Want {
+    /// `[batch, classes]`
+    pub logits: bool,
+    /// `[batch, channels]`
+    pub features: bool,
+    /// `[batch, merged tokens, channels]`
+    pub tokens: bool,
+    /// `[batch, merged tokens]`
+    pub size: bool,
+    /// `[batch, original tokens]`
+    pub source: bool,
+}
+
+impl Want {
+    /// Everything.
+    pub const ALL: Want = Want { logits: true, features: true, tokens: true, size: true, source: true };
+    /// Nothing; for `Want { size: true, ..Want::NONE }`.
+    pub const NONE: Want = Want { logits: false, features: false, tokens: false, size: false, source: false };
+    /// Logits alone.
+    pub const LOGITS: Want = Want { logits: true, ..Want::NONE };
+    /// Features alone.
+    pub const FEATURES: Want = Want { features: true, ..Want::NONE };
+}
+
+/// A network ready to run, on a GPU or on the CPU path. Schedules and batch sizes can differ from call to call; what
+/// is prepared for them is kept for the next.
+#[derive(Debug)]
+pub struct Session {
+    backend: Backend,
+    report: DeviceReport,
+    /// What [`Session::measure`] runs on: a batch of the network's inputs.
+    inputs: Vec<f32>,
+    /// The (batch, options) pairs that [`Session::measure`] has warmed up.
+    warm: Vec<(usize, Options)>,
+}
+
+#[derive(Debug)]
+enum Backend {
+    Cpu(cpu::VisionTransformer),
+    Gpu(Box<Engine>),
+}
+
+impl Session {
+    /// Chooses a device and prepares the network on it, waiting for the driver.
+    ///
+    /// # Errors
+    /// [`Error::NoAdapter`] where no adapter is what was asked for; what the device, the config and the weights say.
+    pub fn new(config: Config, weights: &Weights, device: &DeviceChoice) -> Result<Self> {
+        pollster::block_on(Self::new_async(config, weights, device))
+    }
+
+    /// [`Session::new`] without blocking on the driver.
+    ///
+    /// # Errors
+    /// As [`Session::new`].
+    pub async fn new_async(config: Config, weights: &Weights, device: &DeviceChoice) -> Result<Self> {
+        match choose(device).await? {
+            Chosen::Cpu(report) => {
+                Ok(Self::from_backend(Backend::Cpu(cpu::VisionTransformer::new(config, weights)?), report))
+            }
+            Chosen::Gpu(device, queue, report) => {
+                Ok(Self::from_backend(Backend::Gpu(Box::new(Engine::new(device, queue, config, weights)?)), report))
+            }
+        }
+    }
+
+    /// Prepares the network on the caller's device, which may be a software driver.
+    ///
+    /// # Errors
+    /// What the device, the config and the weights say.
+    pub fn with_device(device: wgpu::Device, queue: wgpu::Queue, config: Config, weights: &Weights) -> Result<Self> {
+        let report = DeviceReport::gpu(&device.adapter_info(), "the caller's device".into());
+        Ok(Self::from_backend(Backend::Gpu(Box::new(Engine::new(device, queue, config, weights)?)), report))
+    }
+
+    fn from_backend(backend: Backend, report: DeviceReport) -> Self {
+        Session { backend, report, inputs: Vec::new(), warm: Vec::new() }
+    }
+
+    /// What the network is.
+    pub fn config(&self) -> &Config {
+        match &self.backend {
+            Backend::Cpu(vit) => vit.config(),
+            Backend::Gpu(engine) => engine.vit.config(),
+        }
+    }
+
+    /// What it runs on, and why.
+    pub fn device(&self) -> &DeviceReport {
+        &self.report
+    }
+
+    /// Runs any number of normalised images `[batch, in_chans, height, width]`, as many at once as the device can
+    /// hold. A NaN in an image makes that image's results NaN and leaves the others alone.
+    ///
+    /// # Errors
+    /// [`Error::Input`] where `images` is empty or no whole number of images; [`Error::OutOfMemory`],
+    /// [`Error::DeviceLost`] and the like from the device.
+    pub fn run(&mut self, images: &[f32], options: &Options, want: Want) -> Result<Outputs> {
+        pollster::block_on(self.run_waiting(images, options, want, Wait::Block))
+    }
+
+    /// [`Session::run`] that yields to the executor while the device works. The CPU path computes within the call.
+    ///
+    /// # Errors
+    /// As [`Session::run`].
+    pub async fn run_async(&mut self, images: &[f32], options: &Options, want: Want) -> Result<Outputs> {
+        self.run_waiting(images, options, want, Wait::Yield).await
+    }
+
+    async fn run_waiting(&mut self, images: &[f32], options: &Options, want: Want, wait: Wait) -> Result<Outputs> {
+        let per_image = self.config().image_values();
+        if images.is_empty() || !images.len().is_multiple_of(per_image) {
+            let given = images.len();
+            return Err(Error::Input(format!("{given} values are no whole number of images of {per_image}")));
+        }
+        match &mut self.backend {
+            Backend::Cpu(vit) => Ok(keep(vit.forward(images, options)?, want)),
+            Backend::Gpu(engine) => engine.run(images, options, want, wait).await,
+        }
+    }
+
+    /// The `top` most probable classes of each image with their probabilities, best first.
+    ///
+    /// # Errors
+    /// As [`Session::run`].
+    pub fn classify(&mut self, images: &[f32], options: &Options, top: usize) -> Result<Vec<Vec<(usize, f32)>>> {
+        let outputs = self.run(images, options, Want::LOGITS)?;
+        Ok((0..outputs.batch).map(|image| outputs.top(image, top)).collect())
+    }
+
+    /// The pooled features of each image, `[batch, channels]`.
+    ///
+    /// # Errors
+    /// As [`Session::run`].
+    pub fn features(&mut self, images: &[f32], options: &Options) -> Result<Vec<f32>> {
+        Ok(self.run(images, options, Want::FEATURES)?.features)
+    }
+
+    /// Times one forward pass of `batch` images that are already on the device. The first call for a batch and
+    /// options also compiles and warms up, untimed.
+    ///
+    /// # Errors
+    /// [`Error::Limit`] where the batch does not fit the device at once; as [`Session::run`] otherwise.
+    pub fn measure(&mut self, batch: usize, options: &Options) -> Result<Measured> {
+        let per_image = self.config().image_values();
+        let too_large = || Error::Input(format!("a batch of {batch} images"));
+        let batch_u32 = u32::try_from(batch).map_err(|_| too_large())?;
+        if let Backend::Gpu(engine) = &mut self.backend {
+            // Says so where it does not fit, before anything is computed.
+            engine.prepare(batch_u32, options)?;
+        }
+        let values = batch.checked_mul(per_image).ok_or_else(too_large)?;
+        if self.inputs.len() < values {
+            // Not the same for any two patches or images: equal tokens would make merging trivial.
+            self.inputs = (0..values).map(|i| ((i as f32 * 0.618_034).fract() - 0.5) * 2.0).collect();
+        }
+        let key = (batch, options.clone());
+        if !self.warm.contains(&key) {
+            let inputs = std::mem::take(&mut self.inputs);
+            let warmed = self.run(&inputs[..values], options, Want::LOGITS);
+            self.inputs = inputs;
+            warmed?;
+            self.warm.push(key);
+        }
+        match &mut self.backend {
+            Backend::Gpu(engine) => engine.measure(batch_u32, options),
+            Backend::Cpu(vit) => {
+                let start = Instant::now();
+                vit.forward(&self.inputs[..values], options)?;
+                let seconds = start.elapsed().as_secs_f64();
+                Ok(Measured { seconds, merge_share: None, peak_bytes: vit.bytes() })
+            }
+        }
+    }
+}
+
+fn keep(mut outputs: Outputs, want: Want) -> Outputs {
+    let Outputs { logits, features, tokens, size, source, .. } = &mut outputs;
+    for (wanted, values) in [(want.logits, logits), (want.features, features), (want.tokens, tokens), (want.size, size)] {
+        if !wanted {
+            values.clear();
+        }
+    }
+    if !want.source {
+        source.clear();
+    }
+    outputs
+}

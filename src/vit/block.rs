@@ -1,0 +1,57 @@
+//! The network as a list of calls; reads like the picture in the crate's documentation.
+
+use super::config::Pool;
+use super::options::PoolBy;
+use super::parameters::{Block, Parameters};
+use super::recorder::{From, Recorder};
+use crate::error::Result;
+use crate::kernels::matmul::Activation;
+use crate::kernels::pool::Mode;
+
+/// Image to logits.
+pub(super) fn network(record: &mut Recorder<'_>, p: &Parameters<wgpu::Buffer>) -> Result<()> {
+    record.embed_patches(p)?;
+    if let Some(norm) = &p.norm_pre {
+        record.norm_tokens(norm)?;
+    }
+    record.name_tokens("embed");
+
+    let tokens = record.options.tokens_per_block(record.config);
+    for (i, b) in p.blocks.iter().enumerate() {
+        record.enter(Some(i as u32));
+        block(record, b, tokens[i] - tokens[i + 1])?;
+    }
+    record.enter(None);
+
+    let (first, mode) = match (record.config.pool, record.options.pool_by) {
+        (Pool::Token, _) => (0, Mode::TOKEN),
+        (Pool::Average, PoolBy::Plain) => (record.config.prefix(), Mode::MEAN),
+        (Pool::Average, PoolBy::Size) => (record.config.prefix(), Mode::MEAN_BY_SIZE),
+    };
+    record.features(p, first, mode)?;
+    if let Some(head) = &p.head {
+        record.head(head)?;
+    }
+    Ok(())
+}
+
+/// Attention, merging, MLP (paper, section 3): the MLP works on what merging left.
+fn block(record: &mut Recorder<'_>, p: &Block<wgpu::Buffer>, r: u32) -> Result<()> {
+    let activation = record.config.activation;
+
+    record.norm_to_narrow(&p.norm1)?;
+    record.widen(&p.qkv, Activation::NONE)?;
+    record.attention()?;
+    record.add(&p.proj, From::Narrow)?;
+    record.name_tokens("attn");
+
+    if r > 0 {
+        record.merge(r)?;
+    }
+
+    record.norm_to_narrow(&p.norm2)?;
+    record.widen(&p.fc1, activation)?;
+    record.add(&p.fc2, From::Wide)?;
+    record.name_tokens("tokens");
+    Ok(())
+}

@@ -1,0 +1,64 @@
+//! The activations of a plan.
+
+use super::config::Config;
+use crate::error::Result;
+use crate::gpu::Gpu;
+use crate::merger::MergeScratch;
+
+/// Activations of a plan.
+#[derive(Clone, Debug)]
+pub(super) struct Buffers {
+    /// `[batch, in_chans, height, width]`
+    pub input: wgpu::Buffer,
+    /// `[batch, tokens, channels]`: read from one, written to the other.
+    pub x: [wgpu::Buffer; 2],
+    /// `[batch, tokens]`: the first stays all ones, the others take turns.
+    pub size: [wgpu::Buffer; 3],
+    /// `[batch, tokens]`, u32: the first stays 0, 1, 2, ..., the others take turns.
+    pub source: [wgpu::Buffer; 3],
+    /// `[batch, tokens, channels]`: what enters a linear layer.
+    pub narrow: wgpu::Buffer,
+    /// `[batch, tokens, 3 channels or the MLP's width]`
+    pub wide: wgpu::Buffer,
+    pub scratch: MergeScratch,
+    pub pooled: wgpu::Buffer,
+    pub features: wgpu::Buffer,
+    pub logits: wgpu::Buffer,
+}
+
+impl Buffers {
+    /// The largest number of values that an image takes in any one buffer.
+    pub fn largest_per_image(config: &Config) -> u64 {
+        let widest = u64::from((3 * config.embed_dim).max(config.mlp_hidden));
+        let tokens = u64::from(config.tokens()) * widest;
+        tokens.max(config.image_values() as u64).max(config.outputs().into())
+    }
+
+    pub fn new(gpu: &Gpu, config: &Config, batch: u32) -> Result<Self> {
+        let [b, n, c] = [batch, config.tokens(), config.embed_dim].map(u64::from);
+        let tokens = |label: &str, width: u64| gpu.buffer(label, b * n * width);
+        let widest = u64::from((3 * config.embed_dim).max(config.mlp_hidden));
+        // What stands before the first merge is the same for every batch: every size 1, every token its own source.
+        let ones = vec![1.0f32; (b * n) as usize];
+        let identity: Vec<u32> = (0..batch).flat_map(|_| 0..config.tokens()).collect();
+        Ok(Buffers {
+            input: gpu.buffer("tome.input", b * config.image_values() as u64)?,
+            x: [tokens("tome.x0", c)?, tokens("tome.x1", c)?],
+            size: [gpu.buffer_with("tome.ones", &ones)?, tokens("tome.size1", 1)?, tokens("tome.size2", 1)?],
+            source: [gpu.buffer_with("tome.identity", &identity)?, tokens("tome.source1", 1)?, tokens("tome.source2", 1)?],
+            narrow: tokens("tome.narrow", c)?,
+            wide: tokens("tome.wide", widest)?,
+            scratch: MergeScratch::new(gpu, batch, config.tokens(), config.head_width())?,
+            pooled: gpu.buffer("tome.pooled", b * c)?,
+            features: gpu.buffer("tome.features", b * c)?,
+            logits: gpu.buffer("tome.logits", b * u64::from(config.outputs()))?,
+        })
+    }
+
+    /// Bytes of device memory.
+    pub fn bytes(&self) -> u64 {
+        let single = [&self.input, &self.narrow, &self.wide, &self.pooled, &self.features, &self.logits];
+        let several = self.x.iter().chain(&self.size).chain(&self.source);
+        single.into_iter().chain(several).map(wgpu::Buffer::size).sum::<u64>() + self.scratch.bytes()
+    }
+}

@@ -1,0 +1,137 @@
+//! A network of a given batch and schedule as a fixed list of dispatches with its own buffers.
+
+use std::fmt;
+
+use super::buffers::Buffers;
+use super::config::Config;
+use super::options::Options;
+use super::parameters::Parameters;
+use super::recorder::{Ends, Recorder};
+use crate::dispatch::Dispatch;
+use crate::error::{Error, Result};
+use crate::gpu::Gpu;
+
+/// One call of the list.
+#[derive(Clone, Debug)]
+pub struct Step {
+    /// The call.
+    pub dispatch: Dispatch,
+    /// The block it belongs to; none before the first and after the last.
+    pub block: Option<u32>,
+    /// What stands in a buffer after it, where that has a name.
+    pub stage: Option<Stage>,
+}
+
+/// A named intermediate, such as `layer03.merged`.
+#[derive(Clone, Debug)]
+pub struct Stage {
+    /// `embed`; in each block `layerNN.` and `attn` (after the residual), `metric` (unit length), `rank`, `plan`,
+    /// `merged`, `size`, `tokens`; `features`, `logits`.
+    pub name: String,
+    /// Where it stands until a later step overwrites it.
+    pub buffer: wgpu::Buffer,
+    /// Elements of 4 bytes.
+    pub elements: u64,
+}
+
+/// A fixed list of dispatches: made once, encoded for every batch. Nothing in it depends on the data.
+///
+/// Printing it lists every kernel with its shapes and workgroups.
+#[derive(Clone, Debug)]
+pub struct Plan {
+    steps: Vec<Step>,
+    batch: u32,
+    tokens: Vec<u32>,
+    buffers: Buffers,
+    ends: Ends,
+}
+
+impl Plan {
+    pub(super) fn new(gpu: &Gpu, config: &Config, p: &Parameters<wgpu::Buffer>, batch: u32, options: &Options) -> Result<Self> {
+        if batch == 0 {
+            return Err(Error::Input("a batch of 0 images".into()));
+        }
+        let buffers = Buffers::new(gpu, config, batch)?;
+        let mut recorder = Recorder::new(gpu, config, options, batch, &buffers);
+        super::block::network(&mut recorder, p)?;
+        let (steps, ends) = recorder.finish();
+        Ok(Plan { steps, batch, tokens: options.tokens_per_block(config), buffers, ends })
+    }
+
+    /// Records the network into the caller's encoder, as one compute pass.
+    pub fn encode(&self, encoder: &mut wgpu::CommandEncoder) {
+        let mut pass = encoder.begin_compute_pass(&wgpu::ComputePassDescriptor { label: Some("tome"), timestamp_writes: None });
+        self.encode_in(&mut pass);
+    }
+
+    /// Records the network into a compute pass.
+    pub fn encode_in(&self, pass: &mut wgpu::ComputePass<'_>) {
+        for step in &self.steps {
+            step.dispatch.encode(pass);
+        }
+    }
+
+    /// The list.
+    pub fn steps(&self) -> &[Step] {
+        &self.steps
+    }
+
+    /// Images of a batch.
+    pub fn batch(&self) -> u32 {
+        self.batch
+    }
+
+    /// Tokens an image that enter each block, and that leave the last.
+    pub fn tokens_per_block(&self) -> &[u32] {
+        &self.tokens
+    }
+
+    /// `[batch, in_chans, height, width]`: to be written before each batch.
+    pub fn input(&self) -> &wgpu::Buffer {
+        &self.buffers.input
+    }
+
+    /// `[batch, classes]`: to be read after each batch.
+    pub fn logits(&self) -> &wgpu::Buffer {
+        &self.ends.logits
+    }
+
+    /// `[batch, channels]`: pooled, as it enters the head.
+    pub fn features(&self) -> &wgpu::Buffer {
+        &self.buffers.features
+    }
+
+    /// `[batch, merged tokens, channels]`: after the last block, before the final norm.
+    pub fn tokens(&self) -> &wgpu::Buffer {
+        &self.ends.tokens
+    }
+
+    /// `[batch, merged tokens]`: how many original tokens each stands for.
+    pub fn size(&self) -> &wgpu::Buffer {
+        &self.ends.size
+    }
+
+    /// `[batch, original tokens]`, u32: for each original token the final token that holds it.
+    pub fn source(&self) -> &wgpu::Buffer {
+        &self.ends.source
+    }
+
+    /// Bytes of device memory of its activations.
+    pub fn bytes(&self) -> u64 {
+        self.buffers.bytes()
+    }
+}
+
+impl fmt::Display for Plan {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for step in &self.steps {
+            match step.block {
+                Some(block) => write!(f, "block {block:<3} ")?,
+                None => write!(f, "{:10}", "")?,
+            }
+            writeln!(f, "{}", step.dispatch)?;
+        }
+        Ok(())
+    }
+}
+

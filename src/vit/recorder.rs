@@ -1,0 +1,267 @@
+//! A plan in the making: which buffer holds what, and the calls so far.
+
+use super::buffers::Buffers;
+use super::config::Config;
+use super::options::Options;
+use super::parameters::{Linear, Norm, Parameters};
+use super::plan::{Stage, Step};
+use crate::dispatch::Dispatch;
+use crate::error::Result;
+use crate::gpu::Gpu;
+use crate::kernels::matmul::Activation;
+use crate::kernels::{self, attention, embed_patches, layer_norm, matmul, pool};
+use crate::merger::{MergeIo, MergeShape, TokenMerger};
+
+/// Makes the calls of a network in order and keeps track of where tokens and sizes stand.
+pub(super) struct Recorder<'a> {
+    gpu: &'a Gpu,
+    pub config: &'a Config,
+    pub options: &'a Options,
+    batch: u32,
+    /// Tokens an image by now.
+    tokens: u32,
+    buffers: &'a Buffers,
+    /// Which of the two token buffers holds the residual stream.
+    x: usize,
+    /// Which of the size and source buffers holds.
+    merged: usize,
+    block: Option<u32>,
+    steps: Vec<Step>,
+}
+
+/// Where the results of a plan stand.
+#[derive(Clone, Debug)]
+pub(super) struct Ends {
+    pub tokens: wgpu::Buffer,
+    pub size: wgpu::Buffer,
+    pub source: wgpu::Buffer,
+    pub logits: wgpu::Buffer,
+}
+
+/// What a linear layer reads.
+pub(super) enum From {
+    Narrow,
+    Wide,
+}
+
+impl<'a> Recorder<'a> {
+    pub fn new(gpu: &'a Gpu, config: &'a Config, options: &'a Options, batch: u32, buffers: &'a Buffers) -> Self {
+        let tokens = config.tokens();
+        Recorder { gpu, config, options, batch, tokens, buffers, x: 0, merged: 0, block: None, steps: Vec::new() }
+    }
+
+    pub fn finish(self) -> (Vec<Step>, Ends) {
+        let ends = Ends {
+            tokens: self.buffers.x[self.x].clone(),
+            size: self.buffers.size[self.merged].clone(),
+            source: self.buffers.source[self.merged].clone(),
+            // Without a head the features are the result.
+            logits: if self.config.num_classes > 0 { &self.buffers.logits } else { &self.buffers.features }.clone(),
+        };
+        (self.steps, ends)
+    }
+
+    /// The block that the following calls belong to.
+    pub fn enter(&mut self, block: Option<u32>) {
+        self.block = block;
+    }
+
+    fn push(&mut self, dispatch: Dispatch) {
+        self.steps.push(Step { dispatch, block: self.block, stage: None });
+    }
+
+    /// Names what the last call wrote.
+    fn stage(&mut self, name: &str, buffer: &wgpu::Buffer, elements: u64) {
+        if let Some(step) = self.steps.last_mut() {
+            let name = self.block.map_or_else(|| name.into(), |block| format!("layer{block:02}.{name}"));
+            step.stage = Some(Stage { name, buffer: buffer.clone(), elements });
+        }
+    }
+
+    fn rows(&self) -> u32 {
+        self.batch * self.tokens
+    }
+
+    /// Names the residual stream.
+    pub fn name_tokens(&mut self, name: &str) {
+        let elements = u64::from(self.rows()) * u64::from(self.config.embed_dim);
+        self.stage(name, &self.buffers.x[self.x], elements);
+    }
+
+    pub fn embed_patches(&mut self, p: &Parameters<wgpu::Buffer>) -> Result<()> {
+        let Config { image_size, patch_size, in_chans, embed_dim, .. } = *self.config;
+        let params = embed_patches::Params {
+            batch: self.batch,
+            image_channels: in_chans,
+            height: image_size[0],
+            width: image_size[1],
+            patch_height: patch_size[0],
+            patch_width: patch_size[1],
+            prefix: self.config.prefix(),
+            channels: embed_dim,
+        };
+        let io = embed_patches::Io {
+            image: (&self.buffers.input).into(),
+            w: (&p.patch).into(),
+            bias: (&p.patch_bias).into(),
+            position: (&p.position).into(),
+            first: p.first.as_ref().map(Into::into),
+            y: (&self.buffers.x[self.x]).into(),
+        };
+        self.push(kernels::embed_patches(self.gpu, params, io)?);
+        Ok(())
+    }
+
+    fn layer_norm(&mut self, norm: &Norm<wgpu::Buffer>, rows: u32, x: &wgpu::Buffer, y: &wgpu::Buffer) -> Result<()> {
+        let params = layer_norm::Params { rows, channels: self.config.embed_dim, eps: self.config.norm_eps };
+        let io = layer_norm::Io { x: x.into(), weight: (&norm.weight).into(), bias: (&norm.bias).into(), y: y.into() };
+        self.push(kernels::layer_norm(self.gpu, params, io)?);
+        Ok(())
+    }
+
+    /// A norm of the residual stream itself.
+    pub fn norm_tokens(&mut self, norm: &Norm<wgpu::Buffer>) -> Result<()> {
+        let [from, to] = [self.x, 1 - self.x];
+        self.layer_norm(norm, self.rows(), &self.buffers.x[from], &self.buffers.x[to])?;
+        self.x = to;
+        Ok(())
+    }
+
+    /// The residual stream, normalised, to `narrow`.
+    pub fn norm_to_narrow(&mut self, norm: &Norm<wgpu::Buffer>) -> Result<()> {
+        self.layer_norm(norm, self.rows(), &self.buffers.x[self.x], &self.buffers.narrow)
+    }
+
+    /// `narrow` to `wide`.
+    pub fn widen(&mut self, linear: &Linear<wgpu::Buffer>, activation: Activation) -> Result<()> {
+        let (x, y) = (&self.buffers.narrow, &self.buffers.wide);
+        self.linear(linear, activation, self.rows(), x, None, y)
+    }
+
+    /// A branch back into the residual stream.
+    pub fn add(&mut self, linear: &Linear<wgpu::Buffer>, from: From) -> Result<()> {
+        let x = match from {
+            From::Narrow => &self.buffers.narrow,
+            From::Wide => &self.buffers.wide,
+        };
+        let [residual, y] = [&self.buffers.x[self.x], &self.buffers.x[1 - self.x]];
+        self.linear(linear, Activation::NONE, self.rows(), x, Some(residual), y)?;
+        self.x = 1 - self.x;
+        Ok(())
+    }
+
+    fn linear(
+        &mut self,
+        linear: &Linear<wgpu::Buffer>,
+        activation: Activation,
+        rows: u32,
+        x: &wgpu::Buffer,
+        residual: Option<&wgpu::Buffer>,
+        y: &wgpu::Buffer,
+    ) -> Result<()> {
+        let params = matmul::Params { rows, inner: linear.inner, columns: linear.columns, activation, ..Default::default() };
+        let io = matmul::Io {
+            x: x.into(),
+            w: (&linear.weight).into(),
+            bias: linear.bias.as_ref().map(Into::into),
+            scale: linear.scale.as_ref().map(Into::into),
+            residual: residual.map(Into::into),
+            y: y.into(),
+        };
+        self.push(kernels::matmul(self.gpu, params, io)?);
+        Ok(())
+    }
+
+    /// q, k and v in `wide` to `narrow`, counting merged tokens by their sizes.
+    pub fn attention(&mut self) -> Result<()> {
+        let Config { num_heads, .. } = *self.config;
+        let params = attention::Params::fused(self.batch, self.tokens, num_heads, self.config.head_width());
+        let wide = (&self.buffers.wide).into();
+        // Before the first merge every size is 1, and ln 1 adds nothing.
+        let counts = self.options.prop_attn && self.merged > 0;
+        let size = counts.then(|| (&self.buffers.size[self.merged]).into());
+        let io = attention::Io { q: wide, k: wide, v: wide, size, y: (&self.buffers.narrow).into() };
+        self.push(kernels::attention(self.gpu, params, io)?);
+        Ok(())
+    }
+
+    /// Merges r tokens of the residual stream by the keys in `wide`.
+    pub fn merge(&mut self, r: u32) -> Result<()> {
+        let Config { embed_dim, num_heads, .. } = *self.config;
+        let shape = MergeShape {
+            batch: self.batch,
+            tokens: self.tokens,
+            channels: embed_dim,
+            heads: num_heads,
+            head_width: self.config.head_width(),
+            key_stride: 3 * embed_dim,
+            key_start: embed_dim,
+            r,
+            protect: self.options.protected(self.config),
+            sources: self.config.tokens(),
+        };
+        let Buffers { x, size, source, scratch, .. } = self.buffers;
+        let [from, to] = [self.merged, if self.merged == 1 { 2 } else { 1 }];
+        let io = MergeIo {
+            keys: (&self.buffers.wide).into(),
+            x: (&x[self.x]).into(),
+            size: (&size[from]).into(),
+            source: (&source[from]).into(),
+            x_out: (&x[1 - self.x]).into(),
+            size_out: (&size[to]).into(),
+            source_out: (&source[to]).into(),
+        };
+        let merger = TokenMerger::with_scratch(self.gpu, shape, io, scratch)?;
+        let [b, n] = [u64::from(self.batch), u64::from(self.tokens)];
+        let [key_metric, find_matches, rank_matches, merge_tokens] = merger.dispatches().clone();
+        self.push(key_metric);
+        self.stage("metric", &scratch.metric, b * n * u64::from(shape.head_width));
+        self.push(find_matches);
+        self.stage("best", &scratch.best, b * n.div_ceil(2));
+        self.push(rank_matches);
+        self.stage("rank", &scratch.rank, b * n.div_ceil(2));
+        self.push(merge_tokens);
+        self.x = 1 - self.x;
+        self.merged = to;
+        self.tokens = shape.tokens_out();
+        self.name_tokens("merged");
+        Ok(())
+    }
+
+    /// The residual stream (or, where it has been normalised, `narrow`) to one row an image.
+    fn pool(&mut self, first: u32, mode: pool::Mode, x: &wgpu::Buffer, y: &wgpu::Buffer) -> Result<()> {
+        let params =
+            pool::Params { batch: self.batch, tokens: self.tokens, channels: self.config.embed_dim, first, mode };
+        let io = pool::Io { x: x.into(), size: Some((&self.buffers.size[self.merged]).into()), y: y.into() };
+        self.push(kernels::pool(self.gpu, params, io)?);
+        Ok(())
+    }
+
+    /// Final norm and pooling in the order that the pooling allows. A norm works on each token alone, so that of
+    /// the class token may wait until it is the only one left.
+    pub fn features(&mut self, p: &Parameters<wgpu::Buffer>, first: u32, mode: pool::Mode) -> Result<()> {
+        let Buffers { x, narrow, pooled, features, .. } = self.buffers;
+        let x = &x[self.x];
+        match (&p.norm, &p.fc_norm) {
+            (Some(norm), None) if mode != pool::Mode::TOKEN => {
+                self.layer_norm(norm, self.rows(), x, narrow)?;
+                self.pool(first, mode, narrow, features)?;
+            }
+            (Some(norm), None) | (None, Some(norm)) => {
+                self.pool(first, mode, x, pooled)?;
+                self.layer_norm(norm, self.batch, pooled, features)?;
+            }
+            _ => self.pool(first, mode, x, features)?,
+        }
+        self.stage("features", features, u64::from(self.batch) * u64::from(self.config.embed_dim));
+        Ok(())
+    }
+
+    /// Features to logits.
+    pub fn head(&mut self, head: &Linear<wgpu::Buffer>) -> Result<()> {
+        let (x, y) = (&self.buffers.features, &self.buffers.logits);
+        self.linear(head, Activation::NONE, self.batch, x, None, y)?;
+        self.stage("logits", y, u64::from(self.batch) * u64::from(head.columns));
+        Ok(())
+    }
+}

@@ -1,0 +1,78 @@
+//! A network on a device.
+
+use std::sync::Arc;
+
+use super::buffers::Buffers;
+use super::config::Config;
+use super::options::Options;
+use super::parameters::Parameters;
+use super::plan::Plan;
+use super::weights::Weights;
+use crate::error::{Error, Result};
+use crate::gpu::Gpu;
+
+/// A network whose weights are on a device. Cloning is cheap and shares them.
+#[derive(Clone, Debug)]
+pub struct VisionTransformer {
+    gpu: Gpu,
+    config: Config,
+    parameters: Arc<Parameters<wgpu::Buffer>>,
+    bytes: u64,
+}
+
+impl VisionTransformer {
+    /// Checks config and weights and puts the weights on the device.
+    ///
+    /// # Errors
+    /// What [`Parameters::load`] says, and what [`Gpu::buffer`] says.
+    pub fn new(gpu: &Gpu, config: Config, weights: &Weights) -> Result<Self> {
+        let mut bytes = 0;
+        let parameters = Parameters::load(&config, weights, |name, data| {
+            let buffer = gpu.buffer_with(name, data)?;
+            bytes += buffer.size();
+            Ok(buffer)
+        })?;
+        Ok(VisionTransformer { gpu: gpu.clone(), config, parameters: Arc::new(parameters), bytes })
+    }
+
+    /// What the network is.
+    pub fn config(&self) -> &Config {
+        &self.config
+    }
+
+    /// The device it is on.
+    pub fn gpu(&self) -> &Gpu {
+        &self.gpu
+    }
+
+    /// Bytes of device memory of its weights.
+    pub fn bytes(&self) -> u64 {
+        self.bytes
+    }
+
+    /// The network for batches of `batch` images as a list of dispatches with its own activations. Costs memory
+    /// and time; make it once and encode it for every batch.
+    ///
+    /// # Errors
+    /// [`Error::Input`] for a batch of 0, [`Error::Limit`] for one larger
+    /// than [`max_batch`](Self::max_batch), [`Error::OutOfMemory`].
+    pub fn plan(&self, batch: u32, options: &Options) -> Result<Plan> {
+        let have = u64::from(self.max_batch());
+        if u64::from(batch) > have {
+            let what = format!("a batch of {} (the most that fits is {have})", self.config.name);
+            let per_image = Buffers::largest_per_image(&self.config) * 4;
+            let need = u64::from(batch).saturating_mul(per_image);
+            let have = have * per_image;
+            return Err(Error::Limit { what, limit: "max_storage_buffer_binding_size", need, have });
+        }
+        Plan::new(&self.gpu, &self.config, &self.parameters, batch, options)
+    }
+
+    /// The most images a batch whose buffers this device can still bind; 0 where not even one fits.
+    pub fn max_batch(&self) -> u32 {
+        let limits = &self.gpu.caps().limits;
+        let elements = limits.max_buffer_size.min(limits.max_storage_buffer_binding_size) / 4;
+        let most = elements.min(u64::from(u32::MAX)) / Buffers::largest_per_image(&self.config);
+        most.min(u64::from(u32::MAX)) as u32
+    }
+}
