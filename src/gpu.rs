@@ -68,14 +68,35 @@ impl Gpu {
         }
         let (has, wants) = (&caps.limits, wgpu::Limits::default());
         let limits = [
-            ("max_storage_buffers_per_shader_stage", has.max_storage_buffers_per_shader_stage, wants.max_storage_buffers_per_shader_stage),
-            ("max_compute_invocations_per_workgroup", has.max_compute_invocations_per_workgroup, wants.max_compute_invocations_per_workgroup),
-            ("max_compute_workgroup_size_x", has.max_compute_workgroup_size_x, wants.max_compute_workgroup_size_x),
-            ("max_compute_workgroup_storage_size", has.max_compute_workgroup_storage_size, wants.max_compute_workgroup_storage_size),
+            (
+                "max_storage_buffers_per_shader_stage",
+                has.max_storage_buffers_per_shader_stage,
+                wants.max_storage_buffers_per_shader_stage,
+            ),
+            (
+                "max_compute_invocations_per_workgroup",
+                has.max_compute_invocations_per_workgroup,
+                wants.max_compute_invocations_per_workgroup,
+            ),
+            (
+                "max_compute_workgroup_size_x",
+                has.max_compute_workgroup_size_x,
+                wants.max_compute_workgroup_size_x,
+            ),
+            (
+                "max_compute_workgroup_storage_size",
+                has.max_compute_workgroup_storage_size,
+                wants.max_compute_workgroup_storage_size,
+            ),
         ];
         for (limit, have, need) in limits {
             if have < need {
-                return Err(Error::Limit { what: "tome-wgpu".into(), limit, need: need.into(), have: have.into() });
+                return Err(Error::Limit {
+                    what: "tome-wgpu".into(),
+                    limit,
+                    need: need.into(),
+                    have: have.into(),
+                });
             }
         }
         let empty = guarded(device, "an empty buffer", 256, || {
@@ -137,7 +158,13 @@ impl Gpu {
         self.create(label, size, usage, data)
     }
 
-    fn create(&self, label: &str, size: u64, usage: wgpu::BufferUsages, data: Option<&[u8]>) -> Result<wgpu::Buffer> {
+    fn create(
+        &self,
+        label: &str,
+        size: u64,
+        usage: wgpu::BufferUsages,
+        data: Option<&[u8]>,
+    ) -> Result<wgpu::Buffer> {
         let made = guarded(&self.device, label, size, || {
             let buffer = self.device.create_buffer(&wgpu::BufferDescriptor {
                 label: Some(label),
@@ -181,7 +208,12 @@ impl Gpu {
             }
         }
         let pipeline = self.pipeline(call.spec, call.head_width)?;
-        let params = self.create(name, call.params.len().next_multiple_of(16) as u64, wgpu::BufferUsages::UNIFORM, Some(call.params))?;
+        let params = self.create(
+            name,
+            call.params.len().next_multiple_of(16) as u64,
+            wgpu::BufferUsages::UNIFORM,
+            Some(call.params),
+        )?;
         let mut entries = vec![wgpu::BindGroupEntry { binding: 0, resource: params.as_entire_binding() }];
         for (i, ((view, elements), (binding, _))) in call.views.iter().zip(names).enumerate() {
             let resource = view.bind(name, binding, *elements, &self.caps.limits)?;
@@ -209,7 +241,11 @@ impl Gpu {
     }
 
     fn pipeline(&self, spec: &'static KernelSpec, head_width: u32) -> Result<wgpu::ComputePipeline> {
-        let width = if spec.has_width() { crate::kernel::Part::Width.file(self.variant, head_width).name } else { "" };
+        let width = if spec.has_width() {
+            crate::kernel::Part::Width.file(self.variant, head_width).name
+        } else {
+            ""
+        };
         let key = Key { kernel: spec.name, variant: self.variant, width };
         // A poisoned lock means another thread panicked between two insertions; the map itself is whole.
         let mut pipelines = self.pipelines.lock().unwrap_or_else(PoisonError::into_inner);
@@ -249,7 +285,10 @@ impl Gpu {
         }
         let scope = self.device.push_error_scope(wgpu::ErrorFilter::Validation);
         let entries: Vec<_> = spec.bindings.iter().enumerate().map(layout_entry).collect();
-        let layout = self.device.create_bind_group_layout(&wgpu::BindGroupLayoutDescriptor { label: Some(&label), entries: &entries });
+        let layout = self.device.create_bind_group_layout(&wgpu::BindGroupLayoutDescriptor {
+            label: Some(&label),
+            entries: &entries,
+        });
         let layout = self.device.create_pipeline_layout(&wgpu::PipelineLayoutDescriptor {
             label: Some(&label),
             bind_group_layouts: &[Some(&layout)],
@@ -292,7 +331,12 @@ fn layout_entry((i, (_, access)): (usize, &(&str, Access))) -> wgpu::BindGroupLa
 }
 
 /// Makes something on the device and turns what the device reports meanwhile into an [`Error`].
-pub(crate) fn guarded<T>(device: &wgpu::Device, what: &str, bytes: u64, make: impl FnOnce() -> T) -> Result<T> {
+pub(crate) fn guarded<T>(
+    device: &wgpu::Device,
+    what: &str,
+    bytes: u64,
+    make: impl FnOnce() -> T,
+) -> Result<T> {
     let memory = device.push_error_scope(wgpu::ErrorFilter::OutOfMemory);
     let validation = device.push_error_scope(wgpu::ErrorFilter::Validation);
     let made = make();

@@ -56,7 +56,10 @@ pub struct LibraryFile {
 
 macro_rules! library {
     ($name:literal) => {
-        LibraryFile { name: concat!("lib/", $name, ".wgsl"), text: include_str!(concat!("../shaders/lib/", $name, ".wgsl")) }
+        LibraryFile {
+            name: concat!("lib/", $name, ".wgsl"),
+            text: include_str!(concat!("../shaders/lib/", $name, ".wgsl")),
+        }
     };
 }
 

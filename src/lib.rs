@@ -5,6 +5,8 @@ mod caps;
 pub mod cpu;
 mod dispatch;
 mod error;
+#[cfg(feature = "files")]
+pub mod files;
 mod gpu;
 mod kernel;
 pub mod kernels;

@@ -123,13 +123,24 @@ impl TokenMerger {
     ///
     /// # Errors
     /// What its four kernels say.
-    pub fn with_scratch(gpu: &Gpu, shape: MergeShape, io: MergeIo<'_>, scratch: &MergeScratch) -> Result<Self> {
+    pub fn with_scratch(
+        gpu: &Gpu,
+        shape: MergeShape,
+        io: MergeIo<'_>,
+        scratch: &MergeScratch,
+    ) -> Result<Self> {
         let MergeShape { batch, tokens, channels, heads, head_width, protect, sources, .. } = shape;
         let r = shape.r_clamped();
         let MergeScratch { metric, score, best, rank, plan } = scratch;
         let key_metric = kernels::key_metric(
             gpu,
-            key_metric::Params { rows: batch * tokens, heads, head_width, stride: shape.key_stride, start: shape.key_start },
+            key_metric::Params {
+                rows: batch * tokens,
+                heads,
+                head_width,
+                stride: shape.key_stride,
+                start: shape.key_start,
+            },
             key_metric::Io { keys: io.keys, metric: metric.into() },
         )?;
         let find_matches = kernels::find_matches(

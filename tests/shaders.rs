@@ -53,20 +53,27 @@ fn every_variant_is_valid_and_translates_to_spirv_msl_and_hlsl() {
             Lane::Subgroup => ((1, 3), (2, 4), hlsl::ShaderModel::V6_0),
         };
         let options = spv::Options { lang_version: spirv, ..Default::default() };
-        let words = spv::write_vec(module, info, &options, None).unwrap_or_else(|e| panic!("{name}: SPIR-V: {e}"));
+        let words =
+            spv::write_vec(module, info, &options, None).unwrap_or_else(|e| panic!("{name}: SPIR-V: {e}"));
         assert_eq!(words[0], 0x0723_0203, "{name}: no SPIR-V");
 
         let options = msl::Options { lang_version: metal, ..Default::default() };
         let (text, _) = msl::write_string(module, info, &options, &msl::PipelineOptions::default())
             .unwrap_or_else(|e| panic!("{name}: MSL: {e}"));
-        assert!(text.contains(&format!("kernel void {}", spec.name)), "{name}: entry point renamed in MSL\n{text}");
+        assert!(
+            text.contains(&format!("kernel void {}", spec.name)),
+            "{name}: entry point renamed in MSL\n{text}"
+        );
 
         let options = hlsl::Options { shader_model: model, ..Default::default() };
         let (mut text, pipeline) = (String::new(), hlsl::PipelineOptions::default());
         hlsl::Writer::new(&mut text, &options, &pipeline)
             .write(module, info, None)
             .unwrap_or_else(|e| panic!("{name}: HLSL: {e}"));
-        assert!(text.contains(&format!("void {}(", spec.name)), "{name}: entry point renamed in HLSL\n{text}");
+        assert!(
+            text.contains(&format!("void {}(", spec.name)),
+            "{name}: entry point renamed in HLSL\n{text}"
+        );
     });
 }
 
@@ -91,11 +98,18 @@ fn the_entry_point_has_the_kernels_name_and_fits_the_default_limits() {
         assert!(lanes[0] <= limits.max_compute_invocations_per_workgroup, "{name}: {lanes:?}");
 
         let globals = || module.global_variables.iter().map(|(_, g)| g);
-        let size = |g: &naga::GlobalVariable| module.types[g.ty].inner.size(module.to_ctx()).next_multiple_of(16);
+        let size =
+            |g: &naga::GlobalVariable| module.types[g.ty].inner.size(module.to_ctx()).next_multiple_of(16);
         let shared: u32 = globals().filter(|g| g.space == AddressSpace::WorkGroup).map(size).sum();
-        assert!(shared <= limits.max_compute_workgroup_storage_size, "{name}: {shared} bytes of workgroup memory");
+        assert!(
+            shared <= limits.max_compute_workgroup_storage_size,
+            "{name}: {shared} bytes of workgroup memory"
+        );
         let storage = globals().filter(|g| matches!(g.space, AddressSpace::Storage { .. })).count();
-        assert!(storage <= limits.max_storage_buffers_per_shader_stage as usize, "{name}: {storage} storage buffers");
+        assert!(
+            storage <= limits.max_storage_buffers_per_shader_stage as usize,
+            "{name}: {storage} storage buffers"
+        );
     });
 }
 
@@ -118,7 +132,10 @@ fn bindings_are_those_of_the_spec() {
         let wanted: Vec<_> = spec.bindings.iter().enumerate().map(|(i, &(n, a))| (i as u32, n, a)).collect();
         assert_eq!(found, wanted, "{name}");
         // Parameters, then reads, then writes: the order in which a call is read.
-        assert!(wanted.is_sorted_by_key(|w| w.2 as u8) && wanted[0].1 == "params", "{name}: order of bindings");
+        assert!(
+            wanted.is_sorted_by_key(|w| w.2 as u8) && wanted[0].1 == "params",
+            "{name}: order of bindings"
+        );
     });
 }
 
@@ -158,8 +175,11 @@ fn scalar<T: 'static>(_: &T) -> &'static str {
 fn params_have_the_same_layout_in_rust_and_wgsl() {
     let rust = rust_params();
     every_shader(|spec, _, name, module, _| {
-        let (_, params) = module.global_variables.iter().find(|(_, g)| g.space == AddressSpace::Uniform).unwrap();
-        let TypeInner::Struct { members, span } = &module.types[params.ty].inner else { panic!("{name}: no struct") };
+        let (_, params) =
+            module.global_variables.iter().find(|(_, g)| g.space == AddressSpace::Uniform).unwrap();
+        let TypeInner::Struct { members, span } = &module.types[params.ty].inner else {
+            panic!("{name}: no struct")
+        };
         let wgsl: Vec<Member> = members
             .iter()
             .map(|m| {
@@ -171,7 +191,8 @@ fn params_have_the_same_layout_in_rust_and_wgsl() {
                 (m.name.clone().unwrap_or_default(), m.offset, kind)
             })
             .collect();
-        let rust = rust.iter().find(|r| r.0 == spec.name).unwrap_or_else(|| panic!("{name} is not in rust_params"));
+        let rust =
+            rust.iter().find(|r| r.0 == spec.name).unwrap_or_else(|| panic!("{name} is not in rust_params"));
         assert_eq!(wgsl, rust.1, "{name}");
         assert_eq!(*span as usize, spec.params_size, "{name}: size of Params");
     });
@@ -293,7 +314,10 @@ fn only_the_session_submits_and_shaders_live_in_wgsl_files() {
         for (i, line) in text.lines().enumerate() {
             let code = line.split("//").next().unwrap();
             let place = format!("{}:{}: {line}", path.display(), i + 1);
-            assert!(!code.contains(".submit(") || path.ends_with("session.rs"), "a submit outside session.rs: {place}");
+            assert!(
+                !code.contains(".submit(") || path.ends_with("session.rs"),
+                "a submit outside session.rs: {place}"
+            );
             for wgsl in ["@compute", "@group", "@binding", "var<", "@builtin"] {
                 assert!(!code.contains(wgsl), "WGSL in Rust: {place}");
             }

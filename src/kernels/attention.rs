@@ -102,17 +102,22 @@ pub fn attention(gpu: &Gpu, params: Params, io: Io<'_>) -> Result<Dispatch> {
     let name = SPEC.name;
     multiple_of_four(name, "head_width", head_width)?;
     multiple_of_four(name, "stride", stride)?;
-    require(name, head_width <= WIDEST, || format!("head_width is {head_width} and may be {WIDEST} at most"))?;
+    require(name, head_width <= WIDEST, || {
+        format!("head_width is {head_width} and may be {WIDEST} at most")
+    })?;
     require(name, tokens > 0 && heads > 0, || "tokens and heads must be positive".into())?;
     let channels = elements(name, "token", &[heads, head_width])?;
-    require(name, u64::from(stride) >= channels, || format!("stride {stride} is less than a token, {channels}"))?;
+    require(name, u64::from(stride) >= channels, || {
+        format!("stride {stride} is less than a token, {channels}")
+    })?;
     require(name, [q_start, k_start, v_start].iter().all(|s| s.is_multiple_of(4)), || {
         "q_start, k_start and v_start must be multiples of 4".into()
     })?;
     let params = Params { has_size: io.size.is_some().into(), ..params };
     let rows = elements(name, "tokens", &[batch, tokens])?;
     // The last token ends after its own values, not after a whole stride.
-    let end = elements(name, "q, k or v", &[rows as u32, stride])?.saturating_sub(u64::from(stride) - channels);
+    let end =
+        elements(name, "q, k or v", &[rows as u32, stride])?.saturating_sub(u64::from(stride) - channels);
     gpu.dispatch(Call {
         spec: &SPEC,
         head_width,
@@ -125,6 +130,9 @@ pub fn attention(gpu: &Gpu, params: Params, io: Io<'_>) -> Result<Dispatch> {
             (io.y, elements(name, "y", &[rows as u32, heads, head_width])?),
         ],
         workgroups: u64::from(tokens.div_ceil(LANES)) * u64::from(heads) * u64::from(batch),
-        shape: format!("[{batch}, {tokens}, {heads}, {head_width}]{}", if io.size.is_some() { " +ln size" } else { "" }),
+        shape: format!(
+            "[{batch}, {tokens}, {heads}, {head_width}]{}",
+            if io.size.is_some() { " +ln size" } else { "" }
+        ),
     })
 }

@@ -90,8 +90,11 @@ pub fn embed_patches(gpu: &Gpu, params: Params, io: Io<'_>) -> Result<Dispatch> 
     require(name, patch_height <= height && patch_width <= width, || {
         format!("a patch of {patch_height} x {patch_width} is larger than the image, {height} x {width}")
     })?;
-    require(name, io.first.is_some() == (prefix > 0), || format!("{prefix} prefix tokens, and `first` says otherwise"))?;
-    let patch = elements(name, "patch", &[image_channels, patch_height, patch_width])?.next_multiple_of(4) as u32;
+    require(name, io.first.is_some() == (prefix > 0), || {
+        format!("{prefix} prefix tokens, and `first` says otherwise")
+    })?;
+    let patch =
+        elements(name, "patch", &[image_channels, patch_height, patch_width])?.next_multiple_of(4) as u32;
     let tokens = prefix + params.patches();
     let [tile_rows, tile_columns] = gpu.variant().tile.covers();
     let rows = elements(name, "tokens", &[batch, tokens])? as u32;

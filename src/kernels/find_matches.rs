@@ -69,7 +69,11 @@ pub fn find_matches(gpu: &Gpu, params: Params, io: Io<'_>) -> Result<Dispatch> {
         spec: &SPEC,
         head_width: 0,
         params: bytemuck::bytes_of(&params),
-        views: &[(io.metric, elements(name, "metric", &[batch, tokens, width])?), (io.score, evens), (io.best, evens)],
+        views: &[
+            (io.metric, elements(name, "metric", &[batch, tokens, width])?),
+            (io.score, evens),
+            (io.best, evens),
+        ],
         workgroups: evens,
         shape: format!("[{batch}, {tokens}, {width}] -> [{batch}, {}]", tokens.div_ceil(2)),
     })

@@ -57,13 +57,18 @@ pub fn key_metric(gpu: &Gpu, params: Params, io: Io<'_>) -> Result<Dispatch> {
     require(name, heads > 0, || "heads is 0".into())?;
     require(name, start.is_multiple_of(4), || format!("start is {start} and must be a multiple of 4"))?;
     let channels = elements(name, "token", &[heads, head_width])?;
-    require(name, u64::from(stride) >= channels, || format!("stride {stride} is less than a token, {channels}"))?;
+    require(name, u64::from(stride) >= channels, || {
+        format!("stride {stride} is less than a token, {channels}")
+    })?;
     let end = elements(name, "keys", &[rows, stride])?.saturating_sub(u64::from(stride) - channels);
     gpu.dispatch(Call {
         spec: &SPEC,
         head_width: 0,
         params: bytemuck::bytes_of(&params),
-        views: &[(io.keys, end + u64::from(start)), (io.metric, elements(name, "metric", &[rows, head_width])?)],
+        views: &[
+            (io.keys, end + u64::from(start)),
+            (io.metric, elements(name, "metric", &[rows, head_width])?),
+        ],
         workgroups: rows.into(),
         shape: format!("[{rows}, {heads}, {head_width}] -> [{rows}, {head_width}]"),
     })

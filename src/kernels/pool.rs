@@ -13,7 +13,12 @@ use crate::view::View;
 pub const SPEC: KernelSpec = KernelSpec {
     name: "pool",
     source: include_str!("../../shaders/pool.wgsl"),
-    bindings: &[("params", Access::Uniform), ("x", Access::Read), ("size", Access::Read), ("y", Access::Write)],
+    bindings: &[
+        ("params", Access::Uniform),
+        ("x", Access::Read),
+        ("size", Access::Read),
+        ("y", Access::Write),
+    ],
     parts: &[Part::Grid],
     params_size: size_of::<Params>(),
 };

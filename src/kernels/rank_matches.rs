@@ -74,7 +74,9 @@ pub fn rank_matches(gpu: &Gpu, params: Params, io: Io<'_>) -> Result<Dispatch> {
     let name = SPEC.name;
     require(name, tokens > 0 && protect <= tokens, || format!("{protect} of {tokens} tokens protected"))?;
     let most = crate::schedule::most(tokens, protect);
-    require(name, r <= most, || format!("r is {r}; {tokens} tokens, {protect} of them protected, allow {most}"))?;
+    require(name, r <= most, || {
+        format!("r is {r}; {tokens} tokens, {protect} of them protected, allow {most}")
+    })?;
     let evens = elements(name, "scores", &[batch, tokens.div_ceil(2)])?;
     gpu.dispatch(Call {
         spec: &SPEC,

@@ -45,7 +45,11 @@ impl Buffers {
             input: gpu.buffer("tome.input", b * config.image_values() as u64)?,
             x: [tokens("tome.x0", c)?, tokens("tome.x1", c)?],
             size: [gpu.buffer_with("tome.ones", &ones)?, tokens("tome.size1", 1)?, tokens("tome.size2", 1)?],
-            source: [gpu.buffer_with("tome.identity", &identity)?, tokens("tome.source1", 1)?, tokens("tome.source2", 1)?],
+            source: [
+                gpu.buffer_with("tome.identity", &identity)?,
+                tokens("tome.source1", 1)?,
+                tokens("tome.source2", 1)?,
+            ],
             narrow: tokens("tome.narrow", c)?,
             wide: tokens("tome.wide", widest)?,
             scratch: MergeScratch::new(gpu, batch, config.tokens(), config.head_width())?,

@@ -225,13 +225,22 @@ impl Config {
             }
         }
         if self.num_classes > 1 << 24 || self.reg_tokens > 1 << 12 {
-            return wrong("num_classes, reg_tokens", format!("{}, {} are too many", self.num_classes, self.reg_tokens));
+            return wrong(
+                "num_classes, reg_tokens",
+                format!("{}, {} are too many", self.num_classes, self.reg_tokens),
+            );
         }
         if self.patch_size[0] > self.image_size[0] || self.patch_size[1] > self.image_size[1] {
-            return wrong("patch_size", format!("{:?} is larger than the image, {:?}", self.patch_size, self.image_size));
+            return wrong(
+                "patch_size",
+                format!("{:?} is larger than the image, {:?}", self.patch_size, self.image_size),
+            );
         }
         if !self.embed_dim.is_multiple_of(self.num_heads) {
-            return wrong("embed_dim", format!("{} is not divisible by {} heads", self.embed_dim, self.num_heads));
+            return wrong(
+                "embed_dim",
+                format!("{} is not divisible by {} heads", self.embed_dim, self.num_heads),
+            );
         }
         if self.pool == Pool::Token && !self.class_token {
             return wrong("global_pool", "`token` needs a class token".into());
@@ -241,7 +250,10 @@ impl Config {
         }
         let Preprocess { mean, std, crop, .. } = &self.preprocess;
         if mean.len() != self.in_chans as usize || std.len() != self.in_chans as usize {
-            return wrong("mean, std", format!("{} and {} values for {} channels", mean.len(), std.len(), self.in_chans));
+            return wrong(
+                "mean, std",
+                format!("{} and {} values for {} channels", mean.len(), std.len(), self.in_chans),
+            );
         }
         if !mean.iter().all(|v| v.is_finite()) || !std.iter().all(|v| v.is_finite() && *v > 0.0) {
             return wrong("mean, std", format!("{mean:?}, {std:?} are not finite, or std is not positive"));
@@ -253,10 +265,18 @@ impl Config {
             Err(Error::Unsupported { field: field.into(), value: value.to_string(), why: why.into() })
         };
         if !self.head_width().is_multiple_of(4) || self.head_width() > 128 {
-            return unsupported("embed_dim / num_heads", self.head_width(), "a head is a multiple of 4 wide, 128 at most");
+            return unsupported(
+                "embed_dim / num_heads",
+                self.head_width(),
+                "a head is a multiple of 4 wide, 128 at most",
+            );
         }
         if !self.mlp_hidden.is_multiple_of(4) {
-            return unsupported("embed_dim * mlp_ratio", self.mlp_hidden, "the MLP's width is a multiple of 4");
+            return unsupported(
+                "embed_dim * mlp_ratio",
+                self.mlp_hidden,
+                "the MLP's width is a multiple of 4",
+            );
         }
         Ok(())
     }

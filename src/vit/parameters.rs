@@ -75,7 +75,11 @@ impl<T> Parameters<T> {
     /// # Errors
     /// [`Error::Config`](crate::Error::Config), [`Error::Unsupported`](crate::Error::Unsupported) and
     /// [`Error::Weight`](crate::Error::Weight) for what does not fit; what `place` says.
-    pub fn load(config: &Config, weights: &Weights, mut place: impl FnMut(&str, &[f32]) -> Result<T>) -> Result<Self> {
+    pub fn load(
+        config: &Config,
+        weights: &Weights,
+        mut place: impl FnMut(&str, &[f32]) -> Result<T>,
+    ) -> Result<Self> {
         config.check()?;
         weights.check(config)?;
         let c = config.embed_dim as usize;

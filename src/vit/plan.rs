@@ -47,7 +47,13 @@ pub struct Plan {
 }
 
 impl Plan {
-    pub(super) fn new(gpu: &Gpu, config: &Config, p: &Parameters<wgpu::Buffer>, batch: u32, options: &Options) -> Result<Self> {
+    pub(super) fn new(
+        gpu: &Gpu,
+        config: &Config,
+        p: &Parameters<wgpu::Buffer>,
+        batch: u32,
+        options: &Options,
+    ) -> Result<Self> {
         if batch == 0 {
             return Err(Error::Input("a batch of 0 images".into()));
         }
@@ -60,7 +66,8 @@ impl Plan {
 
     /// Records the network into the caller's encoder, as one compute pass.
     pub fn encode(&self, encoder: &mut wgpu::CommandEncoder) {
-        let mut pass = encoder.begin_compute_pass(&wgpu::ComputePassDescriptor { label: Some("tome"), timestamp_writes: None });
+        let mut pass = encoder
+            .begin_compute_pass(&wgpu::ComputePassDescriptor { label: Some("tome"), timestamp_writes: None });
         self.encode_in(&mut pass);
     }
 
@@ -134,4 +141,3 @@ impl fmt::Display for Plan {
         Ok(())
     }
 }
-

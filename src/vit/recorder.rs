@@ -45,9 +45,26 @@ pub(super) enum From {
 }
 
 impl<'a> Recorder<'a> {
-    pub fn new(gpu: &'a Gpu, config: &'a Config, options: &'a Options, batch: u32, buffers: &'a Buffers) -> Self {
+    pub fn new(
+        gpu: &'a Gpu,
+        config: &'a Config,
+        options: &'a Options,
+        batch: u32,
+        buffers: &'a Buffers,
+    ) -> Self {
         let tokens = config.tokens();
-        Recorder { gpu, config, options, batch, tokens, buffers, x: 0, merged: 0, block: None, steps: Vec::new() }
+        Recorder {
+            gpu,
+            config,
+            options,
+            batch,
+            tokens,
+            buffers,
+            x: 0,
+            merged: 0,
+            block: None,
+            steps: Vec::new(),
+        }
     }
 
     pub fn finish(self) -> (Vec<Step>, Ends) {
@@ -56,7 +73,8 @@ impl<'a> Recorder<'a> {
             size: self.buffers.size[self.merged].clone(),
             source: self.buffers.source[self.merged].clone(),
             // Without a head the features are the result.
-            logits: if self.config.num_classes > 0 { &self.buffers.logits } else { &self.buffers.features }.clone(),
+            logits: if self.config.num_classes > 0 { &self.buffers.logits } else { &self.buffers.features }
+                .clone(),
         };
         (self.steps, ends)
     }
@@ -112,9 +130,20 @@ impl<'a> Recorder<'a> {
         Ok(())
     }
 
-    fn layer_norm(&mut self, norm: &Norm<wgpu::Buffer>, rows: u32, x: &wgpu::Buffer, y: &wgpu::Buffer) -> Result<()> {
+    fn layer_norm(
+        &mut self,
+        norm: &Norm<wgpu::Buffer>,
+        rows: u32,
+        x: &wgpu::Buffer,
+        y: &wgpu::Buffer,
+    ) -> Result<()> {
         let params = layer_norm::Params { rows, channels: self.config.embed_dim, eps: self.config.norm_eps };
-        let io = layer_norm::Io { x: x.into(), weight: (&norm.weight).into(), bias: (&norm.bias).into(), y: y.into() };
+        let io = layer_norm::Io {
+            x: x.into(),
+            weight: (&norm.weight).into(),
+            bias: (&norm.bias).into(),
+            y: y.into(),
+        };
         self.push(kernels::layer_norm(self.gpu, params, io)?);
         Ok(())
     }
@@ -159,7 +188,13 @@ impl<'a> Recorder<'a> {
         residual: Option<&wgpu::Buffer>,
         y: &wgpu::Buffer,
     ) -> Result<()> {
-        let params = matmul::Params { rows, inner: linear.inner, columns: linear.columns, activation, ..Default::default() };
+        let params = matmul::Params {
+            rows,
+            inner: linear.inner,
+            columns: linear.columns,
+            activation,
+            ..Default::default()
+        };
         let io = matmul::Io {
             x: x.into(),
             w: (&linear.weight).into(),
@@ -230,8 +265,13 @@ impl<'a> Recorder<'a> {
 
     /// The residual stream (or, where it has been normalised, `narrow`) to one row an image.
     fn pool(&mut self, first: u32, mode: pool::Mode, x: &wgpu::Buffer, y: &wgpu::Buffer) -> Result<()> {
-        let params =
-            pool::Params { batch: self.batch, tokens: self.tokens, channels: self.config.embed_dim, first, mode };
+        let params = pool::Params {
+            batch: self.batch,
+            tokens: self.tokens,
+            channels: self.config.embed_dim,
+            first,
+            mode,
+        };
         let io = pool::Io { x: x.into(), size: Some((&self.buffers.size[self.merged]).into()), y: y.into() };
         self.push(kernels::pool(self.gpu, params, io)?);
         Ok(())

@@ -58,7 +58,10 @@ impl Weights {
             }
         }
         match self.tensors.keys().find(|name| !wanted.contains_key(*name)) {
-            Some(name) => Err(Error::Weight { name: name.clone(), why: "is not part of the network in the config".into() }),
+            Some(name) => Err(Error::Weight {
+                name: name.clone(),
+                why: "is not part of the network in the config".into(),
+            }),
             None => Ok(()),
         }
     }
@@ -129,7 +132,8 @@ impl Config {
             if self.qkv_bias {
                 add(format!("{block}.attn.qkv.bias"), &[3 * c]);
             }
-            for (name, rows, columns) in [("attn.proj", c, c), ("mlp.fc1", hidden, c), ("mlp.fc2", c, hidden)] {
+            for (name, rows, columns) in [("attn.proj", c, c), ("mlp.fc1", hidden, c), ("mlp.fc2", c, hidden)]
+            {
                 add(format!("{block}.{name}.weight"), &[rows, columns]);
                 add(format!("{block}.{name}.bias"), &[rows]);
             }

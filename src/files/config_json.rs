@@ -1,0 +1,235 @@
+//! timm's hub `config.json` to a [`Config`].
+
+use serde::Deserialize;
+use serde::de::DeserializeOwned;
+use serde_json::{Map, Value};
+
+use crate::error::{Error, Result};
+use crate::kernels::matmul::Activation;
+use crate::vit::{Config, Pool, Preprocess, Resample};
+
+/// Arguments of timm's `VisionTransformer` that change nothing about a trained network at its own image size.
+const WITHOUT_EFFECT: [&str; 9] = [
+    "drop_rate",
+    "pos_drop_rate",
+    "patch_drop_rate",
+    "proj_drop_rate",
+    "attn_drop_rate",
+    "drop_path_rate",
+    "weight_init",
+    "fix_init",
+    "dynamic_img_size",
+];
+
+/// Reads timm's hub `config.json`: `architecture` gives the defaults, `model_args` overrides them, `num_classes`,
+/// `global_pool` and `pretrained_cfg` say the rest, with timm's defaults for what they leave out. Class names come
+/// from `label_names` and `label_descriptions`.
+///
+/// # Errors
+/// [`Error::Config`] for nonsense, [`Error::Unsupported`] for what timm knows and this crate does not; both name
+/// the field.
+pub fn parse_config(json: &str) -> Result<Config> {
+    let top: Map<String, Value> =
+        serde_json::from_str(json).map_err(|error| wrong("JSON", error.to_string()))?;
+    let mut top = Fields(top);
+    let mut args = Fields(top.take("model_args")?.unwrap_or_default());
+    // Before timm 0.9 the file was what is now `pretrained_cfg`.
+    let mut pretrained = match top.take("pretrained_cfg")? {
+        Some(map) => Fields(map),
+        None => Fields(top.0.clone()),
+    };
+
+    let architecture: String =
+        top.take("architecture")?.ok_or_else(|| wrong("architecture", "is missing"))?;
+    // What follows the dot names the training, not the network.
+    let mut config = Config::preset(architecture.split('.').next().unwrap_or_default())?;
+
+    let input_size: Option<[u32; 3]> = pretrained.take("input_size")?;
+    if let Some([channels, height, width]) = input_size {
+        config.in_chans = channels;
+        config.image_size = [height, width];
+    }
+    set(&mut config.num_classes, pretrained.take("num_classes")?);
+    set(&mut config.num_classes, top.take("num_classes")?);
+    let pool: Option<String> = pretrained.take("global_pool")?;
+    let pool = top.take("global_pool")?.or(pool);
+
+    model_args(&mut config, &mut args, pool)?;
+    config.preprocess = preprocess(&mut pretrained, config.in_chans)?;
+    config.labels = labels(&mut top, &mut pretrained, config.num_classes)?;
+    config.check()?;
+    Ok(config)
+}
+
+/// Overrides the architecture's defaults; refuses what is left over.
+fn model_args(config: &mut Config, args: &mut Fields, pool: Option<String>) -> Result<()> {
+    set(&mut config.image_size, args.take("img_size")?.map(Sides::pair));
+    set(&mut config.patch_size, args.take("patch_size")?.map(Sides::pair));
+    set(&mut config.in_chans, args.take("in_chans")?);
+    set(&mut config.num_classes, args.take("num_classes")?);
+    set(&mut config.embed_dim, args.take("embed_dim")?);
+    set(&mut config.depth, args.take("depth")?);
+    set(&mut config.num_heads, args.take("num_heads")?);
+    // `as` truncates as Python's int() does; what is out of range is refused when the config is checked.
+    let ratio: f64 = args.take("mlp_ratio")?.unwrap_or(4.0);
+    config.mlp_hidden = (f64::from(config.embed_dim) * ratio) as u32;
+    set(&mut config.qkv_bias, args.take("qkv_bias")?);
+    set(&mut config.class_token, args.take("class_token")?);
+    set(&mut config.reg_tokens, args.take("reg_tokens")?);
+    set(&mut config.no_embed_class, args.take("no_embed_class")?);
+    set(&mut config.pre_norm, args.take("pre_norm")?);
+    set(&mut config.final_norm, args.take("final_norm")?);
+    set(&mut config.norm_eps, args.take("norm_eps")?);
+    let init_values: Option<f64> = args.take("init_values")?;
+    config.layer_scale = init_values.is_some_and(|value| value != 0.0);
+
+    let pool: Option<String> = args.take("global_pool")?.or(pool);
+    config.pool = match pool.as_deref() {
+        None | Some("token") => Pool::Token,
+        Some("avg") => Pool::Average,
+        Some(other) => return Err(unsupported("global_pool", quoted(other), "known are `token` and `avg`")),
+    };
+    config.fc_norm = args.take("fc_norm")?.unwrap_or(config.pool == Pool::Average);
+
+    let act_layer: Option<String> = args.take("act_layer")?;
+    config.activation = match act_layer.as_deref() {
+        None | Some("gelu") => Activation::GELU,
+        Some("gelu_tanh") => Activation::GELU_TANH,
+        Some("quick_gelu") => Activation::QUICK_GELU,
+        Some(other) => {
+            return Err(unsupported(
+                "act_layer",
+                quoted(other),
+                "known are `gelu`, `gelu_tanh` and `quick_gelu`",
+            ));
+        }
+    };
+
+    for (key, value) in &args.0 {
+        let plain = match key.as_str() {
+            "qk_norm" | "scale_attn_norm" | "scale_mlp_norm" | "pool_include_prefix" | "dynamic_img_pad" => {
+                Value::Bool(false)
+            }
+            "proj_bias" => Value::Bool(true),
+            "pos_embed" => "learn".into(),
+            "mlp_layer" => "Mlp".into(),
+            "norm_layer" => "layernorm".into(),
+            key if WITHOUT_EFFECT.contains(&key) => continue,
+            _ if value.is_null() => continue,
+            _ => return Err(unsupported(key, value.to_string(), "this argument is not known")),
+        };
+        if !value.is_null() && *value != plain {
+            return Err(unsupported(key, value.to_string(), &format!("only {plain} is")));
+        }
+    }
+    Ok(())
+}
+
+/// timm's `resolve_data_config`.
+fn preprocess(pretrained: &mut Fields, channels: u32) -> Result<Preprocess> {
+    let per_channel = |values: Option<Vec<f32>>, imagenet: [f32; 3]| match values {
+        Some(one) if one.len() == 1 => vec![one[0]; channels as usize],
+        Some(values) => values,
+        None => imagenet.to_vec(),
+    };
+    let interpolation: Option<String> = pretrained.take("interpolation")?;
+    let crop_mode: Option<String> = pretrained.take("crop_mode")?;
+    if let Some(other) = crop_mode.filter(|mode| mode != "center") {
+        return Err(unsupported("crop_mode", quoted(&other), "only `center` is"));
+    }
+    Ok(Preprocess {
+        mean: per_channel(pretrained.take("mean")?, [0.485, 0.456, 0.406]),
+        std: per_channel(pretrained.take("std")?, [0.229, 0.224, 0.225]),
+        resample: match interpolation.as_deref() {
+            None | Some("bicubic") => Resample::Bicubic,
+            Some("bilinear") => Resample::Bilinear,
+            Some(other) => {
+                return Err(unsupported(
+                    "interpolation",
+                    quoted(other),
+                    "known are `bicubic` and `bilinear`",
+                ));
+            }
+        },
+        crop: pretrained.take("crop_pct")?.unwrap_or(0.875),
+    })
+}
+
+/// The classes' names, in order; their descriptions where there are some.
+fn labels(top: &mut Fields, pretrained: &mut Fields, classes: u32) -> Result<Vec<String>> {
+    let mut find = |key| Ok(top.take(key)?.or(pretrained.take(key)?));
+    let Some(names) = find("label_names")? else { return Ok(Vec::new()) };
+    let descriptions: Map<String, Value> = match find("label_descriptions")? {
+        Some(map) => {
+            serde_json::from_value(map).map_err(|error| wrong("label_descriptions", error.to_string()))?
+        }
+        None => Map::new(),
+    };
+    let names = match names {
+        // A map from class to name may have gaps.
+        Value::Object(map) => {
+            (0..classes).map(|class| map.get(&class.to_string()).cloned().unwrap_or(class.into())).collect()
+        }
+        Value::Array(names) => names,
+        other => return Err(wrong("label_names", format!("is neither a list nor a map: {other}"))),
+    };
+    // A network without a head may keep the names of the one that it had.
+    if classes == 0 {
+        return Ok(Vec::new());
+    }
+    if names.len() != classes as usize {
+        return Err(wrong("label_names", format!("{} names for {classes} classes", names.len())));
+    }
+    let text = |value: &Value| value.as_str().map_or_else(|| value.to_string(), str::to_owned);
+    Ok(names.iter().map(|name| descriptions.get(&text(name)).map_or_else(|| text(name), text)).collect())
+}
+
+/// A JSON object whose fields are taken out one by one, so that what is left was not understood.
+struct Fields(Map<String, Value>);
+
+impl Fields {
+    /// The field's value; none where it is absent or null, which timm treats alike.
+    fn take<T: DeserializeOwned>(&mut self, key: &str) -> Result<Option<T>> {
+        match self.0.remove(key) {
+            None | Some(Value::Null) => Ok(None),
+            Some(value) => {
+                serde_json::from_value(value).map(Some).map_err(|error| wrong(key, error.to_string()))
+            }
+        }
+    }
+}
+
+/// `224` or `[224, 224]`.
+#[derive(Deserialize)]
+#[serde(untagged, expecting = "expected a whole number or a pair of them, [height, width]")]
+enum Sides {
+    One(u32),
+    Two([u32; 2]),
+}
+
+impl Sides {
+    fn pair(self) -> [u32; 2] {
+        match self {
+            Sides::One(side) => [side; 2],
+            Sides::Two(sides) => sides,
+        }
+    }
+}
+
+fn set<T>(field: &mut T, value: Option<T>) {
+    if let Some(value) = value {
+        *field = value;
+    }
+}
+
+fn quoted(text: &str) -> String {
+    format!("`{text}`")
+}
+
+fn wrong(field: &str, why: impl Into<String>) -> Error {
+    Error::Config { field: field.into(), why: why.into() }
+}
+
+fn unsupported(field: &str, value: String, why: &str) -> Error {
+    Error::Unsupported { field: field.into(), value, why: why.into() }
+}
