@@ -38,7 +38,10 @@ pub fn adapter() -> Option<&'static wgpu::Adapter> {
         })
     });
     if adapter.is_none() {
-        assert!(std::env::var("TOME_REQUIRE_GPU").is_err(), "TOME_REQUIRE_GPU is set and there is no adapter");
+        assert!(
+            std::env::var("TOME_REQUIRE_GPU").is_err(),
+            "TOME_REQUIRE_GPU is set and there is no adapter"
+        );
         eprintln!("SKIP: no Vulkan, Metal or DX12 adapter");
     }
     adapter.as_ref()
@@ -109,7 +112,7 @@ impl Rig {
     }
 
     /// The first elements of a buffer, once everything before is done.
-    pub fn read<T: bytemuck::AnyBitPattern>(&self, buffer: &wgpu::Buffer, elements: u32) -> Vec<T> {
+    pub fn read<T: bytemuck::Pod>(&self, buffer: &wgpu::Buffer, elements: u32) -> Vec<T> {
         read(self.gpu.device(), &self.queue, buffer, elements)
     }
 
@@ -120,7 +123,7 @@ impl Rig {
 }
 
 /// The first elements of a buffer, once everything before is done.
-pub fn read<T: bytemuck::AnyBitPattern>(
+pub fn read<T: bytemuck::Pod>(
     device: &wgpu::Device,
     queue: &wgpu::Queue,
     buffer: &wgpu::Buffer,
@@ -197,7 +200,13 @@ pub fn close(what: impl Display, got: &[f32], want: &[f32], tol: Tol) {
     let apart = |(&got, &want): (&f32, &f32)| {
         let apart = (f64::from(got) - f64::from(want)).abs() / f64::from(tol.abs + tol.rel * want.abs());
         // 0 / 0 where no error is allowed and there is none.
-        if got == want { 0.0 } else if apart.is_nan() { f64::INFINITY } else { apart }
+        if got == want {
+            0.0
+        } else if apart.is_nan() {
+            f64::INFINITY
+        } else {
+            apart
+        }
     };
     let errors: Vec<f64> = got.iter().zip(want).map(apart).collect();
     let wrong = errors.iter().filter(|&&e| e > 1.0).count();
@@ -219,7 +228,8 @@ pub fn close(what: impl Display, got: &[f32], want: &[f32], tol: Tol) {
 pub fn same<T: bytemuck::NoUninit + std::fmt::Debug>(what: impl Display, got: &[T], want: &[T]) {
     assert_eq!(got.len(), want.len(), "{what}: lengths");
     let differ = |(got, want): (&T, &T)| bytemuck::bytes_of(got) != bytemuck::bytes_of(want);
-    let wrong: Vec<usize> = got.iter().zip(want).enumerate().filter(|(_, p)| differ(*p)).map(|(i, _)| i).collect();
+    let wrong: Vec<usize> =
+        got.iter().zip(want).enumerate().filter(|(_, p)| differ(*p)).map(|(i, _)| i).collect();
     if let Some(&first) = wrong.first() {
         let (got, want, count, of) = (got[first], want[first], wrong.len(), got.len());
         panic!("{what}: {count} of {of} differ, the first at {first}: {got:?} instead of {want:?}");

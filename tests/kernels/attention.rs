@@ -91,10 +91,12 @@ fn separate_strided_buffers_are_the_same_as_a_fused_one() {
             }
             data
         };
-        let [q, k, v] = [(0, 0), (k_start, 4), (v_start, 8)].map(|(start, free)| rig.data(&part(start, free)));
+        let [q, k, v] =
+            [(0, 0), (k_start, 4), (v_start, 8)].map(|(start, free)| rig.data(&part(start, free)));
         let size = rig.data(fused.size.as_ref().unwrap());
         let y = rig.unwritten(batch * tokens * 40);
-        let io = Io { q: (&q).into(), k: (&k).into(), v: (&v).into(), size: Some((&size).into()), y: (&y).into() };
+        let io =
+            Io { q: (&q).into(), k: (&k).into(), v: (&v).into(), size: Some((&size).into()), y: (&y).into() };
         let params = Params { stride: 44, q_start: 0, k_start: 4, v_start: 8, ..fused.params };
         rig.run(&[attention(&rig.gpu, params, io).unwrap()]);
         same(rig.id(), &rig.read::<f32>(&y, fused.len()), &fused.on_gpu(rig));

@@ -1,10 +1,8 @@
 use tome_wgpu::cpu;
 use tome_wgpu::kernels::embed_patches::{Io, Params, SPEC, embed_patches};
 
-use crate::common::{Random, Rig, Tol, close, rigs_for, same};
-
-// As for matmul: sums of up to 768 products below 1.
-const TOL: Tol = Tol { abs: 5e-6, rel: 1e-6 };
+use crate::common::{Random, Rig, close, rigs_for, same};
+use crate::matmul::tol;
 
 struct Case {
     params: Params,
@@ -43,7 +41,8 @@ impl Case {
     }
 
     fn on_gpu(&self, rig: &Rig) -> Vec<f32> {
-        let [image, w, bias, position] = [&self.image, &self.w, &self.bias, &self.position].map(|data| rig.data(data));
+        let [image, w, bias, position] =
+            [&self.image, &self.w, &self.bias, &self.position].map(|data| rig.data(data));
         let first = self.first.as_ref().map(|first| rig.data(first));
         let y = rig.unwritten(self.len());
         let io = Io {
@@ -62,7 +61,7 @@ impl Case {
         let Case { params, image, w, bias, position, first } = self;
         let mut want = vec![f32::NAN; self.len() as usize];
         cpu::embed_patches(params, image, w, bias, position, first.as_deref(), &mut want);
-        close(format!("{} {params:?}", rig.id()), &self.on_gpu(rig), &want, TOL);
+        close(format!("{} {params:?}", rig.id()), &self.on_gpu(rig), &want, tol(params.patch_values()));
     }
 }
 
@@ -96,7 +95,16 @@ fn matches_cpu() {
         Params { channels: 68, ..IMAGES },
         Params { channels: 260, ..IMAGES },
         // A ViT-Tiny.
-        Params { batch: 2, image_channels: 3, height: 224, width: 224, patch_height: 16, patch_width: 16, prefix: 1, channels: 192 },
+        Params {
+            batch: 2,
+            image_channels: 3,
+            height: 224,
+            width: 224,
+            patch_height: 16,
+            patch_width: 16,
+            prefix: 1,
+            channels: 192,
+        },
     ];
     for rig in rigs_for(&SPEC) {
         for params in cases {

@@ -85,7 +85,10 @@ fn random_metrics_choose_a_best_within_rounding() {
                     pairs.map(|(a, b)| f64::from(*a) * f64::from(*b)).sum()
                 };
                 let lost = cosine(best) - cosine(got);
-                assert!(lost <= 1e-6, "{what}: even token {even} took {got} instead of {best}, {lost:e} worse");
+                assert!(
+                    lost <= 1e-6,
+                    "{what}: even token {even} took {got} instead of {best}, {lost:e} worse"
+                );
             }
         }
     }
@@ -102,7 +105,11 @@ fn tokens_without_direction_come_last_but_before_protected_ones() {
         [4, 5, 9].into_iter().for_each(&mut zero);
         let (score, best) = check_exact(rig, params, &metric);
         assert_eq!((score[0], score[2], best[2]), (PROTECTED, UNDIRECTED, 1), "{}", rig.id());
-        assert!(best.iter().enumerate().all(|(i, b)| i == 2 || ![2, 4].contains(b)), "{}: {best:?}", rig.id());
+        assert!(
+            best.iter().enumerate().all(|(i, b)| i == 2 || ![2, 4].contains(b)),
+            "{}: {best:?}",
+            rig.id()
+        );
 
         // No direction anywhere: a defined result all the same.
         let (score, best) = check_exact(rig, params, &[0.0; 12 * 8]);

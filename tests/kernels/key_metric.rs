@@ -25,7 +25,16 @@ fn check(rig: &Rig, params: Params, keys: &[f32]) -> Vec<f32> {
 #[test]
 fn matches_cpu() {
     // A workgroup takes 64 vectors of four at a time.
-    let shapes = [(1, 1, 4), (3, 1, 252), (3, 1, 256), (3, 2, 260), (2 * 197, 3, 64), (40, 12, 64), (9, 16, 80), (2, 1, 1028)];
+    let shapes = [
+        (1, 1, 4),
+        (3, 1, 252),
+        (3, 1, 256),
+        (3, 2, 260),
+        (2 * 197, 3, 64),
+        (40, 12, 64),
+        (9, 16, 80),
+        (2, 1, 1028),
+    ];
     for rig in rigs_for(&SPEC) {
         for (rows, heads, head_width) in shapes {
             let stride = heads * head_width;

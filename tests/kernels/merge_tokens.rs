@@ -1,6 +1,6 @@
 use tome_wgpu::cpu;
-use tome_wgpu::kernels::{merge_tokens, rank_matches};
 use tome_wgpu::kernels::merge_tokens::{Io, Params, SPEC};
+use tome_wgpu::kernels::{merge_tokens, rank_matches};
 
 use crate::common::{Random, Rig, Tol, close, rigs_for, same};
 
@@ -24,9 +24,9 @@ impl Case {
     fn new(batch: u32, tokens: u32, r: u32, channels: u32, protect: u32, targets: u32) -> Self {
         let mut random = Random(u64::from(tokens) << 32 | u64::from(channels));
         let evens = batch * tokens.div_ceil(2);
-        let score = random.floats(evens).iter().enumerate().map(|(i, v)| {
+        let score = random.floats(evens).into_iter().enumerate().map(|(i, v)| {
             let even = i as u32 % tokens.div_ceil(2);
-            if 2 * even < protect { -4.0 } else { *v }
+            if 2 * even < protect { -4.0 } else { v }
         });
         let score: Vec<f32> = score.collect();
         let best: Vec<u32> = (0..evens).map(|_| protect / 2 + random.below(targets)).collect();
@@ -93,7 +93,9 @@ fn matches_cpu() {
         for channels in [4, 192, 252, 256, 260, 768] {
             Case::new(2, 21, 8, channels, 1, 5).check(rig);
         }
-        for (tokens, r, protect) in [(1, 0, 1), (2, 1, 0), (3, 1, 1), (197, 16, 1), (198, 98, 2), (50, 22, 5), (51, 25, 0)] {
+        for (tokens, r, protect) in
+            [(1, 0, 1), (2, 1, 0), (3, 1, 1), (197, 16, 1), (198, 98, 2), (50, 22, 5), (51, 25, 0)]
+        {
             Case::new(2, tokens, r, 20, protect, (tokens / 2).saturating_sub(protect / 2).max(1)).check(rig);
         }
     }

@@ -20,7 +20,9 @@ fn matches_cpu() {
     // 64 lanes take a vector of four each.
     for rig in rigs_for(&SPEC) {
         for mode in [Mode::TOKEN, Mode::MEAN, Mode::MEAN_BY_SIZE] {
-            for (tokens, channels, first) in [(1, 4, 0), (2, 252, 1), (5, 256, 4), (17, 260, 0), (197, 384, 1), (577, 20, 5)] {
+            for (tokens, channels, first) in
+                [(1, 4, 0), (2, 252, 1), (5, 256, 4), (17, 260, 0), (197, 384, 1), (577, 20, 5)]
+            {
                 let params = Params { batch: 3, tokens, channels, first, mode };
                 let mut random = Random(tokens.into());
                 let (x, size) = (random.floats(3 * tokens * channels), random.sizes(3 * tokens));

@@ -6,7 +6,8 @@ use crate::common::{Random, Rig, rigs_for, same};
 
 fn on_gpu(rig: &Rig, params: Params, score: &[f32], best: &[u32]) -> (Vec<u32>, Vec<u32>) {
     let (evens, plan_len) = (score.len() as u32, params.batch * params.plan_len());
-    let (score, best, rank, plan) = (rig.data(score), rig.data(best), rig.unwritten(evens), rig.unwritten(plan_len));
+    let (score, best, rank, plan) =
+        (rig.data(score), rig.data(best), rig.unwritten(evens), rig.unwritten(plan_len));
     let io = Io { score: (&score).into(), best: (&best).into(), rank: (&rank).into(), plan: (&plan).into() };
     rig.run(&[rank_matches(&rig.gpu, params, io).unwrap()]);
     (rig.read(&rank, evens), rig.read(&plan, plan_len))
