@@ -144,7 +144,7 @@ impl Gpu {
 
     fn make_buffer(&self, label: &str, elements: u64, data: Option<&[u8]>) -> Result<wgpu::Buffer> {
         // Rounded up to 16 bytes: shaders read vectors of four.
-        let size = elements.max(4).saturating_mul(4).next_multiple_of(16);
+        let size = elements.max(1).div_ceil(4).saturating_mul(16);
         let limits = &self.caps.limits;
         for (limit, have) in [
             ("max_buffer_size", limits.max_buffer_size),

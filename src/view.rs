@@ -28,8 +28,8 @@ impl<'a> View<'a> {
         elements: u64,
         limits: &wgpu::Limits,
     ) -> Result<wgpu::BindingResource<'a>> {
-        // An empty array cannot be bound; one element stands for it and is never read.
-        let need = elements.max(1).saturating_mul(4);
+        // An empty array cannot be bound; one vector of four stands for it and is never read.
+        let need = if elements == 0 { 16 } else { elements.saturating_mul(4) };
         let alignment = u64::from(limits.min_storage_buffer_offset_alignment);
         if !self.offset.is_multiple_of(alignment) {
             return Err(Error::BufferOffset { kernel, binding, offset: self.offset, alignment });

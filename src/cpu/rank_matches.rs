@@ -42,6 +42,8 @@ pub fn rank_matches(params: &Params, score: &[f32], best: &[u32], rank: &mut [u3
             .chain(unmerged.iter().map(|even| 2 * even).filter(|&token| token >= protect))
             .chain((0..tokens / 2).map(|odd| 2 * odd + 1).filter(|&token| token >= protect))
             .collect();
+        // Nothing merges and nothing moves.
+        let keep = if r == 0 { (0..tokens).collect() } else { keep };
         assert_eq!(keep.len(), tokens - r, "a protected token is among the r best edges");
 
         let (plan_keep, rest) = plan.split_at_mut(tokens - r);

@@ -1,0 +1,237 @@
+//! What tests and benches on a GPU share: a rig for each variant, inputs, comparison.
+#![allow(dead_code, reason = "each test binary uses a part of it")]
+
+use std::fmt::Display;
+use std::sync::OnceLock;
+
+use tome_wgpu::{Caps, Dispatch, Gpu, KernelSpec, Lane, Part, Tile, wanted_features, wanted_limits};
+
+/// A device and its queue.
+#[derive(Clone)]
+pub struct Opened {
+    pub device: wgpu::Device,
+    pub queue: wgpu::Queue,
+}
+
+/// A device made to run one variant of the kernels, with what a test needs to run them.
+pub struct Rig {
+    pub gpu: Gpu,
+    pub queue: wgpu::Queue,
+}
+
+/// The adapter under test: the one whose name contains `TOME_ADAPTER`, else a GPU, else a software driver.
+/// OpenGL is left out: it takes minutes to compile a tiled kernel.
+pub fn adapter() -> Option<&'static wgpu::Adapter> {
+    static ADAPTER: OnceLock<Option<wgpu::Adapter>> = OnceLock::new();
+    let adapter = ADAPTER.get_or_init(|| {
+        let mut descriptor = wgpu::InstanceDescriptor::new_without_display_handle();
+        descriptor.backends = wgpu::Backends::VULKAN | wgpu::Backends::METAL | wgpu::Backends::DX12;
+        let backends = descriptor.backends;
+        let mut adapters = pollster::block_on(wgpu::Instance::new(descriptor).enumerate_adapters(backends));
+        if let Ok(name) = std::env::var("TOME_ADAPTER") {
+            adapters.retain(|a| a.get_info().name.contains(&name));
+        }
+        adapters.into_iter().min_by_key(|a| match a.get_info().device_type {
+            wgpu::DeviceType::DiscreteGpu => 0,
+            wgpu::DeviceType::IntegratedGpu | wgpu::DeviceType::VirtualGpu => 1,
+            _ => 2,
+        })
+    });
+    if adapter.is_none() {
+        assert!(
+            std::env::var("TOME_REQUIRE_GPU").is_err(),
+            "TOME_REQUIRE_GPU is set and there is no adapter"
+        );
+        eprintln!("SKIP: no Vulkan, Metal or DX12 adapter");
+    }
+    adapter.as_ref()
+}
+
+/// A device with exactly these features and limits.
+pub fn open(adapter: &wgpu::Adapter, features: wgpu::Features, limits: wgpu::Limits) -> Opened {
+    let descriptor =
+        wgpu::DeviceDescriptor { required_features: features, required_limits: limits, ..Default::default() };
+    let (device, queue) = pollster::block_on(adapter.request_device(&descriptor)).expect("a device");
+    Opened { device, queue }
+}
+
+/// A rig for every variant that the adapter can run; none, with a message, where there is no adapter. What needs
+/// no feature runs on a device with exactly WebGPU's default limits and no features.
+pub fn rigs() -> &'static [Rig] {
+    static RIGS: OnceLock<Vec<Rig>> = OnceLock::new();
+    let Some(adapter) = adapter() else { return &[] };
+    RIGS.get_or_init(|| {
+        let plain = open(adapter, wgpu::Features::empty(), wgpu::Limits::default());
+        let capable = open(adapter, wanted_features(adapter), wanted_limits(adapter));
+        let variants = Caps::of(&capable.device).variants().into_iter();
+        let rig = variants.map(|variant| {
+            let Opened { device, queue } = if variant.lane == Lane::Tree { &plain } else { &capable };
+            Rig { gpu: Gpu::with_variant(device, variant).unwrap(), queue: queue.clone() }
+        });
+        rig.collect()
+    })
+}
+
+/// A rig for each variant in which the kernel's shader differs.
+pub fn rigs_for(spec: &KernelSpec) -> impl Iterator<Item = &'static Rig> {
+    let (lane, tile) = (spec.parts.contains(&Part::Lane), spec.parts.contains(&Part::Tile));
+    rigs().iter().filter(move |rig| {
+        let variant = rig.gpu.variant();
+        (lane || variant.lane == Lane::Tree) && (tile || variant.tile == Tile::Workgroup)
+    })
+}
+
+/// Fills buffers that a kernel is to write, so that what it leaves out shows: NaN as a float, no index as a u32.
+const UNWRITTEN: u32 = 0x7fc0_dead;
+
+impl Rig {
+    /// The variant's name, for messages.
+    pub fn id(&self) -> String {
+        self.gpu.variant().id()
+    }
+
+    /// A buffer holding `data`.
+    pub fn data<T: bytemuck::NoUninit>(&self, data: &[T]) -> wgpu::Buffer {
+        self.gpu.buffer_with("test", data).unwrap()
+    }
+
+    /// A buffer to write to.
+    pub fn unwritten(&self, elements: u32) -> wgpu::Buffer {
+        self.data(&vec![UNWRITTEN; elements as usize])
+    }
+
+    /// Runs dispatches in one pass.
+    pub fn run(&self, dispatches: &[Dispatch]) {
+        let mut encoder = self.gpu.device().create_command_encoder(&Default::default());
+        let mut pass = encoder.begin_compute_pass(&Default::default());
+        for dispatch in dispatches {
+            dispatch.encode(&mut pass);
+        }
+        drop(pass);
+        self.queue.submit([encoder.finish()]);
+    }
+
+    /// The first elements of a buffer, once everything before is done.
+    pub fn read<T: bytemuck::Pod>(&self, buffer: &wgpu::Buffer, elements: u32) -> Vec<T> {
+        read(self.gpu.device(), &self.queue, buffer, elements)
+    }
+
+    /// Waits for everything submitted.
+    pub fn wait(&self) {
+        self.gpu.device().poll(wgpu::PollType::wait_indefinitely()).unwrap();
+    }
+}
+
+/// The first elements of a buffer, once everything before is done.
+pub fn read<T: bytemuck::Pod>(
+    device: &wgpu::Device,
+    queue: &wgpu::Queue,
+    buffer: &wgpu::Buffer,
+    elements: u32,
+) -> Vec<T> {
+    if elements == 0 {
+        return Vec::new();
+    }
+    let size = u64::from(elements) * 4;
+    let staging = device.create_buffer(&wgpu::BufferDescriptor {
+        label: Some("read"),
+        size,
+        usage: wgpu::BufferUsages::MAP_READ | wgpu::BufferUsages::COPY_DST,
+        mapped_at_creation: false,
+    });
+    let mut encoder = device.create_command_encoder(&Default::default());
+    encoder.copy_buffer_to_buffer(buffer, 0, &staging, 0, size);
+    queue.submit([encoder.finish()]);
+    staging.map_async(wgpu::MapMode::Read, .., |result| result.unwrap());
+    device.poll(wgpu::PollType::wait_indefinitely()).unwrap();
+    bytemuck::pod_collect_to_vec(&staging.get_mapped_range(..).unwrap())
+}
+
+/// Reproducible numbers without symmetry (splitmix64).
+pub struct Random(pub u64);
+
+impl Random {
+    fn next(&mut self) -> u64 {
+        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
+        let z = (self.0 ^ (self.0 >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        let z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+        z ^ (z >> 31)
+    }
+
+    /// Below `end`.
+    pub fn below(&mut self, end: u32) -> u32 {
+        (self.next() % u64::from(end)) as u32
+    }
+
+    /// In [-1, 1).
+    pub fn float(&mut self) -> f32 {
+        (self.next() >> 40) as f32 / (1u64 << 23) as f32 - 1.0
+    }
+
+    /// Floats in [-1, 1).
+    pub fn floats(&mut self, count: u32) -> Vec<f32> {
+        (0..count).map(|_| self.float()).collect()
+    }
+
+    /// Multiples of 1/16 in [-1/8, 1/8]: dot products of up to 64 of them lie in [-1, 1] and are exact in f32 in
+    /// any order, and equal ones are common.
+    pub fn sixteenths(&mut self, count: u32) -> Vec<f32> {
+        (0..count).map(|_| (self.below(5) as f32 - 2.0) / 16.0).collect()
+    }
+
+    /// Sizes of tokens: small whole numbers.
+    pub fn sizes(&mut self, count: u32) -> Vec<f32> {
+        (0..count).map(|_| 1.0 + self.below(5) as f32).collect()
+    }
+}
+
+/// `|got - want| <= abs + rel * |want|`.
+#[derive(Clone, Copy, Debug)]
+pub struct Tol {
+    pub abs: f32,
+    pub rel: f32,
+}
+
+/// Asserts that two results agree; a NaN agrees with nothing.
+#[track_caller]
+pub fn close(what: impl Display, got: &[f32], want: &[f32], tol: Tol) {
+    assert_eq!(got.len(), want.len(), "{what}: lengths");
+    // How many tolerances apart; above 1 is wrong.
+    let apart = |(&got, &want): (&f32, &f32)| {
+        let apart = (f64::from(got) - f64::from(want)).abs() / f64::from(tol.abs + tol.rel * want.abs());
+        // 0 / 0 where no error is allowed and there is none.
+        if got == want {
+            0.0
+        } else if apart.is_nan() {
+            f64::INFINITY
+        } else {
+            apart
+        }
+    };
+    let errors: Vec<f64> = got.iter().zip(want).map(apart).collect();
+    let wrong = errors.iter().filter(|&&e| e > 1.0).count();
+    let Some((worst, error)) = errors.iter().enumerate().max_by(|a, b| a.1.total_cmp(b.1)) else { return };
+    if std::env::var("TOME_SHOW_ERRORS").is_ok() {
+        eprintln!("{what}: at most {error:.2} of {tol:?}");
+    }
+    assert!(
+        wrong == 0,
+        "{what}: {wrong} of {} wrong by {tol:?}, worst at {worst}: {:e} instead of {:e}, {error:.1} times too far",
+        got.len(),
+        got[worst],
+        want[worst],
+    );
+}
+
+/// Asserts that two results are the same to the last bit.
+#[track_caller]
+pub fn same<T: bytemuck::NoUninit + std::fmt::Debug>(what: impl Display, got: &[T], want: &[T]) {
+    assert_eq!(got.len(), want.len(), "{what}: lengths");
+    let differ = |(got, want): (&T, &T)| bytemuck::bytes_of(got) != bytemuck::bytes_of(want);
+    let wrong: Vec<usize> =
+        got.iter().zip(want).enumerate().filter(|(_, p)| differ(*p)).map(|(i, _)| i).collect();
+    if let Some(&first) = wrong.first() {
+        let (got, want, count, of) = (got[first], want[first], wrong.len(), got.len());
+        panic!("{what}: {count} of {of} differ, the first at {first}: {got:?} instead of {want:?}");
+    }
+}

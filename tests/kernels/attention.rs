@@ -1,0 +1,167 @@
+use tome_wgpu::cpu;
+use tome_wgpu::kernels::attention::{Io, Params, SPEC, attention};
+
+use crate::common::{Random, Rig, Tol, close, rigs_for, same};
+
+// Outputs are means of values below 1. A score of up to 10 is off by a few units in its last place (1e-6), and its
+// weight by as much, relatively.
+const TOL: Tol = Tol { abs: 3e-6, rel: 1e-6 };
+
+struct Case {
+    params: Params,
+    qkv: Vec<f32>,
+    size: Option<Vec<f32>>,
+}
+
+impl Case {
+    /// Queries and keys of length about 3, so that weights differ by orders of magnitude.
+    fn fused(batch: u32, tokens: u32, heads: u32, head_width: u32) -> Self {
+        let mut random = Random(u64::from(tokens) << 32 | u64::from(head_width));
+        let params = Params::fused(batch, tokens, heads, head_width);
+        let mut qkv = random.floats(batch * tokens * params.stride);
+        for (i, value) in qkv.iter_mut().enumerate() {
+            *value *= if i as u32 % params.stride < params.v_start { 2.5 } else { 1.0 };
+        }
+        Case { params, qkv, size: Some(random.sizes(batch * tokens)) }
+    }
+
+    fn len(&self) -> u32 {
+        let Params { batch, tokens, heads, head_width, .. } = self.params;
+        batch * tokens * heads * head_width
+    }
+
+    fn on_gpu(&self, rig: &Rig) -> Vec<f32> {
+        let qkv = rig.data(&self.qkv);
+        let size = self.size.as_ref().map(|size| rig.data(size));
+        let y = rig.unwritten(self.len());
+        let [q, k, v] = [(); 3].map(|()| (&qkv).into());
+        let io = Io { q, k, v, size: size.as_ref().map(Into::into), y: (&y).into() };
+        rig.run(&[attention(&rig.gpu, self.params, io).unwrap()]);
+        rig.read(&y, self.len())
+    }
+
+    fn on_cpu(&self) -> Vec<f32> {
+        let mut y = vec![f32::NAN; self.len() as usize];
+        cpu::attention(&self.params, &self.qkv, &self.qkv, &self.qkv, self.size.as_deref(), &mut y);
+        y
+    }
+
+    fn check(&self, rig: &Rig) {
+        let what = format!("{} size {} {:?}", rig.id(), self.size.is_some(), self.params);
+        close(what, &self.on_gpu(rig), &self.on_cpu(), TOL);
+    }
+}
+
+#[test]
+fn matches_cpu_at_any_count_of_tokens() {
+    // A workgroup answers 64 queries and walks the keys by 8.
+    for rig in rigs_for(&SPEC) {
+        for tokens in [1, 2, 7, 8, 9, 63, 64, 65, 127, 130, 197] {
+            let mut case = Case::fused(2, tokens, 3, 16);
+            case.check(rig);
+            case.size = None;
+            case.check(rig);
+        }
+        // 518 x 518 pixels in patches of 14.
+        Case::fused(1, 1370, 1, 64).check(rig);
+    }
+}
+
+#[test]
+fn matches_cpu_at_any_head_width() {
+    // Registers come for 16, 32, 64, 80 and 128 values: those, less than those, and just past them.
+    for rig in rigs_for(&SPEC) {
+        for head_width in [4, 12, 16, 20, 32, 36, 48, 64, 68, 80, 84, 100, 128] {
+            Case::fused(2, 21, 2, head_width).check(rig);
+        }
+    }
+}
+
+#[test]
+fn separate_strided_buffers_are_the_same_as_a_fused_one() {
+    for rig in rigs_for(&SPEC) {
+        let fused = Case::fused(2, 19, 2, 20);
+        let Params { batch, tokens, stride, k_start, v_start, .. } = fused.params;
+        // Each of the three in a buffer of its own, with another number of values left free before the first one.
+        let part = |start: u32, free: u32| {
+            let mut data = vec![f32::NAN; free as usize];
+            for token in fused.qkv.chunks_exact(stride as usize) {
+                data.extend(&token[start as usize..][..40]);
+                data.extend([f32::NAN; 4]);
+            }
+            data
+        };
+        let [q, k, v] =
+            [(0, 0), (k_start, 4), (v_start, 8)].map(|(start, free)| rig.data(&part(start, free)));
+        let size = rig.data(fused.size.as_ref().unwrap());
+        let y = rig.unwritten(batch * tokens * 40);
+        let io =
+            Io { q: (&q).into(), k: (&k).into(), v: (&v).into(), size: Some((&size).into()), y: (&y).into() };
+        let params = Params { stride: 44, q_start: 0, k_start: 4, v_start: 8, ..fused.params };
+        rig.run(&[attention(&rig.gpu, params, io).unwrap()]);
+        same(rig.id(), &rig.read::<f32>(&y, fused.len()), &fused.on_gpu(rig));
+    }
+}
+
+#[test]
+fn a_size_is_a_weight_without_losing_digits() {
+    for rig in rigs_for(&SPEC) {
+        // All scores are 0: what is left is the mean of v weighted by size, over four orders of magnitude. It shows
+        // the error of the shader's logarithm (8 of them at most, 5e-7 each) and exponential.
+        let mut case = Case::fused(1, 64, 1, 16);
+        case.qkv.chunks_exact_mut(48).for_each(|token| token[..32].fill(0.0));
+        let size: Vec<f32> = (0..64).map(|i| [1.0, 2.0, 3.0, 97.0, 196.0, 4095.0, 17.0][i % 7]).collect();
+        let total: f64 = size.iter().map(|&s| f64::from(s)).sum();
+        let mean = |i: usize| {
+            let sum: f64 = (0..64).map(|t| f64::from(size[t]) * f64::from(case.qkv[t * 48 + 32 + i])).sum();
+            (sum / total) as f32
+        };
+        let want: Vec<f32> = (0..64).flat_map(|_| 0..16).map(mean).collect();
+        case.size = Some(size);
+        close(rig.id(), &case.on_gpu(rig), &want, Tol { abs: 1e-6, rel: 1e-6 });
+    }
+}
+
+#[test]
+fn a_token_of_size_3_counts_as_three_tokens() {
+    for rig in rigs_for(&SPEC) {
+        let mut merged = Case::fused(1, 10, 2, 16);
+        merged.size = Some((0..10).map(|i| if i == 4 { 3.0 } else { 1.0 }).collect());
+        let mut apart = Case::fused(1, 12, 2, 16);
+        let token = |i: usize| &merged.qkv[i * 96..][..96];
+        apart.qkv = (0..10).chain([4, 4]).flat_map(token).copied().collect();
+        apart.size = None;
+        close(rig.id(), &merged.on_gpu(rig), &apart.on_gpu(rig)[..10 * 32], TOL);
+    }
+}
+
+#[test]
+fn scores_of_thousands_neither_overflow_nor_vanish() {
+    for rig in rigs_for(&SPEC) {
+        let mut case = Case::fused(1, 70, 1, 32);
+        for token in case.qkv.chunks_exact_mut(96) {
+            token[..64].iter_mut().for_each(|v| *v *= 30.0);
+        }
+        // Only the highest score counts then, whichever chunk it is in. Scores of 10^4 are known to 1e-3.
+        close(rig.id(), &case.on_gpu(rig), &case.on_cpu(), Tol { abs: 3e-3, rel: 0.0 });
+    }
+}
+
+#[test]
+fn an_image_does_not_depend_on_its_batch() {
+    for rig in rigs_for(&SPEC) {
+        let whole = Case::fused(3, 65, 2, 16);
+        let y = whole.on_gpu(rig);
+        let mut alone = Case::fused(1, 65, 2, 16);
+        alone.qkv = whole.qkv[65 * 96..2 * 65 * 96].to_vec();
+        alone.size = whole.size.as_ref().map(|size| size[65..130].to_vec());
+        same(rig.id(), &alone.on_gpu(rig), &y[65 * 32..2 * 65 * 32]);
+    }
+}
+
+#[test]
+fn more_workgroups_than_one_dimension_holds() {
+    for rig in rigs_for(&SPEC) {
+        Case::fused(35_000, 1, 2, 4).check(rig);
+    }
+}

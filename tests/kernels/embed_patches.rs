@@ -1,0 +1,148 @@
+use tome_wgpu::cpu;
+use tome_wgpu::kernels::embed_patches::{Io, Params, SPEC, embed_patches};
+
+use crate::common::{Random, Rig, close, rigs_for, same};
+use crate::matmul::tol;
+
+struct Case {
+    params: Params,
+    image: Vec<f32>,
+    w: Vec<f32>,
+    bias: Vec<f32>,
+    position: Vec<f32>,
+    first: Option<Vec<f32>>,
+}
+
+impl Case {
+    fn new(params: Params) -> Self {
+        let mut random = Random(params.channels.into());
+        let Params { batch, image_channels, height, width, prefix, channels, .. } = params;
+        // Rows of w end in zeros up to a multiple of four.
+        let values = params.patch_values();
+        let mut w = Vec::new();
+        for _ in 0..channels {
+            w.extend(random.floats(values));
+            w.resize(w.len().next_multiple_of(4), 0.0);
+        }
+        // A row of a length that is no multiple of four would shift the next ones.
+        assert_eq!(w.len() as u32, channels * values.next_multiple_of(4));
+        Case {
+            params,
+            image: random.floats(batch * image_channels * height * width),
+            w,
+            bias: random.floats(channels),
+            position: random.floats(params.patches() * channels),
+            first: (prefix > 0).then(|| random.floats(prefix * channels)),
+        }
+    }
+
+    fn len(&self) -> u32 {
+        self.params.batch * (self.params.prefix + self.params.patches()) * self.params.channels
+    }
+
+    fn on_gpu(&self, rig: &Rig) -> Vec<f32> {
+        let [image, w, bias, position] =
+            [&self.image, &self.w, &self.bias, &self.position].map(|data| rig.data(data));
+        let first = self.first.as_ref().map(|first| rig.data(first));
+        let y = rig.unwritten(self.len());
+        let io = Io {
+            image: (&image).into(),
+            w: (&w).into(),
+            bias: (&bias).into(),
+            position: (&position).into(),
+            first: first.as_ref().map(Into::into),
+            y: (&y).into(),
+        };
+        rig.run(&[embed_patches(&rig.gpu, self.params, io).unwrap()]);
+        rig.read(&y, self.len())
+    }
+
+    fn check(&self, rig: &Rig) {
+        let Case { params, image, w, bias, position, first } = self;
+        let mut want = vec![f32::NAN; self.len() as usize];
+        cpu::embed_patches(params, image, w, bias, position, first.as_deref(), &mut want);
+        close(format!("{} {params:?}", rig.id()), &self.on_gpu(rig), &want, tol(params.patch_values()));
+    }
+}
+
+/// Colour images cut into patches, all sides different.
+const IMAGES: Params = Params {
+    batch: 2,
+    image_channels: 3,
+    height: 24,
+    width: 40,
+    patch_height: 4,
+    patch_width: 8,
+    prefix: 1,
+    channels: 20,
+};
+
+#[test]
+fn matches_cpu() {
+    let cases = [
+        IMAGES,
+        // No prefix, and a class token with four registers.
+        Params { prefix: 0, ..IMAGES },
+        Params { prefix: 5, ..IMAGES },
+        // One grey pixel; nine values a patch, which are filled up to twelve; four channels of 3 x 5.
+        Params { image_channels: 1, height: 1, width: 1, patch_height: 1, patch_width: 1, ..IMAGES },
+        Params { image_channels: 1, patch_height: 3, patch_width: 3, ..IMAGES },
+        Params { image_channels: 4, patch_height: 3, patch_width: 5, ..IMAGES },
+        // Pixels left over below and on the right.
+        Params { height: 27, width: 47, ..IMAGES },
+        // Around the tiles' columns, 64 and 256.
+        Params { channels: 60, ..IMAGES },
+        Params { channels: 68, ..IMAGES },
+        Params { channels: 260, ..IMAGES },
+        // A ViT-Tiny.
+        Params {
+            batch: 2,
+            image_channels: 3,
+            height: 224,
+            width: 224,
+            patch_height: 16,
+            patch_width: 16,
+            prefix: 1,
+            channels: 192,
+        },
+    ];
+    for rig in rigs_for(&SPEC) {
+        for params in cases {
+            Case::new(params).check(rig);
+        }
+    }
+}
+
+#[test]
+fn prefix_tokens_are_copied_and_nan_pixels_stay_in_their_patch() {
+    for rig in rigs_for(&SPEC) {
+        let mut case = Case::new(IMAGES);
+        let clean = case.on_gpu(rig);
+        // The first pixel of the first image is in its first patch, token 1.
+        case.image[0] = f32::NAN;
+        let y = case.on_gpu(rig);
+        same(rig.id(), &y[..20], case.first.as_ref().unwrap());
+        assert!(y[20..40].iter().all(|v| v.is_nan()), "{}", rig.id());
+        same(rig.id(), &y[40..], &clean[40..]);
+    }
+}
+
+#[test]
+fn more_tiles_than_one_dimension_of_workgroups() {
+    for rig in rigs_for(&SPEC) {
+        // 66,000 tiles of 8 or 64 tokens, 4 pixels a patch.
+        let rows = rig.gpu.variant().tile.covers()[0];
+        let params = Params {
+            batch: 660,
+            image_channels: 1,
+            height: 2 * rows,
+            width: 200,
+            patch_height: 2,
+            patch_width: 2,
+            prefix: 0,
+            channels: 4,
+        };
+        assert_eq!(params.patches(), 100 * rows);
+        Case::new(params).check(rig);
+    }
+}

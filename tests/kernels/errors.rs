@@ -1,0 +1,324 @@
+//! What a kernel refuses, and in which words: always when the dispatch is made, always a typed error.
+
+use tome_wgpu::kernels::*;
+use tome_wgpu::{Dispatch, Error, Gpu, Lane, Result, Variant, View};
+
+use crate::common::{Rig, adapter, open, rigs};
+
+/// A rig of the device with default limits.
+fn plain() -> Option<&'static Rig> {
+    rigs().first()
+}
+
+/// A buffer of its own for each argument, all large enough for the calls below.
+fn calls(gpu: &Gpu) -> Vec<wgpu::Buffer> {
+    (0..8).map(|i| gpu.buffer(&format!("argument {i}"), 4096).unwrap()).collect()
+}
+
+fn small_layer_norm<'a>(gpu: &Gpu, rows: u32, io: [View<'a>; 4]) -> Result<Dispatch> {
+    let [x, weight, bias, y] = io;
+    layer_norm(
+        gpu,
+        layer_norm::Params { rows, channels: 64, eps: 1e-6 },
+        layer_norm::Io { x, weight, bias, y },
+    )
+}
+
+/// Every kernel with good parameters, changed by `change`.
+macro_rules! call {
+    ($gpu:expr, $b:expr, layer_norm, $($change:tt)*) => {
+        layer_norm($gpu, layer_norm::Params { $($change)*, ..layer_norm::Params { rows: 4, channels: 64, eps: 1e-6 } },
+            layer_norm::Io { x: (&$b[0]).into(), weight: (&$b[1]).into(), bias: (&$b[2]).into(), y: (&$b[3]).into() })
+    };
+    ($gpu:expr, $b:expr, matmul, $($change:tt)*) => {
+        matmul($gpu, matmul::Params { $($change)*, ..matmul::Params { rows: 4, inner: 8, columns: 5, ..Default::default() } },
+            matmul::Io { x: (&$b[0]).into(), w: (&$b[1]).into(), bias: None, scale: None, residual: None, y: (&$b[2]).into() })
+    };
+    ($gpu:expr, $b:expr, attention, $($change:tt)*) => {
+        attention($gpu, attention::Params { $($change)*, ..attention::Params::fused(2, 5, 2, 8) },
+            attention::Io { q: (&$b[0]).into(), k: (&$b[0]).into(), v: (&$b[0]).into(), size: None, y: (&$b[1]).into() })
+    };
+    ($gpu:expr, $b:expr, key_metric, $($change:tt)*) => {
+        key_metric($gpu, key_metric::Params { $($change)*, ..key_metric::Params { rows: 5, heads: 2, head_width: 8, stride: 48, start: 16 } },
+            key_metric::Io { keys: (&$b[0]).into(), metric: (&$b[1]).into() })
+    };
+    ($gpu:expr, $b:expr, find_matches, $($change:tt)*) => {
+        find_matches($gpu, find_matches::Params { $($change)*, ..find_matches::Params { batch: 2, tokens: 5, width: 8, protect: 1 } },
+            find_matches::Io { metric: (&$b[0]).into(), score: (&$b[1]).into(), best: (&$b[2]).into() })
+    };
+    ($gpu:expr, $b:expr, rank_matches, $($change:tt)*) => {
+        rank_matches($gpu, rank_matches::Params { $($change)*, ..rank_matches::Params { batch: 2, tokens: 9, r: 2, protect: 1 } },
+            rank_matches::Io { score: (&$b[0]).into(), best: (&$b[1]).into(), rank: (&$b[2]).into(), plan: (&$b[3]).into() })
+    };
+    ($gpu:expr, $b:expr, merge_tokens, $($change:tt)*) => {
+        merge_tokens($gpu, merge_tokens::Params { $($change)*, ..merge_tokens::Params { batch: 2, tokens: 9, r: 2, channels: 8, sources: 12 } },
+            merge_tokens::Io { plan: (&$b[0]).into(), x: (&$b[1]).into(), size: (&$b[2]).into(), source: (&$b[3]).into(),
+                x_out: (&$b[4]).into(), size_out: (&$b[5]).into(), source_out: (&$b[6]).into() })
+    };
+    ($gpu:expr, $b:expr, pool, $($change:tt)*) => {
+        pool($gpu, pool::Params { $($change)*, ..pool::Params { batch: 2, tokens: 5, channels: 8, first: 1, mode: pool::Mode::MEAN } },
+            pool::Io { x: (&$b[0]).into(), size: None, y: (&$b[1]).into() })
+    };
+    ($gpu:expr, $b:expr, unmerge, $($change:tt)*) => {
+        unmerge($gpu, unmerge::Params { $($change)*, ..unmerge::Params { batch: 2, tokens: 5, sources: 9, channels: 8 } },
+            unmerge::Io { x: (&$b[0]).into(), source: (&$b[1]).into(), y: (&$b[2]).into() })
+    };
+    ($gpu:expr, $b:expr, embed_patches, $($change:tt)*) => {
+        embed_patches($gpu, embed_patches::Params { $($change)*, ..embed_patches::Params { batch: 2, image_channels: 3, height: 8,
+                width: 8, patch_height: 4, patch_width: 4, prefix: 1, channels: 8 } },
+            embed_patches::Io { image: (&$b[0]).into(), w: (&$b[1]).into(), bias: (&$b[2]).into(), position: (&$b[3]).into(),
+                first: Some((&$b[4]).into()), y: (&$b[5]).into() })
+    };
+}
+
+#[test]
+fn good_calls_are_taken() {
+    let Some(rig) = plain() else { return };
+    let (gpu, b) = (&rig.gpu, calls(&rig.gpu));
+    let dispatches = [
+        call!(gpu, b, embed_patches, batch: 2),
+        call!(gpu, b, layer_norm, rows: 4),
+        call!(gpu, b, matmul, rows: 4),
+        call!(gpu, b, attention, batch: 2),
+        call!(gpu, b, key_metric, rows: 5),
+        call!(gpu, b, find_matches, batch: 2),
+        call!(gpu, b, rank_matches, batch: 2),
+        call!(gpu, b, merge_tokens, batch: 2),
+        call!(gpu, b, pool, batch: 2),
+        call!(gpu, b, unmerge, batch: 2),
+    ];
+    for (dispatch, spec) in dispatches.into_iter().zip(ALL) {
+        let dispatch = dispatch.unwrap();
+        assert_eq!(dispatch.kernel(), spec.name);
+        assert!(format!("{dispatch}").contains(spec.name));
+    }
+}
+
+#[test]
+fn an_empty_batch_is_a_dispatch_of_nothing() {
+    for rig in rigs() {
+        let (gpu, b) = (&rig.gpu, calls(&rig.gpu));
+        let dispatches = [
+            call!(gpu, b, embed_patches, batch: 0),
+            call!(gpu, b, layer_norm, rows: 0),
+            call!(gpu, b, matmul, rows: 0),
+            call!(gpu, b, attention, batch: 0),
+            call!(gpu, b, key_metric, rows: 0),
+            call!(gpu, b, find_matches, batch: 0),
+            call!(gpu, b, rank_matches, batch: 0),
+            call!(gpu, b, merge_tokens, batch: 0),
+            call!(gpu, b, pool, batch: 0),
+            call!(gpu, b, unmerge, batch: 0),
+        ];
+        let dispatches: Vec<_> = dispatches.into_iter().map(|d| d.unwrap()).collect();
+        for dispatch in &dispatches {
+            assert_eq!(dispatch.workgroups()[0], 0, "{dispatch}");
+        }
+        // An error on the way would be raised by the device's handler.
+        rig.run(&dispatches);
+        rig.wait();
+    }
+}
+
+#[test]
+fn parameters_that_make_no_sense_are_named() {
+    let Some(rig) = plain() else { return };
+    let (gpu, b) = (&rig.gpu, calls(&rig.gpu));
+    let huge = 0x1_0001;
+    let refused = [
+        (call!(gpu, b, layer_norm, channels: 0), "channels is 0"),
+        (call!(gpu, b, layer_norm, channels: 6), "channels is 6"),
+        (call!(gpu, b, matmul, inner: 0), "inner is 0"),
+        (call!(gpu, b, matmul, inner: 7), "inner is 7"),
+        (call!(gpu, b, matmul, columns: 0), "columns is 0"),
+        (call!(gpu, b, matmul, rows: huge, columns: huge), "y [65537, 65537] has more than 2^32"),
+        (call!(gpu, b, attention, head_width: 0), "head_width is 0"),
+        (call!(gpu, b, attention, head_width: 6), "head_width is 6"),
+        (call!(gpu, b, attention, head_width: 132, stride: 1000), "128 at most"),
+        (call!(gpu, b, attention, tokens: 0), "tokens and heads"),
+        (call!(gpu, b, attention, heads: 0), "tokens and heads"),
+        (call!(gpu, b, attention, stride: 12), "stride 12 is less than a token, 16"),
+        (call!(gpu, b, attention, stride: 50), "stride is 50"),
+        (call!(gpu, b, attention, k_start: 2), "multiples of 4"),
+        (call!(gpu, b, attention, batch: huge, tokens: huge), "more than 2^32"),
+        (call!(gpu, b, key_metric, heads: 0), "heads is 0"),
+        (call!(gpu, b, key_metric, head_width: 10), "head_width is 10"),
+        (call!(gpu, b, key_metric, stride: 49), "stride is 49"),
+        (call!(gpu, b, key_metric, stride: 12), "stride 12 is less than a token, 16"),
+        (call!(gpu, b, key_metric, start: 3), "start is 3"),
+        (call!(gpu, b, find_matches, width: 0), "width is 0"),
+        (call!(gpu, b, find_matches, tokens: 0), "tokens is 0"),
+        (call!(gpu, b, rank_matches, r: 5), "r is 5; 9 tokens, 1 of them protected, allow 4"),
+        (call!(gpu, b, rank_matches, protect: 10, r: 0), "10 of 9 tokens"),
+        (call!(gpu, b, rank_matches, tokens: 0, protect: 0, r: 0), "of 0 tokens"),
+        (call!(gpu, b, merge_tokens, channels: 9), "channels is 9"),
+        (call!(gpu, b, merge_tokens, r: 9), "r is 9 of 9"),
+        (call!(gpu, b, pool, channels: 3), "channels is 3"),
+        (call!(gpu, b, pool, first: 5), "no token from 5 on, of 5"),
+        (call!(gpu, b, pool, mode: pool::Mode::MEAN_BY_SIZE), "needs sizes"),
+        (call!(gpu, b, unmerge, channels: 0), "channels is 0"),
+        (call!(gpu, b, unmerge, tokens: 0), "0 tokens"),
+        (call!(gpu, b, unmerge, sources: 0), "from 0"),
+        (call!(gpu, b, embed_patches, patch_width: 0), "a patch is empty"),
+        (call!(gpu, b, embed_patches, image_channels: 0), "a patch is empty"),
+        (call!(gpu, b, embed_patches, patch_height: 9), "larger than the image, 8 x 8"),
+        (call!(gpu, b, embed_patches, channels: 5), "channels is 5"),
+        (call!(gpu, b, embed_patches, prefix: 0), "0 prefix tokens"),
+    ];
+    for (result, words) in refused {
+        match result {
+            Err(error @ Error::Params { .. }) => {
+                assert!(error.to_string().contains(words), "`{error}` does not say `{words}`");
+            }
+            other => panic!("instead of Params with `{words}`: {other:?}"),
+        }
+    }
+}
+
+#[test]
+fn products_past_32_bits_are_refused_and_not_wrapped() {
+    let Some(rig) = plain() else { return };
+    let (gpu, b) = (&rig.gpu, calls(&rig.gpu));
+    let most = u32::MAX;
+    let refused = [
+        call!(gpu, b, layer_norm, rows: most / 64 + 2),
+        call!(gpu, b, matmul, rows: most, inner: most - 3),
+        call!(gpu, b, attention, batch: 1 << 30, tokens: 16),
+        call!(gpu, b, attention, q_start: most - 3),
+        call!(gpu, b, key_metric, rows: most),
+        call!(gpu, b, key_metric, start: most - 3),
+        call!(gpu, b, find_matches, batch: 1 << 30, tokens: 16),
+        call!(gpu, b, rank_matches, batch: 1 << 30),
+        call!(gpu, b, rank_matches, tokens: most, r: 0),
+        call!(gpu, b, merge_tokens, tokens: most, r: 0),
+        call!(gpu, b, merge_tokens, sources: most),
+        call!(gpu, b, pool, batch: 1 << 30),
+        call!(gpu, b, unmerge, sources: most),
+        call!(gpu, b, embed_patches, batch: 1 << 30),
+        call!(gpu, b, embed_patches, prefix: most),
+        call!(gpu, b, embed_patches, prefix: most - 5, batch: 1, channels: 4),
+        call!(gpu, b, embed_patches, image_channels: 1 << 30),
+    ];
+    for (i, result) in refused.into_iter().enumerate() {
+        assert!(
+            matches!(result, Err(Error::Params { .. } | Error::Limit { .. } | Error::BufferTooSmall { .. })),
+            "call {i}: {result:?}"
+        );
+    }
+}
+
+#[test]
+fn buffers_that_do_not_fit_are_named() {
+    let Some(rig) = plain() else { return };
+    let (gpu, b) = (&rig.gpu, calls(&rig.gpu));
+    let whole = [0, 1, 2, 3].map(|i| View::from(&b[i]));
+    let with = |i: usize, view| {
+        let mut io = whole;
+        io[i] = view;
+        small_layer_norm(gpu, 4, io)
+    };
+    let short = gpu.buffer("short", 60).unwrap();
+    let error = with(1, View::from(&short)).unwrap_err();
+    assert!(
+        matches!(
+            error,
+            Error::BufferTooSmall { kernel: "layer_norm", binding: "weight", need: 256, have: 240 }
+        ),
+        "{error}"
+    );
+    // 4,096 elements less 3,904 are 192: too few for 4 rows. One alignment before that they are just enough.
+    let error = with(0, View::at(&b[0], 3904 * 4)).unwrap_err();
+    assert!(matches!(error, Error::BufferTooSmall { binding: "x", need: 1024, have: 768, .. }), "{error}");
+    with(0, View::at(&b[0], 3840 * 4)).unwrap();
+    let error = with(0, View::at(&b[0], 1 << 40)).unwrap_err();
+    assert!(matches!(error, Error::BufferTooSmall { binding: "x", have: 0, .. }), "{error}");
+    let error = with(3, View::at(&b[3], 64)).unwrap_err();
+    assert!(matches!(error, Error::BufferOffset { binding: "y", offset: 64, alignment: 256, .. }), "{error}");
+
+    let copied = gpu.device().create_buffer(&wgpu::BufferDescriptor {
+        label: None,
+        size: 4096,
+        usage: wgpu::BufferUsages::COPY_DST,
+        mapped_at_creation: false,
+    });
+    let error = with(2, View::from(&copied)).unwrap_err();
+    assert!(matches!(error, Error::BufferUsage { kernel: "layer_norm", binding: "bias" }), "{error}");
+
+    // Written and read in one buffer, even where the parts are apart; twice read is good.
+    let error = with(3, View::at(&b[0], 8192)).unwrap_err();
+    assert!(matches!(error, Error::BufferAliased { write: "y", other: "x", .. }), "{error}");
+    with(2, whole[1]).unwrap();
+    let attention = attention(
+        gpu,
+        attention::Params::fused(1, 4, 1, 8),
+        attention::Io { q: whole[0], k: whole[0], v: whole[0], size: Some(whole[1]), y: whole[1] },
+    );
+    assert!(
+        matches!(attention, Err(Error::BufferAliased { write: "y", other: "size", .. })),
+        "{attention:?}"
+    );
+}
+
+#[test]
+fn a_buffer_of_another_device_is_refused() {
+    let (Some(rig), Some(adapter)) = (plain(), adapter()) else { return };
+    let other = open(adapter, wgpu::Features::empty(), wgpu::Limits::default());
+    let theirs = Gpu::new(&other.device).unwrap().buffer("theirs", 4096).unwrap();
+    let b = calls(&rig.gpu);
+    let io = [View::from(&b[0]), View::from(&b[1]), View::from(&theirs), View::from(&b[3])];
+    let error = small_layer_norm(&rig.gpu, 4, io).unwrap_err();
+    assert!(matches!(error, Error::Device { .. }), "{error}");
+}
+
+#[test]
+fn limits_of_the_device_are_named() {
+    let (Some(rig), Some(adapter)) = (plain(), adapter()) else { return };
+    let (gpu, b) = (&rig.gpu, calls(&rig.gpu));
+    // A larger buffer than one binding may be, 128 MiB, which nothing touches.
+    let large = |mib: u64| {
+        gpu.device().create_buffer(&wgpu::BufferDescriptor {
+            label: None,
+            size: mib << 20,
+            usage: wgpu::BufferUsages::STORAGE,
+            mapped_at_creation: false,
+        })
+    };
+    let (x, y) = (large(160), large(160));
+    let io = [View::from(&x), View::from(&b[1]), View::from(&b[2]), View::from(&y)];
+    // 128 MiB are 524,288 rows of 64.
+    small_layer_norm(gpu, 524_288, io).unwrap();
+    let error = small_layer_norm(gpu, 524_289, io).unwrap_err();
+    assert!(
+        matches!(error, Error::Limit { limit: "max_storage_buffer_binding_size", need: 134_217_984, .. }),
+        "{error}"
+    );
+
+    let error = gpu.buffer("large", (128 << 18) + 1).unwrap_err();
+    assert!(matches!(error, Error::Limit { limit: "max_storage_buffer_binding_size", .. }), "{error}");
+    let error = gpu.buffer("absurd", u64::MAX).unwrap_err();
+    assert!(matches!(error, Error::Limit { limit: "max_buffer_size", .. }), "{error}");
+
+    // More than 65,535 x 65,535 workgroups.
+    let error = call!(gpu, b, key_metric, rows: u32::MAX, heads: 1, head_width: 4, stride: 4).unwrap_err();
+    assert!(matches!(error, Error::Limit { .. } | Error::Params { .. }), "{error}");
+
+    let weak = open(adapter, wgpu::Features::empty(), wgpu::Limits::downlevel_defaults());
+    let error = Gpu::new(&weak.device).unwrap_err();
+    let limit = "max_storage_buffers_per_shader_stage";
+    assert!(matches!(&error, Error::Limit { limit: l, need: 8, have: 4, .. } if *l == limit), "{error}");
+}
+
+#[test]
+fn a_variant_that_the_device_was_not_made_for_is_refused() {
+    let Some(rig) = plain() else { return };
+    for variant in Variant::ALL {
+        let made = Gpu::with_variant(rig.gpu.device(), variant);
+        assert_eq!(made.is_ok(), variant.lane == Lane::Tree, "{}", variant.id());
+        if let Err(error) = made {
+            assert!(
+                matches!(&error, Error::Device { .. }) && error.to_string().contains(&variant.id()),
+                "{error}"
+            );
+        }
+    }
+}

@@ -1,0 +1,136 @@
+use tome_wgpu::cpu;
+use tome_wgpu::kernels::find_matches::{Io, PROTECTED, Params, SPEC, UNDIRECTED, find_matches};
+
+use crate::common::{Random, Rig, Tol, close, rigs_for, same};
+
+/// Scores and indices of the best.
+type Edges = (Vec<f32>, Vec<u32>);
+
+fn on_gpu(rig: &Rig, params: Params, metric: &[f32]) -> Edges {
+    let evens = params.batch * params.tokens.div_ceil(2);
+    let (metric, score, best) = (rig.data(metric), rig.unwritten(evens), rig.unwritten(evens));
+    let io = Io { metric: (&metric).into(), score: (&score).into(), best: (&best).into() };
+    rig.run(&[find_matches(&rig.gpu, params, io).unwrap()]);
+    (rig.read(&score, evens), rig.read(&best, evens))
+}
+
+fn on_cpu(params: Params, metric: &[f32]) -> Edges {
+    let evens = (params.batch * params.tokens.div_ceil(2)) as usize;
+    let (mut score, mut best) = (vec![f32::NAN; evens], vec![u32::MAX; evens]);
+    cpu::find_matches(&params, metric, &mut score, &mut best);
+    (score, best)
+}
+
+/// Decisions and scores to the last bit: for metrics whose dot products are exact.
+fn check_exact(rig: &Rig, params: Params, metric: &[f32]) -> Edges {
+    let (got, want) = (on_gpu(rig, params, metric), on_cpu(params, metric));
+    let what = format!("{} {params:?}", rig.id());
+    same(format!("{what} best"), &got.1, &want.1);
+    same(format!("{what} score"), &got.0, &want.0);
+    got
+}
+
+#[test]
+fn decisions_are_exact_where_sums_are_and_ties_fall_to_the_lower_index() {
+    // 64 lanes go through the odd tokens: 63, 64, 65 and 129 of them, and none, one and two.
+    for rig in rigs_for(&SPEC) {
+        for tokens in [1, 2, 3, 4, 5, 126, 127, 128, 129, 130, 131, 197, 258] {
+            for protect in [0, 1, 2, 5] {
+                for width in [4, 20, 64] {
+                    let params = Params { batch: 2, tokens, width, protect };
+                    check_exact(rig, params, &Random(tokens.into()).sixteenths(2 * tokens * width));
+                }
+            }
+        }
+    }
+}
+
+#[test]
+fn equal_tokens_match_the_first_unprotected_one() {
+    for rig in rigs_for(&SPEC) {
+        for (protect, first) in [(0, 0), (1, 0), (2, 1), (5, 2)] {
+            let params = Params { batch: 1, tokens: 261, width: 64, protect };
+            let (score, best) = check_exact(rig, params, &[0.125; 261 * 64]);
+            for even in 0..131 {
+                let kept = 2 * even < protect as usize;
+                let want = if kept { (PROTECTED, 0) } else { (1.0, first) };
+                assert_eq!((score[even], best[even]), want, "{} protect {protect} even {even}", rig.id());
+            }
+        }
+    }
+}
+
+#[test]
+fn random_metrics_choose_a_best_within_rounding() {
+    // Unit vectors: a dot product of 64 terms in f32 is off by less than 64 * 6e-8 / 4 = 1e-6, whatever the order.
+    let tol = Tol { abs: 1e-6, rel: 0.0 };
+    for rig in rigs_for(&SPEC) {
+        for (tokens, width) in [(197, 64), (198, 80), (577, 64), (50, 768)] {
+            let params = Params { batch: 2, tokens, width, protect: 1 };
+            let mut metric = Random(tokens.into()).floats(2 * tokens * width);
+            for token in metric.chunks_exact_mut(width as usize) {
+                let length = token.iter().map(|v| v * v).sum::<f32>().sqrt();
+                token.iter_mut().for_each(|v| *v /= length);
+            }
+            let (got, want) = (on_gpu(rig, params, &metric), on_cpu(params, &metric));
+            let what = format!("{} {params:?}", rig.id());
+            close(format!("{what} score"), &got.0, &want.0, tol);
+            // Where another one was chosen, it is as good: its own cosine, in f64, is the best one's.
+            let evens = tokens.div_ceil(2);
+            for (i, (&got, &best)) in got.1.iter().zip(&want.1).enumerate() {
+                let (item, even) = (i as u32 / evens, i as u32 % evens);
+                let token = |t: u32| &metric[((item * tokens + t) * width) as usize..][..width as usize];
+                let cosine = |odd: u32| -> f64 {
+                    let pairs = token(2 * even).iter().zip(token(2 * odd + 1));
+                    pairs.map(|(a, b)| f64::from(*a) * f64::from(*b)).sum()
+                };
+                let lost = cosine(best) - cosine(got);
+                assert!(
+                    lost <= 1e-6,
+                    "{what}: even token {even} took {got} instead of {best}, {lost:e} worse"
+                );
+            }
+        }
+    }
+}
+
+#[test]
+fn tokens_without_direction_come_last_but_before_protected_ones() {
+    for rig in rigs_for(&SPEC) {
+        let params = Params { batch: 1, tokens: 12, width: 8, protect: 2 };
+        let mut metric = Random(3).sixteenths(12 * 8);
+        metric.iter_mut().for_each(|v| *v += 0.5 / 16.0);
+        let mut zero = |token: usize| metric[token * 8..][..8].fill(0.0);
+        // An even one, and two odd ones.
+        [4, 5, 9].into_iter().for_each(&mut zero);
+        let (score, best) = check_exact(rig, params, &metric);
+        assert_eq!((score[0], score[2], best[2]), (PROTECTED, UNDIRECTED, 1), "{}", rig.id());
+        assert!(
+            best.iter().enumerate().all(|(i, b)| i == 2 || ![2, 4].contains(b)),
+            "{}: {best:?}",
+            rig.id()
+        );
+
+        // No direction anywhere: a defined result all the same.
+        let (score, best) = check_exact(rig, params, &[0.0; 12 * 8]);
+        assert_eq!(score, [PROTECTED, UNDIRECTED, UNDIRECTED, UNDIRECTED, UNDIRECTED, UNDIRECTED]);
+        assert_eq!(best, [0, 1, 1, 1, 1, 1]);
+    }
+}
+
+#[test]
+fn everything_protected() {
+    for rig in rigs_for(&SPEC) {
+        let params = Params { batch: 2, tokens: 7, width: 4, protect: 7 };
+        let (score, _) = check_exact(rig, params, &Random(4).sixteenths(2 * 7 * 4));
+        assert_eq!(score, [PROTECTED; 8]);
+    }
+}
+
+#[test]
+fn more_even_tokens_than_one_dimension_of_workgroups() {
+    for rig in rigs_for(&SPEC) {
+        let params = Params { batch: 35_000, tokens: 4, width: 4, protect: 0 };
+        check_exact(rig, params, &Random(5).sixteenths(35_000 * 16));
+    }
+}

@@ -1,0 +1,17 @@
+//! Every kernel on the GPU against its twin on the CPU, in every variant that the adapter runs. Sizes are chosen
+//! around the kernels' own constants; tolerances stand in each kernel's file with the reason for the number.
+
+#[path = "../common/mod.rs"]
+mod common;
+
+mod attention;
+mod embed_patches;
+mod errors;
+mod find_matches;
+mod key_metric;
+mod layer_norm;
+mod matmul;
+mod merge_tokens;
+mod pool;
+mod rank_matches;
+mod unmerge;

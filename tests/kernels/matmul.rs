@@ -1,0 +1,191 @@
+use tome_wgpu::cpu;
+use tome_wgpu::kernels::matmul::{Activation, Io, Params, SPEC, matmul};
+
+use crate::common::{Random, Rig, Tol, close, rigs_for, same};
+
+/// A sum of `inner` products below 1 of random sign is about sqrt(inner) / 3 all the way, and each of its `inner`
+/// roundings is off by up to 6e-8 of that: together 2e-8 * inner as a root mean square, seldom more than twice that.
+/// The rest, bias to residual, is a few roundings of numbers of up to 4.
+pub fn tol(inner: u32) -> Tol {
+    Tol { abs: 1e-6 + 4e-8 * inner as f32, rel: 1e-6 }
+}
+
+struct Case {
+    params: Params,
+    x: Vec<f32>,
+    w: Vec<f32>,
+    bias: Option<Vec<f32>>,
+    scale: Option<Vec<f32>>,
+    residual: Option<Vec<f32>>,
+}
+
+impl Case {
+    /// A bare product of random matrices.
+    fn product(rows: u32, inner: u32, columns: u32) -> Self {
+        let mut random = Random(u64::from(rows) << 32 | u64::from(columns));
+        let params = Params { rows, inner, columns, ..Default::default() };
+        let (x, w) = (random.floats(rows * inner), random.floats(columns * inner));
+        Case { params, x, w, bias: None, scale: None, residual: None }
+    }
+
+    fn on_gpu(&self, rig: &Rig) -> Vec<f32> {
+        let [x, w] = [&self.x, &self.w].map(|data| rig.data(data));
+        let [bias, scale, residual] =
+            [&self.bias, &self.scale, &self.residual].map(|data| data.as_ref().map(|data| rig.data(data)));
+        let y = rig.unwritten(self.params.rows * self.params.columns);
+        let io = Io {
+            x: (&x).into(),
+            w: (&w).into(),
+            bias: bias.as_ref().map(Into::into),
+            scale: scale.as_ref().map(Into::into),
+            residual: residual.as_ref().map(Into::into),
+            y: (&y).into(),
+        };
+        rig.run(&[matmul(&rig.gpu, self.params, io).unwrap()]);
+        rig.read(&y, self.params.rows * self.params.columns)
+    }
+
+    fn on_cpu(&self) -> Vec<f32> {
+        let mut y = vec![f32::NAN; (self.params.rows * self.params.columns) as usize];
+        let [bias, scale, residual] = [&self.bias, &self.scale, &self.residual].map(|data| data.as_deref());
+        cpu::matmul(&self.params, &self.x, &self.w, bias, scale, residual, &mut y);
+        y
+    }
+
+    fn check(&self, rig: &Rig) {
+        close(
+            format!("{} {:?}", rig.id(), self.params),
+            &self.on_gpu(rig),
+            &self.on_cpu(),
+            tol(self.params.inner),
+        );
+    }
+}
+
+#[test]
+fn matches_cpu() {
+    // Tiles are 64 x 64 by slabs of 16, or 8 x 256; a lane has four columns.
+    let shapes = [
+        (1, 4, 1),
+        (7, 12, 3),
+        (8, 16, 4),
+        (9, 20, 5),
+        (63, 64, 63),
+        (64, 16, 64),
+        (65, 68, 65),
+        (17, 48, 255),
+        (16, 16, 256),
+        (15, 132, 257),
+        (130, 36, 1000),
+        (2 * 197, 192, 192),
+        (50, 768, 192),
+    ];
+    for rig in rigs_for(&SPEC) {
+        for (rows, inner, columns) in shapes {
+            Case::product(rows, inner, columns).check(rig);
+        }
+    }
+}
+
+#[test]
+fn every_epilogue_matches_cpu() {
+    let activations = [Activation::NONE, Activation::GELU, Activation::GELU_TANH, Activation::QUICK_GELU];
+    for rig in rigs_for(&SPEC) {
+        for activation in activations {
+            for parts in 0..8 {
+                let mut case = Case::product(70, 20, 67);
+                case.params.activation = activation;
+                let mut random = Random(parts);
+                // Not near 1 and 0: the order of the parts must show.
+                case.bias = (parts & 1 != 0).then(|| random.floats(67));
+                case.scale = (parts & 2 != 0).then(|| random.floats(67));
+                case.residual = (parts & 4 != 0).then(|| random.floats(70 * 67));
+                case.check(rig);
+            }
+        }
+    }
+}
+
+/// The error function in f64 by its series without cancellation, e^(-x^2) sum of (2 x^2)^n x / (1 3 5 ... (2 n + 1)).
+fn erf(x: f64) -> f64 {
+    let (mut term, mut sum, mut n) = (x, x, 1.0);
+    while term.abs() > 1e-18 * sum.abs() {
+        term *= 2.0 * x * x / (2.0 * n + 1.0);
+        sum += term;
+        n += 1.0;
+    }
+    (std::f64::consts::FRAC_2_SQRT_PI * (-x * x).exp() * sum).clamp(-1.0, 1.0)
+}
+
+#[test]
+fn activations_are_exact() {
+    assert!((erf(0.5) - 0.520_499_877_813_046_5).abs() < 1e-15, "the test's own error function");
+    let gelu = |x: f64| 0.5 * x * (1.0 + erf(x * std::f64::consts::FRAC_1_SQRT_2));
+    let tanh =
+        |x: f64| 0.5 * x * (1.0 + ((2.0 / std::f64::consts::PI).sqrt() * (x + 0.044715 * x.powi(3))).tanh());
+    let quick = |x: f64| x / (1.0 + (-1.702 * x).exp());
+    let cases: [(Activation, &dyn Fn(f64) -> f64); 3] =
+        [(Activation::GELU, &gelu), (Activation::GELU_TANH, &tanh), (Activation::QUICK_GELU, &quick)];
+    // One product of x and 1 an output.
+    let x: Vec<f32> = (-12_000..=12_000).map(|i| i as f32 * 1e-3).collect();
+    let rows = x.len() as u32;
+    let padded = x.iter().flat_map(|&v| [v, 0.0, 0.0, 0.0]).collect();
+    let mut case = Case { x: padded, w: vec![1.0, 0.0, 0.0, 0.0], ..Case::product(rows, 4, 1) };
+    for rig in rigs_for(&SPEC) {
+        for (activation, exact) in cases {
+            case.params.activation = activation;
+            let want: Vec<f32> = x.iter().map(|&v| exact(v.into()) as f32).collect();
+            // Abramowitz and Stegun's error of 1.5e-7 in erf is x / 2 times that in gelu, for the x where erf is not
+            // yet 1: 3e-7 at 4. The rest is rounding, 1.2e-7 of the value.
+            close(
+                format!("{} {activation:?}", rig.id()),
+                &case.on_gpu(rig),
+                &want,
+                Tol { abs: 4e-7, rel: 2.5e-7 },
+            );
+        }
+    }
+}
+
+#[test]
+fn activations_keep_their_limits() {
+    // Far out nothing may overflow to NaN: x^3 of 1e20 is infinite.
+    let x = [-1e20f32, -1e4, -100.0, 0.0, 100.0, 1e4, 1e20];
+    let padded = x.iter().flat_map(|&v| [v, 0.0, 0.0, 0.0]).collect();
+    let mut case = Case { x: padded, w: vec![1.0, 0.0, 0.0, 0.0], ..Case::product(7, 4, 1) };
+    for rig in rigs_for(&SPEC) {
+        for activation in [Activation::GELU, Activation::GELU_TANH, Activation::QUICK_GELU] {
+            case.params.activation = activation;
+            let want = x.map(|v| v.max(0.0));
+            // The sigmoid ends at e^-88, which times 1e20 is 6e-19.
+            close(
+                format!("{} {activation:?}", rig.id()),
+                &case.on_gpu(rig),
+                &want,
+                Tol { abs: 1e-17, rel: 0.0 },
+            );
+        }
+    }
+}
+
+#[test]
+fn more_tiles_than_one_dimension_of_workgroups() {
+    for rig in rigs_for(&SPEC) {
+        // A tile row of 8 or 64 rows is a workgroup: 66,000 or more of them.
+        let rows = 66_000 * rig.gpu.variant().tile.covers()[0];
+        let case = Case::product(rows, 4, 1);
+        if u64::from(rows) * 16 <= rig.gpu.caps().limits.max_storage_buffer_binding_size {
+            case.check(rig);
+        }
+    }
+}
+
+#[test]
+fn a_row_does_not_depend_on_its_neighbours() {
+    for rig in rigs_for(&SPEC) {
+        let whole = Case::product(130, 64, 70);
+        let y = whole.on_gpu(rig);
+        let alone = Case { x: whole.x[64 * 64..].to_vec(), w: whole.w.clone(), ..Case::product(66, 64, 70) };
+        same(rig.id(), &alone.on_gpu(rig), &y[64 * 70..]);
+    }
+}

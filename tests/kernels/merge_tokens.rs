@@ -1,0 +1,178 @@
+use tome_wgpu::cpu;
+use tome_wgpu::kernels::merge_tokens::{Io, Params, SPEC};
+use tome_wgpu::kernels::{merge_tokens, rank_matches};
+
+use crate::common::{Random, Rig, Tol, close, rigs_for, same};
+
+// A group is summed in the same order on both sides, on one of them in f64: some roundings of sums of up to 5 times
+// the group's members, over the same number.
+const TOL: Tol = Tol { abs: 1e-6, rel: 1e-6 };
+
+struct Case {
+    params: Params,
+    plan: Vec<u32>,
+    x: Vec<f32>,
+    size: Vec<f32>,
+    source: Vec<u32>,
+}
+
+/// Tokens, sizes and source map after merging.
+type Merged = (Vec<f32>, Vec<f32>, Vec<u32>);
+
+impl Case {
+    /// A plan for scores without ties, every edge going to one of `targets` odd tokens.
+    fn new(batch: u32, tokens: u32, r: u32, channels: u32, protect: u32, targets: u32) -> Self {
+        let mut random = Random(u64::from(tokens) << 32 | u64::from(channels));
+        let evens = batch * tokens.div_ceil(2);
+        let score = random.floats(evens).into_iter().enumerate().map(|(i, v)| {
+            let even = i as u32 % tokens.div_ceil(2);
+            if 2 * even < protect { -4.0 } else { v }
+        });
+        let score: Vec<f32> = score.collect();
+        let best: Vec<u32> = (0..evens).map(|_| protect / 2 + random.below(targets)).collect();
+        let ranked = rank_matches::Params { batch, tokens, r, protect };
+        let (mut rank, mut plan) = (vec![0; evens as usize], vec![0; (batch * ranked.plan_len()) as usize]);
+        cpu::rank_matches(&ranked, &score, &best, &mut rank, &mut plan);
+        // A source map as after earlier merges: more original tokens than tokens, some of them together.
+        let sources = tokens + 60;
+        Case {
+            params: Params { batch, tokens, r, channels, sources },
+            plan,
+            x: random.floats(batch * tokens * channels),
+            size: random.sizes(batch * tokens),
+            source: (0..batch * sources).map(|_| random.below(tokens)).collect(),
+        }
+    }
+
+    fn lens(&self) -> [u32; 3] {
+        let Params { batch, tokens, r, channels, sources } = self.params;
+        [batch * (tokens - r) * channels, batch * (tokens - r), batch * sources]
+    }
+
+    fn on_gpu(&self, rig: &Rig) -> Merged {
+        let (plan, source) = (rig.data(&self.plan), rig.data(&self.source));
+        let (x, size) = (rig.data(&self.x), rig.data(&self.size));
+        let [x_out, size_out, source_out] = self.lens().map(|len| rig.unwritten(len));
+        let io = Io {
+            plan: (&plan).into(),
+            x: (&x).into(),
+            size: (&size).into(),
+            source: (&source).into(),
+            x_out: (&x_out).into(),
+            size_out: (&size_out).into(),
+            source_out: (&source_out).into(),
+        };
+        rig.run(&[merge_tokens(&rig.gpu, self.params, io).unwrap()]);
+        let [x, size, source] = self.lens();
+        (rig.read(&x_out, x), rig.read(&size_out, size), rig.read(&source_out, source))
+    }
+
+    fn on_cpu(&self) -> Merged {
+        let [x, size, source] = self.lens().map(|len| len as usize);
+        let (mut x, mut size, mut source) = (vec![f32::NAN; x], vec![f32::NAN; size], vec![u32::MAX; source]);
+        let Case { params, plan, .. } = self;
+        cpu::merge_tokens(params, plan, &self.x, &self.size, &self.source, &mut x, &mut size, &mut source);
+        (x, size, source)
+    }
+
+    fn check(&self, rig: &Rig) -> Merged {
+        let (got, want) = (self.on_gpu(rig), self.on_cpu());
+        let what = format!("{} {:?}", rig.id(), self.params);
+        close(format!("{what} x"), &got.0, &want.0, TOL);
+        // Whole numbers.
+        same(format!("{what} size"), &got.1, &want.1);
+        same(format!("{what} source"), &got.2, &want.2);
+        got
+    }
+}
+
+#[test]
+fn matches_cpu() {
+    // 64 lanes take a vector of four each.
+    for rig in rigs_for(&SPEC) {
+        for channels in [4, 192, 252, 256, 260, 768] {
+            Case::new(2, 21, 8, channels, 1, 5).check(rig);
+        }
+        for (tokens, r, protect) in
+            [(1, 0, 1), (2, 1, 0), (3, 1, 1), (197, 16, 1), (198, 98, 2), (50, 22, 5), (51, 25, 0)]
+        {
+            Case::new(2, tokens, r, 20, protect, (tokens / 2).saturating_sub(protect / 2).max(1)).check(rig);
+        }
+    }
+}
+
+#[test]
+fn everything_into_one_token() {
+    for rig in rigs_for(&SPEC) {
+        // The longest walk: 98 tokens of sizes up to 5 in one group.
+        let (_, size, _) = Case::new(2, 197, 98, 64, 1, 1).check(rig);
+        assert!(size.iter().any(|&s| s > 98.0), "{}", rig.id());
+    }
+}
+
+#[test]
+fn sizes_and_weighted_sums_are_conserved() {
+    for rig in rigs_for(&SPEC) {
+        let case = Case::new(1, 197, 90, 4, 1, 20);
+        let (x, size, _) = case.on_gpu(rig);
+        let sum = |x: &[f32], size: &[f32], i: usize| -> f64 {
+            x.chunks_exact(4).zip(size).map(|(x, &s)| f64::from(x[i]) * f64::from(s)).sum()
+        };
+        assert_eq!(size.iter().sum::<f32>(), case.size.iter().sum::<f32>(), "{}", rig.id());
+        for i in 0..4 {
+            let (before, after) = (sum(&case.x, &case.size, i), sum(&x, &size, i));
+            // 107 products of at most a group's size, 600 in all, each rounded to 6e-8 of it.
+            assert!((before - after).abs() < 4e-5, "{}: {before} became {after}", rig.id());
+        }
+    }
+}
+
+#[test]
+fn unmerged_tokens_are_copied_to_the_last_bit() {
+    for rig in rigs_for(&SPEC) {
+        let case = Case::new(1, 41, 0, 20, 1, 20);
+        let (x, size, source) = case.check(rig);
+        let keep = &case.plan[..41];
+        let token = |&kept: &u32| &case.x[kept as usize * 20..][..20];
+        same(format!("{} x", rig.id()), &x, &keep.iter().flat_map(token).copied().collect::<Vec<_>>());
+        let sizes: Vec<f32> = keep.iter().map(|&kept| case.size[kept as usize]).collect();
+        same(format!("{} size", rig.id()), &size, &sizes);
+        assert_eq!(source.len(), 101);
+    }
+}
+
+#[test]
+fn a_source_map_is_optional() {
+    for rig in rigs_for(&SPEC) {
+        let mut case = Case::new(2, 21, 8, 20, 1, 5);
+        (case.params.sources, case.source) = (0, Vec::new());
+        case.check(rig);
+    }
+}
+
+#[test]
+fn an_image_does_not_depend_on_its_batch() {
+    for rig in rigs_for(&SPEC) {
+        let whole = Case::new(3, 21, 8, 20, 1, 5);
+        let merged = whole.on_gpu(rig);
+        let plan = whole.plan.len() / 3;
+        let alone = Case {
+            params: Params { batch: 1, ..whole.params },
+            plan: whole.plan[plan..2 * plan].to_vec(),
+            x: whole.x[21 * 20..2 * 21 * 20].to_vec(),
+            size: whole.size[21..42].to_vec(),
+            source: whole.source[81..162].to_vec(),
+        };
+        let (x, size, source) = alone.on_gpu(rig);
+        same(rig.id(), &x, &merged.0[13 * 20..26 * 20]);
+        same(rig.id(), &size, &merged.1[13..26]);
+        same(rig.id(), &source, &merged.2[81..162]);
+    }
+}
+
+#[test]
+fn more_tokens_than_one_dimension_of_workgroups() {
+    for rig in rigs_for(&SPEC) {
+        Case::new(600, 197, 16, 4, 1, 50).check(rig);
+    }
+}
