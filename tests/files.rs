@@ -409,14 +409,14 @@ fn unreadable_pictures_are_errors_with_a_path() {
 
 #[test]
 fn a_picture_too_large_for_memory_is_refused() {
-    // A PNG header that promises 100,000 x 100,000 pixels.
-    let mut png = Cursor::new(Vec::new());
-    DynamicImage::new_rgb8(1, 1).write_to(&mut png, image::ImageFormat::Png).unwrap();
-    let mut bytes = png.into_inner();
-    bytes[16..20].copy_from_slice(&100_000u32.to_be_bytes());
-    bytes[20..24].copy_from_slice(&100_000u32.to_be_bytes());
+    // A header that promises 100,000 x 100,000 pixels.
+    let mut bmp = Cursor::new(Vec::new());
+    DynamicImage::new_rgb8(1, 1).write_to(&mut bmp, image::ImageFormat::Bmp).unwrap();
+    let mut bytes = bmp.into_inner();
+    bytes[18..22].copy_from_slice(&100_000u32.to_le_bytes());
+    bytes[22..26].copy_from_slice(&100_000u32.to_le_bytes());
     let folder = tempfile::tempdir().unwrap();
-    let path = folder.path().join("bomb.png");
+    let path = folder.path().join("bomb.bmp");
     std::fs::write(&path, bytes).unwrap();
     assert!(matches!(open_image(&path), Err(Error::File { .. })));
 }

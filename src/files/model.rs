@@ -19,8 +19,9 @@ pub fn load_model(path: &Path, config: Option<&Path>) -> Result<(Config, Weights
     let file = if path.is_dir() { path.join("model.safetensors") } else { path.to_owned() };
     refuse_pickle(&file)?;
     let beside = file.with_file_name("config.json");
-    let config = read_config(config.unwrap_or(&beside))?;
+    let mut config = read_config(config.unwrap_or(&beside))?;
     let weights = read_weights(&mut TensorReader::open(&file)?)?;
+    settle_final_norm(&mut config, &weights);
     weights.check(&config)?;
     Ok((config, weights))
 }
@@ -38,6 +39,16 @@ pub fn read_weights<R: Read + Seek>(reader: &mut TensorReader<R>) -> Result<Weig
         weights.insert(name, Tensor { shape, data });
     }
     Ok(weights)
+}
+
+/// Versions of timm differ in what `final_norm: false` beside `fc_norm: true` means, so where the final norm stands is
+/// read off the weights.
+fn settle_final_norm(config: &mut Config, weights: &Weights) {
+    let [before, after] = ["norm.weight", "fc_norm.weight"].map(|name| weights.contains(name));
+    if before != after {
+        config.final_norm = true;
+        config.fc_norm = after;
+    }
 }
 
 fn read_config(path: &Path) -> Result<Config> {
