@@ -2,7 +2,7 @@
 
 use crate::error::{Error, Result};
 use crate::gpu::{Gpu, guarded};
-use crate::session::readback::{Wait, map, read};
+use crate::session::readback::{Wait, map, view};
 use crate::session::run::Want;
 use crate::vit::{Config, Options, Outputs, Plan, VisionTransformer, Weights};
 
@@ -77,9 +77,9 @@ impl Engine {
             self.queue.submit([encoder.finish()]);
         })?;
         map(&self.device, staging, wait).await?;
-        let outputs = unpack(staging, parts.map(|(_, elements)| elements), plan);
+        let outputs = unpack(&view(staging)?, parts.map(|(_, elements)| elements), plan);
         staging.unmap();
-        outputs
+        Ok(outputs)
     }
 
     /// The place of a plan among those kept.
@@ -143,24 +143,21 @@ fn parts<'a>(plan: &'a Plan, config: &Config, want: Want) -> [(&'a wgpu::Buffer,
     .map(|(wanted, buffer, per_image)| (buffer, if wanted { b * per_image } else { 0 }))
 }
 
-fn unpack(
-    staging: &wgpu::Buffer,
-    [logits, features, tokens, size, source]: [u64; 5],
-    plan: &Plan,
-) -> Result<Outputs> {
-    let mut offset = 0;
+/// Cuts results, one after the other in the order of [`Outputs`], out of what was read back.
+fn unpack(bytes: &[u8], [logits, features, tokens, size, source]: [u64; 5], plan: &Plan) -> Outputs {
+    let mut rest = bytes;
     let mut next = |elements: u64| {
-        let from = offset;
-        offset += elements * 4;
-        from
+        let (part, behind) = rest.split_at(elements as usize * 4);
+        rest = behind;
+        part
     };
-    Ok(Outputs {
+    Outputs {
         batch: plan.batch() as usize,
         merged: plan.tokens_per_block().last().copied().unwrap_or_default() as usize,
-        logits: read(staging, next(logits), logits)?,
-        features: read(staging, next(features), features)?,
-        tokens: read(staging, next(tokens), tokens)?,
-        size: read(staging, next(size), size)?,
-        source: read(staging, next(source), source)?,
-    })
+        logits: bytemuck::pod_collect_to_vec(next(logits)),
+        features: bytemuck::pod_collect_to_vec(next(features)),
+        tokens: bytemuck::pod_collect_to_vec(next(tokens)),
+        size: bytemuck::pod_collect_to_vec(next(size)),
+        source: bytemuck::pod_collect_to_vec(next(source)),
+    }
 }

@@ -5,7 +5,7 @@ use std::time::Instant;
 use crate::error::{Error, Result};
 use crate::gpu::guarded;
 use crate::session::engine::Engine;
-use crate::session::readback::{Wait, map, read};
+use crate::session::readback::{Wait, map, view};
 use crate::vit::{Options, Plan};
 
 /// One timed forward pass.
@@ -105,11 +105,11 @@ impl Engine {
             staging
         })?;
         pollster::block_on(map(&self.device, &staging, Wait::Block))?;
-        let ticks: Vec<u64> = read(&staging, 0, u64::from(count) * 2)?;
+        let ticks: Vec<u64> = bytemuck::pod_collect_to_vec(&view(&staging)?);
         let spent = |wanted: bool| -> f64 {
             let of_kind =
                 runs.iter().zip(ticks.chunks_exact(2)).filter(|(run, _)| merging(run.start) == wanted);
-            of_kind.map(|(_, t)| t[1].saturating_sub(t[0]) as f64).sum()
+            of_kind.map(|(_, t)| t[1].saturating_sub(t[0])).sum::<u64>() as f64
         };
         let (merge, rest) = (spent(true), spent(false));
         // A driver that reports no time has no answer.

@@ -46,12 +46,7 @@ pub(super) async fn map(device: &wgpu::Device, staging: &wgpu::Buffer, wait: Wai
     .await
 }
 
-/// Copies 4-byte elements out of a mapped staging buffer.
-pub(super) fn read<T: bytemuck::Pod>(staging: &wgpu::Buffer, offset: u64, elements: u64) -> Result<Vec<T>> {
-    if elements == 0 {
-        return Ok(Vec::new());
-    }
-    let range = staging.slice(offset..offset + elements * 4).get_mapped_range();
-    let range = range.map_err(|e| Error::DeviceLost(e.to_string()))?;
-    Ok(bytemuck::pod_collect_to_vec(&range))
+/// The bytes of a mapped staging buffer.
+pub(super) fn view(staging: &wgpu::Buffer) -> Result<wgpu::BufferView> {
+    staging.slice(..).get_mapped_range().map_err(|e| Error::DeviceLost(e.to_string()))
 }

@@ -1,0 +1,237 @@
+//! `Session`, on the CPU path and on a GPU: the same answers whatever the batch and the device, and typed errors.
+
+mod common;
+
+use common::{Random, Tol, adapter, close, open, same};
+use tome_wgpu::vit::{Config, Options, Outputs, Pool, PoolBy, Protect, Weights};
+use tome_wgpu::{DeviceChoice, Error, Gpu, Schedule, Session, Want, wanted_features, wanted_limits};
+
+/// 17 tokens, 2 blocks.
+fn config() -> Config {
+    let mut config = Config::preset("vit_tiny_patch16_224").unwrap();
+    config.image_size = [16, 16];
+    config.patch_size = [4, 4];
+    config.embed_dim = 32;
+    config.mlp_hidden = 64;
+    config.num_heads = 2;
+    config.depth = 2;
+    config.num_classes = 7;
+    config
+}
+
+fn images(config: &Config, count: usize) -> Vec<f32> {
+    Random(7).floats((config.image_values() * count) as u32)
+}
+
+fn options(r: u32) -> Options {
+    Options::with_schedule(Schedule::constant(r))
+}
+
+/// The CPU path, and a GPU where there is one.
+fn sessions(config: &Config) -> Vec<Session> {
+    let weights = Weights::random(config, 3);
+    let cpu = Session::new(config.clone(), &weights, &DeviceChoice::Cpu).unwrap();
+    let gpu = adapter().map(|adapter| {
+        let opened = open(adapter, wgpu::Features::empty(), wgpu::Limits::default());
+        Session::with_device(opened.device, opened.queue, config.clone(), &weights).unwrap()
+    });
+    std::iter::once(cpu).chain(gpu).collect()
+}
+
+#[test]
+fn cpu_and_gpu_agree() {
+    for pool in [Pool::Token, Pool::Average] {
+        let mut config = config();
+        config.pool = pool;
+        let images = images(&config, 3);
+        for pool_by in [PoolBy::Size, PoolBy::Plain] {
+            let options = Options { pool_by, prop_attn: pool_by == PoolBy::Size, ..options(3) };
+            let all: Vec<Outputs> = sessions(&config)
+                .iter_mut()
+                .map(|session| session.run(&images, &options, Want::ALL).unwrap())
+                .collect();
+            for other in &all[1..] {
+                // Two blocks in f32 in another order of summing; the largest values are about 10, and 1e-5 of
+                // those is ten times what rounding was seen to make of them.
+                let tol = Tol { abs: 1e-4, rel: 0.0 };
+                close("logits", &other.logits, &all[0].logits, tol);
+                close("features", &other.features, &all[0].features, tol);
+                close("tokens", &other.tokens, &all[0].tokens, tol);
+                same("size", &other.size, &all[0].size);
+                same("source", &other.source, &all[0].source);
+            }
+        }
+    }
+}
+
+#[test]
+fn an_image_gives_the_same_bits_alone_and_in_a_batch() {
+    let config = config();
+    let images = images(&config, 5);
+    for mut session in sessions(&config) {
+        let together = session.run(&images, &options(3), Want::ALL).unwrap();
+        let mut one_by_one = Outputs::default();
+        for image in images.chunks(config.image_values()) {
+            one_by_one.append(session.run(image, &options(3), Want::ALL).unwrap());
+        }
+        assert_eq!(together, one_by_one, "{}", session.device());
+        // A schedule in between must leave nothing behind.
+        session.run(&images, &options(5), Want::LOGITS).unwrap();
+        assert_eq!(together, session.run(&images, &options(3), Want::ALL).unwrap(), "again");
+    }
+}
+
+#[test]
+fn protect_all_and_protect_class_are_the_same_without_registers() {
+    let config = config();
+    let images = images(&config, 1);
+    for mut session in sessions(&config) {
+        let prefix = session.run(&images, &options(2), Want::ALL).unwrap();
+        let class = Options { protect: Protect::Class, ..options(2) };
+        assert_eq!(prefix, session.run(&images, &class, Want::ALL).unwrap());
+    }
+}
+
+#[test]
+fn only_what_is_wanted_is_read() {
+    let config = config();
+    for mut session in sessions(&config) {
+        let images = images(&config, 2);
+        let outputs = session.run(&images, &options(2), Want { size: true, ..Want::NONE }).unwrap();
+        assert_eq!((outputs.batch, outputs.merged, outputs.size.len()), (2, 13, 26));
+        assert!(outputs.logits.is_empty() && outputs.tokens.is_empty() && outputs.source.is_empty());
+        assert_eq!(session.classify(&images, &options(2), 3).unwrap()[1].len(), 3);
+        assert_eq!(session.features(&images, &options(2)).unwrap().len(), 64);
+    }
+}
+
+#[test]
+fn without_a_head_the_logits_are_the_features() {
+    let config = Config { num_classes: 0, ..config() };
+    for mut session in sessions(&config) {
+        let outputs = session.run(&images(&config, 2), &options(2), Want::ALL).unwrap();
+        same("logits", &outputs.logits, &outputs.features);
+    }
+}
+
+#[test]
+fn a_nan_stays_in_its_image() {
+    let config = config();
+    let clean = images(&config, 3);
+    let mut spoilt = clean.clone();
+    spoilt[config.image_values() + 5] = f32::NAN;
+    for mut session in sessions(&config) {
+        let want = session.run(&clean, &options(3), Want::ALL).unwrap();
+        let got = session.run(&spoilt, &options(3), Want::ALL).unwrap();
+        assert!(got.logits_of(1).iter().all(|v| v.is_nan()), "{}", session.device());
+        same("image before", got.logits_of(0), want.logits_of(0));
+        same("image behind", got.logits_of(2), want.logits_of(2));
+        // Its tokens merge by the tie rule, so that even its map is defined.
+        assert!(got.source.iter().all(|&token| (token as usize) < got.merged));
+    }
+}
+
+#[test]
+fn async_needs_no_blocking() {
+    let config = config();
+    for mut session in sessions(&config) {
+        let images = images(&config, 2);
+        let blocking = session.run(&images, &options(3), Want::ALL).unwrap();
+        let later = pollster::block_on(session.run_async(&images, &options(3), Want::ALL)).unwrap();
+        assert_eq!(blocking, later);
+    }
+}
+
+#[test]
+fn wrong_input_is_a_typed_error() {
+    let config = config();
+    for mut session in sessions(&config) {
+        for values in [0, 1, config.image_values() + 1] {
+            let wrong = session.run(&vec![0.0; values], &options(2), Want::LOGITS);
+            assert!(matches!(wrong, Err(Error::Input(_))), "{values} values: {wrong:?}");
+        }
+        assert!(matches!(session.measure(0, &options(0)), Err(Error::Input(_))));
+    }
+    // Registers that may merge under average pooling can leave nothing behind the prefix.
+    let config = Config { pool: Pool::Average, reg_tokens: 4, depth: 3, ..config };
+    let hungry = Options { protect: Protect::Class, ..options(1000) };
+    for mut session in sessions(&config) {
+        let wrong = session.run(&images(&config, 1), &hungry, Want::LOGITS);
+        assert!(wrong.is_err(), "{}: {wrong:?}", session.device());
+    }
+}
+
+#[test]
+fn a_batch_past_the_devices_limits_is_split_or_refused() {
+    let Some(adapter) = adapter() else { return };
+    let config = config();
+    let weights = Weights::random(&config, 3);
+    let small = wgpu::Limits {
+        max_storage_buffer_binding_size: 32 << 10,
+        max_buffer_size: 64 << 10,
+        ..Default::default()
+    };
+    let opened = open(adapter, wgpu::Features::empty(), small);
+    let gpu = Gpu::new(&opened.device).unwrap();
+    let vit = tome_wgpu::vit::VisionTransformer::new(&gpu, config.clone(), &weights).unwrap();
+    // 17 tokens of 96 values of 4 bytes.
+    assert_eq!(vit.max_batch(), 5);
+    assert!(matches!(vit.plan(6, &options(2)), Err(Error::Limit { .. })));
+    assert!(matches!(vit.plan(u32::MAX, &options(2)), Err(Error::Limit { .. })));
+    assert!(matches!(vit.plan(0, &options(2)), Err(Error::Input(_))));
+    let images = images(&config, 12);
+    let mut session = Session::with_device(opened.device, opened.queue, config.clone(), &weights).unwrap();
+    let split = session.run(&images, &options(2), Want::ALL).unwrap();
+    let whole = sessions(&config)[1].run(&images, &options(2), Want::ALL).unwrap();
+    assert_eq!(split, whole);
+
+    let tight = wgpu::Limits { max_storage_buffer_binding_size: 4 << 10, ..wgpu::Limits::default() };
+    let opened = open(adapter, wgpu::Features::empty(), tight);
+    let refused = Session::with_device(opened.device, opened.queue, config, &weights);
+    assert!(matches!(refused, Err(Error::Limit { .. })), "{refused:?}");
+}
+
+#[test]
+fn a_lost_device_is_a_typed_error() {
+    let Some(adapter) = adapter() else { return };
+    let config = config();
+    let opened = open(adapter, wanted_features(adapter), wanted_limits(adapter));
+    let weights = Weights::random(&config, 3);
+    let mut session =
+        Session::with_device(opened.device.clone(), opened.queue, config.clone(), &weights).unwrap();
+    let images = images(&config, 1);
+    session.run(&images, &options(2), Want::LOGITS).unwrap();
+    opened.device.destroy();
+    for r in [2, 3] {
+        let lost = session.run(&images, &options(r), Want::LOGITS);
+        assert!(matches!(lost, Err(Error::DeviceLost(_) | Error::Device { .. })), "r = {r}: {lost:?}");
+    }
+}
+
+#[test]
+fn an_adapter_that_is_not_there_is_named() {
+    let config = config();
+    let weights = Weights::random(&config, 3);
+    for choice in [DeviceChoice::Name("no such device".into()), DeviceChoice::Index(999)] {
+        let refused = Session::new(config.clone(), &weights, &choice);
+        assert!(matches!(refused, Err(Error::NoAdapter(_))), "{refused:?}");
+    }
+}
+
+/// A plan is the fixed list that it prints.
+#[test]
+fn a_plan_lists_its_kernels() {
+    let Some(adapter) = adapter() else { return };
+    let opened = open(adapter, wgpu::Features::empty(), wgpu::Limits::default());
+    let config = config();
+    let gpu = Gpu::new(&opened.device).unwrap();
+    let vit =
+        tome_wgpu::vit::VisionTransformer::new(&gpu, config.clone(), &Weights::random(&config, 3)).unwrap();
+    let plan = vit.plan(2, &options(3)).unwrap();
+    assert_eq!(plan.tokens_per_block(), [17, 14, 11]);
+    // embed; two blocks of 5 + 4 + 3; pool, norm, head
+    assert_eq!(plan.steps().len(), 1 + 2 * (4 + 4 + 3) + 3);
+    let text = plan.to_string();
+    assert_eq!(text.lines().count(), plan.steps().len());
+    assert!(text.contains("block 1   merge_tokens   [2, 14, 32] -> [2, 11, 32]"), "{text}");
+}
