@@ -1,4 +1,4 @@
-use super::math::{exp, highest, sum};
+use super::math::softmax;
 use super::matrix::{Matrix, multiply};
 use super::slices::{elements, part, part_mut};
 use super::threads::for_each_chunk;
@@ -43,11 +43,4 @@ pub fn attention(params: &Params, q: &[f32], k: &[f32], v: &[f32], size: Option<
             }
         });
     }
-}
-
-fn softmax(row: &mut [f32]) {
-    let highest = highest(row);
-    row.iter_mut().for_each(|v| *v = exp(*v - highest));
-    let share = (1.0 / sum(row, |v| v)) as f32;
-    row.iter_mut().for_each(|v| *v *= share);
 }

@@ -5,6 +5,7 @@ use std::mem::swap;
 use super::{
     attention, embed_patches, find_matches, key_metric, layer_norm, matmul, merge_tokens, pool, rank_matches,
 };
+use crate::cpu::matrix::Matrix;
 use crate::kernels;
 use crate::kernels::matmul::Activation;
 use crate::kernels::pool::Mode;
@@ -220,6 +221,7 @@ impl<'a> Forward<'a> {
     }
 }
 
+/// A linear layer whose weight has been turned to `[inner, columns]`.
 fn linear(
     p: &Linear<Vec<f32>>,
     activation: Activation,
@@ -235,5 +237,7 @@ fn linear(
         activation,
         ..Default::default()
     };
-    matmul(&params, x, &p.weight, p.bias.as_deref(), p.scale.as_deref(), residual, y);
+    let [inner, columns] = [p.inner, p.columns].map(|v| v as usize);
+    let w = Matrix::new(&p.weight, [inner, columns], columns);
+    matmul::linear(&params, x, w, p.bias.as_deref(), p.scale.as_deref(), residual, y);
 }

@@ -1,4 +1,4 @@
-use super::math::sum;
+use super::math::squares;
 use super::slices::{elements, part_mut};
 use crate::kernels::key_metric::Params;
 
@@ -19,7 +19,7 @@ pub fn key_metric(params: &Params, keys: &[f32], metric: &mut [f32]) {
             let over_heads = keys[i..].iter().step_by(head_width as usize);
             *mean = (over_heads.map(|&v| f64::from(v)).sum::<f64>() / f64::from(heads)) as f32;
         }
-        let squares = sum(metric, |v| v * v);
+        let squares = squares(metric);
         // Normal as an f32, since that is what the kernel sums: not zero, infinite or NaN.
         let directed = (squares as f32).is_normal();
         let length = squares.sqrt();

@@ -1,4 +1,4 @@
-use super::math::sum;
+use super::math::normalise;
 use super::slices::{part, part_mut};
 use super::threads::for_each_chunk;
 use crate::kernels::layer_norm::Params;
@@ -15,14 +15,5 @@ pub fn layer_norm(params: &Params, x: &[f32], weight: &[f32], bias: &[f32], y: &
     let y = part_mut("y", y, &[rows, channels]);
     let channels = channels as usize;
 
-    for_each_chunk(y, channels, |row, y| {
-        let x = &x[row * channels..][..channels];
-        let mean = sum(x, |v| v) / channels as f64;
-        let variance = sum(x, |v| (v - mean) * (v - mean)) / channels as f64;
-        let scale = 1.0 / (variance + f64::from(eps)).sqrt();
-        let (mean, scale) = (mean as f32, scale as f32);
-        for (((y, x), weight), bias) in y.iter_mut().zip(x).zip(weight).zip(bias) {
-            *y = (x - mean) * scale * weight + bias;
-        }
-    });
+    for_each_chunk(y, channels, |row, y| normalise(&x[row * channels..][..channels], weight, bias, eps, y));
 }

@@ -17,30 +17,37 @@ pub fn matmul(
     residual: Option<&[f32]>,
     y: &mut [f32],
 ) {
+    let [columns, inner] = [params.columns, params.inner].map(|v| v as usize);
+    linear(params, x, Matrix::new(w, [columns, inner], inner).transposed(), bias, scale, residual, y);
+}
+
+/// [`matmul`] with w, `[inner, columns]`, however it lies in memory.
+pub(super) fn linear(
+    params: &Params,
+    x: &[f32],
+    w: Matrix<'_>,
+    bias: Option<&[f32]>,
+    scale: Option<&[f32]>,
+    residual: Option<&[f32]>,
+    y: &mut [f32],
+) {
     let &Params { rows, inner, columns, activation, .. } = params;
     let x = part("x", x, &[rows, inner]);
-    let w = part("w", w, &[columns, inner]);
     let bias = bias.map(|bias| part("bias", bias, &[columns]));
     let scale = scale.map(|scale| part("scale", scale, &[columns]));
     let residual = residual.map(|residual| part("residual", residual, &[rows, columns]));
     let y = part_mut("y", y, &[rows, columns]);
     let [rows, inner, columns] = [rows, inner, columns].map(|v| v as usize);
 
-    multiply(
-        Matrix::new(x, [rows, inner], inner),
-        Matrix::new(w, [columns, inner], inner).transposed(),
-        1.0,
-        y,
-        columns,
-    );
+    multiply(Matrix::new(x, [rows, inner], inner), w, 1.0, y, columns);
     for_each_chunk(y, columns, |row, y| {
         if let Some(bias) = bias {
             y.iter_mut().zip(bias).for_each(|(y, bias)| *y += bias);
         }
         match activation {
-            Activation::GELU => y.iter_mut().for_each(|y| *y = math::gelu(*y)),
-            Activation::GELU_TANH => y.iter_mut().for_each(|y| *y = math::gelu_tanh(*y)),
-            Activation::QUICK_GELU => y.iter_mut().for_each(|y| *y = math::quick_gelu(*y)),
+            Activation::GELU => math::gelu(y),
+            Activation::GELU_TANH => math::gelu_tanh(y),
+            Activation::QUICK_GELU => math::quick_gelu(y),
             _ => {}
         }
         if let Some(scale) = scale {

@@ -11,6 +11,7 @@ use crate::vit::{Config, Options, Outputs, Parameters, Pool, Weights};
 #[derive(Clone, Debug)]
 pub struct VisionTransformer {
     config: Config,
+    /// Weights of linear layers are turned to `[inner, columns]`.
     parameters: Parameters<Vec<f32>>,
     bytes: u64,
 }
@@ -22,10 +23,17 @@ impl VisionTransformer {
     /// What [`Parameters::load`] says.
     pub fn new(config: Config, weights: &Weights) -> Result<Self> {
         let mut bytes = 0;
-        let parameters = Parameters::load(&config, weights, |_, data| {
+        let mut parameters = Parameters::load(&config, weights, |_, data| {
             bytes += size_of_val(data) as u64;
             Ok(data.to_vec())
         })?;
+        // A product packs its operands; with weights as [inner, columns] that takes a few percent of its time
+        // instead of a quarter.
+        let of_blocks =
+            parameters.blocks.iter_mut().flat_map(|b| [&mut b.qkv, &mut b.proj, &mut b.fc1, &mut b.fc2]);
+        for linear in of_blocks.chain(&mut parameters.head) {
+            linear.weight = turned(&linear.weight, linear.inner as usize);
+        }
         Ok(VisionTransformer { config, parameters, bytes })
     }
 
@@ -84,6 +92,12 @@ impl VisionTransformer {
         }
         Ok(given / per_image)
     }
+}
+
+/// Rows of `columns` values as columns.
+fn turned(rows: &[f32], columns: usize) -> Vec<f32> {
+    let column = |i: usize| rows[i..].iter().step_by(columns);
+    (0..columns).flat_map(column).copied().collect()
 }
 
 /// The results of single images as those of a batch.
