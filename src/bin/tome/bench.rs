@@ -34,7 +34,13 @@ pub struct Args {
           value_parser = clap::value_parser!(u32).range(1..))]
     batch: Vec<u32>,
     /// Schedules to compare: 13 or 16:-1 (r : inflection)
-    #[arg(long, value_name = "R,...", value_delimiter = ',', default_value = "0,8,13,16", allow_hyphen_values = true)]
+    #[arg(
+        long,
+        value_name = "R,...",
+        value_delimiter = ',',
+        default_value = "0,8,13,16",
+        allow_hyphen_values = true
+    )]
     r: Vec<Schedule>,
     #[command(flatten)]
     device: DeviceArgs,
@@ -75,13 +81,16 @@ pub fn run(args: &Args) -> Result<()> {
 
     let mut rows = Vec::new();
     for &batch in &args.batch {
-        for (schedule, timing) in schedules.iter().zip(time(&mut session, batch as usize, &schedules, BUDGET)?) {
+        for (schedule, timing) in
+            schedules.iter().zip(time(&mut session, batch as usize, &schedules, BUDGET)?)
+        {
             rows.push((batch, schedule, timing));
         }
     }
     let mut out = std::io::stdout().lock();
     if args.json {
-        let rows: Vec<Value> = rows.iter().map(|(batch, r, timing)| row(&session, *batch, r, timing)).collect();
+        let rows: Vec<Value> =
+            rows.iter().map(|(batch, r, timing)| row(&session, *batch, r, timing)).collect();
         writeln!(out, "{}", json!({ "rows": rows }))?;
         return Ok(());
     }
@@ -123,7 +132,12 @@ fn row(session: &Session, batch: u32, r: &Schedule, timing: &Timing) -> Value {
 }
 
 /// Times schedules in turns; one of them merges nothing.
-pub fn time(session: &mut Session, batch: usize, schedules: &[Schedule], budget: Duration) -> Result<Vec<Timing>> {
+pub fn time(
+    session: &mut Session,
+    batch: usize,
+    schedules: &[Schedule],
+    budget: Duration,
+) -> Result<Vec<Timing>> {
     let options: Vec<Options> = schedules.iter().cloned().map(Options::with_schedule).collect();
     // The first call warms up, untimed; its length says nothing about the rounds.
     let mut measured: Vec<Vec<Measured>> = vec![Vec::new(); options.len()];
@@ -144,7 +158,8 @@ pub fn time(session: &mut Session, batch: usize, schedules: &[Schedule], budget:
     }
     let blocks = session.config().depth as usize;
     let seconds: Vec<f64> = measured.iter().map(|all| median(all.iter().map(|one| one.seconds))).collect();
-    let plain = schedules.iter().position(|schedule| schedule.is_none(blocks)).map_or(f64::NAN, |at| seconds[at]);
+    let plain =
+        schedules.iter().position(|schedule| schedule.is_none(blocks)).map_or(f64::NAN, |at| seconds[at]);
     Ok(options
         .iter()
         .zip(&measured)
@@ -153,7 +168,11 @@ pub fn time(session: &mut Session, batch: usize, schedules: &[Schedule], budget:
             images_per_s: batch as f64 / seconds,
             speedup: plain / seconds,
             promised: options.promised_speedup(session.config()),
-            merge_share: all.iter().map(|one| one.merge_share).collect::<Option<Vec<_>>>().map(|shares| median(shares.into_iter())),
+            merge_share: all
+                .iter()
+                .map(|one| one.merge_share)
+                .collect::<Option<Vec<_>>>()
+                .map(|shares| median(shares.into_iter())),
             peak_bytes: all.iter().map(|one| one.peak_bytes).max().unwrap_or(0),
         })
         .collect())

@@ -53,9 +53,7 @@ pub fn run(args: &Args) -> Result<()> {
         for (path, top) in paths.iter().zip(session.classify(&images, &options, args.top as usize)?) {
             let name = path.display().to_string();
             if args.json {
-                let class = |&(class, probability): &(usize, f32)| {
-                    json!({ "class": class, "label": model::label(&config, class), "probability": probability })
-                };
+                let class = |&(class, probability): &(usize, f32)| json!({ "class": class, "label": model::label(&config, class), "probability": probability });
                 documents.push(json!({ "image": name, "top": top.iter().map(class).collect::<Vec<_>>() }));
                 continue;
             }

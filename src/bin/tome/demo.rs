@@ -46,7 +46,12 @@ pub fn run(args: &Args) -> Result<()> {
         pictures.push(picture);
         labels.push(label);
     }
-    writeln!(out, "{} handwritten digits that the network has not seen, {} tokens each", labels.len(), config.tokens())?;
+    writeln!(
+        out,
+        "{} handwritten digits that the network has not seen, {} tokens each",
+        labels.len(),
+        config.tokens()
+    )?;
 
     let schedules = R.map(Schedule::Constant);
     let timings = bench::time(&mut session, BATCH, &schedules, TIMING)?;
@@ -88,7 +93,11 @@ fn count_right(session: &mut Session, images: &[f32], labels: &[usize], options:
     let mut right = 0;
     for (images, labels) in images.chunks(BATCH * values).zip(labels.chunks(BATCH)) {
         let best = session.classify(images, options, 1)?;
-        right += best.iter().zip(labels).filter(|(top, label)| top.first().is_some_and(|(class, _)| class == *label)).count();
+        right += best
+            .iter()
+            .zip(labels)
+            .filter(|(top, label)| top.first().is_some_and(|(class, _)| class == *label))
+            .count();
     }
     Ok(right)
 }

@@ -26,7 +26,8 @@ pub fn held_out() -> Result<Vec<(DynamicImage, usize)>> {
         .chunks_exact((SIDE * SIDE + 1) as usize)
         .map(|record| {
             let (pixels, label) = record.split_at((SIDE * SIDE) as usize);
-            let picture = GrayImage::from_raw(SIDE, SIDE, pixels.to_vec()).context("a digit of the wrong size")?;
+            let picture =
+                GrayImage::from_raw(SIDE, SIDE, pixels.to_vec()).context("a digit of the wrong size")?;
             Ok((picture.into(), usize::from(label[0])))
         })
         .collect()
