@@ -108,13 +108,20 @@ fn resample(
         Resample::Bicubic => FilterType::CatmullRom,
         Resample::Bilinear => FilterType::Bilinear,
     };
-    let options =
-        ResizeOptions::new().resize_alg(ResizeAlg::Convolution(filter)).crop(left, top, columns, rows);
-    let failed = |error: String| Error::Input(format!("the picture cannot be resized: {error}"));
-    let source = ImageRef::new(width, height, pixels, kind).map_err(|error| failed(error.to_string()))?;
-    let mut fitted = Image::new(size[1], size[0], kind);
-    Resizer::new().resize(&source, &mut fitted, &options).map_err(|error| failed(error.to_string()))?;
-    Ok((size, fitted.into_vec()))
+    let resize = |pixels: &[u8], (width, height), target: (u32, u32), cut: [f64; 4]| {
+        let failed = |error: String| Error::Input(format!("the picture cannot be resized: {error}"));
+        let source = ImageRef::new(width, height, pixels, kind).map_err(|error| failed(error.to_string()))?;
+        let mut resized = Image::new(target.0, target.1, kind);
+        let [left, top, columns, rows] = cut;
+        let options =
+            ResizeOptions::new().resize_alg(ResizeAlg::Convolution(filter)).crop(left, top, columns, rows);
+        Resizer::new().resize(&source, &mut resized, &options).map_err(|error| failed(error.to_string()))?;
+        Ok(resized.into_vec())
+    };
+    // First across, then down, rounded and clamped to 8 bits in between, as Pillow does it.
+    let across = resize(pixels, (width, height), (size[1], height), [left, 0.0, columns, f64::from(height)])?;
+    let both = resize(&across, (size[1], height), (size[1], size[0]), [0.0, top, f64::from(size[1]), rows])?;
+    Ok((size, both))
 }
 
 /// Height and width that a picture would be resized to before the crop, as torchvision and timm round them.

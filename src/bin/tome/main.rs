@@ -1,2 +1,99 @@
-//! The command.
-fn main() {}
+//! The command `tome`: parses, dispatches, and turns errors into exit codes (0 done, 1 failed, 2 wrong usage).
+
+mod args;
+mod bench;
+mod classify;
+mod demo;
+mod devices;
+mod digits;
+mod infer;
+mod inputs;
+mod model;
+mod output;
+mod paint;
+mod tensor_writer;
+mod visualize;
+
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+use tracing_subscriber::EnvFilter;
+
+/// Vision Transformers with Token Merging on any GPU. Without a subcommand: `tome demo`.
+#[derive(Parser)]
+#[command(version, args_conflicts_with_subcommands = true, after_help = EXAMPLES)]
+struct Cli {
+    #[command(subcommand)]
+    command: Option<Command>,
+    #[command(flatten)]
+    demo: demo::Args,
+    /// Print results, warnings and errors only
+    #[arg(long, short, global = true)]
+    quiet: bool,
+}
+
+const EXAMPLES: &str = "\
+Examples:
+  tome                                       accuracy and speed against r on built-in digits
+  tome classify cat.jpg --model vit_base --r 13
+  tome infer --model vit_base --input photos --output features.safetensors --want features
+  tome visualize cat.jpg --model vit_base --r 16 --out merged.png
+  tome bench --arch vit_small_patch16_224 --r 0,13
+  tome devices
+
+R is how many tokens merge in each block: 13 in every block, 16:-1 falling from 32 to 0, 32,29,26 block by block.
+TOME_LOG sets what is logged, for example TOME_LOG=debug or TOME_LOG=wgpu_core=info.";
+
+#[derive(Subcommand)]
+enum Command {
+    Demo(demo::Args),
+    Classify(classify::Args),
+    Infer(infer::Args),
+    Visualize(visualize::Args),
+    Bench(bench::Args),
+    Devices,
+}
+
+fn main() -> ExitCode {
+    let cli = Cli::parse();
+    log(cli.quiet);
+    let done = match cli.command.unwrap_or(Command::Demo(cli.demo)) {
+        Command::Demo(args) => demo::run(&args),
+        Command::Classify(args) => classify::run(&args),
+        Command::Infer(args) => infer::run(&args, cli.quiet),
+        Command::Visualize(args) => visualize::run(&args),
+        Command::Bench(args) => bench::run(&args),
+        Command::Devices => devices::run(),
+    };
+    match done {
+        Ok(()) => ExitCode::SUCCESS,
+        // `tome classify ... | head` is no failure.
+        Err(error) if is_closed_pipe(&error) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("error: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+/// Logs go to stderr, so that stdout holds results alone.
+fn log(quiet: bool) {
+    let filter = match std::env::var("TOME_LOG") {
+        Ok(filter) => EnvFilter::new(filter),
+        Err(_) if quiet => EnvFilter::new("error,tome=warn"),
+        Err(_) => EnvFilter::new("error,tome=info"),
+    };
+    tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .with_writer(std::io::stderr)
+        .without_time()
+        .with_target(false)
+        .init();
+}
+
+fn is_closed_pipe(error: &anyhow::Error) -> bool {
+    error
+        .chain()
+        .filter_map(|cause| cause.downcast_ref::<std::io::Error>())
+        .any(|cause| cause.kind() == std::io::ErrorKind::BrokenPipe)
+}

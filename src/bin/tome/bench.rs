@@ -1,0 +1,185 @@
+//! `tome bench`
+
+use std::io::Write;
+use std::time::{Duration, Instant};
+
+use anyhow::Result;
+use clap::builder::{PossibleValuesParser, TypedValueParser};
+use comfy_table::{Table, presets};
+use serde_json::{Value, json};
+use tome_wgpu::vit::{Config, Options, Weights};
+use tome_wgpu::{Measured, Schedule, Session};
+
+use crate::args::{DeviceArgs, ModelArgs};
+use crate::model;
+
+/// Time a network over batches and r
+///
+/// r = 0 is always timed, since speed-ups are against it. The runs of different r take turns and medians count,
+/// because machines drift. Weights are random unless a network is given; decoding pictures is not timed.
+#[derive(clap::Args)]
+#[command(after_help = "\
+Examples:
+  tome bench --arch vit_small_patch16_224 --r 0,13
+  tome bench --model vit_base --batch 1,8,32 --r 0,16,16:-1 --json")]
+pub struct Args {
+    /// An architecture with random weights
+    #[arg(long, default_value = "vit_base_patch16_224", conflicts_with = "model",
+          value_parser = PossibleValuesParser::new(Config::PRESETS).map(|name| name))]
+    arch: String,
+    #[command(flatten)]
+    model: ModelArgs,
+    /// Images at once, one or more numbers
+    #[arg(long, value_name = "N,...", value_delimiter = ',', default_value = "1,8",
+          value_parser = clap::value_parser!(u32).range(1..))]
+    batch: Vec<u32>,
+    /// Schedules to compare: 13 or 16:-1 (r : inflection)
+    #[arg(
+        long,
+        value_name = "R,...",
+        value_delimiter = ',',
+        default_value = "0,8,13,16",
+        allow_hyphen_values = true
+    )]
+    r: Vec<Schedule>,
+    #[command(flatten)]
+    device: DeviceArgs,
+    /// Print one JSON document
+    #[arg(long)]
+    json: bool,
+}
+
+/// Rounds over all r, as many as the budget allows.
+const ROUNDS: std::ops::RangeInclusive<usize> = 3..=25;
+const BUDGET: Duration = Duration::from_secs(8);
+
+/// What a schedule comes to at a batch.
+pub struct Timing {
+    pub images_per_s: f64,
+    pub speedup: f64,
+    pub promised: f64,
+    pub merge_share: Option<f64>,
+    pub peak_bytes: u64,
+}
+
+pub fn run(args: &Args) -> Result<()> {
+    let (config, weights) = if args.model.model.is_some() {
+        model::load(&args.model)?
+    } else {
+        let config = Config::preset(&args.arch)?;
+        let weights = Weights::random(&config, 0);
+        (config, weights)
+    };
+    let mut session = Session::new(config, &weights, &args.device.device)?;
+    drop(weights);
+    tracing::info!("{}", session.device());
+    let blocks = session.config().depth as usize;
+    let mut schedules = args.r.clone();
+    if !schedules.iter().any(|schedule| schedule.is_none(blocks)) {
+        schedules.insert(0, Schedule::NONE);
+    }
+
+    let mut rows = Vec::new();
+    for &batch in &args.batch {
+        for (schedule, timing) in
+            schedules.iter().zip(time(&mut session, batch as usize, &schedules, BUDGET)?)
+        {
+            rows.push((batch, schedule, timing));
+        }
+    }
+    let mut out = std::io::stdout().lock();
+    if args.json {
+        let rows: Vec<Value> =
+            rows.iter().map(|(batch, r, timing)| row(&session, *batch, r, timing)).collect();
+        writeln!(out, "{}", json!({ "rows": rows }))?;
+        return Ok(());
+    }
+    let mut table = Table::new();
+    table.load_style(presets::ASCII_MARKDOWN);
+    table.set_header(["batch", "r", "images/s", "speed-up", "promised", "matching + merging", "memory"]);
+    for (batch, r, timing) in &rows {
+        table.add_row([
+            batch.to_string(),
+            r.to_string(),
+            format!("{:.1}", timing.images_per_s),
+            format!("{:.2}", timing.speedup),
+            format!("{:.2}", timing.promised),
+            timing.merge_share.map_or_else(|| "-".into(), |share| format!("{:.1} %", share * 100.0)),
+            indicatif::HumanBytes(timing.peak_bytes).to_string(),
+        ]);
+    }
+    writeln!(out, "{}, {}\n{table}", session.config().name, session.device().name)?;
+    Ok(())
+}
+
+fn row(session: &Session, batch: u32, r: &Schedule, timing: &Timing) -> Value {
+    let device = session.device();
+    json!({
+        "arch": session.config().name,
+        "device": device.name,
+        "precision": device.precision,
+        "batch": batch,
+        "r": match r {
+            Schedule::Constant(r) => json!(r),
+            other => json!(other.to_string()),
+        },
+        "images_per_s": timing.images_per_s,
+        "speedup": timing.speedup,
+        "promised_speedup": timing.promised,
+        "merge_share": timing.merge_share,
+        "peak_bytes": timing.peak_bytes,
+    })
+}
+
+/// Times schedules in turns; one of them merges nothing.
+pub fn time(
+    session: &mut Session,
+    batch: usize,
+    schedules: &[Schedule],
+    budget: Duration,
+) -> Result<Vec<Timing>> {
+    let options: Vec<Options> = schedules.iter().cloned().map(Options::with_schedule).collect();
+    // The first call warms up, untimed; its length says nothing about the rounds.
+    let mut measured: Vec<Vec<Measured>> = vec![Vec::new(); options.len()];
+    let mut start = Instant::now();
+    for round in 0..=*ROUNDS.end() {
+        if round > *ROUNDS.start() && start.elapsed() > budget {
+            break;
+        }
+        for (options, measured) in options.iter().zip(&mut measured) {
+            let one = session.measure(batch, options)?;
+            if round > 0 {
+                measured.push(one);
+            }
+        }
+        if round == 0 {
+            start = Instant::now();
+        }
+    }
+    let blocks = session.config().depth as usize;
+    let seconds: Vec<f64> = measured.iter().map(|all| median(all.iter().map(|one| one.seconds))).collect();
+    let plain =
+        schedules.iter().position(|schedule| schedule.is_none(blocks)).map_or(f64::NAN, |at| seconds[at]);
+    Ok(options
+        .iter()
+        .zip(&measured)
+        .zip(&seconds)
+        .map(|((options, all), &seconds)| Timing {
+            images_per_s: batch as f64 / seconds,
+            speedup: plain / seconds,
+            promised: options.promised_speedup(session.config()),
+            merge_share: all
+                .iter()
+                .map(|one| one.merge_share)
+                .collect::<Option<Vec<_>>>()
+                .map(|shares| median(shares.into_iter())),
+            peak_bytes: all.iter().map(|one| one.peak_bytes).max().unwrap_or(0),
+        })
+        .collect())
+}
+
+fn median(values: impl Iterator<Item = f64>) -> f64 {
+    let mut values: Vec<f64> = values.collect();
+    values.sort_by(f64::total_cmp);
+    values.get(values.len() / 2).copied().unwrap_or(f64::NAN)
+}

@@ -1,0 +1,103 @@
+//! `tome demo`, and `tome` alone
+
+use std::io::Write;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use anyhow::Result;
+use comfy_table::{Table, presets};
+use tome_wgpu::files::{fit, normalise};
+use tome_wgpu::vit::Options;
+use tome_wgpu::{Schedule, Session, Want};
+
+use crate::args::DeviceArgs;
+use crate::{bench, digits, output, paint};
+
+/// Accuracy and speed against r on the built-in digits, and a picture of what merges
+#[derive(clap::Args)]
+pub struct Args {
+    #[command(flatten)]
+    device: DeviceArgs,
+    /// Where the merge picture goes
+    #[arg(long, value_name = "P.png", default_value = "tome-merge.png")]
+    out: PathBuf,
+}
+
+const R: [u32; 6] = [0, 4, 8, 12, 16, 20];
+/// Images at once, in accuracy and in timing.
+const BATCH: usize = 25;
+const TIMING: Duration = Duration::from_secs(8);
+/// The digits in the picture: the first held-out one of each.
+const SHOWN: [usize; 4] = [0, 3, 5, 8];
+
+pub fn run(args: &Args) -> Result<()> {
+    let mut out = std::io::stdout().lock();
+    let (config, weights) = digits::network()?;
+    let mut session = Session::new(config, &weights, &args.device.device)?;
+    let config = session.config().clone();
+    writeln!(out, "Runs on {}", session.device())?;
+
+    let mut pictures = Vec::new();
+    let mut images = Vec::new();
+    let mut labels = Vec::new();
+    for (picture, label) in digits::held_out()? {
+        let picture = fit(picture, &config)?;
+        images.extend(normalise(&picture, &config)?);
+        pictures.push(picture);
+        labels.push(label);
+    }
+    writeln!(
+        out,
+        "{} handwritten digits that the network has not seen, {} tokens each",
+        labels.len(),
+        config.tokens()
+    )?;
+
+    let schedules = R.map(Schedule::Constant);
+    let timings = bench::time(&mut session, BATCH, &schedules, TIMING)?;
+    let mut table = Table::new();
+    table.load_style(presets::ASCII_MARKDOWN);
+    table.set_header(["r", "tokens left", "accuracy", "images/s", "speed-up", "promised by FLOPs"]);
+    for (schedule, timing) in schedules.iter().zip(&timings) {
+        let options = Options::with_schedule(schedule.clone());
+        let right = count_right(&mut session, &images, &labels, &options)?;
+        table.add_row([
+            schedule.to_string(),
+            options.tokens_per_block(&config).last().map_or_else(String::new, u32::to_string),
+            format!("{:.1} %", 100.0 * right as f64 / labels.len() as f64),
+            format!("{:.0}", timing.images_per_s),
+            format!("{:.2}x", timing.speedup),
+            format!("{:.2}x", timing.promised),
+        ]);
+    }
+    writeln!(out, "{table}")?;
+
+    let mut panels = Vec::new();
+    for index in SHOWN.iter().filter_map(|digit| labels.iter().position(|label| label == digit)) {
+        panels.push(paint::plain(&pictures[index], &config));
+        let values = config.image_values();
+        let image = &images[index * values..(index + 1) * values];
+        for schedule in &schedules[1..] {
+            let options = Options::with_schedule(schedule.clone());
+            let outputs = session.run(image, &options, Want { source: true, ..Want::NONE })?;
+            panels.push(paint::groups(&pictures[index], &outputs.source, &config));
+        }
+    }
+    output::write_png(&paint::sheet(&panels, R.len() as u32), &args.out)?;
+    writeln!(out, "What merges at each r: {}", args.out.display())?;
+    Ok(())
+}
+
+fn count_right(session: &mut Session, images: &[f32], labels: &[usize], options: &Options) -> Result<usize> {
+    let values = session.config().image_values();
+    let mut right = 0;
+    for (images, labels) in images.chunks(BATCH * values).zip(labels.chunks(BATCH)) {
+        let best = session.classify(images, options, 1)?;
+        right += best
+            .iter()
+            .zip(labels)
+            .filter(|(top, label)| top.first().is_some_and(|(class, _)| class == *label))
+            .count();
+    }
+    Ok(right)
+}

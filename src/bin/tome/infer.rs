@@ -1,0 +1,170 @@
+//! `tome infer`
+
+use std::path::PathBuf;
+
+use anyhow::Result;
+use clap::ValueEnum;
+use indicatif::{ProgressBar, ProgressStyle};
+use safetensors::Dtype;
+use tome_wgpu::Want;
+use tome_wgpu::vit::{Config, Options, Outputs, PoolBy, Protect};
+
+use crate::args::{DeviceArgs, MergeArgs, ModelArgs};
+use crate::inputs::Inputs;
+use crate::model;
+use crate::tensor_writer::TensorWriter;
+
+/// Run any number of images and write what comes out as safetensors
+///
+/// The output appears when all is done; an existing file stays as it is until then. Memory does not grow with the
+/// number of images. An image with NaN in it gives NaN and leaves the others alone.
+#[derive(clap::Args)]
+#[command(after_help = "\
+Examples:
+  tome infer --model vit_base --input photos --output features.safetensors --want features --r 13
+  tome infer --input a.png b.png --output out.safetensors --r 16:-1
+  tome infer --model vit_base --input images.safetensors --output out.safetensors --batch 64")]
+pub struct Args {
+    #[command(flatten)]
+    model: ModelArgs,
+    /// Pictures, folders (the pictures directly in them, sorted by name), or one safetensors file with `images`
+    /// [B,C,H,W], normalised
+    #[arg(long, required = true, num_args = 1.., value_name = "X")]
+    input: Vec<PathBuf>,
+    /// Where the results go
+    #[arg(long, value_name = "OUT.safetensors")]
+    output: PathBuf,
+    #[command(flatten)]
+    merge: MergeArgs,
+    /// Whether attention counts a merged token as often as it has members
+    #[arg(long, value_enum, default_value = "on")]
+    prop_attn: Switch,
+    /// Average pooling counts a merged token by its size, or once
+    #[arg(long, value_enum, default_value = "size")]
+    pool: PoolName,
+    /// Which tokens never merge: all before the patches, or only the class token
+    #[arg(long, value_enum, default_value = "prefix")]
+    protect: ProtectName,
+    /// Images at once
+    #[arg(long, value_name = "N", default_value_t = 16, value_parser = clap::value_parser!(u32).range(1..))]
+    batch: u32,
+    #[command(flatten)]
+    device: DeviceArgs,
+    /// Which results: logits [B,classes], features [B,C] (pooled, before the head), tokens [B,M,C] (after the last
+    /// block, before the final norm), size [B,M], source [B,N] u32 (the final token that holds each original one)
+    #[arg(long, value_enum, value_delimiter = ',', default_value = "logits,features,tokens,size,source")]
+    want: Vec<Part>,
+}
+
+#[derive(Clone, Copy, ValueEnum)]
+enum Switch {
+    On,
+    Off,
+}
+
+#[derive(Clone, Copy, ValueEnum)]
+enum PoolName {
+    Size,
+    Plain,
+}
+
+#[derive(Clone, Copy, ValueEnum)]
+enum ProtectName {
+    Prefix,
+    Cls,
+}
+
+#[derive(Clone, Copy, PartialEq, ValueEnum)]
+enum Part {
+    Logits,
+    Features,
+    Tokens,
+    Size,
+    Source,
+}
+
+impl Args {
+    fn options(&self) -> Options {
+        Options {
+            schedule: self.merge.r.clone(),
+            prop_attn: matches!(self.prop_attn, Switch::On),
+            pool_by: match self.pool {
+                PoolName::Size => PoolBy::Size,
+                PoolName::Plain => PoolBy::Plain,
+            },
+            protect: match self.protect {
+                ProtectName::Prefix => Protect::Prefix,
+                ProtectName::Cls => Protect::Class,
+            },
+        }
+    }
+
+    fn want(&self) -> Want {
+        let wants = |part| self.want.contains(&part);
+        Want {
+            logits: wants(Part::Logits),
+            features: wants(Part::Features),
+            tokens: wants(Part::Tokens),
+            size: wants(Part::Size),
+            source: wants(Part::Source),
+        }
+    }
+}
+
+impl Part {
+    /// Name, type and shape in the output.
+    fn tensor(self, images: usize, merged: usize, config: &Config) -> (String, Dtype, Vec<usize>) {
+        let channels = config.embed_dim as usize;
+        let (name, dtype, shape) = match self {
+            Part::Logits => ("logits", Dtype::F32, vec![images, config.outputs() as usize]),
+            Part::Features => ("features", Dtype::F32, vec![images, channels]),
+            Part::Tokens => ("tokens", Dtype::F32, vec![images, merged, channels]),
+            Part::Size => ("size", Dtype::F32, vec![images, merged]),
+            Part::Source => ("source", Dtype::U32, vec![images, config.tokens() as usize]),
+        };
+        (name.into(), dtype, shape)
+    }
+}
+
+pub fn run(args: &Args, quiet: bool) -> Result<()> {
+    let mut session = model::start(&args.model, &args.device)?;
+    let config = session.config().clone();
+    let mut inputs = Inputs::open(&args.input, &config)?;
+    let (options, want) = (args.options(), args.want());
+    let merged = options.tokens_per_block(&config).last().map_or(0, |&tokens| tokens as usize);
+    let mut parts: Vec<Part> = Vec::new();
+    for part in &args.want {
+        if !parts.contains(part) {
+            parts.push(*part);
+        }
+    }
+    let count = inputs.count();
+    let tensors = parts.iter().map(|part| part.tensor(count, merged, &config)).collect();
+    let mut writer = TensorWriter::create(&args.output, tensors)?;
+
+    let progress = if quiet { ProgressBar::hidden() } else { ProgressBar::new(count as u64) };
+    progress.set_style(ProgressStyle::with_template("{wide_bar} {pos}/{len} images, {per_sec}, {eta} left")?);
+    for start in (0..count).step_by(args.batch as usize) {
+        let range = start..count.min(start + args.batch as usize);
+        let images = inputs.read(range.clone(), &config)?;
+        append(&mut writer, &parts, &session.run(&images, &options, want)?)?;
+        progress.inc(range.len() as u64);
+    }
+    progress.finish_and_clear();
+    writer.finish()?;
+    tracing::info!("{count} images, results in {}", args.output.display());
+    Ok(())
+}
+
+fn append(writer: &mut TensorWriter, parts: &[Part], outputs: &Outputs) -> Result<()> {
+    for (tensor, part) in parts.iter().enumerate() {
+        match part {
+            Part::Logits => writer.append(tensor, &outputs.logits)?,
+            Part::Features => writer.append(tensor, &outputs.features)?,
+            Part::Tokens => writer.append(tensor, &outputs.tokens)?,
+            Part::Size => writer.append(tensor, &outputs.size)?,
+            Part::Source => writer.append(tensor, &outputs.source)?,
+        }
+    }
+    Ok(())
+}

@@ -1,0 +1,62 @@
+//! A safetensors file written tensor by tensor in stretches, so that it never has to fit in memory.
+
+use std::io::{Seek, SeekFrom, Write};
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context, Result};
+use safetensors::Dtype;
+use safetensors::tensor::{Metadata, TensorInfo};
+use tempfile::NamedTempFile;
+
+use crate::output;
+
+/// A file of tensors whose shapes are known and whose data follows.
+pub struct TensorWriter {
+    file: NamedTempFile,
+    target: PathBuf,
+    /// Where the next stretch of each tensor goes.
+    next: Vec<u64>,
+}
+
+impl TensorWriter {
+    /// Makes room for `tensors`; data is then appended by their place in the list.
+    pub fn create(target: &Path, tensors: Vec<(String, Dtype, Vec<usize>)>) -> Result<Self> {
+        let mut end = 0;
+        let mut infos = Vec::with_capacity(tensors.len());
+        let mut next = Vec::with_capacity(tensors.len());
+        for (name, dtype, shape) in tensors {
+            let begin = end;
+            end += shape.iter().product::<usize>() * dtype.bitsize() / 8;
+            next.push(begin as u64);
+            infos.push((name, TensorInfo { dtype, shape, data_offsets: (begin, end) }));
+        }
+        let mut header = serde_json::to_vec(&Metadata::new(None, infos)?)?;
+        // The format wants aligned data and spaces to get there.
+        header.resize(header.len().next_multiple_of(8), b' ');
+        let data = 8 + header.len() as u64;
+        next.iter_mut().for_each(|offset| *offset += data);
+
+        let mut file = output::beside(target)?;
+        let unwritten = || format!("{}: cannot be written", target.display());
+        file.write_all(&(header.len() as u64).to_le_bytes()).with_context(unwritten)?;
+        file.write_all(&header).with_context(unwritten)?;
+        file.as_file().set_len(data + end as u64).with_context(unwritten)?;
+        Ok(TensorWriter { file, target: target.to_owned(), next })
+    }
+
+    /// Writes the next stretch of a tensor.
+    pub fn append<T: bytemuck::NoUninit>(&mut self, tensor: usize, values: &[T]) -> Result<()> {
+        let bytes: &[u8] = bytemuck::cast_slice(values);
+        self.file
+            .seek(SeekFrom::Start(self.next[tensor]))
+            .and_then(|_| self.file.write_all(bytes))
+            .with_context(|| format!("{}: cannot be written", self.target.display()))?;
+        self.next[tensor] += bytes.len() as u64;
+        Ok(())
+    }
+
+    /// Puts the file in its place.
+    pub fn finish(self) -> Result<()> {
+        output::put(self.file, &self.target)
+    }
+}

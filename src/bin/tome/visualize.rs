@@ -1,0 +1,72 @@
+//! `tome visualize`
+
+use std::path::PathBuf;
+
+use anyhow::{Result, bail};
+use tome_wgpu::files::{fit, normalise, open_image};
+use tome_wgpu::vit::Options;
+use tome_wgpu::{Schedule, Want};
+
+use crate::args::{DeviceArgs, MergeArgs, ModelArgs};
+use crate::{model, output, paint};
+
+/// Paint which patches of a picture merge
+///
+/// Each group of merged patches gets its mean colour and an outline. The picture is resized and cropped as the
+/// network sees it, and enlarged where patches are small.
+#[derive(clap::Args)]
+#[command(after_help = "\
+Examples:
+  tome visualize models/digits/digit_3.png --r 16 --out merged.png
+  tome visualize cat.jpg --model vit_base --r 16:-1 --out merged.png --strip")]
+pub struct Args {
+    /// The picture
+    image: PathBuf,
+    #[command(flatten)]
+    model: ModelArgs,
+    #[command(flatten)]
+    merge: MergeArgs,
+    /// The PNG to write
+    #[arg(long, value_name = "P.png")]
+    out: PathBuf,
+    /// Show the picture and what is merged after each block, side by side
+    #[arg(long)]
+    strip: bool,
+    #[command(flatten)]
+    device: DeviceArgs,
+}
+
+/// Panels in a row of the strip.
+const COLUMNS: u32 = 7;
+
+pub fn run(args: &Args) -> Result<()> {
+    if args.out.extension().is_none_or(|suffix| !suffix.eq_ignore_ascii_case("png")) {
+        bail!("{}: the picture is written as PNG; give a name that ends in .png", args.out.display());
+    }
+    let picture = open_image(&args.image)?;
+    let mut session = model::start(&args.model, &args.device)?;
+    let config = session.config().clone();
+    let picture = fit(picture, &config)?;
+    let image = normalise(&picture, &config)?;
+    let mut paint = |schedule: Schedule| -> Result<_> {
+        let options = Options::with_schedule(schedule);
+        let outputs = session.run(&image, &options, Want { source: true, ..Want::NONE })?;
+        Ok(paint::groups(&picture, &outputs.source, &config))
+    };
+    let painted = if args.strip {
+        // The first blocks do not know what merges after them.
+        let r = args.merge.r.per_block(config.depth as usize);
+        let mut panels = vec![paint::plain(&picture, &config)];
+        for blocks in 1..=r.len() {
+            panels.push(paint(Schedule::List(r[..blocks].to_vec()))?);
+        }
+        paint::sheet(&panels, COLUMNS)
+    } else {
+        paint(args.merge.r.clone())?
+    };
+    output::write_png(&painted, &args.out)?;
+    let tokens = Options::with_schedule(args.merge.r.clone()).tokens_per_block(&config);
+    let tokens: Vec<String> = tokens.iter().map(u32::to_string).collect();
+    tracing::info!("tokens from block to block: {}; painted in {}", tokens.join(" "), args.out.display());
+    Ok(())
+}
