@@ -1,5 +1,11 @@
-//! Draft.
+#![doc = include_str!("../README.md")]
+//!
+//! # Letters
+//! The same everywhere: `b` batch, `n` tokens in, `m` tokens out, `c` channels, `h` heads, `d` head width, `r` tokens
+//! merged. Words are the paper's: metric, size, source, src, dst, unm.
 #![deny(missing_docs)]
+#![deny(unsafe_op_in_unsafe_fn)]
+
 mod caps;
 #[cfg(feature = "cpu")]
 pub mod cpu;
@@ -12,8 +18,11 @@ mod kernel;
 pub mod kernels;
 mod merger;
 mod schedule;
+#[cfg(feature = "blocking")]
+mod session;
 mod view;
 pub mod vit;
+
 pub use caps::{Caps, Element, Lane, Tile, Variant, wanted_features, wanted_limits};
 pub use dispatch::Dispatch;
 pub use error::{Error, Result};
@@ -21,4 +30,6 @@ pub use gpu::Gpu;
 pub use kernel::{Access, Assembled, KernelSpec, LibraryFile, Part};
 pub use merger::{MergeIo, MergeScratch, MergeShape, TokenMerger};
 pub use schedule::Schedule;
+#[cfg(feature = "blocking")]
+pub use session::{AdapterReport, DeviceChoice, DeviceReport, Measured, Session, Want, adapters};
 pub use view::View;

@@ -73,7 +73,12 @@ impl DeviceReport {
     }
 
     pub(super) fn gpu(info: &wgpu::AdapterInfo, why: String) -> Self {
-        DeviceReport { name: info.name.clone(), backend: format!("{:?}", info.backend), precision: "f32", why }
+        DeviceReport {
+            name: info.name.clone(),
+            backend: format!("{:?}", info.backend),
+            precision: "f32",
+            why,
+        }
     }
 }
 
@@ -155,15 +160,23 @@ pub(super) async fn choose(choice: &DeviceChoice) -> Result<Chosen> {
     let (adapter, why) = match choice {
         DeviceChoice::Index(index) => {
             let adapter = adapters.get(*index);
-            (adapter.ok_or_else(|| Error::NoAdapter(format!("number {index}; {}", names())))?, "asked for".into())
+            (
+                adapter.ok_or_else(|| Error::NoAdapter(format!("number {index}; {}", names())))?,
+                "asked for".into(),
+            )
         }
         DeviceChoice::Name(name) => {
             let holds = |a: &&wgpu::Adapter| a.get_info().name.to_lowercase().contains(&name.to_lowercase());
             let adapter = adapters.iter().find(holds);
-            (adapter.ok_or_else(|| Error::NoAdapter(format!("named `{name}`; {}", names())))?, "asked for".into())
+            (
+                adapter.ok_or_else(|| Error::NoAdapter(format!("named `{name}`; {}", names())))?,
+                "asked for".into(),
+            )
         }
         DeviceChoice::Auto | DeviceChoice::Cpu => match adapters.iter().max_by_key(|a| preference(a)) {
-            None => return Ok(Chosen::Cpu(DeviceReport::cpu("no Vulkan, Metal or DX12 adapter found".into()))),
+            None => {
+                return Ok(Chosen::Cpu(DeviceReport::cpu("no Vulkan, Metal or DX12 adapter found".into())));
+            }
             Some(best) if preference(best) == 0 => {
                 let name = best.get_info().name;
                 let why = format!("the only adapter is a software driver ({name}), slower than the CPU path");

@@ -38,7 +38,13 @@ impl Engine {
     }
 
     /// Runs as many images at once as the device can bind.
-    pub async fn run(&mut self, images: &[f32], options: &Options, want: Want, wait: Wait) -> Result<Outputs> {
+    pub async fn run(
+        &mut self,
+        images: &[f32],
+        options: &Options,
+        want: Want,
+        wait: Wait,
+    ) -> Result<Outputs> {
         let per_image = self.vit.config().image_values();
         let mut all = Outputs::default();
         for chunk in images.chunks(per_image * self.vit.max_batch() as usize) {
@@ -47,14 +53,21 @@ impl Engine {
         Ok(all)
     }
 
-    async fn run_batch(&mut self, images: &[f32], options: &Options, want: Want, wait: Wait) -> Result<Outputs> {
+    async fn run_batch(
+        &mut self,
+        images: &[f32],
+        options: &Options,
+        want: Want,
+        wait: Wait,
+    ) -> Result<Outputs> {
         let batch = images.len() / self.vit.config().image_values();
         let index = self.prepare(batch as u32, options)?;
         let Prepared { plan, staging, .. } = &self.plans[index];
         let parts = parts(plan, self.vit.config(), want);
         guarded(&self.device, "a batch", 0, || {
             self.queue.write_buffer(plan.input(), 0, bytemuck::cast_slice(images));
-            let mut encoder = self.device.create_command_encoder(&wgpu::CommandEncoderDescriptor { label: Some("tome") });
+            let mut encoder =
+                self.device.create_command_encoder(&wgpu::CommandEncoderDescriptor { label: Some("tome") });
             plan.encode(&mut encoder);
             let mut offset = 0;
             for (buffer, elements) in parts {
@@ -83,7 +96,12 @@ impl Engine {
                 let size = elements * 4;
                 let have = self.vit.gpu().caps().limits.max_buffer_size;
                 if size > have {
-                    return Err(Error::Limit { what: "reading results".into(), limit: "max_buffer_size", need: size, have });
+                    return Err(Error::Limit {
+                        what: "reading results".into(),
+                        limit: "max_buffer_size",
+                        need: size,
+                        have,
+                    });
                 }
                 let staging = guarded(&self.device, "the readback buffer", size, || {
                     self.device.create_buffer(&wgpu::BufferDescriptor {
@@ -125,7 +143,11 @@ fn parts<'a>(plan: &'a Plan, config: &Config, want: Want) -> [(&'a wgpu::Buffer,
     .map(|(wanted, buffer, per_image)| (buffer, if wanted { b * per_image } else { 0 }))
 }
 
-fn unpack(staging: &wgpu::Buffer, [logits, features, tokens, size, source]: [u64; 5], plan: &Plan) -> Result<Outputs> {
+fn unpack(
+    staging: &wgpu::Buffer,
+    [logits, features, tokens, size, source]: [u64; 5],
+    plan: &Plan,
+) -> Result<Outputs> {
     let mut offset = 0;
     let mut next = |elements: u64| {
         let from = offset;

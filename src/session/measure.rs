@@ -28,7 +28,11 @@ impl Engine {
         let index = self.prepare(batch, options)?;
         let prepared = self.prepared(index);
         let seconds = self.time(&prepared.plan)?;
-        Ok(Measured { seconds, merge_share: self.merge_share(&prepared.plan)?, peak_bytes: self.bytes(prepared) })
+        Ok(Measured {
+            seconds,
+            merge_share: self.merge_share(&prepared.plan)?,
+            peak_bytes: self.bytes(prepared),
+        })
     }
 
     fn time(&self, plan: &Plan) -> Result<f64> {
@@ -44,7 +48,9 @@ impl Engine {
     }
 
     fn wait(&self) -> Result<()> {
-        self.device.poll(wgpu::PollType::wait_indefinitely()).map_err(|e| Error::DeviceLost(e.to_string()))?;
+        self.device
+            .poll(wgpu::PollType::wait_indefinitely())
+            .map_err(|e| Error::DeviceLost(e.to_string()))?;
         Ok(())
     }
 
@@ -71,7 +77,12 @@ impl Engine {
             });
             let buffer = |usage| {
                 let label = Some("tome.timestamps");
-                self.device.create_buffer(&wgpu::BufferDescriptor { label, size: bytes, usage, mapped_at_creation: false })
+                self.device.create_buffer(&wgpu::BufferDescriptor {
+                    label,
+                    size: bytes,
+                    usage,
+                    mapped_at_creation: false,
+                })
             };
             let resolved = buffer(wgpu::BufferUsages::QUERY_RESOLVE | wgpu::BufferUsages::COPY_SRC);
             let staging = buffer(wgpu::BufferUsages::COPY_DST | wgpu::BufferUsages::MAP_READ);
@@ -96,7 +107,8 @@ impl Engine {
         pollster::block_on(map(&self.device, &staging, Wait::Block))?;
         let ticks: Vec<u64> = read(&staging, 0, u64::from(count) * 2)?;
         let spent = |wanted: bool| -> f64 {
-            let of_kind = runs.iter().zip(ticks.chunks_exact(2)).filter(|(run, _)| merging(run.start) == wanted);
+            let of_kind =
+                runs.iter().zip(ticks.chunks_exact(2)).filter(|(run, _)| merging(run.start) == wanted);
             of_kind.map(|(_, t)| t[1].saturating_sub(t[0]) as f64).sum()
         };
         let (merge, rest) = (spent(true), spent(false));

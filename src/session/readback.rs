@@ -47,7 +47,7 @@ pub(super) async fn map(device: &wgpu::Device, staging: &wgpu::Buffer, wait: Wai
 }
 
 /// Copies 4-byte elements out of a mapped staging buffer.
-pub(super) fn read<T: bytemuck::AnyBitPattern>(staging: &wgpu::Buffer, offset: u64, elements: u64) -> Result<Vec<T>> {
+pub(super) fn read<T: bytemuck::Pod>(staging: &wgpu::Buffer, offset: u64, elements: u64) -> Result<Vec<T>> {
     if elements == 0 {
         return Ok(Vec::new());
     }

@@ -72,9 +72,10 @@ impl Session {
             Chosen::Cpu(report) => {
                 Ok(Self::from_backend(Backend::Cpu(cpu::VisionTransformer::new(config, weights)?), report))
             }
-            Chosen::Gpu(device, queue, report) => {
-                Ok(Self::from_backend(Backend::Gpu(Box::new(Engine::new(device, queue, config, weights)?)), report))
-            }
+            Chosen::Gpu(device, queue, report) => Ok(Self::from_backend(
+                Backend::Gpu(Box::new(Engine::new(device, queue, config, weights)?)),
+                report,
+            )),
         }
     }
 
@@ -82,7 +83,12 @@ impl Session {
     ///
     /// # Errors
     /// What the device, the config and the weights say.
-    pub fn with_device(device: wgpu::Device, queue: wgpu::Queue, config: Config, weights: &Weights) -> Result<Self> {
+    pub fn with_device(
+        device: wgpu::Device,
+        queue: wgpu::Queue,
+        config: Config,
+        weights: &Weights,
+    ) -> Result<Self> {
         let report = DeviceReport::gpu(&device.adapter_info(), "the caller's device".into());
         Ok(Self::from_backend(Backend::Gpu(Box::new(Engine::new(device, queue, config, weights)?)), report))
     }
@@ -122,7 +128,13 @@ impl Session {
         self.run_waiting(images, options, want, Wait::Yield).await
     }
 
-    async fn run_waiting(&mut self, images: &[f32], options: &Options, want: Want, wait: Wait) -> Result<Outputs> {
+    async fn run_waiting(
+        &mut self,
+        images: &[f32],
+        options: &Options,
+        want: Want,
+        wait: Wait,
+    ) -> Result<Outputs> {
         let per_image = self.config().image_values();
         if images.is_empty() || !images.len().is_multiple_of(per_image) {
             let given = images.len();
@@ -138,7 +150,12 @@ impl Session {
     ///
     /// # Errors
     /// As [`Session::run`].
-    pub fn classify(&mut self, images: &[f32], options: &Options, top: usize) -> Result<Vec<Vec<(usize, f32)>>> {
+    pub fn classify(
+        &mut self,
+        images: &[f32],
+        options: &Options,
+        top: usize,
+    ) -> Result<Vec<Vec<(usize, f32)>>> {
         let outputs = self.run(images, options, Want::LOGITS)?;
         Ok((0..outputs.batch).map(|image| outputs.top(image, top)).collect())
     }
@@ -191,7 +208,9 @@ impl Session {
 
 fn keep(mut outputs: Outputs, want: Want) -> Outputs {
     let Outputs { logits, features, tokens, size, source, .. } = &mut outputs;
-    for (wanted, values) in [(want.logits, logits), (want.features, features), (want.tokens, tokens), (want.size, size)] {
+    for (wanted, values) in
+        [(want.logits, logits), (want.features, features), (want.tokens, tokens), (want.size, size)]
+    {
         if !wanted {
             values.clear();
         }
