@@ -108,7 +108,7 @@ impl Tile {
     /// Rows and columns that one workgroup covers: the constants `TILE_ROWS` and `TILE_COLUMNS` of its file.
     pub fn covers(self) -> [u32; 2] {
         match self {
-            Tile::Direct => [8, 256],
+            Tile::Direct => [16, 64],
             Tile::Workgroup => [64, 64],
         }
     }

@@ -1,10 +1,11 @@
 // A tile of x times w transposed, every lane reading for itself. All lanes of a workgroup share their rows of x,
-// so that those loads are uniform, which a software driver turns into one load for all lanes.
+// so that those loads are uniform, which a software driver turns into one load for all lanes. Its other loads are
+// slow, one by one, which is why a lane has many rows: 16 is the most that lavapipe still keeps in registers.
 // The kernel defines x_start, x_load and w_load. Twin of tile_workgroup.wgsl.
-const TILE_LANES: u32 = 64u;
-const TILE_ROWS: u32 = 8u;
-const TILE_COLUMNS: u32 = 256u;
-const LANE_ROWS: u32 = 8u;
+const TILE_LANES: u32 = 16u;
+const TILE_ROWS: u32 = 16u;
+const TILE_COLUMNS: u32 = 64u;
+const LANE_ROWS: u32 = 16u;
 
 // Sums for rows row .. row + LANE_ROWS and columns column .. column + 4, unclipped.
 struct Products {

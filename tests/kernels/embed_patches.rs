@@ -90,7 +90,7 @@ fn matches_cpu() {
         Params { image_channels: 4, patch_height: 3, patch_width: 5, ..IMAGES },
         // Pixels left over below and on the right.
         Params { height: 27, width: 47, ..IMAGES },
-        // Around the tiles' columns, 64 and 256.
+        // Around the tiles' columns, 64.
         Params { channels: 60, ..IMAGES },
         Params { channels: 68, ..IMAGES },
         Params { channels: 260, ..IMAGES },
@@ -130,7 +130,7 @@ fn prefix_tokens_are_copied_and_nan_pixels_stay_in_their_patch() {
 #[test]
 fn more_tiles_than_one_dimension_of_workgroups() {
     for rig in rigs_for(&SPEC) {
-        // 66,000 tiles of 8 or 64 tokens, 4 pixels a patch.
+        // 66,000 tiles of 16 or 64 tokens, 4 pixels a patch.
         let rows = rig.gpu.variant().tile.covers()[0];
         let params = Params {
             batch: 660,

@@ -64,7 +64,7 @@ impl Case {
 
 #[test]
 fn matches_cpu() {
-    // Tiles are 64 x 64 by slabs of 16, or 8 x 256; a lane has four columns.
+    // Tiles are 64 x 64 by slabs of 16, or 16 x 64; a lane has four columns.
     let shapes = [
         (1, 4, 1),
         (7, 12, 3),
@@ -73,9 +73,9 @@ fn matches_cpu() {
         (63, 64, 63),
         (64, 16, 64),
         (65, 68, 65),
-        (17, 48, 255),
-        (16, 16, 256),
-        (15, 132, 257),
+        (17, 48, 127),
+        (16, 16, 128),
+        (15, 132, 129),
         (130, 36, 1000),
         (2 * 197, 192, 192),
         (50, 768, 192),
@@ -171,7 +171,7 @@ fn activations_keep_their_limits() {
 #[test]
 fn more_tiles_than_one_dimension_of_workgroups() {
     for rig in rigs_for(&SPEC) {
-        // A tile row of 8 or 64 rows is a workgroup: 66,000 or more of them.
+        // A tile of 16 or 64 rows is a workgroup: 66,000 or more of them.
         let rows = 66_000 * rig.gpu.variant().tile.covers()[0];
         let case = Case::product(rows, 4, 1);
         if u64::from(rows) * 16 <= rig.gpu.caps().limits.max_storage_buffer_binding_size {
