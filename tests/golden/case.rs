@@ -1,0 +1,100 @@
+//! A case on disk.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use safetensors::{Dtype, SafeTensors};
+use serde_json::Value;
+use tome_wgpu::files::load_model;
+use tome_wgpu::vit::{Config, Options, PoolBy, Protect, Weights};
+use tome_wgpu::{Error, Schedule};
+
+/// A network, how it was run, and what PyTorch computed.
+pub struct Case {
+    pub name: String,
+    pub network: Result<(Config, Weights), Error>,
+    /// The option in its config that this crate does not support.
+    pub unsupported: Option<&'static str>,
+    pub options: Options,
+    /// Tokens an image that enter each block, and that leave the last.
+    pub tokens: Vec<u32>,
+    /// How far the nearest other merge decision is; none where nothing merges.
+    pub gap: Option<f64>,
+    pub images: Vec<f32>,
+    /// All values as f64, which holds those of every type in the files.
+    pub expected: BTreeMap<String, Vec<f64>>,
+}
+
+/// The cases beside this file and those in `TOME_GOLDEN_DIR`.
+pub fn cases() -> Vec<Case> {
+    let own = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("tests/golden/cases");
+    let other = std::env::var_os("TOME_GOLDEN_DIR").map(PathBuf::from);
+    let mut folders: Vec<PathBuf> = [Some(own), other]
+        .into_iter()
+        .flatten()
+        .flat_map(|parent| fs::read_dir(&parent).unwrap_or_else(|e| panic!("{}: {e}", parent.display())))
+        .map(|entry| entry.expect("a folder").path())
+        .filter(|path| path.join("case.json").is_file())
+        .collect();
+    folders.sort();
+    folders.iter().map(|folder| load(folder)).collect()
+}
+
+fn load(folder: &Path) -> Case {
+    let name = folder.file_name().unwrap_or_default().to_string_lossy().into_owned();
+    let run = json(&folder.join("case.json"));
+    let text = |key: &str| run[key].as_str().unwrap_or_else(|| panic!("{name}: no {key}"));
+    let options = Options {
+        schedule: text("r").parse::<Schedule>().unwrap_or_else(|e| panic!("{name}: {e}")),
+        prop_attn: text("prop_attn") == "on",
+        pool_by: if text("pool") == "size" { PoolBy::Size } else { PoolBy::Plain },
+        protect: if text("protect") == "prefix" { Protect::Prefix } else { Protect::Class },
+    };
+    let tokens = run["tokens_per_layer"].as_array().expect("tokens_per_layer");
+    let images = &tensors(&folder.join("input.safetensors"))["images"];
+    Case {
+        network: load_model(folder, None),
+        unsupported: unsupported(&json(&folder.join("config.json"))),
+        options,
+        tokens: tokens.iter().map(|n| n.as_u64().expect("a number") as u32).collect(),
+        gap: run["smallest_decisive_gap"].as_f64(),
+        images: images.iter().map(|&v| v as f32).collect(),
+        expected: tensors(&folder.join("expected.safetensors")),
+        name,
+    }
+}
+
+fn unsupported(config: &Value) -> Option<&'static str> {
+    let args = &config["model_args"];
+    let is = |key: &str, value: Value| args.get(key) == Some(&value);
+    if config["architecture"].as_str().is_some_and(|name| name.contains("distilled")) {
+        Some("a distillation token")
+    } else if !(is("mlp_layer", "Mlp".into()) || args.get("mlp_layer").is_none_or(Value::is_null)) {
+        Some("mlp_layer")
+    } else if is("qk_norm", true.into()) {
+        Some("qk_norm")
+    } else if is("global_pool", "map".into()) {
+        Some("attention pooling")
+    } else {
+        None
+    }
+}
+
+fn json(path: &Path) -> Value {
+    let text = fs::read_to_string(path).unwrap_or_else(|e| panic!("{}: {e}", path.display()));
+    serde_json::from_str(&text).unwrap_or_else(|e| panic!("{}: {e}", path.display()))
+}
+
+fn tensors(path: &Path) -> BTreeMap<String, Vec<f64>> {
+    let bytes = fs::read(path).unwrap_or_else(|e| panic!("{}: {e}", path.display()));
+    let file = SafeTensors::deserialize(&bytes).unwrap_or_else(|e| panic!("{}: {e}", path.display()));
+    let values = |dtype: Dtype, data: &[u8]| match dtype {
+        Dtype::F32 => data.as_chunks().0.iter().map(|&b| f32::from_le_bytes(b).into()).collect(),
+        Dtype::F64 => data.as_chunks().0.iter().map(|&b| f64::from_le_bytes(b)).collect(),
+        Dtype::I32 => data.as_chunks().0.iter().map(|&b| i32::from_le_bytes(b).into()).collect(),
+        Dtype::U32 => data.as_chunks().0.iter().map(|&b| u32::from_le_bytes(b).into()).collect(),
+        other => panic!("{}: {other}", path.display()),
+    };
+    file.iter().map(|(name, tensor)| (name.into(), values(tensor.dtype(), tensor.data()))).collect()
+}

@@ -1,0 +1,129 @@
+//! What an engine computed against what PyTorch computed, in the order of the network.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use crate::case::Case;
+
+/// Stages by the names of `cpu::Trace` and `vit::Stage`, for the whole batch, and `source`. An engine may leave out any
+/// stage but `source` and `logits`, and `best` and `rank` where it merges.
+pub type Stages = BTreeMap<String, Numbers>;
+
+pub enum Numbers {
+    F32(Vec<f32>),
+    U32(Vec<u32>),
+}
+
+/// Decisions that are closer than this may rightly differ.
+const DECISIVE: f64 = 1e-5;
+
+/// Says which stage differs first, `STAGE: how`. Sizes of errors are those of the largest difference to the largest
+/// expected value.
+pub fn compare(case: &Case, got: &Stages, tolerance: f64) -> Result<(), String> {
+    assert!(case.gap.is_none_or(|gap| gap > DECISIVE), "{}: decisions are too close to compare", case.name);
+    values(case, got, "embed", tolerance)?;
+    for block in 0..case.tokens.len() - 1 {
+        let stage = |name: &str| format!("layer{block:02}.{name}");
+        values(case, got, &stage("attn"), tolerance)?;
+        metric(case, got, &stage("metric"), tolerance)?;
+        matches(case, got, block)?;
+        for name in ["merged", "size", "tokens"] {
+            values(case, got, &stage(name), tolerance)?;
+        }
+    }
+    let source: Vec<f64> = indices(got, "source")?.iter().map(|&v| v.into()).collect();
+    if case.expected.get("source").is_some_and(|want| *want != source) {
+        return Err("source: differs".into());
+    }
+    values(case, got, "features", tolerance)?;
+    let Some(Numbers::F32(logits)) = got.get("logits") else { return Err("logits: missing".into()) };
+    near("logits", logits, &case.expected["logits_f64"], tolerance)
+}
+
+fn values(case: &Case, got: &Stages, stage: &str, tolerance: f64) -> Result<(), String> {
+    match (got.get(stage), case.expected.get(stage)) {
+        (Some(Numbers::F32(got)), Some(want)) => near(stage, got, want, tolerance),
+        _ => Ok(()),
+    }
+}
+
+fn near(stage: &str, got: &[f32], want: &[f64], tolerance: f64) -> Result<(), String> {
+    if got.len() != want.len() {
+        return Err(format!("{stage}: {} values instead of {}", got.len(), want.len()));
+    }
+    let largest = want.iter().fold(0.0, |most: f64, v| most.max(v.abs()));
+    let apart = |(&got, &want): (&f32, &f64)| (f64::from(got) - want).abs() / largest;
+    let wrong = got.iter().zip(want).filter(|&pair| apart(pair) > tolerance || apart(pair).is_nan()).count();
+    let worst = got.iter().zip(want).map(apart).fold(0.0, f64::max);
+    if std::env::var("TOME_SHOW_ERRORS").is_ok() {
+        eprintln!("{stage}: {worst:.1e}");
+    }
+    match wrong {
+        0 => Ok(()),
+        _ => Err(format!(
+            "{stage}: {wrong} of {} values wrong by up to {worst:.1e} of {largest:.3}",
+            got.len()
+        )),
+    }
+}
+
+/// The engine's metric is of unit length, PyTorch's is not.
+fn metric(case: &Case, got: &Stages, stage: &str, tolerance: f64) -> Result<(), String> {
+    let (Some(Numbers::F32(got)), Some(want)) = (got.get(stage), case.expected.get(stage)) else {
+        return Ok(());
+    };
+    let (config, _) = case.network.as_ref().expect("a network that ran");
+    let unit = |row: &[f64]| {
+        let length = row.iter().map(|v| v * v).sum::<f64>().sqrt();
+        row.iter().map(|v| v / length).collect::<Vec<f64>>()
+    };
+    let want: Vec<f64> = want.chunks_exact(config.head_width() as usize).flat_map(unit).collect();
+    near(stage, got, &want, tolerance)
+}
+
+/// Who merged into whom, and in which order the others stay.
+fn matches(case: &Case, got: &Stages, block: usize) -> Result<(), String> {
+    let (n, r) = (case.tokens[block] as usize, (case.tokens[block] - case.tokens[block + 1]) as usize);
+    let stage = |name: &str| format!("layer{block:02}.{name}");
+    let expected = |name: &str| case.expected.get(&stage(name)).map_or(&[][..], Vec::as_slice);
+    let (src, dst, unm) = (expected("src"), expected("dst"), expected("unm"));
+    if r == 0 {
+        return match got.contains_key(&stage("rank")) {
+            true => Err(format!("{}: something merged", stage("src"))),
+            false => Ok(()),
+        };
+    }
+    let missing = |_| format!("{}: nothing merged", stage("src"));
+    let rank = indices(got, &stage("rank")).map_err(missing)?;
+    let best = indices(got, &stage("best")).map_err(missing)?;
+    let evens = n.div_ceil(2);
+    if rank.len() * r != src.len() * evens || best.len() != rank.len() {
+        return Err(format!("{}: {} even tokens for {} of {r} a time", stage("src"), rank.len(), src.len()));
+    }
+    let (config, _) = case.network.as_ref().expect("a network that ran");
+    for (item, (rank, best)) in rank.chunks_exact(evens).zip(best.chunks_exact(evens)).enumerate() {
+        let merged = (0..evens).filter(|&even| (rank[even] as usize) < r);
+        let pairs: BTreeSet<[u64; 2]> = merged.map(|even| [even as u64, best[even].into()]).collect();
+        let of = |values: &[f64]| values[item * r..][..r].iter().map(|&v| v as u64).collect::<Vec<_>>();
+        let want: BTreeSet<[u64; 2]> =
+            of(src).into_iter().zip(of(dst)).map(|(src, dst)| [src, dst]).collect();
+        if pairs != want {
+            return Err(format!("{}: image {item} merged {pairs:?} instead of {want:?}", stage("src")));
+        }
+        let mut kept: Vec<usize> = (0..evens).filter(|&even| (rank[even] as usize) >= r).collect();
+        if case.options.protected(config) == 0 {
+            kept.sort_by_key(|&even| rank[even]);
+        }
+        let want: Vec<usize> = unm[item * (evens - r)..][..evens - r].iter().map(|&v| v as usize).collect();
+        if kept != want {
+            return Err(format!("{}: image {item} kept {kept:?} instead of {want:?}", stage("unm")));
+        }
+    }
+    Ok(())
+}
+
+fn indices<'a>(got: &'a Stages, stage: &str) -> Result<&'a [u32], String> {
+    match got.get(stage) {
+        Some(Numbers::U32(values)) => Ok(values),
+        _ => Err(format!("{stage}: missing")),
+    }
+}

@@ -1,0 +1,112 @@
+//! Whole networks against PyTorch, stage by stage: the cases beside this file (README.md says how they were made), and
+//! those in the folder that `TOME_GOLDEN_DIR` names.
+
+mod case;
+mod compare;
+
+use case::{Case, cases};
+use compare::{Numbers, Stages, compare};
+use tome_wgpu::kernels::matmul::Activation;
+use tome_wgpu::vit::{Config, Options, PoolBy, Protect, Weights};
+use tome_wgpu::{Error, Result, Schedule, cpu};
+
+/// An engine runs a network and says what it computed on the way.
+type Engine = dyn Fn(&Config, &Weights, &[f32], &Options) -> Result<Stages>;
+
+/// Largest difference to the largest value of a stage. Both sides sum in f32; PyTorch itself is up to 4e-7 away from
+/// its own result in f64.
+const CPU_TOLERANCE: f64 = 1e-5;
+
+fn on_cpu(config: &Config, weights: &Weights, images: &[f32], options: &Options) -> Result<Stages> {
+    let vit = cpu::VisionTransformer::new(config.clone(), weights)?;
+    let mut stages = Stages::new();
+    // Images come one after the other, as they lie in a batch.
+    let outputs =
+        vit.forward_traced(images, options, &mut |name, value| match (stages.get_mut(name), value) {
+            (Some(Numbers::F32(all)), cpu::Value::F32(more)) => all.extend(more),
+            (Some(Numbers::U32(all)), cpu::Value::U32(more)) => all.extend(more),
+            (_, cpu::Value::F32(first)) => _ = stages.insert(name.into(), Numbers::F32(first.to_vec())),
+            (_, cpu::Value::U32(first)) => _ = stages.insert(name.into(), Numbers::U32(first.to_vec())),
+        })?;
+    assert_eq!(outputs, vit.forward(images, options)?, "tracing changes the result");
+    stages.insert("source".into(), Numbers::U32(outputs.source));
+    Ok(stages)
+}
+
+/// Every case agrees with PyTorch, or asks for something that is refused by a typed error.
+fn check_all(engine: &Engine, tolerance: f64) {
+    let cases = cases();
+    assert!(cases.len() >= 26, "only {} cases found", cases.len());
+    let failures: Vec<String> =
+        cases.iter().filter_map(|case| check(case, engine, tolerance).err()).collect();
+    assert!(failures.is_empty(), "{} of {} cases:\n{}", failures.len(), cases.len(), failures.join("\n"));
+}
+
+fn check(case: &Case, engine: &Engine, tolerance: f64) -> Result<(), String> {
+    let in_case = |what: String| format!("{}: {what}", case.name);
+    match (&case.network, case.unsupported) {
+        (Err(Error::Unsupported { .. }), Some(_)) => Ok(()),
+        (Err(error), _) => Err(in_case(format!("refused: {error}"))),
+        (Ok(_), Some(option)) => Err(in_case(format!("{option} is not supported, and was not refused"))),
+        (Ok((config, weights)), None) => {
+            let tokens = case.options.tokens_per_block(config);
+            if tokens != case.tokens {
+                return Err(in_case(format!("tokens {tokens:?} instead of {:?}", case.tokens)));
+            }
+            let got =
+                engine(config, weights, &case.images, &case.options).map_err(|e| in_case(e.to_string()))?;
+            compare(case, &got, tolerance).map_err(in_case)
+        }
+    }
+}
+
+#[test]
+fn networks_on_the_cpu_agree_with_pytorch() {
+    check_all(&on_cpu, CPU_TOLERANCE);
+}
+
+/// The stage at which the comparison notices a network that is not quite the one of the case.
+fn noticed(name: &str, mistake: impl FnOnce(&mut Config, &mut Weights, &mut Options)) -> String {
+    let case = cases().into_iter().find(|case| case.name == name).expect("the case");
+    let (mut config, mut weights) = case.network.as_ref().expect("a network").clone();
+    let mut options = case.options.clone();
+    mistake(&mut config, &mut weights, &mut options);
+    let got = on_cpu(&config, &weights, &case.images, &options).expect("it still runs");
+    let difference = compare(&case, &got, CPU_TOLERANCE).expect_err("the mistake goes unnoticed");
+    difference.split(':').next().unwrap_or_default().into()
+}
+
+#[test]
+fn mistakes_are_noticed_where_they_are_made() {
+    assert_eq!(noticed("norm_eps_1e-5", |config, _, _| config.norm_eps = 1e-6), "layer00.attn");
+    assert_eq!(noticed("cls", |config, _, _| config.norm_eps = 1e-5), "layer00.attn");
+    assert_eq!(noticed("cls", |config, _, _| config.activation = Activation::GELU_TANH), "layer00.tokens");
+    assert_eq!(noticed("cls", |_, _, options| options.schedule = Schedule::constant(5)), "layer00.merged");
+    assert_eq!(noticed("cls", |_, _, options| options.schedule = Schedule::constant(3)), "layer00.merged");
+    assert_eq!(noticed("r0", |_, _, options| options.schedule = Schedule::constant(1)), "layer00.src");
+    assert_eq!(noticed("cls", |_, _, options| options.prop_attn = false), "layer01.attn");
+    assert_eq!(noticed("cls_noprop", |_, _, options| options.prop_attn = true), "layer01.attn");
+    assert_eq!(noticed("avg_size", |_, _, options| options.pool_by = PoolBy::Plain), "features");
+    assert_eq!(noticed("avg_plain", |_, _, options| options.pool_by = PoolBy::Size), "features");
+    assert_eq!(noticed("reg4", |_, _, options| options.protect = Protect::Class), "layer00.merged");
+    let ignored_scales = noticed("layerscale", |config, weights, _| {
+        config.layer_scale = false;
+        *weights = renamed(weights, |name| (!name.ends_with(".gamma")).then(|| name.into()));
+    });
+    assert_eq!(ignored_scales, "layer00.attn");
+    let norm_before_pooling = noticed("avg_size", |config, weights, _| {
+        config.fc_norm = false;
+        *weights = renamed(weights, |name| Some(name.replace("fc_norm", "norm")));
+    });
+    assert_eq!(norm_before_pooling, "features");
+}
+
+fn renamed(weights: &Weights, name: impl Fn(&str) -> Option<String>) -> Weights {
+    let mut all = Weights::new();
+    for (old, tensor) in weights.iter() {
+        if let Some(new) = name(old) {
+            all.insert(new, tensor.clone());
+        }
+    }
+    all
+}
