@@ -23,7 +23,7 @@ pub struct Args {
     out: PathBuf,
 }
 
-const R: [u32; 6] = [0, 4, 8, 12, 16, 20];
+const R: [u32; 7] = [0, 4, 8, 12, 16, 20, 24];
 /// Images at once, in accuracy and in timing.
 const BATCH: usize = 25;
 const TIMING: Duration = Duration::from_secs(8);
@@ -31,6 +31,7 @@ const TIMING: Duration = Duration::from_secs(8);
 const SHOWN: [usize; 4] = [0, 3, 5, 8];
 
 pub fn run(args: &Args) -> Result<()> {
+    let file = output::beside(&args.out)?;
     let mut out = std::io::stdout().lock();
     let (config, weights) = digits::network()?;
     let mut session = Session::new(config, &weights, &args.device.device)?;
@@ -83,7 +84,7 @@ pub fn run(args: &Args) -> Result<()> {
             panels.push(paint::groups(&pictures[index], &outputs.source, &config));
         }
     }
-    output::write_png(&paint::sheet(&panels, R.len() as u32), &args.out)?;
+    output::put_png(&paint::sheet(&panels, R.len() as u32), file, &args.out)?;
     writeln!(out, "What merges at each r: {}", args.out.display())?;
     Ok(())
 }

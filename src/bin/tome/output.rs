@@ -33,15 +33,12 @@ pub fn put(file: NamedTempFile, target: &Path) -> Result<()> {
     file.persist(target).map(drop).with_context(|| format!("{}: cannot be written", target.display()))
 }
 
-/// Writes a picture as PNG.
-pub fn write_png(picture: &RgbImage, target: &Path) -> Result<()> {
-    let mut file = beside(target)?;
-    let mut buffered = std::io::BufWriter::new(&mut file);
+/// Writes a picture as PNG into a file from [`beside`] and puts it in its place.
+pub fn put_png(picture: &RgbImage, mut file: NamedTempFile, target: &Path) -> Result<()> {
     let unwritten = || format!("{}: cannot be written", target.display());
-    // The encoder wants to seek; the picture is small.
+    // The encoder takes many small steps; the picture is small.
     let mut png = std::io::Cursor::new(Vec::new());
     picture.write_to(&mut png, ImageFormat::Png).with_context(unwritten)?;
-    buffered.write_all(png.get_ref()).and_then(|()| buffered.flush()).with_context(unwritten)?;
-    drop(buffered);
+    file.write_all(png.get_ref()).with_context(unwritten)?;
     put(file, target)
 }

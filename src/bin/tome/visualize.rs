@@ -43,6 +43,7 @@ pub fn run(args: &Args) -> Result<()> {
     if args.out.extension().is_none_or(|suffix| !suffix.eq_ignore_ascii_case("png")) {
         bail!("{}: the picture is written as PNG; give a name that ends in .png", args.out.display());
     }
+    let file = output::beside(&args.out)?;
     let picture = open_image(&args.image)?;
     let mut session = model::start(&args.model, &args.device)?;
     let config = session.config().clone();
@@ -64,7 +65,7 @@ pub fn run(args: &Args) -> Result<()> {
     } else {
         paint(args.merge.r.clone())?
     };
-    output::write_png(&painted, &args.out)?;
+    output::put_png(&painted, file, &args.out)?;
     let tokens = Options::with_schedule(args.merge.r.clone()).tokens_per_block(&config);
     let tokens: Vec<String> = tokens.iter().map(u32::to_string).collect();
     tracing::info!("tokens from block to block: {}; painted in {}", tokens.join(" "), args.out.display());

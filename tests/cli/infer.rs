@@ -1,0 +1,226 @@
+use std::path::{Path, PathBuf};
+
+use safetensors::SafeTensors;
+use safetensors::tensor::{Dtype, TensorView, serialize};
+
+use crate::{Run, digit, golden, gpu_required, repository, tome};
+
+fn text(path: &Path) -> &str {
+    path.to_str().unwrap()
+}
+
+/// A golden network on its golden images.
+fn infer(case: &str, output: &Path, more: &[&str]) -> Run {
+    let (model, input) = (golden(case), golden(case).join("input.safetensors"));
+    let args = ["infer", "--model", text(&model), "--input", text(&input), "--output", text(output)];
+    tome(&[&args, more].concat())
+}
+
+fn floats(file: &[u8], name: &str) -> (Vec<usize>, Vec<f32>) {
+    let tensors = SafeTensors::deserialize(file).unwrap();
+    let tensor = tensors.tensor(name).unwrap();
+    assert_eq!(tensor.dtype(), Dtype::F32);
+    (tensor.shape().to_vec(), bytemuck::pod_collect_to_vec(tensor.data()))
+}
+
+fn source(file: &[u8]) -> Vec<i64> {
+    let tensors = SafeTensors::deserialize(file).unwrap();
+    let tensor = tensors.tensor("source").unwrap();
+    let data = tensor.data();
+    match tensor.dtype() {
+        Dtype::U32 => bytemuck::pod_collect_to_vec::<u8, u32>(data).into_iter().map(i64::from).collect(),
+        Dtype::I32 => bytemuck::pod_collect_to_vec::<u8, i32>(data).into_iter().map(i64::from).collect(),
+        _ => bytemuck::pod_collect_to_vec(data),
+    }
+}
+
+/// Files in a folder, hidden ones too.
+fn listing(folder: &Path) -> Vec<String> {
+    let mut names: Vec<_> =
+        std::fs::read_dir(folder).unwrap().map(|e| e.unwrap().file_name().into_string().unwrap()).collect();
+    names.sort();
+    names
+}
+
+fn options_of(case: &str) -> Vec<String> {
+    let json = std::fs::read_to_string(golden(case).join("case.json")).unwrap();
+    let json: serde_json::Value = serde_json::from_str(&json).unwrap();
+    [("--r", "r"), ("--prop-attn", "prop_attn"), ("--pool", "pool"), ("--protect", "protect")]
+        .iter()
+        .flat_map(|(flag, key)| [flag.to_string(), json[key].as_str().unwrap().to_string()])
+        .collect()
+}
+
+fn agrees_with_pytorch(case: &str, device: &str) {
+    let folder = tempfile::tempdir().unwrap();
+    let output = folder.path().join("out.safetensors");
+    let options = options_of(case);
+    let mut args: Vec<&str> = options.iter().map(String::as_str).collect();
+    args.extend(["--device", device]);
+    infer(case, &output, &args).done();
+    let got = std::fs::read(&output).unwrap();
+    let want = std::fs::read(golden(case).join("expected.safetensors")).unwrap();
+    let ((shape, got_logits), (want_shape, want_logits)) = (floats(&got, "logits"), floats(&want, "logits"));
+    assert_eq!(shape, want_shape);
+    let largest = want_logits.iter().fold(0f32, |most, v| most.max(v.abs()));
+    for (got, want) in got_logits.iter().zip(&want_logits) {
+        assert!((got - want).abs() < 1e-4 * largest, "{case}: {got} for {want}");
+    }
+    assert_eq!(source(&got), source(&want), "{case}");
+    let (sizes, tokens) = (floats(&got, "size"), floats(&got, "tokens"));
+    assert_eq!(sizes.0[..], tokens.0[..2]);
+    let total: f32 = sizes.1.iter().sum();
+    assert_eq!(total as usize, source(&got).len());
+}
+
+#[test]
+fn every_result_is_pytorchs() {
+    for case in ["cls", "cls_noprop", "avg_plain", "avg_size", "decreasing", "reg4", "rect", "grey_50"] {
+        agrees_with_pytorch(case, "cpu");
+    }
+}
+
+#[test]
+fn an_adapter_gives_the_same_results() {
+    if !gpu_required() {
+        return println!("SKIP: TOME_REQUIRE_GPU is not 1");
+    }
+    agrees_with_pytorch("cls", "0");
+    agrees_with_pytorch("avg_size", "0");
+}
+
+#[test]
+fn the_batch_changes_nothing() {
+    let folder = tempfile::tempdir().unwrap();
+    let outputs = ["1", "2", "64"].map(|batch| {
+        let output = folder.path().join(batch);
+        infer("cls_odd_3_images", &output, &["--r", "3", "--batch", batch, "--device", "cpu"]).done();
+        std::fs::read(output).unwrap()
+    });
+    assert!(outputs[0] == outputs[1] && outputs[1] == outputs[2]);
+    assert_eq!(floats(&outputs[0], "logits").0[0], 3);
+    assert_eq!(outputs[0][0] % 8, 0, "data is aligned");
+}
+
+#[test]
+fn only_what_is_wanted_is_written() {
+    let folder = tempfile::tempdir().unwrap();
+    let output = folder.path().join("out.safetensors");
+    infer("cls", &output, &["--want", "size,features,size", "--device", "cpu", "--quiet"]).done();
+    let file = std::fs::read(output).unwrap();
+    let mut names =
+        SafeTensors::deserialize(&file).unwrap().names().into_iter().map(str::to_owned).collect::<Vec<_>>();
+    names.sort();
+    assert_eq!(names, ["features", "size"]);
+}
+
+/// A folder with two digits and something else, and the output's place beside it.
+fn album() -> (tempfile::TempDir, PathBuf, PathBuf) {
+    let folder = tempfile::tempdir().unwrap();
+    let album = folder.path().join("album");
+    std::fs::create_dir_all(album.join("deeper")).unwrap();
+    for (name, shown) in [("b.PNG", 3), ("a.png", 8), ("deeper/c.png", 5)] {
+        std::fs::copy(digit(shown), album.join(name)).unwrap();
+    }
+    std::fs::write(album.join("notes.txt"), "not a picture").unwrap();
+    let output = folder.path().join("out.safetensors");
+    (folder, album, output)
+}
+
+#[test]
+fn folders_are_read_in_order_of_name() {
+    let (_folder, album, output) = album();
+    tome(&["infer", "--input", text(&album), &digit(0), "--output", text(&output), "--device", "cpu"]).done();
+    let (shape, logits) = floats(&std::fs::read(output).unwrap(), "logits");
+    assert_eq!(shape, [3, 10]);
+    let best = |row: &[f32]| row.iter().enumerate().max_by(|a, b| a.1.total_cmp(b.1)).unwrap().0;
+    assert_eq!(logits.chunks(10).map(best).collect::<Vec<_>>(), [8, 3, 0]);
+}
+
+#[test]
+fn a_failure_leaves_everything_as_it_was() {
+    let (folder, album, output) = album();
+    std::fs::write(album.join("z.png"), "broken").unwrap();
+    std::fs::write(&output, "precious").unwrap();
+    tome(&["infer", "--input", text(&album), "--output", text(&output), "--batch", "1", "--device", "cpu"])
+        .failed("z.png");
+    assert_eq!(std::fs::read_to_string(&output).unwrap(), "precious");
+    assert_eq!(listing(folder.path()), ["album", "out.safetensors"]);
+    std::fs::remove_file(album.join("z.png")).unwrap();
+    tome(&["infer", "--input", text(&album), "--output", text(&output), "--device", "cpu"]).done();
+    assert_eq!(floats(&std::fs::read(&output).unwrap(), "logits").0, [2, 10]);
+    assert_eq!(listing(folder.path()), ["album", "out.safetensors"]);
+}
+
+#[test]
+fn outputs_that_cannot_be_written_are_named() {
+    let folder = tempfile::tempdir().unwrap();
+    for output in [folder.path().join("no/such/folder/out"), folder.path().to_owned()] {
+        infer("cls", &output, &["--device", "cpu"]).failed(text(&output));
+    }
+    if cfg!(unix) {
+        infer("cls", Path::new("/dev/null"), &["--device", "cpu"]).failed("no regular file");
+    }
+    assert!(listing(folder.path()).is_empty());
+}
+
+#[test]
+fn inputs_that_do_not_fit_are_refused() {
+    let folder = tempfile::tempdir().unwrap();
+    let output = folder.path().join("out");
+    let run = |input: &Path| {
+        let model = repository("models/digits");
+        let args = ["infer", "--model", text(&model), "--input", text(input), "--output", text(&output)];
+        tome(&[&args[..], &["--device", "cpu"]].concat())
+    };
+    let empty = folder.path().join("empty");
+    std::fs::create_dir(&empty).unwrap();
+    run(&empty).failed("no pictures");
+    run(&folder.path().join("absent")).failed("absent");
+    run(&folder.path().join("absent.safetensors")).failed("absent.safetensors");
+
+    let input = folder.path().join("input.safetensors");
+    let write = |name: &str, dtype: Dtype, shape: Vec<usize>| {
+        let bytes = vec![0; shape.iter().product::<usize>() * dtype.bitsize() / 8];
+        let view = TensorView::new(dtype, shape, &bytes).unwrap();
+        std::fs::write(&input, serialize([(name, view)], None).unwrap()).unwrap();
+    };
+    write("images", Dtype::F32, vec![2, 3, 56, 56]);
+    run(&input).failed("[images, 1, 56, 56]");
+    write("images", Dtype::F32, vec![1, 56, 56]);
+    run(&input).failed("[1, 56, 56]");
+    write("images", Dtype::F32, vec![0, 1, 56, 56]);
+    run(&input).failed("no images");
+    write("pictures", Dtype::F32, vec![1, 1, 56, 56]);
+    run(&input).failed("pictures");
+    write("images", Dtype::F64, vec![1, 1, 56, 56]);
+    run(&input).failed("F64");
+    std::fs::write(&input, [7; 100]).unwrap();
+    run(&input).failed("truncated");
+    assert_eq!(listing(folder.path()), ["empty", "input.safetensors"]);
+    tome(&["infer", "--input", text(&input), &digit(0), "--output", "o", "--device", "cpu"])
+        .failed("only input");
+}
+
+#[test]
+fn nan_stays_in_its_image() {
+    let folder = tempfile::tempdir().unwrap();
+    let (input, output) = (folder.path().join("input.safetensors"), folder.path().join("out"));
+    let mut images: Vec<f32> = (0..3 * 56 * 56).map(|i| (i as f32 * 0.37).sin()).collect();
+    let mut run = |poison: Option<usize>| {
+        if let Some(at) = poison {
+            images[at] = f32::NAN;
+        }
+        let view = TensorView::new(Dtype::F32, vec![3, 1, 56, 56], bytemuck::cast_slice(&images)).unwrap();
+        std::fs::write(&input, serialize([("images", view)], None).unwrap()).unwrap();
+        let args =
+            ["infer", "--input", text(&input), "--output", text(&output), "--r", "8", "--device", "cpu"];
+        let run = tome(&args).done();
+        (run.stderr, floats(&std::fs::read(&output).unwrap(), "logits").1)
+    };
+    let (quiet, clean) = run(None);
+    let (warned, poisoned) = run(Some(56 * 56 + 5));
+    assert!(!quiet.contains("NaN") && warned.contains("image 1 has NaN"), "{warned}");
+    assert_eq!((&clean[..10], &clean[20..]), (&poisoned[..10], &poisoned[20..]));
+    assert!(poisoned[10..20].iter().all(|value| value.is_nan()));
+}

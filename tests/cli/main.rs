@@ -1,0 +1,81 @@
+//! The command `tome`: every subcommand with good and bad input.
+#![cfg(feature = "cli")]
+
+mod bench;
+mod classify;
+mod demo;
+mod devices;
+mod infer;
+mod usage;
+mod visualize;
+
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output};
+
+/// A folder of this repository.
+fn repository(path: &str) -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join(path)
+}
+
+fn golden(case: &str) -> PathBuf {
+    repository("tests/golden/cases").join(case)
+}
+
+fn digit(digit: usize) -> String {
+    repository("models/digits").join(format!("digit_{digit}.png")).display().to_string()
+}
+
+/// What a run printed and how it ended.
+struct Run {
+    code: Option<i32>,
+    stdout: String,
+    stderr: String,
+}
+
+/// Runs the command in `folder`.
+fn tome_in(folder: &Path, args: &[&str]) -> Run {
+    let Output { status, stdout, stderr } = Command::new(env!("CARGO_BIN_EXE_tome"))
+        .args(args)
+        .current_dir(folder)
+        .env_remove("TOME_LOG")
+        .output()
+        .expect("tome starts");
+    let text = |bytes| String::from_utf8(bytes).expect("tome prints UTF-8");
+    let run = Run { code: status.code(), stdout: text(stdout), stderr: text(stderr) };
+    assert!(!run.stderr.contains("panicked"), "tome {args:?}: {}", run.stderr);
+    run
+}
+
+fn tome(args: &[&str]) -> Run {
+    tome_in(Path::new("."), args)
+}
+
+impl Run {
+    /// Done.
+    #[track_caller]
+    fn done(self) -> Self {
+        assert_eq!(self.code, Some(0), "{}", self.stderr);
+        self
+    }
+
+    /// Failed, and said this.
+    #[track_caller]
+    fn failed(self, why: &str) -> Self {
+        assert_eq!(self.code, Some(1), "{}", self.stderr);
+        assert!(self.stderr.contains("error: ") && self.stderr.contains(why), "`{why}` in {}", self.stderr);
+        self
+    }
+
+    /// Was not understood, and said this.
+    #[track_caller]
+    fn misused(self, why: &str) -> Self {
+        assert_eq!(self.code, Some(2), "{}", self.stderr);
+        assert!(self.stderr.contains(why), "`{why}` in {}", self.stderr);
+        self
+    }
+}
+
+/// Whether there must be an adapter.
+fn gpu_required() -> bool {
+    std::env::var_os("TOME_REQUIRE_GPU").is_some_and(|value| value == "1")
+}

@@ -1,0 +1,37 @@
+use crate::tome;
+
+#[test]
+fn help_and_version_are_results() {
+    assert!(tome(&["--version"]).done().stdout.contains(env!("CARGO_PKG_VERSION")));
+    for command in ["demo", "classify", "infer", "visualize", "bench", "devices"] {
+        assert!(tome(&["--help"]).done().stdout.contains(command));
+        let help = tome(&[command, "--help"]).done().stdout;
+        assert!(help.contains("Usage:"), "{help}");
+    }
+    for command in ["classify", "infer", "visualize", "bench"] {
+        assert!(tome(&[command, "--help"]).done().stdout.contains("Examples:"));
+    }
+}
+
+#[test]
+fn wrong_usage_ends_with_2() {
+    tome(&["dance"]).misused("dance");
+    tome(&["classify"]).misused("IMAGE");
+    tome(&["classify", "x.png", "--config", "config.json"]).misused("--model");
+    tome(&["infer", "--input", "x.png"]).misused("--output");
+    tome(&["infer", "--input", "x.png", "--output", "o", "--batch", "0"]).misused("0 is not in 1..");
+    tome(&["infer", "--input", "x.png", "--output", "o", "--want", "logits,soul"]).misused("soul");
+    tome(&["infer", "--input", "x.png", "--output", "o", "--pool", "max"]).misused("max");
+    tome(&["classify", "x.png", "--top", "0"]).misused("0 is not in 1..");
+    tome(&["bench", "--batch", "0"]).misused("0 is not in 1..");
+    tome(&["bench", "--arch", "resnet50"]).misused("vit_tiny_patch16_224");
+    tome(&["bench", "--arch", "vit_tiny_patch16_224", "--model", "m"]).misused("cannot be used with");
+}
+
+#[test]
+fn a_wrong_r_is_wrong_usage() {
+    for r in ["-3", "many", "16:x", "16:inf", "3,-1", "", "99999999999"] {
+        tome(&["classify", "x.png", "--r", r]).misused("r = `");
+    }
+    tome(&["bench", "--r", "0,-8"]).misused("r = `-8`");
+}
