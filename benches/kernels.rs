@@ -44,7 +44,10 @@ fn shapes() -> Vec<Shape> {
     let software = common::rigs().iter().any(|rig| rig.gpu.caps().software);
     let batches: &[u32] = if software { &[1] } else { &[1, 8] };
     let models = [("vit_small", 6), ("vit_base", 12)];
-    models.iter().flat_map(|&(name, heads)| batches.iter().map(move |&batch| Shape { name, batch, heads })).collect()
+    models
+        .iter()
+        .flat_map(|&(name, heads)| batches.iter().map(move |&batch| Shape { name, batch, heads }))
+        .collect()
 }
 
 /// What a kernel must have written before its time counts.
@@ -168,7 +171,12 @@ fn layer_norm(criterion: &mut Criterion) {
         time(criterion, &layer_norm::SPEC, call, bytes(2 * len), Want::Floats(&want), |rig| {
             let [x, weight, bias] = [&x, &weight, &bias].map(|data| rig.data(data));
             let y = rig.unwritten(len);
-            let io = layer_norm::Io { x: (&x).into(), weight: (&weight).into(), bias: (&bias).into(), y: (&y).into() };
+            let io = layer_norm::Io {
+                x: (&x).into(),
+                weight: (&weight).into(),
+                bias: (&bias).into(),
+                y: (&y).into(),
+            };
             (kernels::layer_norm(&rig.gpu, params, io).unwrap(), y)
         });
     }
@@ -250,8 +258,13 @@ fn key_metric(criterion: &mut Criterion) {
 /// Metrics as key_metric leaves them.
 fn metric(shape: Shape) -> Vec<f32> {
     let mut metric = vec![0.0; (shape.rows() * HEAD_WIDTH) as usize];
-    let params =
-        key_metric::Params { rows: shape.rows(), heads: 1, head_width: HEAD_WIDTH, stride: HEAD_WIDTH, start: 0 };
+    let params = key_metric::Params {
+        rows: shape.rows(),
+        heads: 1,
+        head_width: HEAD_WIDTH,
+        stride: HEAD_WIDTH,
+        start: 0,
+    };
     cpu::key_metric(&params, &shape.random().floats(shape.rows() * HEAD_WIDTH), &mut metric);
     metric
 }
@@ -276,7 +289,8 @@ fn plan(shape: Shape) -> Vec<u32> {
 
 fn find_matches(criterion: &mut Criterion) {
     for shape in shapes() {
-        let params = find_matches::Params { batch: shape.batch, tokens: TOKENS, width: HEAD_WIDTH, protect: 1 };
+        let params =
+            find_matches::Params { batch: shape.batch, tokens: TOKENS, width: HEAD_WIDTH, protect: 1 };
         let metric = metric(shape);
         let (want, _) = edges(shape);
         let evens = want.len() as u32;
@@ -284,7 +298,8 @@ fn find_matches(criterion: &mut Criterion) {
         let work = flops(&[2, evens, TOKENS / 2, HEAD_WIDTH]);
         time(criterion, &find_matches::SPEC, call, work, Want::Floats(&want), |rig| {
             let (metric, score, best) = (rig.data(&metric), rig.unwritten(evens), rig.unwritten(evens));
-            let io = find_matches::Io { metric: (&metric).into(), score: (&score).into(), best: (&best).into() };
+            let io =
+                find_matches::Io { metric: (&metric).into(), score: (&score).into(), best: (&best).into() };
             (kernels::find_matches(&rig.gpu, params, io).unwrap(), score)
         });
     }
@@ -330,7 +345,8 @@ fn merge_tokens(criterion: &mut Criterion) {
         time(criterion, &merge_tokens::SPEC, call, work, Want::Floats(&want), |rig| {
             let (plan, source) = (rig.data(&plan), rig.data(&source));
             let (x, size) = (rig.data(&x), rig.data(&size));
-            let [x_out, size_out, source_out] = [merged * channels, merged, shape.rows()].map(|len| rig.unwritten(len));
+            let [x_out, size_out, source_out] =
+                [merged * channels, merged, shape.rows()].map(|len| rig.unwritten(len));
             let io = merge_tokens::Io {
                 plan: (&plan).into(),
                 x: (&x).into(),
@@ -348,7 +364,8 @@ fn merge_tokens(criterion: &mut Criterion) {
 fn pool(criterion: &mut Criterion) {
     for shape in shapes() {
         let (batch, channels) = (shape.batch, shape.channels());
-        let params = pool::Params { batch, tokens: TOKENS, channels, first: 1, mode: pool::Mode::MEAN_BY_SIZE };
+        let params =
+            pool::Params { batch, tokens: TOKENS, channels, first: 1, mode: pool::Mode::MEAN_BY_SIZE };
         let mut random = shape.random();
         let (x, size) = (random.floats(shape.rows() * channels), random.sizes(shape.rows()));
         let mut want = vec![0.0; (batch * channels) as usize];

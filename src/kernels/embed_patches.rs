@@ -4,7 +4,7 @@ use bytemuck::{Pod, Zeroable};
 
 use super::{elements, multiple_of_four, require};
 use crate::dispatch::Dispatch;
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::gpu::{Call, Gpu};
 use crate::kernel::{Access, KernelSpec, Part};
 use crate::view::View;
@@ -95,7 +95,10 @@ pub fn embed_patches(gpu: &Gpu, params: Params, io: Io<'_>) -> Result<Dispatch> 
     })?;
     let patch =
         elements(name, "patch", &[image_channels, patch_height, patch_width])?.next_multiple_of(4) as u32;
-    let tokens = prefix + params.patches();
+    let patches = elements(name, "patches", &[height / patch_height, width / patch_width])? as u32;
+    let tokens = prefix.checked_add(patches);
+    let tokens =
+        tokens.ok_or_else(|| Error::Params { kernel: name, what: format!("{prefix} prefix tokens") })?;
     let [tile_rows, tile_columns] = gpu.variant().tile.covers();
     let rows = elements(name, "tokens", &[batch, tokens])? as u32;
     gpu.dispatch(Call {
@@ -106,7 +109,7 @@ pub fn embed_patches(gpu: &Gpu, params: Params, io: Io<'_>) -> Result<Dispatch> 
             (io.image, elements(name, "image", &[batch, image_channels, height, width])?),
             (io.w, elements(name, "w", &[channels, patch])?),
             (io.bias, channels.into()),
-            (io.position, elements(name, "position", &[params.patches(), channels])?),
+            (io.position, elements(name, "position", &[patches, channels])?),
             gpu.optional(io.first, elements(name, "first", &[prefix, channels])?),
             (io.y, elements(name, "y", &[rows, channels])?),
         ],

@@ -73,6 +73,8 @@ pub fn merge_tokens(gpu: &Gpu, params: Params, io: Io<'_>) -> Result<Dispatch> {
     multiple_of_four(name, "channels", channels)?;
     require(name, r < tokens, || format!("r is {r} of {tokens} tokens"))?;
     let merged = tokens - r;
+    // Without the r that is taken off: three times the tokens must not wrap either.
+    elements(name, "plan", &[batch.max(1), 3, tokens])?;
     let source = elements(name, "source", &[batch, sources])?;
     let size_out = elements(name, "size_out", &[batch, merged])?;
     gpu.dispatch(Call {

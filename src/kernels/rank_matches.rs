@@ -78,6 +78,8 @@ pub fn rank_matches(gpu: &Gpu, params: Params, io: Io<'_>) -> Result<Dispatch> {
         format!("r is {r}; {tokens} tokens, {protect} of them protected, allow {most}")
     })?;
     let evens = elements(name, "scores", &[batch, tokens.div_ceil(2)])?;
+    // Without the r that is taken off: three times the tokens must not wrap either.
+    elements(name, "plan", &[batch.max(1), 3, tokens])?;
     gpu.dispatch(Call {
         spec: &SPEC,
         head_width: 0,

@@ -190,13 +190,15 @@ fn products_past_32_bits_are_refused_and_not_wrapped() {
         call!(gpu, b, find_matches, batch: 1 << 30, tokens: 16),
         call!(gpu, b, rank_matches, batch: 1 << 30),
         call!(gpu, b, rank_matches, tokens: most, r: 0),
+        call!(gpu, b, rank_matches, batch: 0, tokens: most / 3 + 2, r: 0),
         call!(gpu, b, merge_tokens, tokens: most, r: 0),
         call!(gpu, b, merge_tokens, sources: most),
         call!(gpu, b, pool, batch: 1 << 30),
         call!(gpu, b, unmerge, sources: most),
         call!(gpu, b, embed_patches, batch: 1 << 30),
         call!(gpu, b, embed_patches, prefix: most),
-        call!(gpu, b, embed_patches, prefix: most - 5, batch: 1, channels: 4),
+        call!(gpu, b, embed_patches, prefix: most - 2, batch: 1, channels: 4),
+        call!(gpu, b, embed_patches, height: 1 << 20, width: 1 << 20),
         call!(gpu, b, embed_patches, image_channels: 1 << 30),
     ];
     for (i, result) in refused.into_iter().enumerate() {
