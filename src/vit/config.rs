@@ -85,13 +85,15 @@ pub struct Config {
 
 impl Config {
     /// The architectures that are known by name.
-    pub const PRESETS: [&'static str; 9] = [
+    pub const PRESETS: [&'static str; 11] = [
         "vit_tiny_patch16_224",
         "vit_tiny_patch16_384",
         "vit_small_patch16_224",
         "vit_small_patch16_384",
         "vit_base_patch16_224",
         "vit_base_patch16_384",
+        "vit_base_patch16_clip_224",
+        "vit_base_patch16_clip_quickgelu_224",
         "vit_large_patch16_224",
         "vit_large_patch16_384",
         "vit_huge_patch14_224",
@@ -120,6 +122,8 @@ impl Config {
         };
         let patch = if name.contains("patch14") { 14 } else { 16 };
         let pixels = if name.ends_with("384") { 384 } else { 224 };
+        let clip = name.contains("clip");
+        let quick = name.contains("quickgelu");
         Ok(Config {
             name: name.into(),
             image_size: [pixels; 2],
@@ -135,12 +139,12 @@ impl Config {
             class_token: true,
             reg_tokens: 0,
             no_embed_class: false,
-            pre_norm: false,
+            pre_norm: clip,
             fc_norm: false,
             final_norm: true,
             layer_scale: false,
-            activation: Activation::GELU,
-            norm_eps: 1e-6,
+            activation: if quick { Activation::QUICK_GELU } else { Activation::GELU },
+            norm_eps: if clip { 1e-5 } else { 1e-6 },
             preprocess: Preprocess {
                 mean: vec![0.5; 3],
                 std: vec![0.5; 3],

@@ -1,13 +1,17 @@
 //! Whole networks against PyTorch, stage by stage: the cases beside this file (README.md says how they were made), and
 //! those in the folder that `TOME_GOLDEN_DIR` names.
 
+#[path = "../common/mod.rs"]
+mod common;
+
 mod case;
 mod compare;
 
 use case::{Case, cases};
+use common::{Rig, rigs};
 use compare::{Numbers, Stages, compare};
 use tome_wgpu::kernels::matmul::Activation;
-use tome_wgpu::vit::{Config, Options, PoolBy, Protect, Weights};
+use tome_wgpu::vit::{Config, Options, PoolBy, Protect, Stage, VisionTransformer, Weights};
 use tome_wgpu::{Error, Result, Schedule, cpu};
 
 /// An engine runs a network and says what it computed on the way.
@@ -30,6 +34,38 @@ fn on_cpu(config: &Config, weights: &Weights, images: &[f32], options: &Options)
         })?;
     assert_eq!(outputs, vit.forward(images, options)?, "tracing changes the result");
     stages.insert("source".into(), Numbers::U32(outputs.source));
+    Ok(stages)
+}
+
+/// The same on a GPU. Its exp, division and square root may round otherwise than the CPU's.
+const GPU_TOLERANCE: f64 = 3e-5;
+
+fn on_gpu(
+    rig: &Rig,
+    config: &Config,
+    weights: &Weights,
+    images: &[f32],
+    options: &Options,
+) -> Result<Stages> {
+    let vit = VisionTransformer::new(&rig.gpu, config.clone(), weights)?;
+    let plan = vit.plan((images.len() / config.image_values()) as u32, options)?;
+    rig.queue.write_buffer(plan.input(), 0, bytemuck::cast_slice(images));
+    let mut stages = Stages::new();
+    for step in plan.steps() {
+        // A stage lasts until a later step overwrites it, so it is read at once.
+        rig.run(std::slice::from_ref(&step.dispatch));
+        if let Some(Stage { name, buffer, elements }) = &step.stage {
+            let indices = name.ends_with("best") || name.ends_with("rank");
+            let elements = *elements as u32;
+            let numbers = match indices {
+                true => Numbers::U32(rig.read(buffer, elements)),
+                false => Numbers::F32(rig.read(buffer, elements)),
+            };
+            stages.insert(name.clone(), numbers);
+        }
+    }
+    let sources = plan.batch() * config.tokens();
+    stages.insert("source".into(), Numbers::U32(rig.read(plan.source(), sources)));
     Ok(stages)
 }
 
@@ -63,6 +99,16 @@ fn check(case: &Case, engine: &Engine, tolerance: f64) -> Result<(), String> {
 #[test]
 fn networks_on_the_cpu_agree_with_pytorch() {
     check_all(&on_cpu, CPU_TOLERANCE);
+}
+
+#[test]
+fn networks_on_a_gpu_agree_with_pytorch() {
+    for rig in rigs() {
+        let engine = |config: &Config, weights: &Weights, images: &[f32], options: &Options| {
+            on_gpu(rig, config, weights, images, options)
+        };
+        check_all(&engine, GPU_TOLERANCE);
+    }
 }
 
 /// The stage at which the comparison notices a network that is not quite the one of the case.
