@@ -1,0 +1,11 @@
+//! The reference without a GPU: twins against naive loops and against what the original implementations computed,
+//! what merging must conserve, whole networks, schedules.
+
+#[path = "../common/mod.rs"]
+mod common;
+
+mod matching;
+mod merging;
+mod network;
+mod schedule;
+mod twins;

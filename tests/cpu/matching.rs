@@ -1,0 +1,112 @@
+//! Matching against `tests/golden/matching.json`, which the original implementation made.
+
+use std::fs;
+
+use serde_json::Value;
+use tome_wgpu::cpu;
+use tome_wgpu::kernels::{find_matches, key_metric, merge_tokens, rank_matches};
+
+use crate::common::{Tol, close};
+
+pub fn golden() -> Value {
+    let path = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/golden/matching.json");
+    serde_json::from_str(&fs::read_to_string(path).expect(path)).expect(path)
+}
+
+/// The generator that the file's `input` describes.
+fn generate(seed: u64, count: u32) -> Vec<f32> {
+    let mut state = seed as u32;
+    let next = |_| {
+        state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+        ((f64::from(state >> 8) / f64::from(1 << 24)) * 2.0 - 1.0) as f32
+    };
+    (0..count).map(next).collect()
+}
+
+/// A number of a case.
+fn number(case: &Value, key: &str) -> u32 {
+    case[key].as_u64().unwrap_or_else(|| panic!("{key} of {case}")) as u32
+}
+
+/// Groups of tokens in the order of the output, each sorted.
+type Groups = Vec<Vec<u32>>;
+
+fn groups(value: &Value) -> Groups {
+    serde_json::from_value(value.clone()).expect("groups")
+}
+
+/// Plan of the r best edges by a metric that is not yet of unit length.
+pub fn plan(metric: &[f32], batch: u32, tokens: u32, width: u32, r: u32, protect: u32) -> Vec<u32> {
+    let rows = batch * tokens;
+    let mut unit = vec![f32::NAN; metric.len()];
+    cpu::key_metric(
+        &key_metric::Params { rows, heads: 1, head_width: width, stride: width, start: 0 },
+        metric,
+        &mut unit,
+    );
+    let evens = (batch * tokens.div_ceil(2)) as usize;
+    let (mut score, mut best, mut rank) =
+        (vec![f32::NAN; evens], vec![u32::MAX; evens], vec![u32::MAX; evens]);
+    cpu::find_matches(&find_matches::Params { batch, tokens, width, protect }, &unit, &mut score, &mut best);
+    let params = rank_matches::Params { batch, tokens, r, protect };
+    let mut plan = vec![u32::MAX - 1; (batch * params.plan_len()) as usize];
+    cpu::rank_matches(&params, &score, &best, &mut rank, &mut plan);
+    plan
+}
+
+/// Which original tokens each of `merged` tokens holds.
+pub fn members(source: &[u32], merged: u32) -> Groups {
+    let holding = |token| (0..source.len() as u32).filter(|&i| source[i as usize] == token).collect();
+    (0..merged).map(holding).collect()
+}
+
+/// Merges one image; gives x, size and source.
+pub fn merge(
+    params: merge_tokens::Params,
+    plan: &[u32],
+    x: &[f32],
+    size: &[f32],
+    source: &[u32],
+) -> (Vec<f32>, Vec<f32>, Vec<u32>) {
+    let merged = params.batch * (params.tokens - params.r);
+    let mut x_out = vec![f32::NAN; (merged * params.channels) as usize];
+    let (mut size_out, mut source_out) = (vec![f32::NAN; merged as usize], vec![u32::MAX; source.len()]);
+    cpu::merge_tokens(&params, plan, x, size, source, &mut x_out, &mut size_out, &mut source_out);
+    (x_out, size_out, source_out)
+}
+
+#[test]
+fn single_matchings_are_those_of_the_original() {
+    for case in golden()["bsm"].as_array().expect("cases") {
+        let [seed, batch, n, width, r] = ["seed", "B", "N", "C", "r"].map(|key| number(case, key));
+        let protect =
+            ["class_token", "distill_token"].iter().filter(|&&key| case[key] == true).count() as u32;
+        let r = r.min(n.saturating_sub(protect) / 2);
+        let plan = plan(&generate(seed.into(), batch * n * width), batch, n, width, r, protect);
+        for (item, plan) in plan.chunks_exact((3 * n - r) as usize).enumerate() {
+            let group = &plan[(2 * n - r) as usize..];
+            assert_eq!(members(group, n - r), groups(&case["groups"][item]), "seed {seed} image {item}");
+        }
+    }
+}
+
+#[test]
+fn a_chain_of_merges_is_that_of_the_original() {
+    let chain = &golden()["chain"];
+    let [seed, n, c] = ["x_seed", "N", "C"].map(|key| number(chain, key));
+    let mut x = generate(seed.into(), n * c);
+    let (mut size, mut source): (Vec<f32>, Vec<u32>) = (vec![1.0; n as usize], (0..n).collect());
+    for (i, step) in chain["steps"].as_array().expect("steps").iter().enumerate() {
+        let tokens = size.len() as u32;
+        let [seed, width, r] = ["metric_seed", "C", "r"].map(|key| number(step, key));
+        let plan = plan(&generate(seed.into(), tokens * width), 1, tokens, width, r, 1);
+        let params = merge_tokens::Params { batch: 1, tokens, r, channels: c, sources: n };
+        (x, size, source) = merge(params, &plan, &x, &size, &source);
+        assert_eq!(members(&source, tokens - r), groups(&step["groups"]), "step {i}");
+        assert_eq!(Value::from(size.clone()), step["size"], "step {i}");
+    }
+    let row = |key: &str| -> Vec<f32> { serde_json::from_value(chain[key].clone()).expect("a row") };
+    let tol = Tol { abs: 1e-6, rel: 0.0 };
+    close("the first token", &x[..c as usize], &row("final_x_row0"), tol);
+    close("the last token", &x[x.len() - c as usize..], &row("final_x_last"), tol);
+}

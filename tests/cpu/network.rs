@@ -1,0 +1,147 @@
+//! Whole networks: what must not change the result, and what is refused.
+
+use tome_wgpu::vit::{Config, Options, Outputs, Pool, PoolBy, Preprocess, Protect, Weights};
+use tome_wgpu::{Error, Schedule, cpu};
+
+use crate::common::Random;
+
+/// A small network that takes every branch but `no head`.
+fn config() -> Config {
+    let base = Config::preset("vit_tiny_patch16_224").expect("a preset");
+    let preprocess = Preprocess { mean: vec![0.5; 3], std: vec![0.5; 3], ..base.preprocess.clone() };
+    Config {
+        image_size: [40, 48],
+        patch_size: [4, 4],
+        embed_dim: 64,
+        depth: 4,
+        num_heads: 4,
+        num_classes: 10,
+        mlp_hidden: 128,
+        reg_tokens: 2,
+        layer_scale: true,
+        pre_norm: true,
+        preprocess,
+        ..base
+    }
+}
+
+fn network(config: &Config) -> cpu::VisionTransformer {
+    cpu::VisionTransformer::new(config.clone(), &Weights::random(config, 1)).expect("a network")
+}
+
+fn images(config: &Config, count: usize) -> Vec<f32> {
+    Random(2).floats((count * config.image_values()) as u32)
+}
+
+fn merging(r: u32) -> Options {
+    Options::with_schedule(Schedule::constant(r))
+}
+
+/// One image's results out of a batch's.
+fn image(all: &Outputs, i: usize) -> Outputs {
+    fn part<T: Copy>(values: &[T], of: usize, i: usize) -> Vec<T> {
+        values.chunks_exact(values.len() / of).nth(i).expect("an image").to_vec()
+    }
+    Outputs {
+        batch: 1,
+        merged: all.merged,
+        logits: part(&all.logits, all.batch, i),
+        features: part(&all.features, all.batch, i),
+        tokens: part(&all.tokens, all.batch, i),
+        size: part(&all.size, all.batch, i),
+        source: part(&all.source, all.batch, i),
+    }
+}
+
+#[test]
+fn results_depend_on_neither_batch_nor_threads() {
+    let config = config();
+    let (vit, images) = (network(&config), images(&config, 5));
+    let pool = |threads| rayon::ThreadPoolBuilder::new().num_threads(threads).build().expect("threads");
+    for options in [merging(0), merging(9), merging(1000)] {
+        let all = vit.forward(&images, &options).expect("results");
+        assert_eq!(vit.forward(&images, &options).expect("results"), all, "a second run differs");
+        for threads in [1, 3, 8] {
+            let on_pool = pool(threads).install(|| vit.forward(&images, &options)).expect("results");
+            assert_eq!(on_pool, all, "{threads} threads differ");
+        }
+        for (i, one) in images.chunks_exact(config.image_values()).enumerate() {
+            assert_eq!(
+                vit.forward(one, &options).expect("results"),
+                image(&all, i),
+                "image {i} alone differs"
+            );
+        }
+    }
+}
+
+#[test]
+fn without_merging_no_option_matters() {
+    let config = Config { pool: Pool::Average, fc_norm: true, ..config() };
+    let (vit, images) = (network(&config), images(&config, 2));
+    let plain = vit.forward(&images, &Options::default()).expect("results");
+    let tokens = config.tokens() as usize;
+    assert_eq!(plain.merged, tokens);
+    assert_eq!(plain.size, vec![1.0; 2 * tokens]);
+    assert_eq!(plain.source, [0, 1].map(|_| (0..tokens as u32).collect::<Vec<_>>()).concat());
+    let options = Options {
+        schedule: Schedule::List(vec![]),
+        prop_attn: false,
+        pool_by: PoolBy::Plain,
+        protect: Protect::Class,
+    };
+    assert_eq!(vit.forward(&images, &options).expect("results"), plain);
+}
+
+#[test]
+fn every_patch_ends_in_one_token_and_the_prefix_in_itself() {
+    let config = config();
+    let options = merging(9);
+    let all = network(&config).forward(&images(&config, 3), &options).expect("results");
+    assert_eq!(all.merged as u32, *options.tokens_per_block(&config).last().expect("tokens"));
+    for i in 0..3 {
+        let one = image(&all, i);
+        let mut size = vec![0.0; one.merged];
+        one.source.iter().for_each(|&token| size[token as usize] += 1.0);
+        assert_eq!(size, one.size);
+        let prefix = config.prefix();
+        assert_eq!(one.source[..prefix as usize], (0..prefix).collect::<Vec<_>>());
+    }
+}
+
+#[test]
+fn a_nan_stays_in_its_image() {
+    let config = config();
+    let (vit, mut images) = (network(&config), images(&config, 3));
+    let clean = vit.forward(&images, &merging(9)).expect("results");
+    images[config.image_values()] = f32::NAN;
+    let all = vit.forward(&images, &merging(9)).expect("results");
+    assert!(image(&all, 1).logits.iter().all(|v| v.is_nan()));
+    assert_eq!(image(&all, 0), image(&clean, 0));
+    assert_eq!(image(&all, 2), image(&clean, 2));
+}
+
+#[test]
+fn a_network_without_a_head_gives_features() {
+    let config = Config { num_classes: 0, ..config() };
+    let all = network(&config).forward(&images(&config, 2), &merging(4)).expect("results");
+    assert_eq!(all.logits, all.features);
+    assert_eq!(all.features.len(), 2 * config.embed_dim as usize);
+}
+
+#[test]
+fn input_that_does_not_fit_is_refused() {
+    let config = config();
+    let (vit, two) = (network(&config), images(&config, 2));
+    let refused =
+        |images: &[f32], options: Options| matches!(vit.forward(images, &options), Err(Error::Input(_)));
+    assert!(refused(&[], merging(0)));
+    assert!(refused(&two[1..], merging(0)));
+
+    // Registers that merge may leave fewer tokens than average pooling skips.
+    let config = Config { pool: Pool::Average, fc_norm: true, reg_tokens: 4, ..config };
+    let options = Options { protect: Protect::Class, ..merging(1000) };
+    let left = network(&Config { depth: 8, ..config.clone() }).forward(&two, &options);
+    assert!(matches!(left, Err(Error::Input(_))), "{left:?}");
+    assert!(network(&config).forward(&two, &Options { protect: Protect::Prefix, ..options }).is_ok());
+}
