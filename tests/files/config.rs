@@ -1,0 +1,173 @@
+use serde_json::{Value, json};
+use tome_wgpu::Error;
+use tome_wgpu::files::parse_config;
+use tome_wgpu::kernels::matmul::Activation;
+use tome_wgpu::vit::{Config, Pool, Resample};
+
+fn parse(value: Value) -> Result<Config, Error> {
+    parse_config(&value.to_string())
+}
+
+/// A config of the preset `vit_tiny_patch16_224` with other `model_args`.
+fn with_args(args: Value) -> Result<Config, Error> {
+    parse(json!({ "architecture": "vit_tiny_patch16_224", "model_args": args }))
+}
+
+#[test]
+fn defaults_are_timms() {
+    let config = parse(json!({ "architecture": "vit_small_patch16_384.augreg_in21k_ft_in1k" })).unwrap();
+    let preset = Config::preset("vit_small_patch16_384").unwrap();
+    assert_eq!(config.preprocess.mean, [0.485, 0.456, 0.406]);
+    assert_eq!(config.preprocess.crop, 0.875);
+    assert_eq!(Config { preprocess: preset.preprocess.clone(), ..config }, preset);
+}
+
+#[test]
+fn everything_can_be_overridden() {
+    let config = parse(json!({
+        "architecture": "vit_base_patch16_224",
+        "num_classes": 3,
+        "global_pool": "token",
+        "label_names": ["n1", "n2", "n3"],
+        "label_descriptions": { "n1": "cat", "n3": "dog" },
+        "model_args": {
+            "img_size": 48, "patch_size": [8, 4], "in_chans": 1, "embed_dim": 40, "depth": 2, "num_heads": 5,
+            "mlp_ratio": 2.71, "qkv_bias": false, "global_pool": "avg", "class_token": false, "reg_tokens": 2,
+            "no_embed_class": true, "pre_norm": true, "final_norm": false, "init_values": 1e-5,
+            "act_layer": "quick_gelu", "norm_eps": 1e-5, "qk_norm": false, "mlp_layer": "Mlp", "drop_rate": 0.1,
+            "embed_norm_layer": null
+        },
+        "pretrained_cfg": {
+            "input_size": [3, 224, 224], "mean": [0.1], "std": [0.2], "interpolation": "bilinear", "crop_pct": 0.95,
+            "crop_mode": "center", "num_classes": 1000
+        }
+    }))
+    .unwrap();
+    assert_eq!((config.image_size, config.patch_size, config.in_chans), ([48, 48], [8, 4], 1));
+    assert_eq!((config.embed_dim, config.depth, config.num_heads), (40, 2, 5));
+    assert_eq!(config.mlp_hidden, 108, "int(40 * 2.71)");
+    assert_eq!((config.pool, config.fc_norm), (Pool::Average, true), "fc_norm follows from average pooling");
+    assert!(!config.qkv_bias && !config.class_token && config.no_embed_class && config.pre_norm);
+    assert!(!config.final_norm && config.layer_scale);
+    assert_eq!((config.activation, config.norm_eps), (Activation::QUICK_GELU, 1e-5));
+    assert_eq!((config.num_classes, config.reg_tokens), (3, 2));
+    assert_eq!(config.labels, ["cat", "n2", "dog"]);
+    assert_eq!(config.preprocess.resample, Resample::Bilinear);
+    assert_eq!(
+        (config.preprocess.mean[0], config.preprocess.std[0], config.preprocess.crop),
+        (0.1, 0.2, 0.95)
+    );
+}
+
+#[test]
+fn the_input_size_decides_where_model_args_do_not() {
+    let config = parse(json!({
+        "architecture": "vit_tiny_patch16_224",
+        "pretrained_cfg": { "input_size": [1, 32, 64], "mean": [0.5], "std": [0.5] }
+    }))
+    .unwrap();
+    assert_eq!((config.in_chans, config.image_size), (1, [32, 64]));
+    // One mean for three channels counts for each.
+    let config =
+        parse(json!({ "architecture": "vit_tiny_patch16_224", "mean": [0.25], "num_classes": 0 })).unwrap();
+    assert_eq!((config.preprocess.mean, config.num_classes), (vec![0.25; 3], 0));
+}
+
+#[test]
+fn class_names_may_be_a_map_with_gaps() {
+    let names = |names: Value| {
+        parse(json!({ "architecture": "vit_tiny_patch16_224", "num_classes": 3, "label_names": names }))
+    };
+    assert_eq!(names(json!({ "0": "a", "2": "c" })).unwrap().labels, ["a", "1", "c"]);
+    assert!(names(json!(["a", "b"])).unwrap_err().to_string().contains("2 names for 3 classes"));
+    assert!(names(json!("a")).unwrap_err().to_string().contains("label_names"));
+}
+
+#[test]
+fn fc_norm_is_null_or_said() {
+    let of = |pool: &str, fc_norm: Value| {
+        with_args(json!({ "global_pool": pool, "fc_norm": fc_norm })).unwrap().fc_norm
+    };
+    assert!(of("avg", Value::Null) && !of("token", Value::Null));
+    assert!(!of("avg", json!(false)) && of("token", json!(true)));
+}
+
+#[test]
+fn nonsense_names_its_field() {
+    for (args, field) in [
+        (json!({ "num_heads": 0 }), "num_heads"),
+        (json!({ "embed_dim": 190, "num_heads": 3 }), "embed_dim"),
+        (json!({ "img_size": 8 }), "patch_size"),
+        (json!({ "img_size": "big" }), "img_size"),
+        (json!({ "img_size": [1, 2, 3] }), "img_size"),
+        (json!({ "depth": -1 }), "depth"),
+        (json!({ "depth": 2.5 }), "depth"),
+        (json!({ "depth": 99_999_999_999u64 }), "depth"),
+        (json!({ "qkv_bias": "yes" }), "qkv_bias"),
+        (json!({ "mlp_ratio": -3 }), "mlp_ratio"),
+        (json!({ "mlp_ratio": 1e300 }), "mlp_ratio"),
+        (json!({ "norm_eps": "NaN" }), "norm_eps"),
+        (json!({ "norm_eps": 0 }), "norm_eps"),
+        (json!({ "norm_eps": 1e-60 }), "norm_eps"),
+        (json!({ "class_token": false }), "global_pool"),
+        (json!({ "in_chans": 4 }), "mean"),
+        (json!([]), "model_args"),
+    ] {
+        match with_args(args.clone()) {
+            Err(Error::Config { field: named, .. }) => assert!(named.contains(field), "{args}: {named}"),
+            other => panic!("{args}: {other:?}"),
+        }
+    }
+    for (config, field) in [
+        ("", "JSON"),
+        ("[]", "JSON"),
+        (r#"{"architecture": "vit_tiny_patch16_224", "model_args": {"norm_eps": NaN}}"#, "JSON"),
+        ("{}", "architecture"),
+        (r#"{"architecture": 3}"#, "architecture"),
+        (r#"{"architecture": "vit_tiny_patch16_224", "pretrained_cfg": {"crop_pct": 0}}"#, "crop_pct"),
+        (r#"{"architecture": "vit_tiny_patch16_224", "pretrained_cfg": {"std": [0, 0, 0]}}"#, "std"),
+        (r#"{"architecture": "vit_tiny_patch16_224", "pretrained_cfg": {"mean": [0.5, 0.5]}}"#, "mean"),
+    ] {
+        match parse_config(config) {
+            Err(Error::Config { field: named, .. }) => assert!(named.contains(field), "{config}: {named}"),
+            other => panic!("{config}: {other:?}"),
+        }
+    }
+}
+
+#[test]
+fn what_is_not_supported_is_refused_by_name() {
+    for (args, field) in [
+        (json!({ "qk_norm": true }), "qk_norm"),
+        (json!({ "mlp_layer": "GluMlp" }), "mlp_layer"),
+        (json!({ "global_pool": "map" }), "global_pool"),
+        (json!({ "global_pool": "" }), "global_pool"),
+        (json!({ "act_layer": "silu" }), "act_layer"),
+        (json!({ "pos_embed": "none" }), "pos_embed"),
+        (json!({ "proj_bias": false }), "proj_bias"),
+        (json!({ "flux_capacitor": 1.21 }), "flux_capacitor"),
+    ] {
+        match with_args(args.clone()) {
+            Err(Error::Unsupported { field: named, .. }) => assert_eq!(named, field),
+            other => panic!("{args}: {other:?}"),
+        }
+    }
+    for (config, field) in [
+        (json!({ "architecture": "deit_tiny_distilled_patch16_224" }), "architecture"),
+        (json!({ "architecture": "resnet50" }), "architecture"),
+        (json!({ "architecture": "vit_tiny_patch16_224", "global_pool": "map" }), "global_pool"),
+        (
+            json!({ "architecture": "vit_tiny_patch16_224", "pretrained_cfg": { "interpolation": "lanczos" } }),
+            "interpolation",
+        ),
+        (
+            json!({ "architecture": "vit_tiny_patch16_224", "pretrained_cfg": { "crop_mode": "squash" } }),
+            "crop_mode",
+        ),
+    ] {
+        match parse(config.clone()) {
+            Err(Error::Unsupported { field: named, .. }) => assert_eq!(named, field),
+            other => panic!("{config}: {other:?}"),
+        }
+    }
+}

@@ -1,0 +1,105 @@
+use std::io::Cursor;
+
+use image::{DynamicImage, GrayImage, RgbImage, RgbaImage};
+use tome_wgpu::Error;
+use tome_wgpu::files::{fit, normalise, open_image};
+use tome_wgpu::vit::Config;
+
+fn pictures(channels: u32, size: [u32; 2], crop: f32) -> Config {
+    let mut config = Config::preset("vit_tiny_patch16_224").unwrap();
+    (config.in_chans, config.image_size) = (channels, size);
+    config.preprocess.mean = vec![0.5; channels as usize];
+    config.preprocess.std = vec![0.25; channels as usize];
+    config.preprocess.crop = crop;
+    config
+}
+
+#[test]
+fn a_picture_of_the_right_size_is_only_normalised() {
+    let picture = RgbImage::from_fn(4, 2, |x, y| image::Rgb([x as u8, y as u8, 255]));
+    let config = pictures(3, [2, 4], 1.0);
+    let values = normalise(&fit(picture.into(), &config).unwrap(), &config).unwrap();
+    assert_eq!(values.len(), 24);
+    assert_eq!(values[..4], [0.0f32, 1.0, 2.0, 3.0].map(|v| (v / 255.0 - 0.5) / 0.25));
+    assert_eq!(values[12], (1.0 / 255.0 - 0.5) / 0.25);
+    assert_eq!(values[16..], [2.0; 8]);
+}
+
+#[test]
+fn colours_become_what_the_network_reads() {
+    let red = RgbaImage::from_pixel(3, 3, image::Rgba([255, 0, 0, 0]));
+    let grey = fit(red.clone().into(), &pictures(1, [3, 3], 1.0)).unwrap();
+    assert_eq!(grey.as_bytes(), [76; 9], "ITU-R 601, alpha dropped");
+    let colour = fit(red.into(), &pictures(3, [3, 3], 1.0)).unwrap();
+    assert_eq!(colour.as_bytes()[..3], [255, 0, 0]);
+    let grey = GrayImage::from_pixel(3, 3, image::Luma([9]));
+    assert_eq!(fit(grey.into(), &pictures(3, [3, 3], 1.0)).unwrap().as_bytes(), [9; 27]);
+    let four = pictures(4, [3, 3], 1.0);
+    assert!(matches!(fit(DynamicImage::new_rgb8(3, 3), &four), Err(Error::Unsupported { .. })));
+}
+
+#[test]
+fn any_shape_covers_the_input() {
+    for size in [[224, 224], [48, 80], [80, 48]] {
+        for (width, height) in
+            [(1, 1), (20_000, 1), (1, 20_000), (3, 500), (224, 224), (640, 480), (20_000, 300)]
+        {
+            for crop in [0.9, 1.0] {
+                let config = pictures(1, size, crop);
+                let picture = GrayImage::from_pixel(width, height, image::Luma([100]));
+                let fitted = fit(picture.into(), &config).unwrap();
+                assert_eq!((fitted.height(), fitted.width()), (size[0], size[1]));
+                assert!(fitted.as_bytes().iter().all(|&v| v == 100), "{width}x{height} into {size:?}");
+            }
+        }
+    }
+    assert!(matches!(fit(DynamicImage::new_luma8(0, 5), &pictures(1, [4, 4], 1.0)), Err(Error::Input(_))));
+}
+
+#[test]
+fn the_centre_is_cut_out() {
+    // Three vertical stripes; only the middle one is left.
+    let picture =
+        GrayImage::from_fn(90, 30, |x, _| image::Luma([if (30..60).contains(&x) { 200 } else { 0 }]));
+    let fitted = fit(picture.into(), &pictures(1, [30, 30], 1.0)).unwrap();
+    assert!(fitted.as_bytes().iter().all(|&v| v == 200));
+}
+
+#[test]
+fn unreadable_pictures_are_errors_with_a_path() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut png = Cursor::new(Vec::new());
+    DynamicImage::new_rgb8(40, 40).write_to(&mut png, image::ImageFormat::Png).unwrap();
+    let png = png.into_inner();
+    for (name, content) in [
+        ("empty.png", &[][..]),
+        ("text.png", b"no picture at all"),
+        ("cut.png", &png[..png.len() / 2]),
+        ("header.jpg", &[0xff, 0xd8, 0xff]),
+    ] {
+        let path = folder.path().join(name);
+        std::fs::write(&path, content).unwrap();
+        let error = open_image(&path).unwrap_err();
+        assert!(matches!(&error, Error::File { path, .. } if path.contains(name)), "{error}");
+    }
+    assert!(matches!(open_image(&folder.path().join("absent.png")), Err(Error::File { .. })));
+    assert!(matches!(open_image(folder.path()), Err(Error::File { .. })));
+    // Named as one format, written in another: the content decides.
+    let path = folder.path().join("really_a_png.jpg");
+    std::fs::write(&path, &png).unwrap();
+    assert_eq!(open_image(&path).unwrap().width(), 40);
+}
+
+#[test]
+fn a_picture_too_large_for_memory_is_refused() {
+    // A header that promises 100,000 x 100,000 pixels.
+    let mut bmp = Cursor::new(Vec::new());
+    DynamicImage::new_rgb8(1, 1).write_to(&mut bmp, image::ImageFormat::Bmp).unwrap();
+    let mut bytes = bmp.into_inner();
+    bytes[18..22].copy_from_slice(&100_000u32.to_le_bytes());
+    bytes[22..26].copy_from_slice(&100_000u32.to_le_bytes());
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("bomb.bmp");
+    std::fs::write(&path, bytes).unwrap();
+    assert!(matches!(open_image(&path), Err(Error::File { .. })));
+}
