@@ -1,4 +1,4 @@
-use super::math::dot;
+use super::matrix::{Matrix, multiply};
 use super::slices::{part, part_mut};
 use crate::kernels::find_matches::{PROTECTED, Params, UNDIRECTED};
 
@@ -14,25 +14,31 @@ pub fn find_matches(params: &Params, metric: &[f32], score: &mut [f32], best: &m
     let score = part_mut("score", score, &[batch, tokens.div_ceil(2)]);
     let best = part_mut("best", best, &[batch, tokens.div_ceil(2)]);
     let [tokens, width, protect] = [tokens, width, protect].map(|v| v as usize);
-    let directed = |token: &[f32]| token.iter().any(|v| v * v > 0.0);
+    let odds = tokens / 2;
+    // One product finds every similarity; on the GPU, where memory is dearer, each is dropped at once.
+    let mut similarity = vec![0.0; evens * odds];
 
     let images = metric.chunks_exact(tokens * width);
     for ((metric, score), best) in images.zip(score.chunks_exact_mut(evens)).zip(best.chunks_exact_mut(evens))
     {
-        let token = |i: usize| &metric[i * width..][..width];
+        let of_evens = Matrix::new(metric, [evens, width], 2 * width);
+        let of_odds = Matrix::new(&metric[width.min(metric.len())..], [odds, width], 2 * width);
+        multiply(of_evens, of_odds.transposed(), 1.0, &mut similarity, odds);
+        let directed: Vec<bool> =
+            metric.chunks_exact(width).map(|token| token.iter().any(|v| v * v > 0.0)).collect();
         for even in 0..evens {
             (score[even], best[even]) = (PROTECTED, 0);
-            for odd in 0..tokens / 2 {
+            for odd in 0..odds {
                 let (a, b) = (2 * even, 2 * odd + 1);
-                let similarity = if a < protect || b < protect {
+                let value = if a < protect || b < protect {
                     PROTECTED
-                } else if directed(token(a)) && directed(token(b)) {
-                    dot(token(a), token(b)) as f32
+                } else if directed[a] && directed[b] {
+                    similarity[even * odds + odd]
                 } else {
                     UNDIRECTED
                 };
-                if similarity > score[even] {
-                    (score[even], best[even]) = (similarity, odd as u32);
+                if value > score[even] {
+                    (score[even], best[even]) = (value, odd as u32);
                 }
             }
         }

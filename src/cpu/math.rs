@@ -34,19 +34,6 @@ wide! {
         sum(row, |v| v * v)
     }
 
-    /// The dot product of two rows of one length.
-    pub fn dot(a: &'a [f32], b: &'a [f32]) -> f64 {
-        let ((a, a_rest), (b, b_rest)) = (a.as_chunks::<LANES>(), b.as_chunks::<LANES>());
-        let mut lanes = [0.0; LANES];
-        for (a, b) in a.iter().zip(b) {
-            for ((lane, &a), &b) in lanes.iter_mut().zip(a).zip(b) {
-                *lane += f64::from(a) * f64::from(b);
-            }
-        }
-        let rest = a_rest.iter().zip(b_rest).map(|(&a, &b)| f64::from(a) * f64::from(b));
-        lanes.iter().sum::<f64>() + rest.sum::<f64>()
-    }
-
     /// y = (x - mean) / sqrt(variance + eps) * weight + bias
     pub fn normalise(x: &'a [f32], weight: &'a [f32], bias: &'a [f32], eps: f32, y: &'a mut [f32]) {
         let mean = sum(x, |v| v) / x.len() as f64;

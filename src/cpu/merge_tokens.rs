@@ -46,6 +46,11 @@ pub fn merge_tokens(
                 |token: usize| Some(next[token]).filter(|&next| next != END).map(|next| next as usize);
             let group = std::iter::successors(Some(kept as usize), |&token| follower(token)).take(tokens);
 
+            if follower(kept as usize).is_none() {
+                size_out[index] = size[kept as usize];
+                x_out.copy_from_slice(row(kept as usize));
+                continue;
+            }
             let mut total = 0.0;
             sums.fill(0.0);
             for token in group {
@@ -54,11 +59,7 @@ pub fn merge_tokens(
                 sums.iter_mut().zip(row(token)).for_each(|(sum, &v)| *sum += weight * f64::from(v));
             }
             size_out[index] = total as f32;
-            if follower(kept as usize).is_none() {
-                x_out.copy_from_slice(row(kept as usize));
-            } else {
-                x_out.iter_mut().zip(&sums).for_each(|(x, sum)| *x = (sum / total) as f32);
-            }
+            x_out.iter_mut().zip(&sums).for_each(|(x, sum)| *x = (sum / total) as f32);
         }
         for i in item * sources..(item + 1) * sources {
             source_out[i] = group[source[i] as usize];

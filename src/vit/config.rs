@@ -234,6 +234,13 @@ impl Config {
                 format!("{}, {} are too many", self.num_classes, self.reg_tokens),
             );
         }
+        let values = [self.in_chans, self.patch_size[0], self.patch_size[1]];
+        let pixels = [self.in_chans, self.image_size[0], self.image_size[1]];
+        for (field, factors) in [("in_chans * patch_size", values), ("in_chans * img_size", pixels)] {
+            if factors.map(u64::from).iter().product::<u64>() > 1 << 30 {
+                return wrong(field, format!("{factors:?} are too many values"));
+            }
+        }
         if self.patch_size[0] > self.image_size[0] || self.patch_size[1] > self.image_size[1] {
             return wrong(
                 "patch_size",
