@@ -37,6 +37,11 @@ pub fn groups(picture: &DynamicImage, source: &[u32], config: &Config) -> RgbIma
         (row < rows && column < columns).then(|| patches[(row * columns + column) as usize])
     };
 
+    // Outlines are coloured by a group's first patch, so that a group keeps its colour from block to block.
+    let mut first: BTreeMap<u32, u32> = BTreeMap::new();
+    for (patch, group) in (0..).zip(patches) {
+        first.entry(*group).or_insert(patch);
+    }
     let pixels = picture.to_rgb8();
     let mut sums: BTreeMap<u32, [u64; 4]> = BTreeMap::new();
     for (x, y, pixel) in pixels.enumerate_pixels() {
@@ -58,15 +63,19 @@ pub fn groups(picture: &DynamicImage, source: &[u32], config: &Config) -> RgbIma
             !inside || group(x as u32 / factor, y as u32 / factor) != Some(own)
         };
         let edge = differs(-1, 0) || differs(1, 0) || differs(0, -1) || differs(0, 1);
-        *pixel = if edge { outline(own) } else { sums.get(&own).map_or(*pixel, |&sum| mean(sum)) };
+        *pixel = if edge {
+            outline(first.get(&own).copied().unwrap_or_default())
+        } else {
+            sums.get(&own).map_or(*pixel, |&sum| mean(sum))
+        };
     }
     painted
 }
 
-/// A bright colour that follows from the group's number alone.
-fn outline(group: u32) -> Rgb<u8> {
+/// A bright colour that follows from a group's first patch alone.
+fn outline(patch: u32) -> Rgb<u8> {
     // Multiples of the golden ratio spread over the colour circle without coming together.
-    let hue = (f64::from(group) * 0.618_033_988_75).fract() * 6.0;
+    let hue = (f64::from(patch) * 0.618_033_988_75).fract() * 6.0;
     Rgb([0.0, 4.0, 2.0].map(|shift: f64| {
         let distance = ((hue + shift).rem_euclid(6.0) - 3.0).abs() - 1.0;
         (55.0 + 200.0 * distance.clamp(0.0, 1.0)) as u8
