@@ -39,6 +39,8 @@ pub enum Part {
     Lane,
     /// `multiply_tile`: a tile of x times w transposed.
     Tile,
+    /// `multiply_tile` by the workgroup on every device: for operands that take some reckoning to read.
+    SharedTile,
     /// `WIDTH4`: the vectors in a row held in registers, by head width.
     Width,
     /// `exp_f32`, `log_f32`, `erf_f32`: the same digits on every driver.
@@ -80,6 +82,7 @@ impl Part {
                 Tile::Direct => library!("tile_direct"),
                 Tile::Workgroup => library!("tile_workgroup"),
             },
+            Part::SharedTile => library!("tile_workgroup"),
             Part::Width => match head_width {
                 0..=16 => library!("width_16"),
                 17..=32 => library!("width_32"),

@@ -3,7 +3,7 @@
 use crate::dispatch::Dispatch;
 use crate::error::Result;
 use crate::gpu::Gpu;
-use crate::kernels::{self, find_matches, key_metric, merge_tokens, rank_matches};
+use crate::kernels::{self, elements, find_matches, key_metric, merge_tokens, rank_matches};
 use crate::schedule::most;
 use crate::view::View;
 

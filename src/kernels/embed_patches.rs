@@ -3,6 +3,7 @@
 use bytemuck::{Pod, Zeroable};
 
 use super::{elements, multiple_of_four, require};
+use crate::caps::Tile;
 use crate::dispatch::Dispatch;
 use crate::error::{Error, Result};
 use crate::gpu::{Call, Gpu};
@@ -22,7 +23,7 @@ pub const SPEC: KernelSpec = KernelSpec {
         ("first", Access::Read),
         ("y", Access::Write),
     ],
-    parts: &[Part::Grid, Part::Element, Part::Tile],
+    parts: &[Part::Grid, Part::Element, Part::SharedTile],
     params_size: size_of::<Params>(),
 };
 
@@ -99,7 +100,7 @@ pub fn embed_patches(gpu: &Gpu, params: Params, io: Io<'_>) -> Result<Dispatch> 
     let tokens = prefix.checked_add(patches);
     let tokens =
         tokens.ok_or_else(|| Error::Params { kernel: name, what: format!("{prefix} prefix tokens") })?;
-    let [tile_rows, tile_columns] = gpu.variant().tile.covers();
+    let [tile_rows, tile_columns] = Tile::Workgroup.covers();
     let rows = elements(name, "tokens", &[batch, tokens])? as u32;
     gpu.dispatch(Call {
         spec: &SPEC,
