@@ -124,7 +124,7 @@ impl<'a> Forward<'a> {
         let protect = self.options.protected(self.config);
         let evens = n.div_ceil(2) as usize;
 
-        let mut metric = vec![0.0; (n * width) as usize];
+        let mut metric = vec![0.0; n as usize * width as usize];
         let heads = self.config.num_heads;
         let params =
             kernels::key_metric::Params { rows: n, heads, head_width: width, stride: 3 * c, start: c };
@@ -217,7 +217,7 @@ impl<'a> Forward<'a> {
 
     /// The part of the residual stream that is in use.
     fn x(&self) -> &[f32] {
-        &self.x[..(self.tokens * self.config.embed_dim) as usize]
+        &self.x[..self.tokens as usize * self.config.embed_dim as usize]
     }
 }
 
