@@ -135,7 +135,7 @@ impl TokenMerger {
         let key_metric = kernels::key_metric(
             gpu,
             key_metric::Params {
-                rows: batch * tokens,
+                rows: elements("key_metric", "tokens", &[batch, tokens])? as u32,
                 heads,
                 head_width,
                 stride: shape.key_stride,

@@ -11,7 +11,8 @@ fn exp_f32(x: f32) -> f32 {
     return select(e * bitcast<f32>((i32(n) + 127) << 23u), 0.0, x < -87.0);
 }
 
-// ln(x) for normal x > 0 to about 1 ulp; exactly 0 for x = 1.
+// ln(x) for normal x > 0 to about 1 ulp; exactly 0 for x = 1. The lowest number for x = 0, so that a token of size 0
+// is masked out of attention.
 fn log_f32(x: f32) -> f32 {
     // x = m 2^e with m in [1/sqrt(2), sqrt(2))
     let bits = bitcast<u32>(x) - 0x3f3504f3u;
@@ -21,7 +22,7 @@ fn log_f32(x: f32) -> f32 {
     let s = (m - 1.0) / (m + 1.0);
     let q = s * s;
     let series = s * q * (6.6666667e-1 + q * (0.4 + q * (2.8571429e-1 + q * 2.2222222e-1)));
-    return e * 0.693359375 + (2.0 * s + (series - e * 2.12194440e-4));
+    return select(e * 0.693359375 + (2.0 * s + (series - e * 2.12194440e-4)), -3.4e38, x <= 0.0);
 }
 
 // The error function within 1.5e-7 (Abramowitz and Stegun 7.1.26).

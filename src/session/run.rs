@@ -50,7 +50,7 @@ pub struct Session {
 
 #[derive(Debug)]
 enum Backend {
-    Cpu(cpu::VisionTransformer),
+    Cpu(Box<cpu::VisionTransformer>),
     Gpu(Box<Engine>),
 }
 
@@ -69,9 +69,10 @@ impl Session {
     /// As [`Session::new`].
     pub async fn new_async(config: Config, weights: &Weights, device: &DeviceChoice) -> Result<Self> {
         match choose(device).await? {
-            Chosen::Cpu(report) => {
-                Ok(Self::from_backend(Backend::Cpu(cpu::VisionTransformer::new(config, weights)?), report))
-            }
+            Chosen::Cpu(report) => Ok(Self::from_backend(
+                Backend::Cpu(Box::new(cpu::VisionTransformer::new(config, weights)?)),
+                report,
+            )),
             Chosen::Gpu(device, queue, report) => Ok(Self::from_backend(
                 Backend::Gpu(Box::new(Engine::new(device, queue, config, weights)?)),
                 report,

@@ -25,8 +25,8 @@ pub struct Step {
 /// A named intermediate, such as `layer03.merged`.
 #[derive(Clone, Debug)]
 pub struct Stage {
-    /// `embed`; in each block `layerNN.` and `attn` (after the residual), `metric` (unit length), `rank`, `plan`,
-    /// `merged`, `size`, `tokens`; `features`, `logits`.
+    /// `embed`; in each block `layerNN.` and `attn` (after the residual), where it merges `metric` (unit length),
+    /// `best`, `rank` and `merged`, and always `tokens`; then `features` and `logits`.
     pub name: String,
     /// Where it stands until a later step overwrites it.
     pub buffer: wgpu::Buffer,
