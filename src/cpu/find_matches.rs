@@ -26,17 +26,22 @@ pub fn find_matches(params: &Params, metric: &[f32], score: &mut [f32], best: &m
         multiply(of_evens, of_odds.transposed(), 1.0, &mut similarity, odds);
         let directed: Vec<bool> =
             metric.chunks_exact(width).map(|token| token.iter().any(|v| v * v > 0.0)).collect();
+        if directed.contains(&false) {
+            for (even, row) in similarity.chunks_exact_mut(odds.max(1)).enumerate() {
+                for (odd, value) in row.iter_mut().enumerate() {
+                    if !(directed[2 * even] && directed[2 * odd + 1]) {
+                        *value = UNDIRECTED;
+                    }
+                }
+            }
+        }
         for even in 0..evens {
             (score[even], best[even]) = (PROTECTED, 0);
-            for odd in 0..odds {
-                let (a, b) = (2 * even, 2 * odd + 1);
-                let value = if a < protect || b < protect {
-                    PROTECTED
-                } else if directed[a] && directed[b] {
-                    similarity[even * odds + odd]
-                } else {
-                    UNDIRECTED
-                };
+            if 2 * even < protect {
+                continue;
+            }
+            let row = &similarity[even * odds..][..odds];
+            for (odd, &value) in row.iter().enumerate().skip(protect / 2) {
                 if value > score[even] {
                     (score[even], best[even]) = (value, odd as u32);
                 }

@@ -13,12 +13,14 @@ pub fn key_metric(params: &Params, keys: &[f32], metric: &mut [f32]) {
     let channels = elements(&[heads, head_width]);
     assert!(channels <= stride as usize, "stride {stride} is less than a token, {channels}");
 
+    let mut sums = vec![0.0; head_width as usize];
     for (row, metric) in metric.chunks_exact_mut(head_width as usize).enumerate() {
         let keys = &keys[start as usize + row * stride as usize..][..channels];
-        for (i, mean) in metric.iter_mut().enumerate() {
-            let over_heads = keys[i..].iter().step_by(head_width as usize);
-            *mean = (over_heads.map(|&v| f64::from(v)).sum::<f64>() / f64::from(heads)) as f32;
+        sums.fill(0.0);
+        for head in keys.chunks_exact(head_width as usize) {
+            sums.iter_mut().zip(head).for_each(|(sum, &v)| *sum += f64::from(v));
         }
+        metric.iter_mut().zip(&sums).for_each(|(mean, sum)| *mean = (sum / f64::from(heads)) as f32);
         let squares = squares(metric);
         // Normal as an f32, since that is what the kernel sums: not zero, infinite or NaN.
         let directed = (squares as f32).is_normal();
