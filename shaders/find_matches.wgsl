@@ -17,6 +17,14 @@ struct Params {
 const UNDIRECTED: f32 = -2.0;
 const PROTECTED: f32 = -4.0;
 
+fn directed(start: u32, vectors: u32) -> bool {
+    var squares = vec4<f32>();
+    for (var i = 0u; i < vectors; i++) {
+        squares += metric[start + i] * metric[start + i];
+    }
+    return any(squares > vec4<f32>());
+}
+
 @compute @workgroup_size(WG)
 fn find_matches(grid: Grid, lane: Lane) {
     let evens = (params.tokens + 1u) / 2u;
@@ -34,18 +42,15 @@ fn find_matches(grid: Grid, lane: Lane) {
     if even * 2u >= params.protect {
         for (var odd = lane.index; odd < odds; odd += WG) {
             let b_start = (item * params.tokens + odd * 2u + 1u) * vectors;
-            var similarity = vec4<f32>();
-            var a_squares = vec4<f32>();
-            var b_squares = vec4<f32>();
+            var products = vec4<f32>();
             for (var i = 0u; i < vectors; i++) {
-                let a = metric[a_start + i];
-                let b = metric[b_start + i];
-                similarity += a * b;
-                a_squares += a * a;
-                b_squares += b * b;
+                products += metric[a_start + i] * metric[b_start + i];
             }
-            let directed = any(a_squares > vec4<f32>()) && any(b_squares > vec4<f32>());
-            let value = select(UNDIRECTED, dot(similarity, vec4<f32>(1.0)), directed);
+            var value = dot(products, vec4<f32>(1.0));
+            // Only what is orthogonal can be without direction.
+            if value == 0.0 && !(directed(a_start, vectors) && directed(b_start, vectors)) {
+                value = UNDIRECTED;
+            }
             candidate = better(candidate, Best(select(PROTECTED, value, odd * 2u + 1u >= params.protect), odd));
         }
     }

@@ -260,11 +260,13 @@ impl Gpu {
     fn compile(&self, spec: &'static KernelSpec, head_width: u32) -> Result<wgpu::ComputePipeline> {
         let assembled = spec.assemble(self.variant, head_width);
         let label = format!("tome.{}", spec.name);
-        let shader = |place: String, message: String| Error::Shader { kernel: spec.name, place, message };
-        let scope = self.device.push_error_scope(wgpu::ErrorFilter::Validation);
+        let shader = |place: String, reported| match reported {
+            Reported::NoMemory => Error::OutOfMemory { what: label.clone(), bytes: 0 },
+            Reported::Refused(message) => Error::Shader { kernel: spec.name, place, message },
+        };
         // SAFETY: the shaders are this crate's own. Every loop counts up to a number from `Params` or a
         // constant, and every divisor is checked to be positive when the dispatch is made.
-        let module = unsafe {
+        let (module, reported) = watched(&self.device, || unsafe {
             self.device.create_shader_module_trusted(
                 wgpu::ShaderModuleDescriptor {
                     label: Some(&label),
@@ -276,38 +278,39 @@ impl Gpu {
                     ..wgpu::ShaderRuntimeChecks::checked()
                 },
             )
-        };
-        if let Some(error) = now(scope.pop()).flatten() {
+        });
+        if let Some(reported) = reported {
             let info = now(module.get_compilation_info());
             let first = info.iter().flat_map(|i| &i.messages).find_map(|m| m.location);
             let place = first.map_or_else(String::new, |at| assembled.locate(at.line_number as usize));
-            return Err(shader(place, error.to_string()));
+            return Err(shader(place, reported));
         }
-        let scope = self.device.push_error_scope(wgpu::ErrorFilter::Validation);
         let entries: Vec<_> = spec.bindings.iter().enumerate().map(layout_entry).collect();
-        let layout = self.device.create_bind_group_layout(&wgpu::BindGroupLayoutDescriptor {
-            label: Some(&label),
-            entries: &entries,
+        let (pipeline, reported) = watched(&self.device, || {
+            let layout = self.device.create_bind_group_layout(&wgpu::BindGroupLayoutDescriptor {
+                label: Some(&label),
+                entries: &entries,
+            });
+            let layout = self.device.create_pipeline_layout(&wgpu::PipelineLayoutDescriptor {
+                label: Some(&label),
+                bind_group_layouts: &[Some(&layout)],
+                immediate_size: 0,
+            });
+            self.device.create_compute_pipeline(&wgpu::ComputePipelineDescriptor {
+                label: Some(&label),
+                layout: Some(&layout),
+                module: &module,
+                entry_point: Some(spec.name),
+                // Every kernel writes workgroup memory before it reads it.
+                compilation_options: wgpu::PipelineCompilationOptions {
+                    zero_initialize_workgroup_memory: false,
+                    ..Default::default()
+                },
+                cache: None,
+            })
         });
-        let layout = self.device.create_pipeline_layout(&wgpu::PipelineLayoutDescriptor {
-            label: Some(&label),
-            bind_group_layouts: &[Some(&layout)],
-            immediate_size: 0,
-        });
-        let pipeline = self.device.create_compute_pipeline(&wgpu::ComputePipelineDescriptor {
-            label: Some(&label),
-            layout: Some(&layout),
-            module: &module,
-            entry_point: Some(spec.name),
-            // Every kernel writes workgroup memory before it reads it.
-            compilation_options: wgpu::PipelineCompilationOptions {
-                zero_initialize_workgroup_memory: false,
-                ..Default::default()
-            },
-            cache: None,
-        });
-        match now(scope.pop()).flatten() {
-            Some(error) => Err(shader("pipeline".into(), error.to_string())),
+        match reported {
+            Some(reported) => Err(shader("pipeline".into(), reported)),
             None => Ok(pipeline),
         }
     }
@@ -337,16 +340,35 @@ pub(crate) fn guarded<T>(
     bytes: u64,
     make: impl FnOnce() -> T,
 ) -> Result<T> {
+    match watched(device, make) {
+        (made, None) => Ok(made),
+        (_, Some(Reported::NoMemory)) => Err(Error::OutOfMemory { what: what.into(), bytes }),
+        (_, Some(Reported::Refused(message))) => Err(Error::Device { what: what.into(), message }),
+    }
+}
+
+/// What a device reports about a call.
+enum Reported {
+    NoMemory,
+    Refused(String),
+}
+
+/// Makes something on the device and catches what the device reports meanwhile, which would go to the uncaptured-error
+/// handler, and by default end the program.
+fn watched<T>(device: &wgpu::Device, make: impl FnOnce() -> T) -> (T, Option<Reported>) {
     let memory = device.push_error_scope(wgpu::ErrorFilter::OutOfMemory);
+    let internal = device.push_error_scope(wgpu::ErrorFilter::Internal);
     let validation = device.push_error_scope(wgpu::ErrorFilter::Validation);
     let made = make();
-    let error = now(validation.pop()).flatten();
+    let refused = now(validation.pop()).flatten();
+    let failed = now(internal.pop()).flatten();
     let no_memory = now(memory.pop()).flatten();
-    match (error, no_memory) {
-        (_, Some(_)) => Err(Error::OutOfMemory { what: what.into(), bytes }),
-        (Some(error), None) => Err(Error::Device { what: what.into(), message: error.to_string() }),
-        (None, None) => Ok(made),
-    }
+    let reported = match (no_memory, failed.or(refused)) {
+        (Some(_), _) => Some(Reported::NoMemory),
+        (None, Some(error)) => Some(Reported::Refused(error.to_string())),
+        (None, None) => None,
+    };
+    (made, reported)
 }
 
 /// The value of a future that is ready at once, as wgpu's own are everywhere but in a browser. There the answer

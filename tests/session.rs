@@ -2,6 +2,8 @@
 
 mod common;
 
+use std::future::Future;
+
 use common::{Random, Tol, adapter, close, open, same};
 use tome_wgpu::vit::{Config, Options, Outputs, Pool, PoolBy, Protect, Weights};
 use tome_wgpu::{DeviceChoice, Error, Gpu, Schedule, Session, Want, wanted_features, wanted_limits};
@@ -139,6 +141,62 @@ fn async_needs_no_blocking() {
         let blocking = session.run(&images, &options(3), Want::ALL).unwrap();
         let later = pollster::block_on(session.run_async(&images, &options(3), Want::ALL)).unwrap();
         assert_eq!(blocking, later);
+    }
+}
+
+#[test]
+fn a_dropped_future_leaves_nothing_behind() {
+    let config = config();
+    for mut session in sessions(&config) {
+        let images = images(&config, 2);
+        let want = session.run(&images, &options(3), Want::ALL).unwrap();
+        {
+            let options = options(3);
+            let mut dropped = std::pin::pin!(session.run_async(&images, &options, Want::ALL));
+            let mut context = std::task::Context::from_waker(std::task::Waker::noop());
+            let _ = dropped.as_mut().poll(&mut context);
+        }
+        assert_eq!(want, session.run(&images, &options(3), Want::ALL).unwrap(), "{}", session.device());
+    }
+}
+
+#[test]
+fn more_schedules_than_are_kept_take_turns() {
+    let config = config();
+    for mut session in sessions(&config) {
+        let images = images(&config, 2);
+        let want: Vec<Outputs> =
+            (0..10).map(|r| session.run(&images, &options(r), Want::ALL).unwrap()).collect();
+        for _ in 0..2 {
+            for (r, want) in want.iter().enumerate() {
+                assert!(session.measure(2, &options(r as u32)).unwrap().seconds > 0.0);
+                assert_eq!(*want, session.run(&images, &options(r as u32), Want::ALL).unwrap(), "r = {r}");
+            }
+        }
+    }
+}
+
+/// A driver that says how much memory it has can be told to refuse past a hundredth of it.
+#[test]
+fn no_memory_is_a_typed_error() {
+    let Some(adapter) = adapter() else { return };
+    let mut descriptor = wgpu::InstanceDescriptor::new_without_display_handle();
+    descriptor.backends = wgpu::Backends::VULKAN | wgpu::Backends::DX12;
+    descriptor.memory_budget_thresholds.for_resource_creation = Some(1);
+    let backends = descriptor.backends;
+    let adapters = pollster::block_on(wgpu::Instance::new(descriptor).enumerate_adapters(backends));
+    let same = |a: &&wgpu::Adapter| a.get_info().name == adapter.get_info().name;
+    // Metal knows no budget.
+    let Some(strict) = adapters.iter().find(same) else { return };
+    let opened = open(strict, wgpu::Features::empty(), wgpu::Limits::default());
+    let gpu = Gpu::new(&opened.device).unwrap();
+    // 2 GiB in all, never written to.
+    let made: Result<Vec<_>, _> = (0..16).map(|_| gpu.buffer("large", 1 << 25)).collect();
+    match made {
+        Err(Error::OutOfMemory { bytes, .. }) => assert_eq!(bytes, 1 << 27),
+        // lavapipe 22.3; 26.1 does.
+        Ok(_) => eprintln!("SKIP: the driver does not say how much memory it has, or has more than 200 GiB"),
+        Err(other) => panic!("{other:?}"),
     }
 }
 

@@ -7,6 +7,9 @@ use crate::kernels::attention::Params;
 /// Queries that are answered together: their scores stay in a core's cache.
 const QUERIES: usize = 64;
 
+/// In place of ln 0: a token of size 0 is masked out, and softmax stays defined where every one is.
+const LOWEST: f32 = -3.4e38;
+
 /// `y = softmax(q k^T * scale + ln size) v` for each head.
 ///
 /// # Panics
@@ -21,8 +24,8 @@ pub fn attention(params: &Params, q: &[f32], k: &[f32], v: &[f32], size: Option<
     assert!(channels <= stride, "stride {stride} is less than a token, {channels}");
 
     for (item, y) in y.chunks_exact_mut(tokens * channels).enumerate() {
-        let ln_size: Option<Vec<f32>> =
-            size.map(|size| size[item * tokens..][..tokens].iter().map(|size| size.ln()).collect());
+        let ln_size: Option<Vec<f32>> = size
+            .map(|size| size[item * tokens..][..tokens].iter().map(|size| size.ln().max(LOWEST)).collect());
         let image = item * tokens * stride;
         for_each_chunk(y, QUERIES * channels, |block, y| {
             let queries = y.len() / channels;

@@ -9,7 +9,7 @@ use crate::cpu::matrix::Matrix;
 use crate::kernels;
 use crate::kernels::matmul::Activation;
 use crate::kernels::pool::Mode;
-use crate::vit::{Block, Config, Linear, Norm, Options, Outputs, Parameters, Pool, PoolBy};
+use crate::vit::{Block, Config, Linear, Norm, Options, Outputs, Parameters};
 
 /// An intermediate of one image.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -183,11 +183,7 @@ impl<'a> Forward<'a> {
     /// The pooled row that enters the head. A norm works on each token alone, so that of the class token leaves the
     /// others out.
     fn features(&mut self, p: &Parameters<Vec<f32>>) -> Vec<f32> {
-        let (first, mode) = match (self.config.pool, self.options.pool_by) {
-            (Pool::Token, _) => (0, Mode::TOKEN),
-            (Pool::Average, PoolBy::Plain) => (self.config.prefix(), Mode::MEAN),
-            (Pool::Average, PoolBy::Size) => (self.config.prefix(), Mode::MEAN_BY_SIZE),
-        };
+        let (first, mode) = self.options.pooling(self.config);
         let (tokens, channels) = (self.tokens, self.config.embed_dim);
         let counted = if mode == Mode::TOKEN { 1 } else { tokens };
         let eps = self.config.norm_eps;

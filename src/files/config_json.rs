@@ -93,7 +93,8 @@ fn model_args(config: &mut Config, args: &mut Fields, pool: Option<String>) -> R
 
     let act_layer: Option<String> = args.take("act_layer")?;
     config.activation = match act_layer.as_deref() {
-        None | Some("gelu") => Activation::GELU,
+        None => config.activation,
+        Some("gelu") => Activation::GELU,
         Some("gelu_tanh") => Activation::GELU_TANH,
         Some("quick_gelu") => Activation::QUICK_GELU,
         Some(other) => {

@@ -41,14 +41,9 @@ pub fn read_weights<R: Read + Seek>(reader: &mut TensorReader<R>) -> Result<Weig
     Ok(weights)
 }
 
-/// Versions of timm differ in what `final_norm: false` beside `fc_norm: true` means, so where the final norm stands is
-/// read off the weights.
+/// Versions of timm differ in whether `final_norm: false` takes the norm after pooling away as well: the weights know.
 fn settle_final_norm(config: &mut Config, weights: &Weights) {
-    let [before, after] = ["norm.weight", "fc_norm.weight"].map(|name| weights.contains(name));
-    if before != after {
-        config.final_norm = true;
-        config.fc_norm = after;
-    }
+    config.final_norm |= config.fc_norm && weights.contains("fc_norm.weight");
 }
 
 fn read_config(path: &Path) -> Result<Config> {

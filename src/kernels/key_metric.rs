@@ -43,8 +43,8 @@ pub struct Io<'a> {
     pub metric: View<'a>,
 }
 
-/// Prepares the mean of each token's keys over the heads, brought to unit length. A mean of length zero (below
-/// about 1e-19) or with a component that is not finite becomes the zero vector.
+/// Prepares the mean of each token's keys over the heads, brought to unit length. A mean without a direction in f32
+/// (shorter than about 1e-19, longer than about 1e19, or with a component that is not finite) becomes the zero vector.
 ///
 /// # Errors
 /// [`Error::Params`](crate::Error::Params) where a width, stride or start is no multiple of 4 or heads is 0; buffer

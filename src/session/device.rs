@@ -68,7 +68,7 @@ impl fmt::Display for DeviceReport {
 }
 
 impl DeviceReport {
-    fn cpu(why: String) -> Self {
+    pub(super) fn cpu(why: String) -> Self {
         DeviceReport { name: "CPU".into(), backend: "CPU".into(), precision: "f32", why }
     }
 
@@ -142,61 +142,61 @@ fn kind(device_type: wgpu::DeviceType) -> &'static str {
     }
 }
 
-/// What a choice comes down to on this machine.
-pub(super) enum Chosen {
-    Cpu(DeviceReport),
-    Gpu(wgpu::Device, wgpu::Queue, DeviceReport),
-}
-
-pub(super) async fn choose(choice: &DeviceChoice) -> Result<Chosen> {
+/// The adapters to try in turn, and why these; none for the CPU path.
+pub(super) async fn candidates(choice: &DeviceChoice) -> Result<(Vec<wgpu::Adapter>, String)> {
+    let asked_for = || "asked for".to_owned();
     if *choice == DeviceChoice::Cpu {
-        return Ok(Chosen::Cpu(DeviceReport::cpu("asked for".into())));
+        return Ok((Vec::new(), asked_for()));
     }
-    let adapters = list().await;
-    let names = || {
+    let mut adapters = list().await;
+    let missing = |what: String| {
         let names: Vec<_> = adapters.iter().map(|a| a.get_info().name).collect();
-        if names.is_empty() { "there is none".into() } else { format!("there is {}", names.join(", ")) }
+        let there = if names.is_empty() { "none".into() } else { names.join(", ") };
+        Error::NoAdapter(format!("{what}; there is {there}"))
     };
-    let (adapter, why) = match choice {
+    match choice {
         DeviceChoice::Index(index) => {
-            let adapter = adapters.get(*index);
-            (
-                adapter.ok_or_else(|| Error::NoAdapter(format!("number {index}; {}", names())))?,
-                "asked for".into(),
-            )
+            let adapter = adapters.get(*index).cloned().ok_or_else(|| missing(format!("number {index}")))?;
+            Ok((vec![adapter], asked_for()))
         }
         DeviceChoice::Name(name) => {
             let holds = |a: &&wgpu::Adapter| a.get_info().name.to_lowercase().contains(&name.to_lowercase());
-            let adapter = adapters.iter().find(holds);
-            (
-                adapter.ok_or_else(|| Error::NoAdapter(format!("named `{name}`; {}", names())))?,
-                "asked for".into(),
-            )
+            let adapter =
+                adapters.iter().find(holds).cloned().ok_or_else(|| missing(format!("named `{name}`")))?;
+            Ok((vec![adapter], asked_for()))
         }
-        DeviceChoice::Auto | DeviceChoice::Cpu => match adapters.iter().max_by_key(|a| preference(a)) {
-            None => {
-                return Ok(Chosen::Cpu(DeviceReport::cpu("no Vulkan, Metal or DX12 adapter found".into())));
-            }
-            Some(best) if preference(best) == 0 => {
-                let name = best.get_info().name;
-                let why = format!("the only adapter is a software driver ({name}), slower than the CPU path");
-                return Ok(Chosen::Cpu(DeviceReport::cpu(why)));
-            }
-            Some(best) => (best, kind(best.get_info().device_type).into()),
-        },
-    };
-    let info = adapter.get_info();
+        DeviceChoice::Auto | DeviceChoice::Cpu => {
+            let why = adapters.first().map_or_else(
+                || "no Vulkan, Metal or DX12 adapter found".into(),
+                |a| {
+                    format!(
+                        "the only adapter is a software driver ({}), slower than the CPU path",
+                        a.get_info().name
+                    )
+                },
+            );
+            adapters.retain(|a| preference(a) > 0);
+            // Stable: of two alike the first.
+            adapters.sort_by_key(|a| std::cmp::Reverse(preference(a)));
+            let why = if adapters.is_empty() { why } else { "the best adapter".into() };
+            Ok((adapters, why))
+        }
+    }
+}
+
+/// A device with what the crate can use of the adapter.
+pub(super) async fn open(adapter: &wgpu::Adapter) -> Result<(wgpu::Device, wgpu::Queue)> {
     let descriptor = wgpu::DeviceDescriptor {
         label: Some("tome"),
         required_features: wanted_features(adapter),
         required_limits: wanted_limits(adapter),
         ..Default::default()
     };
-    let (device, queue) = adapter
-        .request_device(&descriptor)
-        .await
-        .map_err(|e| Error::Device { what: format!("a device on {}", info.name), message: e.to_string() })?;
-    Ok(Chosen::Gpu(device, queue, DeviceReport::gpu(&info, why)))
+    let opened = adapter.request_device(&descriptor).await;
+    opened.map_err(|e| Error::Device {
+        what: format!("a device on {}", adapter.get_info().name),
+        message: e.to_string(),
+    })
 }
 
 fn preference(adapter: &wgpu::Adapter) -> u32 {

@@ -6,8 +6,8 @@ use crate::session::readback::{Wait, map, view};
 use crate::session::run::Want;
 use crate::vit::{Config, Options, Outputs, Plan, VisionTransformer, Weights};
 
-/// Plans kept for later batches: two schedules with a full and a last batch each.
-const PLANS_KEPT: usize = 4;
+/// Plans kept for later batches, as long as there is memory: comparing schedules takes one each.
+const PLANS_KEPT: usize = 8;
 
 #[derive(Debug)]
 pub(super) struct Engine {
@@ -16,6 +16,8 @@ pub(super) struct Engine {
     pub vit: VisionTransformer,
     /// The last used comes last.
     plans: Vec<Prepared>,
+    /// The most images at once: what the device can bind, less where it has turned out to lack the memory.
+    at_once: usize,
 }
 
 /// A plan with the buffer that its results are read through.
@@ -24,6 +26,8 @@ pub(super) struct Prepared {
     pub plan: Plan,
     options: Options,
     staging: wgpu::Buffer,
+    /// It has run, so that everything is compiled and its input holds images.
+    pub warm: bool,
 }
 
 impl Engine {
@@ -34,10 +38,10 @@ impl Engine {
             // Says which limit is in the way.
             vit.plan(1, &Options::default())?;
         }
-        Ok(Engine { device, queue, vit, plans: Vec::new() })
+        let at_once = vit.max_batch() as usize;
+        Ok(Engine { device, queue, vit, plans: Vec::new(), at_once })
     }
 
-    /// Runs as many images at once as the device can bind.
     pub async fn run(
         &mut self,
         images: &[f32],
@@ -47,13 +51,24 @@ impl Engine {
     ) -> Result<Outputs> {
         let per_image = self.vit.config().image_values();
         let mut all = Outputs::default();
-        for chunk in images.chunks(per_image * self.vit.max_batch() as usize) {
-            all.append(self.run_batch(chunk, options, want, wait).await?);
+        let mut rest = images;
+        while !rest.is_empty() {
+            let count = self.at_once.min(rest.len() / per_image);
+            let (now, later) = rest.split_at(count * per_image);
+            match self.run_batch(now, options, want, wait).await {
+                Ok(outputs) => {
+                    all.append(outputs);
+                    rest = later;
+                }
+                Err(Error::OutOfMemory { .. }) if count > 1 => self.at_once = count / 2,
+                Err(error) => return Err(error),
+            }
         }
         Ok(all)
     }
 
-    async fn run_batch(
+    /// Runs one batch. A plan whose run fails, or is dropped half way, is not kept.
+    pub async fn run_batch(
         &mut self,
         images: &[f32],
         options: &Options,
@@ -61,8 +76,8 @@ impl Engine {
         wait: Wait,
     ) -> Result<Outputs> {
         let batch = images.len() / self.vit.config().image_values();
-        let index = self.prepare(batch as u32, options)?;
-        let Prepared { plan, staging, .. } = &self.plans[index];
+        let mut prepared = self.take(batch as u32, options)?;
+        let Prepared { plan, staging, .. } = &prepared;
         let parts = parts(plan, self.vit.config(), want);
         guarded(&self.device, "a batch", 0, || {
             self.queue.write_buffer(plan.input(), 0, bytemuck::cast_slice(images));
@@ -79,47 +94,53 @@ impl Engine {
         map(&self.device, staging, wait).await?;
         let outputs = unpack(&view(staging)?, parts.map(|(_, elements)| elements), plan);
         staging.unmap();
+        prepared.warm = true;
+        self.keep(prepared);
         Ok(outputs)
     }
 
-    /// The place of a plan among those kept.
-    pub fn prepare(&mut self, batch: u32, options: &Options) -> Result<usize> {
+    /// Takes a plan from those kept, or makes it.
+    pub fn take(&mut self, batch: u32, options: &Options) -> Result<Prepared> {
         let same = |p: &Prepared| p.plan.batch() == batch && p.options == *options;
-        let prepared = match self.plans.iter().position(same) {
-            Some(at) => self.plans.remove(at),
-            None => {
-                if self.plans.len() == PLANS_KEPT {
-                    self.plans.remove(0);
-                }
-                let plan = self.vit.plan(batch, options)?;
-                let elements: u64 = parts(&plan, self.vit.config(), Want::ALL).iter().map(|(_, n)| n).sum();
-                let size = elements * 4;
-                let have = self.vit.gpu().caps().limits.max_buffer_size;
-                if size > have {
-                    return Err(Error::Limit {
-                        what: "reading results".into(),
-                        limit: "max_buffer_size",
-                        need: size,
-                        have,
-                    });
-                }
-                let staging = guarded(&self.device, "the readback buffer", size, || {
-                    self.device.create_buffer(&wgpu::BufferDescriptor {
-                        label: Some("tome.readback"),
-                        size,
-                        usage: wgpu::BufferUsages::COPY_DST | wgpu::BufferUsages::MAP_READ,
-                        mapped_at_creation: false,
-                    })
-                })?;
-                Prepared { plan, options: options.clone(), staging }
+        if let Some(at) = self.plans.iter().position(same) {
+            return Ok(self.plans.remove(at));
+        }
+        match self.prepare(batch, options) {
+            // What was kept may be in the way.
+            Err(Error::OutOfMemory { .. }) if !self.plans.is_empty() => {
+                self.plans.clear();
+                self.prepare(batch, options)
             }
-        };
-        self.plans.push(prepared);
-        Ok(self.plans.len() - 1)
+            made => made,
+        }
     }
 
-    pub fn prepared(&self, index: usize) -> &Prepared {
-        &self.plans[index]
+    /// Keeps a plan for later.
+    pub fn keep(&mut self, prepared: Prepared) {
+        if self.plans.len() == PLANS_KEPT {
+            self.plans.remove(0);
+        }
+        self.plans.push(prepared);
+    }
+
+    fn prepare(&self, batch: u32, options: &Options) -> Result<Prepared> {
+        let plan = self.vit.plan(batch, options)?;
+        let elements: u64 = parts(&plan, self.vit.config(), Want::ALL).iter().map(|(_, n)| n).sum();
+        let size = elements * 4;
+        let have = self.vit.gpu().caps().limits.max_buffer_size;
+        if size > have {
+            let what = "reading results".into();
+            return Err(Error::Limit { what, limit: "max_buffer_size", need: size, have });
+        }
+        let staging = guarded(&self.device, "the readback buffer", size, || {
+            self.device.create_buffer(&wgpu::BufferDescriptor {
+                label: Some("tome.readback"),
+                size,
+                usage: wgpu::BufferUsages::COPY_DST | wgpu::BufferUsages::MAP_READ,
+                mapped_at_creation: false,
+            })
+        })?;
+        Ok(Prepared { plan, options: options.clone(), staging, warm: false })
     }
 
     /// Bytes of device memory for a plan: weights, activations, readback.

@@ -11,11 +11,11 @@ use crate::vit::{Options, Plan};
 /// One timed forward pass.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Measured {
-    /// From the submission to the end of the last kernel; for the CPU path the whole call.
+    /// Encoding, submission and every kernel; for the CPU path the whole call.
     pub seconds: f64,
     /// The part of the kernels' time that went into matching and merging, where the adapter has timestamps.
     pub merge_share: Option<f64>,
-    /// Device memory of weights, activations and readback; for the CPU path the weights.
+    /// Device memory of weights and of this batch's activations and readback; for the CPU path the weights.
     pub peak_bytes: u64,
 }
 
@@ -23,16 +23,29 @@ pub struct Measured {
 const MERGING: [&str; 4] = ["key_metric", "find_matches", "rank_matches", "merge_tokens"];
 
 impl Engine {
-    /// Runs what stands in the input buffer; the first call for a plan also warms up.
-    pub(super) fn measure(&mut self, batch: u32, options: &Options) -> Result<Measured> {
-        let index = self.prepare(batch, options)?;
-        let prepared = self.prepared(index);
-        let seconds = self.time(&prepared.plan)?;
-        Ok(Measured {
-            seconds,
+    /// Whether a batch can be bound at all.
+    pub(super) fn fits(&self, batch: u32) -> Result<()> {
+        self.vit.check_batch(batch)
+    }
+
+    /// Times a plan on `inputs`, running it once before where it has not run yet.
+    pub(super) fn measure(&mut self, inputs: &[f32], options: &Options) -> Result<Measured> {
+        let batch = (inputs.len() / self.vit.config().image_values()) as u32;
+        let mut prepared = self.take(batch, options)?;
+        if !prepared.warm {
+            guarded(&self.device, "inputs", 0, || {
+                self.queue.write_buffer(prepared.plan.input(), 0, bytemuck::cast_slice(inputs));
+            })?;
+            self.time(&prepared.plan)?;
+            prepared.warm = true;
+        }
+        let measured = Measured {
+            seconds: self.time(&prepared.plan)?,
             merge_share: self.merge_share(&prepared.plan)?,
-            peak_bytes: self.bytes(prepared),
-        })
+            peak_bytes: self.bytes(&prepared),
+        };
+        self.keep(prepared);
+        Ok(measured)
     }
 
     fn time(&self, plan: &Plan) -> Result<f64> {

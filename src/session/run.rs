@@ -4,7 +4,7 @@ use std::time::Instant;
 
 use crate::cpu;
 use crate::error::{Error, Result};
-use crate::session::device::{Chosen, DeviceChoice, DeviceReport, choose};
+use crate::session::device::{DeviceChoice, DeviceReport, candidates, open};
 use crate::session::engine::Engine;
 use crate::session::measure::Measured;
 use crate::session::readback::Wait;
@@ -44,9 +44,10 @@ pub struct Session {
     report: DeviceReport,
     /// What [`Session::measure`] runs on: a batch of the network's inputs.
     inputs: Vec<f32>,
-    /// The (batch, options) pairs that [`Session::measure`] has warmed up.
-    warm: Vec<(usize, Options)>,
 }
+
+/// Images after which the CPU path drops what is not wanted.
+const CPU_CHUNK: usize = 64;
 
 #[derive(Debug)]
 enum Backend {
@@ -68,16 +69,26 @@ impl Session {
     /// # Errors
     /// As [`Session::new`].
     pub async fn new_async(config: Config, weights: &Weights, device: &DeviceChoice) -> Result<Self> {
-        match choose(device).await? {
-            Chosen::Cpu(report) => Ok(Self::from_backend(
-                Backend::Cpu(Box::new(cpu::VisionTransformer::new(config, weights)?)),
-                report,
-            )),
-            Chosen::Gpu(device, queue, report) => Ok(Self::from_backend(
-                Backend::Gpu(Box::new(Engine::new(device, queue, config, weights)?)),
-                report,
-            )),
+        let (adapters, mut why) = candidates(device).await?;
+        for adapter in &adapters {
+            let engine = match open(adapter).await {
+                Ok((device, queue)) => Engine::new(device, queue, config.clone(), weights),
+                Err(error) => Err(error),
+            };
+            match engine {
+                Ok(engine) => {
+                    let report = DeviceReport::gpu(&adapter.get_info(), why);
+                    return Ok(Self::from_backend(Backend::Gpu(Box::new(engine)), report));
+                }
+                // Whatever is wrong with a GPU that nobody asked for, the CPU path works.
+                Err(error) if *device == DeviceChoice::Auto => {
+                    why = format!("{} cannot be used: {error}", adapter.get_info().name);
+                }
+                Err(error) => return Err(error),
+            }
         }
+        let vit = cpu::VisionTransformer::new(config, weights)?;
+        Ok(Self::from_backend(Backend::Cpu(Box::new(vit)), DeviceReport::cpu(why)))
     }
 
     /// Prepares the network on the caller's device, which may be a software driver.
@@ -95,7 +106,7 @@ impl Session {
     }
 
     fn from_backend(backend: Backend, report: DeviceReport) -> Self {
-        Session { backend, report, inputs: Vec::new(), warm: Vec::new() }
+        Session { backend, report, inputs: Vec::new() }
     }
 
     /// What the network is.
@@ -112,7 +123,7 @@ impl Session {
     }
 
     /// Runs any number of normalised images `[batch, in_chans, height, width]`, as many at once as the device can
-    /// hold. A NaN in an image makes that image's results NaN and leaves the others alone.
+    /// bind and has memory for. A NaN in an image makes that image's results NaN and leaves the others alone.
     ///
     /// # Errors
     /// [`Error::Input`] where `images` is empty or no whole number of images; [`Error::OutOfMemory`],
@@ -121,7 +132,8 @@ impl Session {
         pollster::block_on(self.run_waiting(images, options, want, Wait::Block))
     }
 
-    /// [`Session::run`] that yields to the executor while the device works. The CPU path computes within the call.
+    /// [`Session::run`] that yields to the executor while the device works, asking to be polled again at once. It may
+    /// be dropped at any point. The CPU path computes within the call.
     ///
     /// # Errors
     /// As [`Session::run`].
@@ -142,7 +154,13 @@ impl Session {
             return Err(Error::Input(format!("{given} values are no whole number of images of {per_image}")));
         }
         match &mut self.backend {
-            Backend::Cpu(vit) => Ok(keep(vit.forward(images, options)?, want)),
+            Backend::Cpu(vit) => {
+                let mut all = Outputs::default();
+                for chunk in images.chunks(per_image * CPU_CHUNK) {
+                    all.append(keep(vit.forward(chunk, options)?, want));
+                }
+                Ok(all)
+            }
             Backend::Gpu(engine) => engine.run(images, options, want, wait).await,
         }
     }
@@ -169,37 +187,30 @@ impl Session {
         Ok(self.run(images, options, Want::FEATURES)?.features)
     }
 
-    /// Times one forward pass of `batch` images that are already on the device. The first call for a batch and
-    /// options also compiles and warms up, untimed.
+    /// Times one forward pass of `batch` images that are already on the device. On a GPU the first call for a batch
+    /// and options also compiles and warms up, untimed.
     ///
     /// # Errors
     /// [`Error::Limit`] where the batch does not fit the device at once; as [`Session::run`] otherwise.
     pub fn measure(&mut self, batch: usize, options: &Options) -> Result<Measured> {
         let per_image = self.config().image_values();
-        let too_large = || Error::Input(format!("a batch of {batch} images"));
-        let batch_u32 = u32::try_from(batch).map_err(|_| too_large())?;
+        let wrong = || Error::Input(format!("a batch of {batch} images"));
+        let count = u32::try_from(batch).ok().filter(|&count| count > 0).ok_or_else(wrong)?;
         if let Backend::Gpu(engine) = &mut self.backend {
-            // Says so where it does not fit, before anything is computed.
-            engine.prepare(batch_u32, options)?;
+            // Says so where it does not fit, before inputs are made for it.
+            engine.fits(count)?;
         }
-        let values = batch.checked_mul(per_image).ok_or_else(too_large)?;
+        let values = batch.checked_mul(per_image).ok_or_else(wrong)?;
         if self.inputs.len() < values {
             // Not the same for any two patches or images: equal tokens would make merging trivial.
             self.inputs = (0..values).map(|i| ((i as f32 * 0.618_034).fract() - 0.5) * 2.0).collect();
         }
-        let key = (batch, options.clone());
-        if !self.warm.contains(&key) {
-            let inputs = std::mem::take(&mut self.inputs);
-            let warmed = self.run(&inputs[..values], options, Want::LOGITS);
-            self.inputs = inputs;
-            warmed?;
-            self.warm.push(key);
-        }
+        let inputs = &self.inputs[..values];
         match &mut self.backend {
-            Backend::Gpu(engine) => engine.measure(batch_u32, options),
+            Backend::Gpu(engine) => engine.measure(inputs, options),
             Backend::Cpu(vit) => {
                 let start = Instant::now();
-                vit.forward(&self.inputs[..values], options)?;
+                vit.forward(inputs, options)?;
                 let seconds = start.elapsed().as_secs_f64();
                 Ok(Measured { seconds, merge_share: None, peak_bytes: vit.bytes() })
             }

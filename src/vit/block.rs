@@ -1,12 +1,9 @@
 //! The network as a list of calls; reads like the picture in the crate's documentation.
 
-use super::config::Pool;
-use super::options::PoolBy;
 use super::parameters::{Block, Parameters};
 use super::recorder::{From, Recorder};
 use crate::error::Result;
 use crate::kernels::matmul::Activation;
-use crate::kernels::pool::Mode;
 
 /// Image to logits.
 pub(super) fn network(record: &mut Recorder<'_>, p: &Parameters<wgpu::Buffer>) -> Result<()> {
@@ -23,11 +20,7 @@ pub(super) fn network(record: &mut Recorder<'_>, p: &Parameters<wgpu::Buffer>) -
     }
     record.enter(None);
 
-    let (first, mode) = match (record.config.pool, record.options.pool_by) {
-        (Pool::Token, _) => (0, Mode::TOKEN),
-        (Pool::Average, PoolBy::Plain) => (record.config.prefix(), Mode::MEAN),
-        (Pool::Average, PoolBy::Size) => (record.config.prefix(), Mode::MEAN_BY_SIZE),
-    };
+    let (first, mode) = record.options.pooling(record.config);
     record.features(p, first, mode)?;
     if let Some(head) = &p.head {
         record.head(head)?;

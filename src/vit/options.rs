@@ -1,6 +1,7 @@
 //! How a network is run: what merges, and what merged tokens count for.
 
-use super::config::Config;
+use super::config::{Config, Pool};
+use crate::kernels::pool::Mode;
 use crate::schedule::Schedule;
 
 /// Which tokens never merge.
@@ -54,6 +55,15 @@ impl Options {
         match self.protect {
             Protect::Prefix => config.prefix(),
             Protect::Class => config.class_token.into(),
+        }
+    }
+
+    /// The first token that is pooled, and how.
+    pub(crate) fn pooling(&self, config: &Config) -> (u32, Mode) {
+        match (config.pool, self.pool_by) {
+            (Pool::Token, _) => (0, Mode::TOKEN),
+            (Pool::Average, PoolBy::Plain) => (config.prefix(), Mode::MEAN),
+            (Pool::Average, PoolBy::Size) => (config.prefix(), Mode::MEAN_BY_SIZE),
         }
     }
 

@@ -8,7 +8,7 @@ use super::options::Options;
 use super::parameters::Parameters;
 use super::recorder::{Ends, Recorder};
 use crate::dispatch::Dispatch;
-use crate::error::{Error, Result};
+use crate::error::Result;
 use crate::gpu::Gpu;
 
 /// One call of the list.
@@ -54,9 +54,6 @@ impl Plan {
         batch: u32,
         options: &Options,
     ) -> Result<Self> {
-        if batch == 0 {
-            return Err(Error::Input("a batch of 0 images".into()));
-        }
         let buffers = Buffers::new(gpu, config, batch)?;
         let mut recorder = Recorder::new(gpu, config, options, batch, &buffers);
         super::block::network(&mut recorder, p)?;

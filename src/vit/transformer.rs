@@ -57,15 +57,26 @@ impl VisionTransformer {
     /// [`Error::Input`] for a batch of 0, [`Error::Limit`] for one larger
     /// than [`max_batch`](Self::max_batch), [`Error::OutOfMemory`].
     pub fn plan(&self, batch: u32, options: &Options) -> Result<Plan> {
-        let have = u64::from(self.max_batch());
-        if u64::from(batch) > have {
-            let what = format!("a batch of {} (the most that fits is {have})", self.config.name);
-            let per_image = Buffers::largest_per_image(&self.config) * 4;
-            let need = u64::from(batch).saturating_mul(per_image);
-            let have = have * per_image;
-            return Err(Error::Limit { what, limit: "max_storage_buffer_binding_size", need, have });
-        }
+        self.check_batch(batch)?;
         Plan::new(&self.gpu, &self.config, &self.parameters, batch, options)
+    }
+
+    /// Whether a batch is one and its buffers can be bound.
+    pub(crate) fn check_batch(&self, batch: u32) -> Result<()> {
+        if batch == 0 {
+            return Err(Error::Input("a batch of 0 images".into()));
+        }
+        let most = self.max_batch();
+        if batch <= most {
+            return Ok(());
+        }
+        let per_image = Buffers::largest_per_image(&self.config) * 4;
+        Err(Error::Limit {
+            what: format!("a batch of {} (the most that fits is {most})", self.config.name),
+            limit: "max_storage_buffer_binding_size",
+            need: u64::from(batch).saturating_mul(per_image),
+            have: u64::from(most) * per_image,
+        })
     }
 
     /// The most images a batch whose buffers this device can still bind; 0 where not even one fits.
