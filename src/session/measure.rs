@@ -4,7 +4,7 @@ use std::time::Instant;
 
 use crate::error::{Error, Result};
 use crate::gpu::guarded;
-use crate::session::engine::Engine;
+use crate::session::engine::{Engine, Prepared};
 use crate::session::readback::{Wait, map, view};
 use crate::vit::{Options, Plan};
 
@@ -13,8 +13,6 @@ use crate::vit::{Options, Plan};
 pub struct Measured {
     /// Encoding, submission and every kernel; for the CPU path the whole call.
     pub seconds: f64,
-    /// The part of the kernels' time that went into matching and merging, where the adapter has timestamps.
-    pub merge_share: Option<f64>,
     /// Device memory of weights and of this batch's activations and readback; for the CPU path the weights.
     pub peak_bytes: u64,
 }
@@ -31,6 +29,23 @@ impl Engine {
     /// Times a plan on `inputs`, running it once before where it has not run yet.
     pub(super) fn measure(&mut self, inputs: &[f32], options: &Options) -> Result<Measured> {
         let batch = (inputs.len() / self.vit.config().image_values()) as u32;
+        let prepared = self.warm(batch, inputs, options)?;
+        let measured = Measured { seconds: self.time(&prepared.plan)?, peak_bytes: self.bytes(&prepared) };
+        self.keep(prepared);
+        Ok(measured)
+    }
+
+    /// The part of the kernels' time that goes into matching and merging.
+    pub(super) fn merge_share(&mut self, inputs: &[f32], options: &Options) -> Result<Option<f64>> {
+        let batch = (inputs.len() / self.vit.config().image_values()) as u32;
+        let prepared = self.warm(batch, inputs, options)?;
+        let share = self.share(&prepared.plan)?;
+        self.keep(prepared);
+        Ok(share)
+    }
+
+    /// A plan that has run.
+    fn warm(&mut self, batch: u32, inputs: &[f32], options: &Options) -> Result<Prepared> {
         let mut prepared = self.take(batch, options)?;
         if !prepared.warm {
             guarded(&self.device, "inputs", 0, || {
@@ -39,13 +54,7 @@ impl Engine {
             self.time(&prepared.plan)?;
             prepared.warm = true;
         }
-        let measured = Measured {
-            seconds: self.time(&prepared.plan)?,
-            merge_share: self.merge_share(&prepared.plan)?,
-            peak_bytes: self.bytes(&prepared),
-        };
-        self.keep(prepared);
-        Ok(measured)
+        Ok(prepared)
     }
 
     fn time(&self, plan: &Plan) -> Result<f64> {
@@ -67,8 +76,8 @@ impl Engine {
         Ok(())
     }
 
-    /// Runs the plan once more, cut into passes at the ends of merging, with a timestamp at both ends of each.
-    fn merge_share(&self, plan: &Plan) -> Result<Option<f64>> {
+    /// Runs the plan, cut into passes at the ends of merging, with a timestamp at both ends of each.
+    fn share(&self, plan: &Plan) -> Result<Option<f64>> {
         if !self.device.features().contains(wgpu::Features::TIMESTAMP_QUERY) {
             return Ok(None);
         }

@@ -193,6 +193,33 @@ impl Session {
     /// # Errors
     /// [`Error::Limit`] where the batch does not fit the device at once; as [`Session::run`] otherwise.
     pub fn measure(&mut self, batch: usize, options: &Options) -> Result<Measured> {
+        let values = self.make_inputs(batch)?;
+        let inputs = &self.inputs[..values];
+        match &mut self.backend {
+            Backend::Gpu(engine) => engine.measure(inputs, options),
+            Backend::Cpu(vit) => {
+                let start = Instant::now();
+                vit.forward(inputs, options)?;
+                Ok(Measured { seconds: start.elapsed().as_secs_f64(), peak_bytes: vit.bytes() })
+            }
+        }
+    }
+
+    /// The part of a forward pass's kernel time that goes into matching and merging, by timestamps; none where the
+    /// adapter has none, and for the CPU path.
+    ///
+    /// # Errors
+    /// As [`Session::measure`].
+    pub fn merge_share(&mut self, batch: usize, options: &Options) -> Result<Option<f64>> {
+        let values = self.make_inputs(batch)?;
+        match &mut self.backend {
+            Backend::Gpu(engine) => engine.merge_share(&self.inputs[..values], options),
+            Backend::Cpu(_) => Ok(None),
+        }
+    }
+
+    /// Inputs for a batch; says how many values they are.
+    fn make_inputs(&mut self, batch: usize) -> Result<usize> {
         let per_image = self.config().image_values();
         let wrong = || Error::Input(format!("a batch of {batch} images"));
         let count = u32::try_from(batch).ok().filter(|&count| count > 0).ok_or_else(wrong)?;
@@ -205,16 +232,7 @@ impl Session {
             // Not the same for any two patches or images: equal tokens would make merging trivial.
             self.inputs = (0..values).map(|i| ((i as f32 * 0.618_034).fract() - 0.5) * 2.0).collect();
         }
-        let inputs = &self.inputs[..values];
-        match &mut self.backend {
-            Backend::Gpu(engine) => engine.measure(inputs, options),
-            Backend::Cpu(vit) => {
-                let start = Instant::now();
-                vit.forward(inputs, options)?;
-                let seconds = start.elapsed().as_secs_f64();
-                Ok(Measured { seconds, merge_share: None, peak_bytes: vit.bytes() })
-            }
-        }
+        Ok(values)
     }
 }
 

@@ -58,7 +58,6 @@ pub struct Timing {
     pub images_per_s: f64,
     pub speedup: f64,
     pub promised: f64,
-    pub merge_share: Option<f64>,
     pub peak_bytes: u64,
 }
 
@@ -84,27 +83,28 @@ pub fn run(args: &Args) -> Result<()> {
         for (schedule, timing) in
             schedules.iter().zip(time(&mut session, batch as usize, &schedules, BUDGET)?)
         {
-            rows.push((batch, schedule, timing));
+            let share = session.merge_share(batch as usize, &Options::with_schedule(schedule.clone()))?;
+            rows.push((batch, schedule, timing, share));
         }
     }
     let mut out = std::io::stdout().lock();
     if args.json {
         let rows: Vec<Value> =
-            rows.iter().map(|(batch, r, timing)| row(&session, *batch, r, timing)).collect();
+            rows.iter().map(|(batch, r, timing, share)| row(&session, *batch, r, timing, *share)).collect();
         writeln!(out, "{}", json!({ "rows": rows }))?;
         return Ok(());
     }
     let mut table = Table::new();
     table.load_style(presets::ASCII_MARKDOWN);
     table.set_header(["batch", "r", "images/s", "speed-up", "promised", "matching + merging", "memory"]);
-    for (batch, r, timing) in &rows {
+    for (batch, r, timing, share) in &rows {
         table.add_row([
             batch.to_string(),
             r.to_string(),
             format!("{:.1}", timing.images_per_s),
             format!("{:.2}", timing.speedup),
             format!("{:.2}", timing.promised),
-            timing.merge_share.map_or_else(|| "-".into(), |share| format!("{:.1} %", share * 100.0)),
+            share.map_or_else(|| "-".into(), |share| format!("{:.1} %", share * 100.0)),
             indicatif::HumanBytes(timing.peak_bytes).to_string(),
         ]);
     }
@@ -112,7 +112,7 @@ pub fn run(args: &Args) -> Result<()> {
     Ok(())
 }
 
-fn row(session: &Session, batch: u32, r: &Schedule, timing: &Timing) -> Value {
+fn row(session: &Session, batch: u32, r: &Schedule, timing: &Timing, merge_share: Option<f64>) -> Value {
     let device = session.device();
     json!({
         "arch": session.config().name,
@@ -126,7 +126,7 @@ fn row(session: &Session, batch: u32, r: &Schedule, timing: &Timing) -> Value {
         "images_per_s": timing.images_per_s,
         "speedup": timing.speedup,
         "promised_speedup": timing.promised,
-        "merge_share": timing.merge_share,
+        "merge_share": merge_share,
         "peak_bytes": timing.peak_bytes,
     })
 }
@@ -160,22 +160,16 @@ pub fn time(
     let seconds: Vec<f64> = measured.iter().map(|all| median(all.iter().map(|one| one.seconds))).collect();
     let plain =
         schedules.iter().position(|schedule| schedule.is_none(blocks)).map_or(f64::NAN, |at| seconds[at]);
-    Ok(options
-        .iter()
-        .zip(&measured)
-        .zip(&seconds)
-        .map(|((options, all), &seconds)| Timing {
+    let mut timings = Vec::new();
+    for ((options, all), &seconds) in options.iter().zip(&measured).zip(&seconds) {
+        timings.push(Timing {
             images_per_s: batch as f64 / seconds,
             speedup: plain / seconds,
             promised: options.promised_speedup(session.config()),
-            merge_share: all
-                .iter()
-                .map(|one| one.merge_share)
-                .collect::<Option<Vec<_>>>()
-                .map(|shares| median(shares.into_iter())),
             peak_bytes: all.iter().map(|one| one.peak_bytes).max().unwrap_or(0),
-        })
-        .collect())
+        });
+    }
+    Ok(timings)
 }
 
 fn median(values: impl Iterator<Item = f64>) -> f64 {
