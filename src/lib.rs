@@ -1,4 +1,9 @@
-#![doc = include_str!("../README.md")]
+// The examples in the README need these features.
+#![cfg_attr(all(feature = "files", feature = "blocking"), doc = include_str!("../README.md"))]
+#![cfg_attr(
+    not(all(feature = "files", feature = "blocking")),
+    doc = "Vision Transformers with Token Merging as WGSL compute kernels on wgpu."
+)]
 //!
 //! # Letters
 //! The same everywhere: `b` batch, `n` tokens in, `m` tokens out, `c` channels, `h` heads, `d` head width, `r` tokens

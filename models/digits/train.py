@@ -1,6 +1,6 @@
 """Trains the small digit classifier that ships with the crate, and writes everything next to this file.
 
-    python3 train.py          # took 23 minutes on two CPU cores shared with other work
+    python3 train.py          # 23 minutes on two CPU cores
 
 Writes model.safetensors, config.json, heldout.bin and digit_*.png; `evaluate.py` measures the result.
 Run with Python 3.11, torch 2.15.0 (CPU), timm 1.0.31, scikit-learn 1.9.1, safetensors 0.8.0, Pillow 13.0.0,

@@ -80,7 +80,7 @@ fn an_unknown_device_is_an_error() {
 #[test]
 fn an_adapter_gives_the_same_classes() {
     if !gpu_required() {
-        return println!("SKIP: TOME_REQUIRE_GPU is not 1");
+        return println!("SKIP: TOME_REQUIRE_GPU is not set");
     }
     let classify = |device: &str| {
         let run =

@@ -6,7 +6,7 @@ fn help_and_version_are_results() {
     for command in ["demo", "classify", "infer", "visualize", "bench", "devices"] {
         assert!(tome(&["--help"]).done().stdout.contains(command));
         let help = tome(&[command, "--help"]).done().stdout;
-        assert!(help.contains("Usage:"), "{help}");
+        assert!(help.contains("Usage:") && !help.starts_with("Usage:"), "no description: {help}");
     }
     for command in ["classify", "infer", "visualize", "bench"] {
         assert!(tome(&[command, "--help"]).done().stdout.contains("Examples:"));
@@ -26,6 +26,18 @@ fn wrong_usage_ends_with_2() {
     tome(&["bench", "--batch", "0"]).misused("0 is not in 1..");
     tome(&["bench", "--arch", "resnet50"]).misused("vit_tiny_patch16_224");
     tome(&["bench", "--arch", "vit_tiny_patch16_224", "--model", "m"]).misused("cannot be used with");
+}
+
+#[test]
+fn quiet_goes_anywhere_and_flags_of_the_demo_after_it() {
+    let classify = ["classify", &crate::digit(3), "--device", "cpu"];
+    assert_eq!(tome(&[&["--quiet"], &classify[..]].concat()).done().stderr, "");
+    assert_eq!(tome(&[&classify[..], &["-q"]].concat()).done().stderr, "");
+    for subcommand in ["demo", "devices"] {
+        tome(&["--device", "cpu", subcommand])
+            .misused("'--device <auto|cpu|NAME|INDEX>' cannot be used before");
+        tome(&["-q", "--out=p.png", subcommand]).misused("'--out <P.png>' cannot be used before");
+    }
 }
 
 #[test]

@@ -4,7 +4,7 @@ use std::io::Write;
 use std::time::{Duration, Instant};
 
 use anyhow::Result;
-use clap::builder::{PossibleValuesParser, TypedValueParser};
+use clap::builder::PossibleValuesParser;
 use comfy_table::{Table, presets};
 use serde_json::{Value, json};
 use tome_wgpu::vit::{Config, Options, Weights};
@@ -25,7 +25,7 @@ Examples:
 pub struct Args {
     /// An architecture with random weights
     #[arg(long, default_value = "vit_base_patch16_224", conflicts_with = "model",
-          value_parser = PossibleValuesParser::new(Config::PRESETS).map(|name| name))]
+          value_parser = PossibleValuesParser::new(Config::PRESETS))]
     arch: String,
     #[command(flatten)]
     model: ModelArgs,

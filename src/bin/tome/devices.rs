@@ -19,7 +19,11 @@ pub fn run() -> Result<()> {
         }
     }
     let (config, weights) = digits::network()?;
-    let session = Session::new(config, &weights, &DeviceChoice::Auto)?;
-    writeln!(out, "auto: {}", session.device())?;
+    let auto = match Session::new(config, &weights, &DeviceChoice::Auto) {
+        Ok(session) => session.device().to_string(),
+        // The list above is still right, and what one needs to choose another.
+        Err(error) => format!("error: {:#}", anyhow::Error::from(error)).replace('\n', " "),
+    };
+    writeln!(out, "auto: {auto}")?;
     Ok(())
 }

@@ -17,12 +17,14 @@ mod visualize;
 use std::io::IsTerminal;
 use std::process::ExitCode;
 
-use clap::{Parser, Subcommand};
+use clap::error::ErrorKind;
+use clap::parser::ValueSource;
+use clap::{CommandFactory, FromArgMatches, Parser, Subcommand};
 use tracing_subscriber::EnvFilter;
 
 /// Vision Transformers with Token Merging on any GPU. Without a subcommand: `tome demo`.
 #[derive(Parser)]
-#[command(version, args_conflicts_with_subcommands = true, after_help = EXAMPLES)]
+#[command(version, after_help = EXAMPLES)]
 struct Cli {
     #[command(subcommand)]
     command: Option<Command>,
@@ -52,11 +54,12 @@ enum Command {
     Infer(infer::Args),
     Visualize(visualize::Args),
     Bench(bench::Args),
+    /// List the adapters, and what `--device auto` takes
     Devices,
 }
 
 fn main() -> ExitCode {
-    let cli = Cli::parse();
+    let cli = parse();
     log(cli.quiet);
     let done = match cli.command.unwrap_or(Command::Demo(cli.demo)) {
         Command::Demo(args) => demo::run(&args),
@@ -75,6 +78,22 @@ fn main() -> ExitCode {
             ExitCode::FAILURE
         }
     }
+}
+
+/// Flags of the demo before a subcommand are wrong usage. (`args_conflicts_with_subcommands` would refuse `--quiet`
+/// there too.)
+fn parse() -> Cli {
+    let mut command = Cli::command();
+    let matches = command.get_matches_mut();
+    let given = |arg: &&clap::Arg| {
+        !arg.is_global_set() && matches.value_source(arg.get_id().as_str()) == Some(ValueSource::CommandLine)
+    };
+    let stray = command.get_arguments().find(given).map(ToString::to_string);
+    if let (Some(stray), Some(subcommand)) = (stray, matches.subcommand_name()) {
+        let message = format!("'{stray}' cannot be used before the subcommand '{subcommand}'");
+        command.error(ErrorKind::ArgumentConflict, message).exit();
+    }
+    Cli::from_arg_matches(&matches).unwrap_or_else(|error| error.format(&mut command).exit())
 }
 
 /// Logs go to stderr, so that stdout holds results alone.
