@@ -81,7 +81,7 @@ pub struct Io<'a> {
 /// Prepares the tokens that enter the first block.
 ///
 /// # Errors
-/// [`Error::Params`](crate::Error::Params) where a patch is empty or larger than the image, `channels` is 0, or
+/// [`Error::Params`] where a patch is empty or larger than the image, `channels` is 0, or
 /// prefix tokens are missing; buffer errors.
 pub fn embed_patches(gpu: &Gpu, params: Params, io: Io<'_>) -> Result<Dispatch> {
     let Params { batch, image_channels, height, width, patch_height, patch_width, prefix, channels } = params;
