@@ -35,6 +35,8 @@ pub enum Part {
     Grid,
     /// `Elem`, `Elem4`: the storage type.
     Element,
+    /// `Best`, `better`: candidates of a search. `Lane` needs it.
+    Best,
     /// `Lane`, `workgroup_sum`, `workgroup_best`: reductions.
     Lane,
     /// `multiply_tile`: a tile of x times w transposed.
@@ -71,6 +73,7 @@ impl Part {
         match self {
             Part::Grid => library!("grid"),
             Part::Math => library!("math"),
+            Part::Best => library!("best"),
             Part::Element => match variant.element {
                 Element::F32 => library!("elem_f32"),
             },

@@ -9,22 +9,9 @@ struct Lane {
     @builtin(num_subgroups) subgroups: u32,
 }
 
-// A candidate of a search: the higher score wins, on equal scores the lower index.
-struct Best {
-    score: f32,
-    index: u32,
-}
-
 // One entry a subgroup; a subgroup may be as small as one lane.
 var<workgroup> lane_sums: array<f32, WG>;
 var<workgroup> lane_bests: array<Best, WG>;
-
-fn better(a: Best, b: Best) -> Best {
-    if b.score > a.score || (b.score == a.score && b.index < a.index) {
-        return b;
-    }
-    return a;
-}
 
 // The sum of every lane's value, in every lane.
 fn workgroup_sum(lane: Lane, value: f32) -> f32 {

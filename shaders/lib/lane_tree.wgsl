@@ -5,21 +5,8 @@ struct Lane {
     @builtin(local_invocation_index) index: u32,
 }
 
-// A candidate of a search: the higher score wins, on equal scores the lower index.
-struct Best {
-    score: f32,
-    index: u32,
-}
-
 var<workgroup> lane_sums: array<f32, WG>;
 var<workgroup> lane_bests: array<Best, WG>;
-
-fn better(a: Best, b: Best) -> Best {
-    if b.score > a.score || (b.score == a.score && b.index < a.index) {
-        return b;
-    }
-    return a;
-}
 
 // The sum of every lane's value, in every lane.
 fn workgroup_sum(lane: Lane, value: f32) -> f32 {

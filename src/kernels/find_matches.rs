@@ -19,7 +19,7 @@ pub const SPEC: KernelSpec = KernelSpec {
         ("score", Access::Write),
         ("best", Access::Write),
     ],
-    parts: &[Part::Grid, Part::Lane],
+    parts: &[Part::Grid, Part::Best, Part::Lane],
     params_size: size_of::<Params>(),
 };
 

@@ -14,7 +14,7 @@ pub const SPEC: KernelSpec = KernelSpec {
     name: "key_metric",
     source: include_str!("../../shaders/key_metric.wgsl"),
     bindings: &[("params", Access::Uniform), ("keys", Access::Read), ("metric", Access::Write)],
-    parts: &[Part::Grid, Part::Element, Part::Lane],
+    parts: &[Part::Grid, Part::Element, Part::Best, Part::Lane],
     params_size: size_of::<Params>(),
 };
 

@@ -19,7 +19,7 @@ pub const SPEC: KernelSpec = KernelSpec {
         ("bias", Access::Read),
         ("y", Access::Write),
     ],
-    parts: &[Part::Grid, Part::Element, Part::Lane],
+    parts: &[Part::Grid, Part::Element, Part::Best, Part::Lane],
     params_size: size_of::<Params>(),
 };
 
