@@ -3,7 +3,7 @@ struct Params {
     rows: u32,
     inner: u32,
     columns: u32,
-    activation: u32, // 0 none, 1 gelu (erf), 2 gelu (tanh), 3 quick gelu
+    activation: u32, // 0 none, 1 gelu (erf), 2 gelu (tanh), 3 quick gelu, 4 silu, 5 relu, 6 sigmoid
     has_bias: u32,
     has_scale: u32,
     has_residual: u32,
@@ -40,6 +40,16 @@ fn activate(v: f32) -> f32 {
         }
         case 3u: {
             return v / (1.0 + exp_f32(-1.702 * v));
+        }
+        case 4u: {
+            return v / (1.0 + exp_f32(-v));
+        }
+        case 5u: {
+            // Written so that NaN stays NaN.
+            return select(v, 0.0, v < 0.0);
+        }
+        case 6u: {
+            return 1.0 / (1.0 + exp_f32(-v));
         }
         default: {
             return v;

@@ -75,14 +75,11 @@ impl<'a> Forward<'a> {
             });
         }
 
-        let features = self.features(p);
-        trace("features", Value::F32(&features));
-        let mut logits = features.clone();
-        if let Some(head) = &p.head {
-            logits.resize(head.columns as usize, 0.0);
-            linear(head, Activation::NONE, 1, &features, None, &mut logits);
-        }
+        let mut features = self.features(p);
+        trace("features", Value::F32(&features[0]));
+        let logits = heads(&p.heads, &features);
         trace("logits", Value::F32(&logits));
+        let features = features.swap_remove(0);
 
         let merged = self.tokens as usize;
         self.x.truncate(merged * self.config.embed_dim as usize);
@@ -180,28 +177,31 @@ impl<'a> Forward<'a> {
         }
     }
 
-    /// The pooled row that enters the head. A norm works on each token alone, so that of the class token leaves the
-    /// others out.
-    fn features(&mut self, p: &Parameters<Vec<f32>>) -> Vec<f32> {
-        let (first, mode) = self.options.pooling(self.config);
+    /// The pooled rows, one for each head. A norm works on each token alone, so that of single tokens may wait until
+    /// they are the only ones left.
+    fn features(&mut self, p: &Parameters<Vec<f32>>) -> Vec<Vec<f32>> {
+        let poolings = self.options.pooling(self.config);
         let (tokens, channels) = (self.tokens, self.config.embed_dim);
-        let counted = if mode == Mode::TOKEN { 1 } else { tokens };
-        let eps = self.config.norm_eps;
-        let norm = |norm: &Norm<Vec<f32>>, rows: u32, x: &[f32], y: &mut [f32]| {
-            layer_norm(&kernels::layer_norm::Params { rows, channels, eps }, x, &norm.weight, &norm.bias, y);
+        let single = poolings.iter().all(|(_, mode)| *mode == Mode::TOKEN);
+        let (x, late) = match (&p.norm, single) {
+            (Some(norm), false) => {
+                self.norm(norm);
+                (&self.narrow, p.fc_norm.as_ref())
+            }
+            (norm, _) => (&self.x, norm.as_ref().or(p.fc_norm.as_ref())),
         };
-
-        if let Some(p) = &p.norm {
-            norm(p, counted, &self.x, &mut self.narrow);
-        }
-        let x = if p.norm.is_some() { &self.narrow } else { &self.x };
-        let mut features = vec![0.0; channels as usize];
-        let params = kernels::pool::Params { batch: 1, tokens: counted, channels, first, mode };
-        pool(&params, x, Some(&self.size), &mut features);
-        if let Some(p) = &p.fc_norm {
-            norm(p, 1, &features.clone(), &mut features);
-        }
-        features
+        let row = |(first, mode)| {
+            let mut row = vec![0.0; channels as usize];
+            let params = kernels::pool::Params { batch: 1, tokens, channels, first, mode };
+            pool(&params, x, Some(&self.size), &mut row);
+            if let Some(norm) = late {
+                let eps = self.config.norm_eps;
+                let params = kernels::layer_norm::Params { rows: 1, channels, eps };
+                layer_norm(&params, &row.clone(), &norm.weight, &norm.bias, &mut row);
+            }
+            row
+        };
+        poolings.into_iter().map(row).collect()
     }
 
     /// The residual stream, normalised, to `narrow`.
@@ -215,6 +215,17 @@ impl<'a> Forward<'a> {
     fn x(&self) -> &[f32] {
         &self.x[..self.tokens as usize * self.config.embed_dim as usize]
     }
+}
+
+/// The sum of what each head makes of its row; without a head the first row itself.
+fn heads(heads: &[Linear<Vec<f32>>], features: &[Vec<f32>]) -> Vec<f32> {
+    let mut logits: Option<Vec<f32>> = None;
+    for (head, row) in heads.iter().zip(features) {
+        let mut sum = vec![0.0; head.columns as usize];
+        linear(head, Activation::NONE, 1, row, logits.as_deref(), &mut sum);
+        logits = Some(sum);
+    }
+    logits.unwrap_or_else(|| features[0].clone())
 }
 
 /// A linear layer whose weight has been turned to `[inner, columns]`.

@@ -70,6 +70,16 @@ wide! {
     pub fn quick_gelu(row: &'a mut [f32]) {
         row.iter_mut().for_each(|x| *x /= 1.0 + exp(-1.702 * *x));
     }
+
+    /// x sigmoid(x).
+    pub fn silu(row: &'a mut [f32]) {
+        row.iter_mut().for_each(|x| *x /= 1.0 + exp(-*x));
+    }
+
+    /// 1 / (1 + e^(-x)).
+    pub fn sigmoid(row: &'a mut [f32]) {
+        row.iter_mut().for_each(|x| *x = 1.0 / (1.0 + exp(-*x)));
+    }
 }
 
 /// The sum of `term` over a row.

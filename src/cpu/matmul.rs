@@ -48,6 +48,9 @@ pub(super) fn linear(
             Activation::GELU => math::gelu(y),
             Activation::GELU_TANH => math::gelu_tanh(y),
             Activation::QUICK_GELU => math::quick_gelu(y),
+            Activation::SILU => math::silu(y),
+            Activation::RELU => y.iter_mut().for_each(|v| *v = if *v < 0.0 { 0.0 } else { *v }),
+            Activation::SIGMOID => math::sigmoid(y),
             _ => {}
         }
         if let Some(scale) = scale {

@@ -31,7 +31,7 @@ impl VisionTransformer {
         // instead of a quarter.
         let of_blocks =
             parameters.blocks.iter_mut().flat_map(|b| [&mut b.qkv, &mut b.proj, &mut b.fc1, &mut b.fc2]);
-        for linear in of_blocks.chain(&mut parameters.head) {
+        for linear in of_blocks.chain(&mut parameters.heads) {
             linear.weight = turned(&linear.weight, linear.inner as usize);
         }
         Ok(VisionTransformer { config, parameters, bytes })
@@ -85,7 +85,8 @@ impl VisionTransformer {
         }
         let (first, left) =
             (self.config.prefix(), options.tokens_per_block(&self.config)[self.config.depth as usize]);
-        if self.config.pool == Pool::Average && first >= left {
+        let averages = matches!(self.config.pool, Pool::Average | Pool::TokenAndAverage);
+        if averages && first >= left {
             return Err(Error::Input(format!(
                 "average pooling from token {first} on, and merging leaves {left}"
             )));

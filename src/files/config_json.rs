@@ -6,7 +6,7 @@ use serde_json::{Map, Value};
 
 use crate::error::{Error, Result};
 use crate::kernels::matmul::Activation;
-use crate::vit::{Config, Pool, Preprocess, Resample};
+use crate::vit::{Config, Mlp, Pool, Preprocess, Resample, Resize};
 
 /// Arguments of timm's `VisionTransformer` that change nothing about a trained network at its own image size.
 const WITHOUT_EFFECT: [&str; 9] = [
@@ -70,9 +70,7 @@ fn model_args(config: &mut Config, args: &mut Fields, pool: Option<String>) -> R
     set(&mut config.embed_dim, args.take("embed_dim")?);
     set(&mut config.depth, args.take("depth")?);
     set(&mut config.num_heads, args.take("num_heads")?);
-    // `as` truncates as Python's int() does; what is out of range is refused when the config is checked.
-    let ratio: f64 = args.take("mlp_ratio")?.unwrap_or(4.0);
-    config.mlp_hidden = (f64::from(config.embed_dim) * ratio) as u32;
+    set(&mut config.qk_norm, args.take("qk_norm")?);
     set(&mut config.qkv_bias, args.take("qkv_bias")?);
     set(&mut config.class_token, args.take("class_token")?);
     set(&mut config.reg_tokens, args.take("reg_tokens")?);
@@ -85,35 +83,41 @@ fn model_args(config: &mut Config, args: &mut Fields, pool: Option<String>) -> R
 
     let pool: Option<String> = args.take("global_pool")?.or(pool);
     config.pool = match pool.as_deref() {
-        None | Some("token") => Pool::Token,
+        None => config.pool,
+        Some("token") if config.dist_token => Pool::Distilled,
+        Some("token") => Pool::Token,
         Some("avg") => Pool::Average,
-        Some(other) => return Err(unsupported("global_pool", quoted(other), "known are `token` and `avg`")),
+        Some("map") => Pool::Attention,
+        Some(other) => {
+            return Err(unsupported("global_pool", quoted(other), "known are `token`, `avg` and `map`"));
+        }
     };
     config.fc_norm = args.take("fc_norm")?.unwrap_or(config.pool == Pool::Average);
 
     let act_layer: Option<String> = args.take("act_layer")?;
+    let no_act = act_layer.is_none();
     config.activation = match act_layer.as_deref() {
         None => config.activation,
         Some("gelu") => Activation::GELU,
         Some("gelu_tanh") => Activation::GELU_TANH,
         Some("quick_gelu") => Activation::QUICK_GELU,
+        Some("silu" | "swish") => Activation::SILU,
+        Some("relu") => Activation::RELU,
+        Some("sigmoid") => Activation::SIGMOID,
         Some(other) => {
-            return Err(unsupported(
-                "act_layer",
-                quoted(other),
-                "known are `gelu`, `gelu_tanh` and `quick_gelu`",
-            ));
+            let known = "known are `gelu`, `gelu_tanh`, `quick_gelu`, `silu`, `relu` and `sigmoid`";
+            return Err(unsupported("act_layer", quoted(other), known));
         }
     };
+    mlp(config, args, no_act)?;
 
     for (key, value) in &args.0 {
         let plain = match key.as_str() {
-            "qk_norm" | "scale_attn_norm" | "scale_mlp_norm" | "pool_include_prefix" | "dynamic_img_pad" => {
+            "scale_attn_norm" | "scale_mlp_norm" | "pool_include_prefix" | "dynamic_img_pad" => {
                 Value::Bool(false)
             }
             "proj_bias" => Value::Bool(true),
             "pos_embed" => "learn".into(),
-            "mlp_layer" => "Mlp".into(),
             "norm_layer" => "layernorm".into(),
             key if WITHOUT_EFFECT.contains(&key) => continue,
             _ if value.is_null() => continue,
@@ -126,6 +130,37 @@ fn model_args(config: &mut Config, args: &mut Fields, pool: Option<String>) -> R
     Ok(())
 }
 
+/// The MLP's kind and width.
+fn mlp(config: &mut Config, args: &mut Fields, no_act: bool) -> Result<()> {
+    let layer: Option<String> = args.take("mlp_layer")?;
+    config.mlp = match layer.as_deref() {
+        None => config.mlp,
+        Some("Mlp") => Mlp::Plain,
+        Some("SwiGLU") => Mlp::GateApart,
+        // The name of the class is all that is left of timm's `SwiGLUPacked`, a `GluMlp` with SiLU and the gate first.
+        Some("SwiGLUPacked") => Mlp::GateFirst,
+        Some("GluMlp") if config.activation == Activation::SILU => Mlp::GateFirst,
+        Some("GluMlp") => Mlp::GateLast,
+        Some(other) => {
+            let known = "known are `Mlp`, `GluMlp`, `SwiGLU` and `SwiGLUPacked`";
+            return Err(unsupported("mlp_layer", quoted(other), known));
+        }
+    };
+    // timm hands its MLPs a GELU unless told otherwise; only the names say SiLU.
+    if no_act && matches!(layer.as_deref(), Some("SwiGLU" | "SwiGLUPacked")) {
+        config.activation = Activation::SILU;
+    }
+    // `as` truncates as Python's int() does; what is out of range is refused when the config is checked.
+    let ratio: f64 = args.take("mlp_ratio")?.unwrap_or(4.0);
+    let hidden = (f64::from(config.embed_dim) * ratio) as u32;
+    config.mlp_hidden = match config.mlp {
+        Mlp::Plain | Mlp::GateApart => hidden,
+        Mlp::GateFirst | Mlp::GateLast if hidden.is_multiple_of(2) => hidden / 2,
+        Mlp::GateFirst | Mlp::GateLast => return Err(wrong("mlp_ratio", format!("{hidden} has no halves"))),
+    };
+    Ok(())
+}
+
 /// timm's `resolve_data_config`.
 fn preprocess(pretrained: &mut Fields, channels: u32) -> Result<Preprocess> {
     let per_channel = |values: Option<Vec<f32>>, imagenet: [f32; 3]| match values {
@@ -135,9 +170,13 @@ fn preprocess(pretrained: &mut Fields, channels: u32) -> Result<Preprocess> {
     };
     let interpolation: Option<String> = pretrained.take("interpolation")?;
     let crop_mode: Option<String> = pretrained.take("crop_mode")?;
-    if let Some(other) = crop_mode.filter(|mode| mode != "center") {
-        return Err(unsupported("crop_mode", quoted(&other), "only `center` is"));
-    }
+    let resize = match crop_mode.as_deref() {
+        None | Some("center") => Resize::Shortest,
+        Some("squash") => Resize::Squash,
+        Some(other) => {
+            return Err(unsupported("crop_mode", quoted(other), "known are `center` and `squash`"));
+        }
+    };
     Ok(Preprocess {
         mean: per_channel(pretrained.take("mean")?, [0.485, 0.456, 0.406]),
         std: per_channel(pretrained.take("std")?, [0.229, 0.224, 0.225]),
@@ -152,6 +191,7 @@ fn preprocess(pretrained: &mut Fields, channels: u32) -> Result<Preprocess> {
                 ));
             }
         },
+        resize,
         crop: pretrained.take("crop_pct")?.unwrap_or(0.875),
     })
 }

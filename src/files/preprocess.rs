@@ -8,7 +8,7 @@ use image::{DynamicImage, GrayImage, ImageReader, RgbImage};
 
 use super::broken;
 use crate::error::{Error, Result};
-use crate::vit::{Config, Resample};
+use crate::vit::{Config, Preprocess, Resample, Resize};
 
 /// Decodes a picture: the first frame of an animated one, and none that takes more than 512 MiB decoded (the
 /// 178,956,970 RGB pixels at which Pillow stops too). The orientation in EXIF data is ignored, as timm ignores it.
@@ -97,7 +97,7 @@ fn resample(
         return Err(Error::Input("the picture has no pixels".into()));
     }
     let size = config.image_size;
-    let whole = covering([height, width], size, config.preprocess.crop);
+    let whole = covering([height, width], size, &config.preprocess);
     let [(top, rows), (left, columns)] = [0, 1].map(|side| {
         let length = f64::from([height, width][side]);
         let scale = length / whole[side];
@@ -125,11 +125,13 @@ fn resample(
 }
 
 /// Height and width that a picture would be resized to before the crop, as torchvision and timm round them.
-fn covering(picture: [u32; 2], input: [u32; 2], crop: f32) -> [f64; 2] {
+fn covering(picture: [u32; 2], input: [u32; 2], preprocess: &Preprocess) -> [f64; 2] {
     // In f32, where 224 / 0.8 is 280: the f64 nearest to the f32 0.8 is a little more than 0.8.
-    let scaled = input.map(|side| f64::from((side as f32 / crop).floor()));
+    let scaled = input.map(|side| f64::from((side as f32 / preprocess.crop).floor()));
     let picture = picture.map(f64::from);
-    if scaled[0] == scaled[1] {
+    if preprocess.resize == Resize::Squash {
+        scaled
+    } else if scaled[0] == scaled[1] {
         let short = picture[0].min(picture[1]);
         picture.map(|side| (scaled[0] * side / short).trunc())
     } else {

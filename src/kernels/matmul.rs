@@ -40,6 +40,12 @@ impl Activation {
     pub const GELU_TANH: Activation = Activation(2);
     /// `x sigmoid(1.702 x)`, the activation of OpenAI's CLIP.
     pub const QUICK_GELU: Activation = Activation(3);
+    /// `x sigmoid(x)`, `torch.nn.SiLU()`.
+    pub const SILU: Activation = Activation(4);
+    /// `max(x, 0)`, `torch.nn.ReLU()`.
+    pub const RELU: Activation = Activation(5);
+    /// `sigmoid(x)`, `torch.nn.Sigmoid()`.
+    pub const SIGMOID: Activation = Activation(6);
 }
 
 /// Scalars of the kernel and of its twin.

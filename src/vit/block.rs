@@ -20,12 +20,8 @@ pub(super) fn network(record: &mut Recorder<'_>, p: &Parameters<wgpu::Buffer>) -
     }
     record.enter(None);
 
-    let (first, mode) = record.options.pooling(record.config);
-    record.features(p, first, mode)?;
-    if let Some(head) = &p.head {
-        record.head(head)?;
-    }
-    Ok(())
+    record.features(p)?;
+    record.heads(&p.heads)
 }
 
 /// Attention, merging, MLP (paper, section 3): the MLP works on what merging left.

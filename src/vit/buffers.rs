@@ -21,9 +21,12 @@ pub(super) struct Buffers {
     /// `[batch, tokens, 3 channels or the MLP's width]`
     pub wide: wgpu::Buffer,
     pub scratch: MergeScratch,
+    /// `[batch, channels]`
     pub pooled: wgpu::Buffer,
-    pub features: wgpu::Buffer,
-    pub logits: wgpu::Buffer,
+    /// `[batch, channels]`, one for each pooled row.
+    pub features: [wgpu::Buffer; 2],
+    /// `[batch, classes]`, one for each head.
+    pub logits: [wgpu::Buffer; 2],
 }
 
 impl Buffers {
@@ -40,6 +43,7 @@ impl Buffers {
         let widest = u64::from((3 * config.embed_dim).max(config.mlp_hidden));
         // What stands before the first merge is the same for every batch: every size 1, every token its own source.
         let ones = vec![1.0f32; (b * n) as usize];
+        let outputs = b * u64::from(config.outputs());
         let identity: Vec<u32> = (0..batch).flat_map(|_| 0..config.tokens()).collect();
         Ok(Buffers {
             input: gpu.buffer("tome.input", b * config.image_values() as u64)?,
@@ -54,15 +58,16 @@ impl Buffers {
             wide: tokens("tome.wide", widest)?,
             scratch: MergeScratch::new(gpu, batch, config.tokens(), config.head_width())?,
             pooled: gpu.buffer("tome.pooled", b * c)?,
-            features: gpu.buffer("tome.features", b * c)?,
-            logits: gpu.buffer("tome.logits", b * u64::from(config.outputs()))?,
+            features: [gpu.buffer("tome.features", b * c)?, gpu.buffer("tome.features1", b * c)?],
+            logits: [gpu.buffer("tome.logits", outputs)?, gpu.buffer("tome.logits1", outputs)?],
         })
     }
 
     /// Bytes of device memory.
     pub fn bytes(&self) -> u64 {
-        let single = [&self.input, &self.narrow, &self.wide, &self.pooled, &self.features, &self.logits];
-        let several = self.x.iter().chain(&self.size).chain(&self.source);
+        let single = [&self.input, &self.narrow, &self.wide, &self.pooled];
+        let ends = self.features.iter().chain(&self.logits);
+        let several = self.x.iter().chain(&self.size).chain(&self.source).chain(ends);
         single.into_iter().chain(several).map(wgpu::Buffer::size).sum::<u64>() + self.scratch.bytes()
     }
 }

@@ -10,6 +10,36 @@ pub enum Pool {
     Token,
     /// The mean of the patch tokens.
     Average,
+    /// A learned query that attends to all tokens, then an MLP: timm's `map`, SigLIP's head.
+    Attention,
+    /// The class token and the distillation token, each with a head of its own, whose logits are averaged:
+    /// DeiT's `VisionTransformerDistilled`.
+    Distilled,
+    /// The class token and the mean of the patch tokens, side by side into one head: DINOv2's linear classifier.
+    TokenAndAverage,
+}
+
+/// The MLP of a block.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Mlp {
+    /// `fc2(act(fc1(x)))`, timm's `Mlp`.
+    Plain,
+    /// `fc2(act(a) * b)` with `a`, `b` the halves of `fc1(x)`, timm's `SwiGLUPacked`.
+    GateFirst,
+    /// `fc2(a * act(b))` with `a`, `b` the halves of `fc1(x)`, timm's `GluMlp`.
+    GateLast,
+    /// `fc2(act(fc1_g(x)) * fc1_x(x))`, timm's `SwiGLU`.
+    GateApart,
+}
+
+/// How positions are brought to another grid of patches: bicubic, as each family's own code does it.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct PositionResample {
+    /// The kernel widens where the grid shrinks (timm's `resample_abs_pos_embed`); otherwise it is four positions
+    /// wide always (transformers, DINOv2).
+    pub antialias: bool,
+    /// Added to the new grid's sides for the scale: 0.1 in DINOv2 without registers, else 0.
+    pub offset: f32,
 }
 
 /// How an image is brought to another size.
@@ -21,6 +51,15 @@ pub enum Resample {
     Bilinear,
 }
 
+/// What is resized to the input's size divided by `crop`: timm's `crop_mode`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Resize {
+    /// The shortest edge; the other keeps the picture's proportions.
+    Shortest,
+    /// Both edges: the picture is squashed.
+    Squash,
+}
+
 /// How a picture becomes the network's input: timm's `pretrained_cfg`.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Preprocess {
@@ -30,7 +69,9 @@ pub struct Preprocess {
     pub std: Vec<f32>,
     /// How a picture is resized.
     pub resample: Resample,
-    /// The shortest edge is resized to the input's divided by this, then the centre is cut out.
+    /// Which of its sides.
+    pub resize: Resize,
+    /// The picture is resized to the input's size divided by this, then the centre is cut out.
     pub crop: f32,
 }
 
@@ -53,15 +94,21 @@ pub struct Config {
     pub depth: u32,
     /// Attention heads.
     pub num_heads: u32,
-    /// Hidden values of the MLP: `int(embed_dim * mlp_ratio)`.
+    /// The MLP's kind.
+    pub mlp: Mlp,
+    /// Values that enter the MLP's second layer: `int(embed_dim * mlp_ratio)`, half of it where `fc1` packs a gate.
     pub mlp_hidden: u32,
     /// Whether the projection to q, k and v has a bias.
     pub qkv_bias: bool,
+    /// Whether q and k are normalised over each head's values.
+    pub qk_norm: bool,
     /// How the tokens become one row.
     pub pool: Pool,
     /// Whether a class token comes first.
     pub class_token: bool,
-    /// Register tokens behind the class token.
+    /// Whether a distillation token follows the class token.
+    pub dist_token: bool,
+    /// Register tokens behind the class and distillation tokens.
     pub reg_tokens: u32,
     /// Positions are for patches only; the prefix tokens have none.
     pub no_embed_class: bool,
@@ -77,6 +124,8 @@ pub struct Config {
     pub activation: Activation,
     /// Epsilon of every LayerNorm.
     pub norm_eps: f32,
+    /// How positions are brought to another grid.
+    pub position_resample: PositionResample,
     /// How a picture becomes the input.
     pub preprocess: Preprocess,
     /// Names of the classes, where known.
@@ -85,7 +134,12 @@ pub struct Config {
 
 impl Config {
     /// The architectures that are known by name.
-    pub const PRESETS: [&'static str; 11] = [
+    pub const PRESETS: [&'static str; 16] = [
+        "deit_tiny_patch16_224",
+        "deit_small_patch16_224",
+        "deit_tiny_distilled_patch16_224",
+        "deit_small_distilled_patch16_224",
+        "deit_base_distilled_patch16_224",
         "vit_tiny_patch16_224",
         "vit_tiny_patch16_384",
         "vit_small_patch16_224",
@@ -124,6 +178,7 @@ impl Config {
         let pixels = if name.ends_with("384") { 384 } else { 224 };
         let clip = name.contains("clip");
         let quick = name.contains("quickgelu");
+        let distilled = name.contains("distilled");
         Ok(Config {
             name: name.into(),
             image_size: [pixels; 2],
@@ -133,10 +188,13 @@ impl Config {
             embed_dim,
             depth,
             num_heads,
+            mlp: Mlp::Plain,
             mlp_hidden: 4 * embed_dim,
             qkv_bias: true,
-            pool: Pool::Token,
+            qk_norm: false,
+            pool: if distilled { Pool::Distilled } else { Pool::Token },
             class_token: true,
+            dist_token: distilled,
             reg_tokens: 0,
             no_embed_class: false,
             pre_norm: clip,
@@ -145,10 +203,12 @@ impl Config {
             layer_scale: false,
             activation: if quick { Activation::QUICK_GELU } else { Activation::GELU },
             norm_eps: if clip { 1e-5 } else { 1e-6 },
+            position_resample: PositionResample { antialias: true, offset: 0.0 },
             preprocess: Preprocess {
                 mean: vec![0.5; 3],
                 std: vec![0.5; 3],
                 resample: Resample::Bicubic,
+                resize: Resize::Shortest,
                 crop: if pixels == 384 { 1.0 } else { 0.9 },
             },
             labels: Vec::new(),
@@ -168,7 +228,7 @@ impl Config {
 
     /// Tokens before the patches.
     pub fn prefix(&self) -> u32 {
-        u32::from(self.class_token) + self.reg_tokens
+        u32::from(self.class_token) + u32::from(self.dist_token) + self.reg_tokens
     }
 
     /// Tokens that enter block 0.
@@ -179,6 +239,14 @@ impl Config {
     /// Values of a head.
     pub fn head_width(&self) -> u32 {
         self.embed_dim / self.num_heads
+    }
+
+    /// Hidden values of the MLP in the head of [`Pool::Attention`]: `int(embed_dim * mlp_ratio)`.
+    pub fn pool_hidden(&self) -> u32 {
+        match self.mlp {
+            Mlp::Plain | Mlp::GateApart => self.mlp_hidden,
+            Mlp::GateFirst | Mlp::GateLast => 2 * self.mlp_hidden,
+        }
     }
 
     /// Values of an image.
@@ -192,15 +260,16 @@ impl Config {
     }
 
     /// Multiplications and additions (as one) of a forward pass of one image, given the tokens that enter each
-    /// block and leave the last: 4 n c² + 2 n² c for attention and 2 m c h for the MLP of each block, plus patch
-    /// projection and head. Matching is left out; it is below half a percent.
+    /// block and leave the last: 4 n c² + 2 n² c for attention and 2 m c h for the MLP of each block (3 m c h with
+    /// a gate), plus patch projection and head. Matching is left out; it is below half a percent.
     pub fn macs(&self, tokens_per_block: &[u32]) -> f64 {
         let c = f64::from(self.embed_dim);
         let blocks: f64 = tokens_per_block
             .windows(2)
             .map(|pair| {
                 let (n, m) = (f64::from(pair[0]), f64::from(pair[1]));
-                4.0 * n * c * c + 2.0 * n * n * c + 2.0 * m * c * f64::from(self.mlp_hidden)
+                let mlp = if self.mlp == Mlp::Plain { 2.0 } else { 3.0 } * f64::from(self.mlp_hidden);
+                4.0 * n * c * c + 2.0 * n * n * c + m * c * mlp
             })
             .sum();
         let patch = f64::from(self.in_chans * self.patch_size[0] * self.patch_size[1]);
@@ -253,8 +322,12 @@ impl Config {
                 format!("{} is not divisible by {} heads", self.embed_dim, self.num_heads),
             );
         }
-        if self.pool == Pool::Token && !self.class_token {
+        let pools_token = matches!(self.pool, Pool::Token | Pool::Distilled | Pool::TokenAndAverage);
+        if pools_token && !self.class_token {
             return wrong("global_pool", "`token` needs a class token".into());
+        }
+        if self.pool == Pool::Distilled && !self.dist_token {
+            return wrong("global_pool", "two heads need a distillation token".into());
         }
         if !(self.norm_eps.is_finite() && self.norm_eps > 0.0) {
             return wrong("norm_eps", format!("{} is not a positive number", self.norm_eps));

@@ -12,10 +12,10 @@ mod recorder;
 mod transformer;
 mod weights;
 
-pub use config::{Config, Pool, Preprocess, Resample};
+pub use config::{Config, Mlp, Pool, PositionResample, Preprocess, Resample, Resize};
 pub use options::{Options, PoolBy, Protect};
 pub use outputs::Outputs;
-pub use parameters::{Block, Linear, Norm, Parameters};
+pub use parameters::{AttentionPool, Block, Linear, Norm, Parameters};
 pub use plan::{Plan, Stage, Step};
 pub use transformer::VisionTransformer;
 pub use weights::{Tensor, Weights};

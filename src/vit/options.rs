@@ -10,7 +10,7 @@ pub enum Protect {
     /// Every token before the patches.
     #[default]
     Prefix,
-    /// The class token only, as in the reference implementation; registers merge like patches.
+    /// The class and distillation tokens only, as in the reference implementation; registers merge like patches.
     Class,
 }
 
@@ -54,16 +54,22 @@ impl Options {
     pub fn protected(&self, config: &Config) -> u32 {
         match self.protect {
             Protect::Prefix => config.prefix(),
-            Protect::Class => config.class_token.into(),
+            Protect::Class => u32::from(config.class_token) + u32::from(config.dist_token),
         }
     }
 
-    /// The first token that is pooled, and how.
-    pub(crate) fn pooling(&self, config: &Config) -> (u32, Mode) {
-        match (config.pool, self.pool_by) {
-            (Pool::Token, _) => (0, Mode::TOKEN),
-            (Pool::Average, PoolBy::Plain) => (config.prefix(), Mode::MEAN),
-            (Pool::Average, PoolBy::Size) => (config.prefix(), Mode::MEAN_BY_SIZE),
+    /// For each pooled row the first token and the mode; empty where attention pools.
+    pub(crate) fn pooling(&self, config: &Config) -> Vec<(u32, Mode)> {
+        let average = match self.pool_by {
+            PoolBy::Plain => (config.prefix(), Mode::MEAN),
+            PoolBy::Size => (config.prefix(), Mode::MEAN_BY_SIZE),
+        };
+        match config.pool {
+            Pool::Token => vec![(0, Mode::TOKEN)],
+            Pool::Average => vec![average],
+            Pool::Distilled => vec![(0, Mode::TOKEN), (1, Mode::TOKEN)],
+            Pool::TokenAndAverage => vec![(0, Mode::TOKEN), average],
+            Pool::Attention => Vec::new(),
         }
     }
 

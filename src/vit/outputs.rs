@@ -9,7 +9,7 @@ pub struct Outputs {
     pub merged: usize,
     /// `[batch, classes]`
     pub logits: Vec<f32>,
-    /// `[batch, channels]`: pooled, as it enters the head.
+    /// `[batch, channels]`: pooled, as it enters the head; of two pooled rows the first, the class token's.
     pub features: Vec<f32>,
     /// `[batch, merged, channels]`: after the last block, before the final norm.
     pub tokens: Vec<f32>,

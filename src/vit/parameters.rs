@@ -1,6 +1,6 @@
 //! A network's numbers in the shapes that the kernels read, on the device or on the CPU.
 
-use super::config::Config;
+use super::config::{Config, Mlp, Pool};
 use super::weights::Weights;
 use crate::error::Result;
 
@@ -35,10 +35,31 @@ pub struct Block<T> {
     pub norm1: Norm<T>,
     /// To q, k and v, `[3, heads, head_width]`.
     pub qkv: Linear<T>,
+    /// Of each head's values of q and of k, `[2, head_width]`.
+    pub qk_norm: Option<Norm<T>>,
     /// After attention.
     pub proj: Linear<T>,
     /// Before the MLP.
     pub norm2: Norm<T>,
+    /// Into the MLP.
+    pub fc1: Linear<T>,
+    /// Into the MLP's gate: the activation is its, and what `fc1` gives is multiplied by it.
+    pub gate: Option<Linear<T>>,
+    /// Out of the MLP.
+    pub fc2: Linear<T>,
+}
+
+/// The numbers of an attention-pooling head, timm's `AttentionPoolLatent`.
+#[derive(Clone, Debug)]
+pub struct AttentionPool<T> {
+    /// `[channels]`: the learned query, already projected.
+    pub query: T,
+    /// To k and v, `[2, heads, head_width]`.
+    pub kv: Linear<T>,
+    /// After attention.
+    pub proj: Linear<T>,
+    /// Before the MLP.
+    pub norm: Norm<T>,
     /// Into the MLP.
     pub fc1: Linear<T>,
     /// Out of the MLP.
@@ -64,8 +85,10 @@ pub struct Parameters<T> {
     pub norm: Option<Norm<T>>,
     /// After pooling.
     pub fc_norm: Option<Norm<T>>,
-    /// To the classes; absent where there are none.
-    pub head: Option<Linear<T>>,
+    /// From the tokens to one row.
+    pub pool: Option<AttentionPool<T>>,
+    /// To the classes, one for each pooled row, their results to be added; empty where there are none.
+    pub heads: Vec<Linear<T>>,
 }
 
 impl<T> Parameters<T> {
@@ -98,6 +121,9 @@ impl<T> Parameters<T> {
         if config.class_token {
             first.extend_from_slice(data("cls_token")?);
         }
+        if config.dist_token {
+            first.extend_from_slice(data("dist_token")?);
+        }
         if config.reg_tokens > 0 {
             first.extend_from_slice(data("reg_token")?);
         }
@@ -121,17 +147,22 @@ impl<T> Parameters<T> {
         let mut blocks = Vec::with_capacity(config.depth as usize);
         for i in 0..config.depth {
             let scale = |n: u32| config.layer_scale.then(|| format!("blocks.{i}.ls{n}.gamma"));
+            let name = |part: &str| format!("blocks.{i}.{part}");
+            let (fc1, gate) = load.mlp(config.mlp, &name("mlp"))?;
             blocks.push(Block {
-                norm1: load.norm(&format!("blocks.{i}.norm1"))?,
-                qkv: load.linear(&format!("blocks.{i}.attn.qkv"), config.qkv_bias, None)?,
-                proj: load.linear(&format!("blocks.{i}.attn.proj"), true, scale(1))?,
-                norm2: load.norm(&format!("blocks.{i}.norm2"))?,
-                fc1: load.linear(&format!("blocks.{i}.mlp.fc1"), true, None)?,
-                fc2: load.linear(&format!("blocks.{i}.mlp.fc2"), true, scale(2))?,
+                norm1: load.norm(&name("norm1"))?,
+                qkv: load.linear(&name("attn.qkv"), config.qkv_bias, None)?,
+                qk_norm: if config.qk_norm { Some(load.qk_norm(&name("attn"))?) } else { None },
+                proj: load.linear(&name("attn.proj"), true, scale(1))?,
+                norm2: load.norm(&name("norm2"))?,
+                fc1,
+                gate,
+                fc2: load.linear(&name("mlp.fc2"), true, scale(2))?,
             });
         }
-        let head = if config.num_classes > 0 { Some(load.linear("head", true, None)?) } else { None };
-        Ok(Parameters { patch, patch_bias, position, first, norm_pre, blocks, norm, fc_norm, head })
+        let pool = if config.pool == Pool::Attention { Some(load.attention_pool(c)?) } else { None };
+        let heads = if config.num_classes > 0 { load.heads(config)? } else { Vec::new() };
+        Ok(Parameters { patch, patch_bias, position, first, norm_pre, blocks, norm, fc_norm, pool, heads })
     }
 }
 
@@ -157,5 +188,96 @@ impl<T, P: FnMut(&str, &[f32]) -> Result<T>> Loader<'_, P> {
         let bias = if has_bias { Some(self.tensor(&format!("{name}.bias"))?) } else { None };
         let scale = scale.map(|name| self.tensor(&name)).transpose()?;
         Ok(Linear { weight, bias, scale, columns, inner })
+    }
+
+    /// q's norm and k's as one.
+    fn qk_norm(&mut self, name: &str) -> Result<Norm<T>> {
+        let mut both = |part: &str| {
+            let [q, k] = ["q_norm", "k_norm"].map(|norm| self.weights.get(&format!("{name}.{norm}.{part}")));
+            (self.place)(&format!("{name}.qk_norm.{part}"), &[q?.data.as_slice(), &k?.data].concat())
+        };
+        Ok(Norm { weight: both("weight")?, bias: both("bias")? })
+    }
+
+    /// The layers into the MLP: the plain one, and the gate where there is one.
+    fn mlp(&mut self, mlp: Mlp, name: &str) -> Result<(Linear<T>, Option<Linear<T>>)> {
+        let fc1 = format!("{name}.fc1");
+        Ok(match mlp {
+            Mlp::Plain => (self.linear(&fc1, true, None)?, None),
+            Mlp::GateFirst => (self.half(&fc1, 1)?, Some(self.half(&fc1, 0)?)),
+            Mlp::GateLast => (self.half(&fc1, 0)?, Some(self.half(&fc1, 1)?)),
+            Mlp::GateApart => {
+                let gate = self.linear(&format!("{fc1}_g"), true, None)?;
+                (self.linear(&format!("{fc1}_x"), true, None)?, Some(gate))
+            }
+        })
+    }
+
+    /// One half of the rows of a linear layer.
+    fn half(&mut self, name: &str, half: usize) -> Result<Linear<T>> {
+        let mut part = |part: &str| {
+            let data = &self.weights.get(&format!("{name}.{part}"))?.data;
+            let length = data.len() / 2;
+            (self.place)(&format!("{name}.{part}.{half}"), &data[half * length..][..length])
+        };
+        let (weight, bias) = (part("weight")?, Some(part("bias")?));
+        let shape = &self.weights.get(&format!("{name}.weight"))?.shape;
+        Ok(Linear { weight, bias, scale: None, columns: shape[0] as u32 / 2, inner: shape[1] as u32 })
+    }
+
+    fn attention_pool(&mut self, channels: usize) -> Result<AttentionPool<T>> {
+        // The query is the same for every image, so its projection is a constant.
+        let data = |name: &str| Ok::<_, crate::Error>(&self.weights.get(&format!("attn_pool.{name}"))?.data);
+        let (latent, weight, bias) = (data("latent")?, data("q.weight")?, data("q.bias")?);
+        let rows = weight.chunks_exact(channels).zip(bias);
+        let project = |(row, &bias): (&[f32], &f32)| {
+            let product: f64 = row.iter().zip(latent).map(|(&w, &x)| f64::from(w) * f64::from(x)).sum();
+            (product + f64::from(bias)) as f32
+        };
+        let query: Vec<f32> = rows.map(project).collect();
+        Ok(AttentionPool {
+            query: (self.place)("attn_pool.query", &query)?,
+            kv: self.linear("attn_pool.kv", true, None)?,
+            proj: self.linear("attn_pool.proj", true, None)?,
+            norm: self.norm("attn_pool.norm")?,
+            fc1: self.linear("attn_pool.mlp.fc1", true, None)?,
+            fc2: self.linear("attn_pool.mlp.fc2", true, None)?,
+        })
+    }
+
+    /// A head for each pooled row; their results add up to the logits.
+    fn heads(&mut self, config: &Config) -> Result<Vec<Linear<T>>> {
+        let (columns, inner) = (config.num_classes, config.embed_dim);
+        let mut head = |name: &str, weight: &[f32], bias: Option<&[f32]>| {
+            let weight = (self.place)(&format!("{name}.weight"), weight)?;
+            let bias = bias.map(|bias| (self.place)(&format!("{name}.bias"), bias)).transpose()?;
+            Ok(Linear { weight, bias, scale: None, columns, inner })
+        };
+        let data = |name: &str| Ok::<_, crate::Error>(self.weights.get(name)?.data.as_slice());
+        match config.pool {
+            Pool::Token | Pool::Average | Pool::Attention => {
+                Ok(vec![head("head", data("head.weight")?, Some(data("head.bias")?))?])
+            }
+            // The mean of two heads is the sum of their halves.
+            Pool::Distilled => ["head", "head_dist"]
+                .into_iter()
+                .map(|name| {
+                    let half = |part: &str| -> Result<Vec<f32>> {
+                        Ok(data(&format!("{name}.{part}"))?.iter().map(|v| v / 2.0).collect())
+                    };
+                    head(name, &half("weight")?, Some(&half("bias")?))
+                })
+                .collect(),
+            // A head over two rows side by side is the sum of one over each.
+            Pool::TokenAndAverage => {
+                let weight = data("head.weight")?;
+                let side = |side: usize| -> Vec<f32> {
+                    let rows = weight.chunks_exact(2 * inner as usize);
+                    rows.flat_map(|row| &row[side * inner as usize..][..inner as usize]).copied().collect()
+                };
+                let token = head("head", &side(0), Some(data("head.bias")?))?;
+                Ok(vec![token, head("head.average", &side(1), None)?])
+            }
+        }
     }
 }

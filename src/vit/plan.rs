@@ -100,9 +100,9 @@ impl Plan {
         &self.ends.logits
     }
 
-    /// `[batch, channels]`: pooled, as it enters the head.
+    /// `[batch, channels]`: pooled, as it enters the head; of two pooled rows the first, the class token's.
     pub fn features(&self) -> &wgpu::Buffer {
-        &self.buffers.features
+        &self.buffers.features[0]
     }
 
     /// `[batch, merged tokens, channels]`: after the last block, before the final norm.

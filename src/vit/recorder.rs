@@ -25,6 +25,8 @@ pub(super) struct Recorder<'a> {
     x: usize,
     /// Which of the size and source buffers holds.
     merged: usize,
+    /// Where the logits are by now.
+    logits: Option<&'a wgpu::Buffer>,
     block: Option<u32>,
     steps: Vec<Step>,
 }
@@ -62,6 +64,7 @@ impl<'a> Recorder<'a> {
             buffers,
             x: 0,
             merged: 0,
+            logits: None,
             block: None,
             steps: Vec::new(),
         }
@@ -73,8 +76,7 @@ impl<'a> Recorder<'a> {
             size: self.buffers.size[self.merged].clone(),
             source: self.buffers.source[self.merged].clone(),
             // Without a head the features are the result.
-            logits: if self.config.num_classes > 0 { &self.buffers.logits } else { &self.buffers.features }
-                .clone(),
+            logits: self.logits.unwrap_or(&self.buffers.features[0]).clone(),
         };
         (self.steps, ends)
     }
@@ -278,30 +280,38 @@ impl<'a> Recorder<'a> {
     }
 
     /// Final norm and pooling in the order that the pooling allows. A norm works on each token alone, so that of
-    /// the class token may wait until it is the only one left.
-    pub fn features(&mut self, p: &Parameters<wgpu::Buffer>, first: u32, mode: pool::Mode) -> Result<()> {
+    /// single tokens may wait until they are the only ones left.
+    pub fn features(&mut self, p: &Parameters<wgpu::Buffer>) -> Result<()> {
         let Buffers { x, narrow, pooled, features, .. } = self.buffers;
-        let x = &x[self.x];
-        match (&p.norm, &p.fc_norm) {
-            (Some(norm), None) if mode != pool::Mode::TOKEN => {
-                self.layer_norm(norm, self.rows(), x, narrow)?;
-                self.pool(first, mode, narrow, features)?;
+        let poolings = self.options.pooling(self.config);
+        let single = poolings.iter().all(|(_, mode)| *mode == pool::Mode::TOKEN);
+        let (x, late) = match (&p.norm, single) {
+            (Some(norm), false) => {
+                self.layer_norm(norm, self.rows(), &x[self.x], narrow)?;
+                (narrow, &p.fc_norm)
             }
-            (Some(norm), None) | (None, Some(norm)) => {
-                self.pool(first, mode, x, pooled)?;
-                self.layer_norm(norm, self.batch, pooled, features)?;
+            (norm, _) => (&x[self.x], if norm.is_some() { norm } else { &p.fc_norm }),
+        };
+        for ((first, mode), y) in poolings.into_iter().zip(features) {
+            self.pool(first, mode, x, if late.is_some() { pooled } else { y })?;
+            if let Some(norm) = late {
+                self.layer_norm(norm, self.batch, pooled, y)?;
             }
-            _ => self.pool(first, mode, x, features)?,
         }
-        self.stage("features", features, u64::from(self.batch) * u64::from(self.config.embed_dim));
+        self.stage("features", &features[0], u64::from(self.batch) * u64::from(self.config.embed_dim));
         Ok(())
     }
 
-    /// Features to logits.
-    pub fn head(&mut self, head: &Linear<wgpu::Buffer>) -> Result<()> {
-        let (x, y) = (&self.buffers.features, &self.buffers.logits);
-        self.linear(head, Activation::NONE, self.batch, x, None, y)?;
-        self.stage("logits", y, u64::from(self.batch) * u64::from(head.columns));
+    /// Features to logits: each head adds to what those before it gave.
+    pub fn heads(&mut self, heads: &[Linear<wgpu::Buffer>]) -> Result<()> {
+        let Buffers { features, logits, .. } = self.buffers;
+        for (i, head) in heads.iter().enumerate() {
+            self.linear(head, Activation::NONE, self.batch, &features[i], self.logits, &logits[i])?;
+            self.logits = Some(&logits[i]);
+        }
+        if let Some(logits) = self.logits {
+            self.stage("logits", logits, u64::from(self.batch) * u64::from(self.config.num_classes));
+        }
         Ok(())
     }
 }

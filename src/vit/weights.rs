@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use super::config::Config;
+use super::config::{Config, Mlp, Pool};
 use crate::error::{Error, Result};
 
 /// A tensor of 32-bit floats, row-major.
@@ -119,10 +119,13 @@ impl Config {
         if self.class_token {
             add("cls_token".into(), &[1, 1, c]);
         }
+        if self.dist_token {
+            add("dist_token".into(), &[1, 1, c]);
+        }
         if self.reg_tokens > 0 {
             add("reg_token".into(), &[1, self.reg_tokens as usize, c]);
         }
-        let mut norms = Vec::new();
+        let (mut norms, mut linears) = (Vec::new(), Vec::new());
         if self.pre_norm {
             norms.push("norm_pre".to_owned());
         }
@@ -137,23 +140,59 @@ impl Config {
             if self.qkv_bias {
                 add(format!("{block}.attn.qkv.bias"), &[3 * c]);
             }
-            for (name, rows, columns) in [("attn.proj", c, c), ("mlp.fc1", hidden, c), ("mlp.fc2", c, hidden)]
-            {
-                add(format!("{block}.{name}.weight"), &[rows, columns]);
-                add(format!("{block}.{name}.bias"), &[rows]);
+            if self.qk_norm {
+                for name in ["q_norm", "k_norm"] {
+                    add(format!("{block}.attn.{name}.weight"), &[self.head_width() as usize]);
+                    add(format!("{block}.attn.{name}.bias"), &[self.head_width() as usize]);
+                }
+            }
+            linears.push((format!("{block}.attn.proj"), c, c));
+            linears.push((format!("{block}.mlp.fc2"), c, hidden));
+            match self.mlp {
+                Mlp::Plain => linears.push((format!("{block}.mlp.fc1"), hidden, c)),
+                Mlp::GateFirst | Mlp::GateLast => linears.push((format!("{block}.mlp.fc1"), 2 * hidden, c)),
+                Mlp::GateApart => {
+                    linears.push((format!("{block}.mlp.fc1_g"), hidden, c));
+                    linears.push((format!("{block}.mlp.fc1_x"), hidden, c));
+                }
             }
             if self.layer_scale {
                 add(format!("{block}.ls1.gamma"), &[c]);
                 add(format!("{block}.ls2.gamma"), &[c]);
             }
         }
+        if self.pool == Pool::Attention {
+            add("attn_pool.latent".into(), &[1, 1, c]);
+            norms.push("attn_pool.norm".to_owned());
+            let hidden = self.pool_hidden() as usize;
+            for (name, rows, columns) in [
+                ("q", c, c),
+                ("kv", 2 * c, c),
+                ("proj", c, c),
+                ("mlp.fc1", hidden, c),
+                ("mlp.fc2", c, hidden),
+            ] {
+                linears.push((format!("attn_pool.{name}"), rows, columns));
+            }
+        }
+        if self.num_classes > 0 {
+            let classes = self.num_classes as usize;
+            linears.push((
+                "head".into(),
+                classes,
+                if self.pool == Pool::TokenAndAverage { 2 * c } else { c },
+            ));
+            if self.pool == Pool::Distilled {
+                linears.push(("head_dist".into(), classes, c));
+            }
+        }
         for norm in norms {
             add(format!("{norm}.weight"), &[c]);
             add(format!("{norm}.bias"), &[c]);
         }
-        if self.num_classes > 0 {
-            add("head.weight".into(), &[self.num_classes as usize, c]);
-            add("head.bias".into(), &[self.num_classes as usize]);
+        for (name, rows, columns) in linears {
+            add(format!("{name}.weight"), &[rows, columns]);
+            add(format!("{name}.bias"), &[rows]);
         }
         all
     }
