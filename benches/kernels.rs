@@ -196,7 +196,7 @@ fn matmul(criterion: &mut Criterion) {
             let mut random = shape.random();
             let [x, w, bias] = [rows * inner, columns * inner, columns].map(|len| random.floats(len));
             let mut want = vec![0.0; (rows * columns) as usize];
-            cpu::matmul(&params, &x, &w, Some(&bias), None, None, &mut want);
+            cpu::matmul(&params, &x, &w, Some(&bias), None, None, None, &mut want);
             let call = format!("{}/batch {} {layer}", shape.name, shape.batch);
             let work = flops(&[2, rows, inner, columns]);
             time(criterion, &matmul::SPEC, call, work, Want::Floats(&want), |rig| {
@@ -207,6 +207,7 @@ fn matmul(criterion: &mut Criterion) {
                     w: (&w).into(),
                     bias: Some((&bias).into()),
                     scale: None,
+                    gate: None,
                     residual: None,
                     y: (&y).into(),
                 };
@@ -232,6 +233,26 @@ fn attention(criterion: &mut Criterion) {
             let [q, k, v] = [(); 3].map(|()| (&qkv).into());
             let io = attention::Io { q, k, v, size: Some((&size).into()), y: (&y).into() };
             (kernels::attention(&rig.gpu, params, io).unwrap(), y)
+        });
+    }
+}
+
+fn norm_heads(criterion: &mut Criterion) {
+    for shape in shapes() {
+        let (rows, stride) = (shape.rows(), 3 * shape.channels());
+        let params =
+            norm_heads::Params { rows, heads: shape.heads, head_width: HEAD_WIDTH, stride, eps: 1e-6 };
+        let mut random = shape.random();
+        let [weight, bias] = [(); 2].map(|()| random.floats(2 * HEAD_WIDTH));
+        let x = random.floats(rows * stride);
+        let mut want = x.clone();
+        cpu::norm_heads(&params, &weight, &bias, &mut want);
+        let call = format!("{}/batch {}", shape.name, shape.batch);
+        let work = bytes(4 * rows * shape.channels());
+        time(criterion, &norm_heads::SPEC, call, work, Want::Floats(&want), |rig| {
+            let [weight, bias, x] = [&weight, &bias, &x].map(|data| rig.data(data));
+            let io = norm_heads::Io { weight: (&weight).into(), bias: (&bias).into(), x: (&x).into() };
+            (kernels::norm_heads(&rig.gpu, params, io).unwrap(), x)
         });
     }
 }
@@ -405,7 +426,7 @@ fn matmul_1024(criterion: &mut Criterion) {
     let mut random = Random(1);
     let [x, w] = [(); 2].map(|()| random.floats(N * N));
     let mut want = vec![0.0; (N * N) as usize];
-    cpu::matmul(&params, &x, &w, None, None, None, &mut want);
+    cpu::matmul(&params, &x, &w, None, None, None, None, &mut want);
 
     let mut group = group(criterion, "matmul_1024");
     group.throughput(flops(&[2, N, N, N]));
@@ -416,6 +437,7 @@ fn matmul_1024(criterion: &mut Criterion) {
             w: (&w).into(),
             bias: None,
             scale: None,
+            gate: None,
             residual: None,
             y: (&y).into(),
         };
@@ -468,6 +490,7 @@ criterion_group!(
     embed_patches,
     layer_norm,
     matmul,
+    norm_heads,
     attention,
     key_metric,
     find_matches,

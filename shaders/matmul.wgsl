@@ -1,4 +1,4 @@
-// y = residual + scale * activation(x w^T + bias), every part but the product optional.
+// y = residual + gate * scale * activation(x w^T + bias), every part but the product optional.
 struct Params {
     rows: u32,
     inner: u32,
@@ -6,6 +6,7 @@ struct Params {
     activation: u32, // 0 none, 1 gelu (erf), 2 gelu (tanh), 3 quick gelu, 4 silu, 5 relu, 6 sigmoid
     has_bias: u32,
     has_scale: u32,
+    has_gate: u32,
     has_residual: u32,
 }
 
@@ -14,8 +15,9 @@ struct Params {
 @group(0) @binding(2) var<storage, read> w: array<Elem4>;       // [columns, inner]
 @group(0) @binding(3) var<storage, read> bias: array<f32>;      // [columns]
 @group(0) @binding(4) var<storage, read> scale: array<f32>;     // [columns]
-@group(0) @binding(5) var<storage, read> residual: array<f32>;  // [rows, columns]
-@group(0) @binding(6) var<storage, read_write> y: array<Elem>;  // [rows, columns]
+@group(0) @binding(5) var<storage, read> gate: array<Elem>;     // [rows, columns]
+@group(0) @binding(6) var<storage, read> residual: array<f32>;  // [rows, columns]
+@group(0) @binding(7) var<storage, read_write> y: array<Elem>;  // [rows, columns]
 
 fn x_start(row: u32) -> u32 {
     return row * (params.inner / 4u);
@@ -83,6 +85,9 @@ fn matmul(grid: Grid, @builtin(local_invocation_index) lane: u32) {
             v = activate(v);
             if params.has_scale != 0u {
                 v *= scale[column];
+            }
+            if params.has_gate != 0u {
+                v *= f32(gate[at]);
             }
             if params.has_residual != 0u {
                 v += residual[at];

@@ -3,13 +3,13 @@
 use std::mem::swap;
 
 use super::{
-    attention, embed_patches, find_matches, key_metric, layer_norm, matmul, merge_tokens, pool, rank_matches,
+    attention, embed_patches, find_matches, key_metric, layer_norm, matmul, merge_tokens, norm_heads,
+    rank_matches,
 };
 use crate::cpu::matrix::Matrix;
 use crate::kernels;
 use crate::kernels::matmul::Activation;
-use crate::kernels::pool::Mode;
-use crate::vit::{Block, Config, Linear, Norm, Options, Outputs, Parameters};
+use crate::vit::{Block, Config, Linear, Mlp, Norm, Options, Outputs, Parameters};
 
 /// An intermediate of one image.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -27,22 +27,24 @@ pub type Trace<'a> = dyn FnMut(&str, Value<'_>) + 'a;
 
 /// What one image needs on its way. Slices are as long as the first block needs; merging leaves their ends unused.
 pub(super) struct Forward<'a> {
-    config: &'a Config,
-    options: &'a Options,
+    pub config: &'a Config,
+    pub options: &'a Options,
     /// Tokens by now.
-    tokens: u32,
+    pub tokens: u32,
     /// `[tokens, channels]`: the residual stream.
-    x: Vec<f32>,
+    pub x: Vec<f32>,
     /// The same: what it becomes.
     x_next: Vec<f32>,
     /// `[tokens]`
-    size: Vec<f32>,
+    pub size: Vec<f32>,
     /// `[original tokens]`
     source: Vec<u32>,
     /// `[tokens, channels]`: what enters a linear layer.
-    narrow: Vec<f32>,
+    pub narrow: Vec<f32>,
     /// `[tokens, 3 channels or the MLP's width]`
-    wide: Vec<f32>,
+    pub wide: Vec<f32>,
+    /// `[tokens, the MLP's width]`, where it has a gate.
+    gate: Vec<f32>,
 }
 
 impl<'a> Forward<'a> {
@@ -59,7 +61,8 @@ impl<'a> Forward<'a> {
             size: vec![1.0; tokens as usize],
             source: (0..tokens).collect(),
             narrow: rows(c),
-            wide: rows(config.mlp_hidden.max(3 * c)),
+            wide: rows(config.widest()),
+            gate: if config.mlp == Mlp::Plain { Vec::new() } else { rows(config.mlp_hidden) },
         }
     }
 
@@ -75,11 +78,9 @@ impl<'a> Forward<'a> {
             });
         }
 
-        let mut features = self.features(p);
-        trace("features", Value::F32(&features[0]));
-        let logits = heads(&p.heads, &features);
+        let (features, logits) = self.head(p);
+        trace("features", Value::F32(&features));
         trace("logits", Value::F32(&logits));
-        let features = features.swap_remove(0);
 
         let merged = self.tokens as usize;
         self.x.truncate(merged * self.config.embed_dim as usize);
@@ -94,11 +95,15 @@ impl<'a> Forward<'a> {
         let counts = self.options.prop_attn && n < self.config.tokens();
 
         self.norm(&p.norm1);
-        linear(&p.qkv, Activation::NONE, n, &self.narrow, None, &mut self.wide);
+        linear(&p.qkv, Activation::NONE, n, &self.narrow, Epilogue::default(), &mut self.wide);
+        if let Some(norm) = &p.qk_norm {
+            self.norm_heads(norm);
+        }
         let params = kernels::attention::Params::fused(1, n, heads, self.config.head_width());
         let qkv = &self.wide;
         attention(&params, qkv, qkv, qkv, counts.then_some(&self.size), &mut self.narrow);
-        linear(&p.proj, Activation::NONE, n, &self.narrow, Some(&self.x), &mut self.x_next);
+        let onto = Epilogue { residual: Some(&self.x), ..Default::default() };
+        linear(&p.proj, Activation::NONE, n, &self.narrow, onto, &mut self.x_next);
         swap(&mut self.x, &mut self.x_next);
         trace("attn", Value::F32(self.x()));
 
@@ -109,8 +114,17 @@ impl<'a> Forward<'a> {
         trace("size", Value::F32(&self.size[..n as usize]));
 
         self.norm(&p.norm2);
-        linear(&p.fc1, self.config.activation, n, &self.narrow, None, &mut self.wide);
-        linear(&p.fc2, Activation::NONE, n, &self.wide, Some(&self.x), &mut self.x_next);
+        let activation = self.config.activation;
+        match &p.gate {
+            Some(gate) => {
+                linear(gate, activation, n, &self.narrow, Epilogue::default(), &mut self.gate);
+                let by_gate = Epilogue { gate: Some(&self.gate), ..Default::default() };
+                linear(&p.fc1, Activation::NONE, n, &self.narrow, by_gate, &mut self.wide);
+            }
+            None => linear(&p.fc1, activation, n, &self.narrow, Epilogue::default(), &mut self.wide),
+        }
+        let onto = Epilogue { residual: Some(&self.x), ..Default::default() };
+        linear(&p.fc2, Activation::NONE, n, &self.wide, onto, &mut self.x_next);
         swap(&mut self.x, &mut self.x_next);
         trace("tokens", Value::F32(self.x()));
     }
@@ -177,35 +191,16 @@ impl<'a> Forward<'a> {
         }
     }
 
-    /// The pooled rows, one for each head. A norm works on each token alone, so that of single tokens may wait until
-    /// they are the only ones left.
-    fn features(&mut self, p: &Parameters<Vec<f32>>) -> Vec<Vec<f32>> {
-        let poolings = self.options.pooling(self.config);
-        let (tokens, channels) = (self.tokens, self.config.embed_dim);
-        let single = poolings.iter().all(|(_, mode)| *mode == Mode::TOKEN);
-        let (x, late) = match (&p.norm, single) {
-            (Some(norm), false) => {
-                self.norm(norm);
-                (&self.narrow, p.fc_norm.as_ref())
-            }
-            (norm, _) => (&self.x, norm.as_ref().or(p.fc_norm.as_ref())),
-        };
-        let row = |(first, mode)| {
-            let mut row = vec![0.0; channels as usize];
-            let params = kernels::pool::Params { batch: 1, tokens, channels, first, mode };
-            pool(&params, x, Some(&self.size), &mut row);
-            if let Some(norm) = late {
-                let eps = self.config.norm_eps;
-                let params = kernels::layer_norm::Params { rows: 1, channels, eps };
-                layer_norm(&params, &row.clone(), &norm.weight, &norm.bias, &mut row);
-            }
-            row
-        };
-        poolings.into_iter().map(row).collect()
+    /// q and k in `wide`, normalised in place.
+    fn norm_heads(&mut self, norm: &Norm<Vec<f32>>) {
+        let Config { embed_dim, num_heads: heads, norm_eps: eps, .. } = *self.config;
+        let (rows, head_width) = (self.tokens, self.config.head_width());
+        let params = kernels::norm_heads::Params { rows, heads, head_width, stride: 3 * embed_dim, eps };
+        norm_heads(&params, &norm.weight, &norm.bias, &mut self.wide);
     }
 
     /// The residual stream, normalised, to `narrow`.
-    fn norm(&mut self, norm: &Norm<Vec<f32>>) {
+    pub fn norm(&mut self, norm: &Norm<Vec<f32>>) {
         let Config { embed_dim: channels, norm_eps: eps, .. } = *self.config;
         let params = kernels::layer_norm::Params { rows: self.tokens, channels, eps };
         layer_norm(&params, &self.x, &norm.weight, &norm.bias, &mut self.narrow);
@@ -217,24 +212,20 @@ impl<'a> Forward<'a> {
     }
 }
 
-/// The sum of what each head makes of its row; without a head the first row itself.
-fn heads(heads: &[Linear<Vec<f32>>], features: &[Vec<f32>]) -> Vec<f32> {
-    let mut logits: Option<Vec<f32>> = None;
-    for (head, row) in heads.iter().zip(features) {
-        let mut sum = vec![0.0; head.columns as usize];
-        linear(head, Activation::NONE, 1, row, logits.as_deref(), &mut sum);
-        logits = Some(sum);
-    }
-    logits.unwrap_or_else(|| features[0].clone())
+/// What follows a product.
+#[derive(Clone, Copy, Default)]
+pub(super) struct Epilogue<'a> {
+    pub gate: Option<&'a [f32]>,
+    pub residual: Option<&'a [f32]>,
 }
 
 /// A linear layer whose weight has been turned to `[inner, columns]`.
-fn linear(
+pub(super) fn linear(
     p: &Linear<Vec<f32>>,
     activation: Activation,
     rows: u32,
     x: &[f32],
-    residual: Option<&[f32]>,
+    Epilogue { gate, residual }: Epilogue<'_>,
     y: &mut [f32],
 ) {
     let params = kernels::matmul::Params {
@@ -246,5 +237,5 @@ fn linear(
     };
     let [inner, columns] = [p.inner, p.columns].map(|v| v as usize);
     let w = Matrix::new(&p.weight, [inner, columns], columns);
-    matmul::linear(&params, x, w, p.bias.as_deref(), p.scale.as_deref(), residual, y);
+    matmul::linear(&params, x, w, p.bias.as_deref(), p.scale.as_deref(), gate, residual, y);
 }

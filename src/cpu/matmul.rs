@@ -4,30 +4,34 @@ use super::slices::{part, part_mut};
 use super::threads::for_each_chunk;
 use crate::kernels::matmul::{Activation, Params};
 
-/// `y = residual + scale * activation(x w^T + bias)`; an absent part is left out.
+/// `y = residual + gate * scale * activation(x w^T + bias)`; an absent part is left out.
 ///
 /// # Panics
 /// Where `columns` is 0 or a slice too short.
+#[expect(clippy::too_many_arguments, reason = "the kernel's buffers in order")]
 pub fn matmul(
     params: &Params,
     x: &[f32],
     w: &[f32],
     bias: Option<&[f32]>,
     scale: Option<&[f32]>,
+    gate: Option<&[f32]>,
     residual: Option<&[f32]>,
     y: &mut [f32],
 ) {
     let [columns, inner] = [params.columns, params.inner].map(|v| v as usize);
-    linear(params, x, Matrix::new(w, [columns, inner], inner).transposed(), bias, scale, residual, y);
+    linear(params, x, Matrix::new(w, [columns, inner], inner).transposed(), bias, scale, gate, residual, y);
 }
 
 /// [`matmul`] with w, `[inner, columns]`, however it lies in memory.
+#[expect(clippy::too_many_arguments, reason = "the kernel's buffers in order")]
 pub(super) fn linear(
     params: &Params,
     x: &[f32],
     w: Matrix<'_>,
     bias: Option<&[f32]>,
     scale: Option<&[f32]>,
+    gate: Option<&[f32]>,
     residual: Option<&[f32]>,
     y: &mut [f32],
 ) {
@@ -35,6 +39,7 @@ pub(super) fn linear(
     let x = part("x", x, &[rows, inner]);
     let bias = bias.map(|bias| part("bias", bias, &[columns]));
     let scale = scale.map(|scale| part("scale", scale, &[columns]));
+    let gate = gate.map(|gate| part("gate", gate, &[rows, columns]));
     let residual = residual.map(|residual| part("residual", residual, &[rows, columns]));
     let y = part_mut("y", y, &[rows, columns]);
     let [rows, inner, columns] = [rows, inner, columns].map(|v| v as usize);
@@ -55,6 +60,9 @@ pub(super) fn linear(
         }
         if let Some(scale) = scale {
             y.iter_mut().zip(scale).for_each(|(y, scale)| *y *= scale);
+        }
+        if let Some(gate) = gate {
+            y.iter_mut().zip(&gate[row * columns..]).for_each(|(y, gate)| *y *= gate);
         }
         if let Some(residual) = residual {
             y.iter_mut().zip(&residual[row * columns..]).for_each(|(y, residual)| *y += residual);

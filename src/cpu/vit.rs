@@ -29,9 +29,7 @@ impl VisionTransformer {
         })?;
         // A product packs its operands; with weights as [inner, columns] that takes a few percent of its time
         // instead of a quarter.
-        let of_blocks =
-            parameters.blocks.iter_mut().flat_map(|b| [&mut b.qkv, &mut b.proj, &mut b.fc1, &mut b.fc2]);
-        for linear in of_blocks.chain(&mut parameters.heads) {
+        for linear in parameters.linears_mut() {
             linear.weight = turned(&linear.weight, linear.inner as usize);
         }
         Ok(VisionTransformer { config, parameters, bytes })

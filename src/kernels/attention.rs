@@ -37,14 +37,20 @@ const WIDEST: u32 = 128;
 pub struct Params {
     /// Images.
     pub batch: u32,
-    /// Tokens an image.
+    /// Queries an image: its tokens, or fewer where something else than the tokens asks.
+    pub queries: u32,
+    /// Tokens an image: keys and values.
     pub tokens: u32,
     /// Heads.
     pub heads: u32,
     /// Values of a head; a multiple of 4 up to 128.
     pub head_width: u32,
-    /// Values from one token to the next in q, k and v: `heads * head_width` for separate buffers, three times
-    /// that for the output of a fused projection; a multiple of 4.
+    /// Values from one image's queries to the next one's, 0 where all images share them; a multiple of 4.
+    pub q_image: u32,
+    /// Values from one query to the next; a multiple of 4.
+    pub q_stride: u32,
+    /// Values from one token to the next in k and v: `heads * head_width` for separate buffers, three times that for
+    /// the output of a fused projection; a multiple of 4.
     pub stride: u32,
     /// First value of q in its buffer; a multiple of 4.
     pub q_start: u32,
@@ -64,9 +70,12 @@ impl Params {
         let channels = heads * head_width;
         Params {
             batch,
+            queries: tokens,
             tokens,
             heads,
             head_width,
+            q_image: tokens * 3 * channels,
+            q_stride: 3 * channels,
             stride: 3 * channels,
             q_start: 0,
             k_start: channels,
@@ -80,15 +89,15 @@ impl Params {
 /// Buffers of the kernel; q, k and v may be the same.
 #[derive(Clone, Copy, Debug)]
 pub struct Io<'a> {
-    /// `[batch, tokens, heads, head_width]`, strided.
+    /// `[batch, queries, heads, head_width]`, strided.
     pub q: View<'a>,
-    /// The same.
+    /// `[batch, tokens, heads, head_width]`, strided.
     pub k: View<'a>,
     /// The same.
     pub v: View<'a>,
     /// `[batch, tokens]`: how many original tokens each stands for; absent for plain attention.
     pub size: Option<View<'a>>,
-    /// `[batch, tokens, heads * head_width]`, written.
+    /// `[batch, queries, heads * head_width]`, written.
     pub y: View<'a>,
 }
 
@@ -98,40 +107,47 @@ pub struct Io<'a> {
 /// [`Error::Params`](crate::Error::Params) where `head_width` is 0, no multiple of 4 or above 128, or a stride or
 /// start is no multiple of 4 or too short; buffer errors.
 pub fn attention(gpu: &Gpu, params: Params, io: Io<'_>) -> Result<Dispatch> {
-    let Params { batch, tokens, heads, head_width, stride, q_start, k_start, v_start, .. } = params;
+    let Params { batch, queries, tokens, heads, head_width, q_image, q_stride, stride, .. } = params;
     let name = SPEC.name;
     multiple_of_four(name, "head_width", head_width)?;
     multiple_of_four(name, "stride", stride)?;
+    multiple_of_four(name, "q_stride", q_stride)?;
     require(name, head_width <= WIDEST, || {
         format!("head_width is {head_width} and may be {WIDEST} at most")
     })?;
-    require(name, tokens > 0 && heads > 0, || "tokens and heads must be positive".into())?;
-    let channels = elements(name, "token", &[heads, head_width])?;
-    require(name, u64::from(stride) >= channels, || {
-        format!("stride {stride} is less than a token, {channels}")
+    require(name, queries > 0 && tokens > 0 && heads > 0, || {
+        "queries, tokens and heads must be positive".into()
     })?;
-    require(name, [q_start, k_start, v_start].iter().all(|s| s.is_multiple_of(4)), || {
-        "q_start, k_start and v_start must be multiples of 4".into()
+    let channels = elements(name, "token", &[heads, head_width])?;
+    require(name, u64::from(stride.min(q_stride)) >= channels, || {
+        format!("stride {stride} or q_stride {q_stride} is less than a token, {channels}")
+    })?;
+    let Params { q_start, k_start, v_start, .. } = params;
+    require(name, [q_image, q_start, k_start, v_start].iter().all(|s| s.is_multiple_of(4)), || {
+        "q_image, q_start, k_start and v_start must be multiples of 4".into()
     })?;
     let params = Params { has_size: io.size.is_some().into(), ..params };
-    let rows = elements(name, "tokens", &[batch, tokens])?;
+    let keys = elements(name, "tokens", &[batch, tokens])?;
     // The last token ends after its own values, not after a whole stride.
-    let end =
-        elements(name, "q, k or v", &[rows as u32, stride])?.saturating_sub(u64::from(stride) - channels);
+    let end = elements(name, "k or v", &[keys as u32, stride])?.saturating_sub(u64::from(stride) - channels);
+    let images = elements(name, "q", &[batch.saturating_sub(1), q_image])?;
+    let q_end = images + elements(name, "q", &[queries - 1, q_stride])? + channels;
+    let rows = elements(name, "queries", &[batch, queries])?;
     gpu.dispatch(Call {
         spec: &SPEC,
         head_width,
         params: bytemuck::bytes_of(&params),
         views: &[
-            (io.q, end + u64::from(q_start)),
+            (io.q, if batch > 0 { q_end + u64::from(q_start) } else { 0 }),
             (io.k, end + u64::from(k_start)),
             (io.v, end + u64::from(v_start)),
-            gpu.optional(io.size, rows),
+            gpu.optional(io.size, keys),
             (io.y, elements(name, "y", &[rows as u32, heads, head_width])?),
         ],
-        workgroups: u64::from(tokens.div_ceil(LANES)) * u64::from(heads) * u64::from(batch),
+        workgroups: u64::from(queries.div_ceil(LANES)) * u64::from(heads) * u64::from(batch),
         shape: format!(
-            "[{batch}, {tokens}, {heads}, {head_width}]{}",
+            "[{batch}, {}{tokens}, {heads}, {head_width}]{}",
+            if queries == tokens { String::new() } else { format!("{queries} of ") },
             if io.size.is_some() { " +ln size" } else { "" }
         ),
     })

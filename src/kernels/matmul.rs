@@ -19,6 +19,7 @@ pub const SPEC: KernelSpec = KernelSpec {
         ("w", Access::Read),
         ("bias", Access::Read),
         ("scale", Access::Read),
+        ("gate", Access::Read),
         ("residual", Access::Read),
         ("y", Access::Write),
     ],
@@ -60,10 +61,12 @@ pub struct Params {
     pub columns: u32,
     /// Applied to product and bias.
     pub activation: Activation,
-    /// 1 where there is a bias. Set by [`matmul`] from what [`Io`] holds, as are the next two.
+    /// 1 where there is a bias. Set by [`matmul`] from what [`Io`] holds, as are the next three.
     pub has_bias: u32,
     /// 1 where there is a scale.
     pub has_scale: u32,
+    /// 1 where there is a gate.
+    pub has_gate: u32,
     /// 1 where there is a residual.
     pub has_residual: u32,
 }
@@ -79,13 +82,15 @@ pub struct Io<'a> {
     pub bias: Option<View<'a>>,
     /// `[columns]`, LayerScale's gamma.
     pub scale: Option<View<'a>>,
+    /// `[rows, columns]`, what a gated MLP multiplies by.
+    pub gate: Option<View<'a>>,
     /// `[rows, columns]`
     pub residual: Option<View<'a>>,
     /// `[rows, columns]`, written.
     pub y: View<'a>,
 }
 
-/// Prepares `y = residual + scale * activation(x w^T + bias)`; an absent part is left out.
+/// Prepares `y = residual + gate * scale * activation(x w^T + bias)`; an absent part is left out.
 ///
 /// # Errors
 /// [`Error::Params`](crate::Error::Params) where `inner` is 0 or no multiple of 4, or `columns` is 0; buffer
@@ -97,6 +102,7 @@ pub fn matmul(gpu: &Gpu, params: Params, io: Io<'_>) -> Result<Dispatch> {
     let params = Params {
         has_bias: io.bias.is_some().into(),
         has_scale: io.scale.is_some().into(),
+        has_gate: io.gate.is_some().into(),
         has_residual: io.residual.is_some().into(),
         ..params
     };
@@ -106,6 +112,7 @@ pub fn matmul(gpu: &Gpu, params: Params, io: Io<'_>) -> Result<Dispatch> {
     for (part, there) in [
         (" act", activation != Activation::NONE),
         (" *scale", io.scale.is_some()),
+        (" *gate", io.gate.is_some()),
         (" +residual", io.residual.is_some()),
     ] {
         shape.push_str(if there { part } else { "" });
@@ -119,6 +126,7 @@ pub fn matmul(gpu: &Gpu, params: Params, io: Io<'_>) -> Result<Dispatch> {
             (io.w, elements(SPEC.name, "w", &[columns, inner])?),
             gpu.optional(io.bias, columns.into()),
             gpu.optional(io.scale, columns.into()),
+            gpu.optional(io.gate, y),
             gpu.optional(io.residual, y),
             (io.y, y),
         ],

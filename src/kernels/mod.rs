@@ -10,6 +10,7 @@ pub mod key_metric;
 pub mod layer_norm;
 pub mod matmul;
 pub mod merge_tokens;
+pub mod norm_heads;
 pub mod pool;
 pub mod rank_matches;
 pub mod unmerge;
@@ -21,15 +22,17 @@ pub use key_metric::key_metric;
 pub use layer_norm::layer_norm;
 pub use matmul::matmul;
 pub use merge_tokens::merge_tokens;
+pub use norm_heads::norm_heads;
 pub use pool::pool;
 pub use rank_matches::rank_matches;
 pub use unmerge::unmerge;
 
 /// Every kernel, in the order of the data flow.
-pub const ALL: [&KernelSpec; 10] = [
+pub const ALL: [&KernelSpec; 11] = [
     &embed_patches::SPEC,
     &layer_norm::SPEC,
     &matmul::SPEC,
+    &norm_heads::SPEC,
     &attention::SPEC,
     &key_metric::SPEC,
     &find_matches::SPEC,

@@ -20,7 +20,10 @@ pub(super) fn network(record: &mut Recorder<'_>, p: &Parameters<wgpu::Buffer>) -
     }
     record.enter(None);
 
-    record.features(p)?;
+    match &p.pool {
+        Some(pool) => record.attention_pool(p, pool)?,
+        None => record.features(p)?,
+    }
     record.heads(&p.heads)
 }
 
@@ -30,6 +33,9 @@ fn block(record: &mut Recorder<'_>, p: &Block<wgpu::Buffer>, r: u32) -> Result<(
 
     record.norm_to_narrow(&p.norm1)?;
     record.widen(&p.qkv, Activation::NONE)?;
+    if let Some(norm) = &p.qk_norm {
+        record.norm_heads(norm)?;
+    }
     record.attention()?;
     record.add(&p.proj, From::Narrow)?;
     record.name_tokens("attn");
@@ -39,7 +45,10 @@ fn block(record: &mut Recorder<'_>, p: &Block<wgpu::Buffer>, r: u32) -> Result<(
     }
 
     record.norm_to_narrow(&p.norm2)?;
-    record.widen(&p.fc1, activation)?;
+    match &p.gate {
+        Some(gate) => record.widen_gated(gate, &p.fc1, activation)?,
+        None => record.widen(&p.fc1, activation)?,
+    }
     record.add(&p.fc2, From::Wide)?;
     record.name_tokens("tokens");
     Ok(())

@@ -1,6 +1,6 @@
 //! The activations of a plan.
 
-use super::config::Config;
+use super::config::{Config, Mlp};
 use crate::error::Result;
 use crate::gpu::Gpu;
 use crate::merger::MergeScratch;
@@ -20,6 +20,8 @@ pub(super) struct Buffers {
     pub narrow: wgpu::Buffer,
     /// `[batch, tokens, 3 channels or the MLP's width]`
     pub wide: wgpu::Buffer,
+    /// `[batch, tokens, the MLP's width]`, where it has a gate.
+    pub gate: Option<wgpu::Buffer>,
     pub scratch: MergeScratch,
     /// `[batch, channels]`
     pub pooled: wgpu::Buffer,
@@ -32,15 +34,13 @@ pub(super) struct Buffers {
 impl Buffers {
     /// The largest number of values that an image takes in any one buffer.
     pub fn largest_per_image(config: &Config) -> u64 {
-        let widest = u64::from((3 * config.embed_dim).max(config.mlp_hidden));
-        let tokens = u64::from(config.tokens()) * widest;
+        let tokens = u64::from(config.tokens()) * u64::from(config.widest());
         tokens.max(config.image_values() as u64).max(config.outputs().into())
     }
 
     pub fn new(gpu: &Gpu, config: &Config, batch: u32) -> Result<Self> {
         let [b, n, c] = [batch, config.tokens(), config.embed_dim].map(u64::from);
         let tokens = |label: &str, width: u64| gpu.buffer(label, b * n * width);
-        let widest = u64::from((3 * config.embed_dim).max(config.mlp_hidden));
         // What stands before the first merge is the same for every batch: every size 1, every token its own source.
         let ones = vec![1.0f32; (b * n) as usize];
         let outputs = b * u64::from(config.outputs());
@@ -55,7 +55,11 @@ impl Buffers {
                 tokens("tome.source2", 1)?,
             ],
             narrow: tokens("tome.narrow", c)?,
-            wide: tokens("tome.wide", widest)?,
+            wide: tokens("tome.wide", config.widest().into())?,
+            gate: match config.mlp {
+                Mlp::Plain => None,
+                _ => Some(tokens("tome.gate", config.mlp_hidden.into())?),
+            },
             scratch: MergeScratch::new(gpu, batch, config.tokens(), config.head_width())?,
             pooled: gpu.buffer("tome.pooled", b * c)?,
             features: [gpu.buffer("tome.features", b * c)?, gpu.buffer("tome.features1", b * c)?],
@@ -67,7 +71,7 @@ impl Buffers {
     pub fn bytes(&self) -> u64 {
         let single = [&self.input, &self.narrow, &self.wide, &self.pooled];
         let ends = self.features.iter().chain(&self.logits);
-        let several = self.x.iter().chain(&self.size).chain(&self.source).chain(ends);
+        let several = self.x.iter().chain(&self.size).chain(&self.source).chain(ends).chain(&self.gate);
         single.into_iter().chain(several).map(wgpu::Buffer::size).sum::<u64>() + self.scratch.bytes()
     }
 }

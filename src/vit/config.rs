@@ -249,6 +249,11 @@ impl Config {
         }
     }
 
+    /// Values of a token where it is widest: q, k and v together, or the MLP's inside.
+    pub(crate) fn widest(&self) -> u32 {
+        (3 * self.embed_dim).max(self.mlp_hidden).max(self.pool_hidden())
+    }
+
     /// Values of an image.
     pub fn image_values(&self) -> usize {
         self.in_chans as usize * self.image_size[0] as usize * self.image_size[1] as usize

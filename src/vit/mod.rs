@@ -4,6 +4,7 @@
 mod block;
 mod buffers;
 mod config;
+mod head;
 mod options;
 mod outputs;
 mod parameters;

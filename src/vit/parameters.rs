@@ -166,6 +166,19 @@ impl<T> Parameters<T> {
     }
 }
 
+impl<T> Parameters<T> {
+    /// Every linear layer.
+    #[cfg(feature = "cpu")]
+    pub(crate) fn linears_mut(&mut self) -> impl Iterator<Item = &mut Linear<T>> {
+        let of_blocks = self
+            .blocks
+            .iter_mut()
+            .flat_map(|b| [&mut b.qkv, &mut b.proj, &mut b.fc1, &mut b.fc2].into_iter().chain(&mut b.gate));
+        let of_pool = self.pool.iter_mut().flat_map(|p| [&mut p.kv, &mut p.proj, &mut p.fc1, &mut p.fc2]);
+        of_blocks.chain(of_pool).chain(&mut self.heads)
+    }
+}
+
 struct Loader<'a, P> {
     weights: &'a Weights,
     place: P,

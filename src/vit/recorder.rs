@@ -9,24 +9,24 @@ use crate::dispatch::Dispatch;
 use crate::error::Result;
 use crate::gpu::Gpu;
 use crate::kernels::matmul::Activation;
-use crate::kernels::{self, attention, embed_patches, layer_norm, matmul, pool};
+use crate::kernels::{self, attention, embed_patches, layer_norm, matmul, norm_heads};
 use crate::merger::{MergeIo, MergeShape, TokenMerger};
 
 /// Makes the calls of a network in order and keeps track of where tokens and sizes stand.
 pub(super) struct Recorder<'a> {
-    gpu: &'a Gpu,
+    pub gpu: &'a Gpu,
     pub config: &'a Config,
     pub options: &'a Options,
-    batch: u32,
+    pub batch: u32,
     /// Tokens an image by now.
-    tokens: u32,
-    buffers: &'a Buffers,
+    pub tokens: u32,
+    pub buffers: &'a Buffers,
     /// Which of the two token buffers holds the residual stream.
-    x: usize,
+    pub x: usize,
     /// Which of the size and source buffers holds.
-    merged: usize,
+    pub merged: usize,
     /// Where the logits are by now.
-    logits: Option<&'a wgpu::Buffer>,
+    pub logits: Option<&'a wgpu::Buffer>,
     block: Option<u32>,
     steps: Vec<Step>,
 }
@@ -38,6 +38,13 @@ pub(super) struct Ends {
     pub size: wgpu::Buffer,
     pub source: wgpu::Buffer,
     pub logits: wgpu::Buffer,
+}
+
+/// What follows a product.
+#[derive(Clone, Copy, Default)]
+pub(super) struct Epilogue<'a> {
+    pub gate: Option<&'a wgpu::Buffer>,
+    pub residual: Option<&'a wgpu::Buffer>,
 }
 
 /// What a linear layer reads.
@@ -86,19 +93,19 @@ impl<'a> Recorder<'a> {
         self.block = block;
     }
 
-    fn push(&mut self, dispatch: Dispatch) {
+    pub fn push(&mut self, dispatch: Dispatch) {
         self.steps.push(Step { dispatch, block: self.block, stage: None });
     }
 
     /// Names what the last call wrote.
-    fn stage(&mut self, name: &str, buffer: &wgpu::Buffer, elements: u64) {
+    pub fn stage(&mut self, name: &str, buffer: &wgpu::Buffer, elements: u64) {
         if let Some(step) = self.steps.last_mut() {
             let name = self.block.map_or_else(|| name.into(), |block| format!("layer{block:02}.{name}"));
             step.stage = Some(Stage { name, buffer: buffer.clone(), elements });
         }
     }
 
-    fn rows(&self) -> u32 {
+    pub fn rows(&self) -> u32 {
         self.batch * self.tokens
     }
 
@@ -132,7 +139,7 @@ impl<'a> Recorder<'a> {
         Ok(())
     }
 
-    fn layer_norm(
+    pub fn layer_norm(
         &mut self,
         norm: &Norm<wgpu::Buffer>,
         rows: u32,
@@ -166,7 +173,21 @@ impl<'a> Recorder<'a> {
     /// `narrow` to `wide`.
     pub fn widen(&mut self, linear: &Linear<wgpu::Buffer>, activation: Activation) -> Result<()> {
         let (x, y) = (&self.buffers.narrow, &self.buffers.wide);
-        self.linear(linear, activation, self.rows(), x, None, y)
+        self.linear(linear, activation, self.rows(), x, y, Epilogue::default())
+    }
+
+    /// `narrow` to `wide`, multiplied by what the gate makes of it.
+    pub fn widen_gated(
+        &mut self,
+        gate: &Linear<wgpu::Buffer>,
+        linear: &Linear<wgpu::Buffer>,
+        activation: Activation,
+    ) -> Result<()> {
+        let Buffers { narrow, wide, gate: gates, .. } = self.buffers;
+        let gates = gates.as_ref().unwrap_or(wide);
+        self.linear(gate, activation, self.rows(), narrow, gates, Epilogue::default())?;
+        let by_gate = Epilogue { gate: Some(gates), ..Default::default() };
+        self.linear(linear, Activation::NONE, self.rows(), narrow, wide, by_gate)
     }
 
     /// A branch back into the residual stream.
@@ -176,19 +197,20 @@ impl<'a> Recorder<'a> {
             From::Wide => &self.buffers.wide,
         };
         let [residual, y] = [&self.buffers.x[self.x], &self.buffers.x[1 - self.x]];
-        self.linear(linear, Activation::NONE, self.rows(), x, Some(residual), y)?;
+        let onto = Epilogue { residual: Some(residual), ..Default::default() };
+        self.linear(linear, Activation::NONE, self.rows(), x, y, onto)?;
         self.x = 1 - self.x;
         Ok(())
     }
 
-    fn linear(
+    pub fn linear(
         &mut self,
         linear: &Linear<wgpu::Buffer>,
         activation: Activation,
         rows: u32,
         x: &wgpu::Buffer,
-        residual: Option<&wgpu::Buffer>,
         y: &wgpu::Buffer,
+        Epilogue { gate, residual }: Epilogue<'_>,
     ) -> Result<()> {
         let params = matmul::Params {
             rows,
@@ -202,10 +224,30 @@ impl<'a> Recorder<'a> {
             w: (&linear.weight).into(),
             bias: linear.bias.as_ref().map(Into::into),
             scale: linear.scale.as_ref().map(Into::into),
+            gate: gate.map(Into::into),
             residual: residual.map(Into::into),
             y: y.into(),
         };
         self.push(kernels::matmul(self.gpu, params, io)?);
+        Ok(())
+    }
+
+    /// q and k in `wide`, normalised in place.
+    pub fn norm_heads(&mut self, norm: &Norm<wgpu::Buffer>) -> Result<()> {
+        let Config { embed_dim, num_heads, norm_eps, .. } = *self.config;
+        let params = norm_heads::Params {
+            rows: self.rows(),
+            heads: num_heads,
+            head_width: self.config.head_width(),
+            stride: 3 * embed_dim,
+            eps: norm_eps,
+        };
+        let io = norm_heads::Io {
+            weight: (&norm.weight).into(),
+            bias: (&norm.bias).into(),
+            x: (&self.buffers.wide).into(),
+        };
+        self.push(kernels::norm_heads(self.gpu, params, io)?);
         Ok(())
     }
 
@@ -262,56 +304,6 @@ impl<'a> Recorder<'a> {
         self.merged = to;
         self.tokens = shape.tokens_out();
         self.name_tokens("merged");
-        Ok(())
-    }
-
-    /// The residual stream (or, where it has been normalised, `narrow`) to one row an image.
-    fn pool(&mut self, first: u32, mode: pool::Mode, x: &wgpu::Buffer, y: &wgpu::Buffer) -> Result<()> {
-        let params = pool::Params {
-            batch: self.batch,
-            tokens: self.tokens,
-            channels: self.config.embed_dim,
-            first,
-            mode,
-        };
-        let io = pool::Io { x: x.into(), size: Some((&self.buffers.size[self.merged]).into()), y: y.into() };
-        self.push(kernels::pool(self.gpu, params, io)?);
-        Ok(())
-    }
-
-    /// Final norm and pooling in the order that the pooling allows. A norm works on each token alone, so that of
-    /// single tokens may wait until they are the only ones left.
-    pub fn features(&mut self, p: &Parameters<wgpu::Buffer>) -> Result<()> {
-        let Buffers { x, narrow, pooled, features, .. } = self.buffers;
-        let poolings = self.options.pooling(self.config);
-        let single = poolings.iter().all(|(_, mode)| *mode == pool::Mode::TOKEN);
-        let (x, late) = match (&p.norm, single) {
-            (Some(norm), false) => {
-                self.layer_norm(norm, self.rows(), &x[self.x], narrow)?;
-                (narrow, &p.fc_norm)
-            }
-            (norm, _) => (&x[self.x], if norm.is_some() { norm } else { &p.fc_norm }),
-        };
-        for ((first, mode), y) in poolings.into_iter().zip(features) {
-            self.pool(first, mode, x, if late.is_some() { pooled } else { y })?;
-            if let Some(norm) = late {
-                self.layer_norm(norm, self.batch, pooled, y)?;
-            }
-        }
-        self.stage("features", &features[0], u64::from(self.batch) * u64::from(self.config.embed_dim));
-        Ok(())
-    }
-
-    /// Features to logits: each head adds to what those before it gave.
-    pub fn heads(&mut self, heads: &[Linear<wgpu::Buffer>]) -> Result<()> {
-        let Buffers { features, logits, .. } = self.buffers;
-        for (i, head) in heads.iter().enumerate() {
-            self.linear(head, Activation::NONE, self.batch, &features[i], self.logits, &logits[i])?;
-            self.logits = Some(&logits[i]);
-        }
-        if let Some(logits) = self.logits {
-            self.stage("logits", logits, u64::from(self.batch) * u64::from(self.config.num_classes));
-        }
         Ok(())
     }
 }

@@ -38,12 +38,17 @@ fn activate(activation: Activation, v: f64) -> f64 {
             0.5 * v * (1.0 + ((2.0 / std::f64::consts::PI).sqrt() * (v + 0.044715 * v.powi(3))).tanh())
         }
         Activation::QUICK_GELU => v / (1.0 + (-1.702 * v).exp()),
+        Activation::SILU => v / (1.0 + (-v).exp()),
+        Activation::RELU => v.max(0.0),
+        Activation::SIGMOID => 1.0 / (1.0 + (-v).exp()),
         _ => v,
     }
 }
 
-const ACTIVATIONS: [Activation; 4] =
-    [Activation::NONE, Activation::GELU, Activation::GELU_TANH, Activation::QUICK_GELU];
+/// All of them.
+fn activations() -> impl Iterator<Item = Activation> {
+    (0..=Activation::SIGMOID.0).map(Activation)
+}
 
 #[test]
 fn matmul_is_the_naive_product_and_what_follows() {
@@ -55,15 +60,16 @@ fn matmul_is_the_naive_product_and_what_follows() {
         let x = random.floats(rows * inner);
         let w = random.floats(columns * inner);
         let [bias, scale] = [0, 1].map(|_| random.floats(columns));
-        let residual = random.floats(rows * columns);
-        for activation in ACTIVATIONS {
-            for parts in 0..8 {
+        let [gate, residual] = [0, 1].map(|_| random.floats(rows * columns));
+        for activation in activations() {
+            for parts in 0..16 {
                 let [bias, scale] =
                     [(1, &bias), (2, &scale)].map(|(bit, v)| (parts & bit > 0).then_some(&v[..]));
-                let residual = (parts & 4 > 0).then_some(&residual[..]);
+                let [gate, residual] =
+                    [(8, &gate), (4, &residual)].map(|(bit, v)| (parts & bit > 0).then_some(&v[..]));
                 let params = matmul::Params { rows, inner, columns, activation, ..Default::default() };
                 let mut y = vec![f32::NAN; (rows * columns) as usize];
-                cpu::matmul(&params, &x, &w, bias, scale, residual, &mut y);
+                cpu::matmul(&params, &x, &w, bias, scale, gate, residual, &mut y);
 
                 let [inner, columns] = [inner, columns].map(|v| v as usize);
                 let naive = |at: usize| {
@@ -72,6 +78,7 @@ fn matmul_is_the_naive_product_and_what_follows() {
                         (0..inner).map(|k| f64::from(x[row * inner + k]) * f64::from(w[column * inner + k]));
                     let v = products.sum::<f64>() + bias.map_or(0.0, |v| v[column].into());
                     let v = activate(activation, v) * scale.map_or(1.0, |v| v[column].into());
+                    let v = v * gate.map_or(1.0, |v| f64::from(v[at]));
                     v + residual.map_or(0.0, |v| f64::from(v[at]))
                 };
                 let tol = Tol { abs: 5e-8 * inner as f32 + 1e-6, rel: 1e-6 };
@@ -85,15 +92,15 @@ fn matmul_is_the_naive_product_and_what_follows() {
 fn activations_are_right_everywhere() {
     let x: Vec<f32> =
         (-3000..=3000).map(|i| i as f32 / 200.0).chain([-1e30, -100.0, 100.0, 1e30, 0.0, -0.0]).collect();
-    for activation in ACTIVATIONS {
+    for activation in activations() {
         let params =
             matmul::Params { rows: x.len() as u32, inner: 1, columns: 1, activation, ..Default::default() };
         let mut y = vec![f32::NAN; x.len()];
-        cpu::matmul(&params, &x, &[1.0], None, None, None, &mut y);
+        cpu::matmul(&params, &x, &[1.0], None, None, None, None, &mut y);
         let want = as_f32(x.iter().map(|&v| activate(activation, v.into())));
         close(format!("{activation:?}"), &y, &want, Tol { abs: 2e-7, rel: 2e-7 });
 
-        cpu::matmul(&params, &vec![f32::NAN; x.len()], &[1.0], None, None, None, &mut y);
+        cpu::matmul(&params, &vec![f32::NAN; x.len()], &[1.0], None, None, None, None, &mut y);
         assert!(y.iter().all(|v| v.is_nan()), "{activation:?} of NaN");
     }
 }
@@ -136,9 +143,12 @@ fn attention_is_the_naive_one_for_any_layout_and_size() {
     ] {
         let params = attention::Params {
             batch,
+            queries: tokens,
             tokens,
             heads,
             head_width: width,
+            q_image: tokens * stride,
+            q_stride: stride,
             stride,
             q_start: starts[0],
             k_start: starts[1],

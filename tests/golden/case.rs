@@ -8,14 +8,12 @@ use safetensors::{Dtype, SafeTensors};
 use serde_json::Value;
 use tome_wgpu::files::load_model;
 use tome_wgpu::vit::{Config, Options, PoolBy, Protect, Weights};
-use tome_wgpu::{Error, Schedule};
+use tome_wgpu::Schedule;
 
 /// A network, how it was run, and what PyTorch computed.
 pub struct Case {
     pub name: String,
-    pub network: Result<(Config, Weights), Error>,
-    /// The option in its config that this crate does not support.
-    pub unsupported: Option<&'static str>,
+    pub network: (Config, Weights),
     pub options: Options,
     /// Tokens an image that enter each block, and that leave the last.
     pub tokens: Vec<u32>,
@@ -54,30 +52,13 @@ fn load(folder: &Path) -> Case {
     let tokens = run["tokens_per_layer"].as_array().expect("tokens_per_layer");
     let images = &tensors(&folder.join("input.safetensors"))["images"];
     Case {
-        network: load_model(folder, None),
-        unsupported: unsupported(&json(&folder.join("config.json"))),
+        network: load_model(folder, None).unwrap_or_else(|e| panic!("{name}: {e}")),
         options,
         tokens: tokens.iter().map(|n| n.as_u64().expect("a number") as u32).collect(),
         gap: run["smallest_decisive_gap"].as_f64(),
         images: images.iter().map(|&v| v as f32).collect(),
         expected: tensors(&folder.join("expected.safetensors")),
         name,
-    }
-}
-
-fn unsupported(config: &Value) -> Option<&'static str> {
-    let args = &config["model_args"];
-    let is = |key: &str, value: Value| args.get(key) == Some(&value);
-    if config["architecture"].as_str().is_some_and(|name| name.contains("distilled")) {
-        Some("a distillation token")
-    } else if !(is("mlp_layer", "Mlp".into()) || args.get("mlp_layer").is_none_or(Value::is_null)) {
-        Some("mlp_layer")
-    } else if is("qk_norm", true.into()) {
-        Some("qk_norm")
-    } else if is("global_pool", "map".into()) {
-        Some("attention pooling")
-    } else {
-        None
     }
 }
 

@@ -71,7 +71,7 @@ fn metric(case: &Case, got: &Stages, stage: &str, tolerance: f64) -> Result<(), 
     let (Some(Numbers::F32(got)), Some(want)) = (got.get(stage), case.expected.get(stage)) else {
         return Ok(());
     };
-    let (config, _) = case.network.as_ref().expect("a network that ran");
+    let (config, _) = &case.network;
     let unit = |row: &[f64]| {
         let length = row.iter().map(|v| v * v).sum::<f64>().sqrt();
         row.iter().map(|v| v / length).collect::<Vec<f64>>()
@@ -99,7 +99,7 @@ fn matches(case: &Case, got: &Stages, block: usize) -> Result<(), String> {
     if rank.len() * r != src.len() * evens || best.len() != rank.len() {
         return Err(format!("{}: {} even tokens for {} of {r} a time", stage("src"), rank.len(), src.len()));
     }
-    let (config, _) = case.network.as_ref().expect("a network that ran");
+    let (config, _) = &case.network;
     for (item, (rank, best)) in rank.chunks_exact(evens).zip(best.chunks_exact(evens)).enumerate() {
         let merged = (0..evens).filter(|&even| (rank[even] as usize) < r);
         let pairs: BTreeSet<[u64; 2]> = merged.map(|even| [even as u64, best[even].into()]).collect();

@@ -97,9 +97,43 @@ fn separate_strided_buffers_are_the_same_as_a_fused_one() {
         let y = rig.unwritten(batch * tokens * 40);
         let io =
             Io { q: (&q).into(), k: (&k).into(), v: (&v).into(), size: Some((&size).into()), y: (&y).into() };
-        let params = Params { stride: 44, q_start: 0, k_start: 4, v_start: 8, ..fused.params };
+        let params = Params {
+            q_image: 19 * 44,
+            q_stride: 44,
+            stride: 44,
+            q_start: 0,
+            k_start: 4,
+            v_start: 8,
+            ..fused.params
+        };
         rig.run(&[attention(&rig.gpu, params, io).unwrap()]);
         same(rig.id(), &rig.read::<f32>(&y, fused.len()), &fused.on_gpu(rig));
+    }
+}
+
+#[test]
+fn queries_may_be_fewer_or_more_than_tokens_and_shared_by_all_images() {
+    for rig in rigs_for(&SPEC) {
+        for (queries, q_image) in [(1, 0), (3, 0), (70, 70 * 48), (5, 5 * 48 + 4)] {
+            let whole = Case::fused(2, 21, 2, 16);
+            let mut random = Random(9);
+            let q = random.floats(q_image + queries * 48);
+            let params = Params { queries, q_image, q_stride: 48, ..whole.params };
+            let size = whole.size.clone().unwrap();
+            let mut want = vec![f32::NAN; (2 * queries * 32) as usize];
+            cpu::attention(&params, &q, &whole.qkv, &whole.qkv, Some(&size), &mut want);
+            let [q, kv, size, y] =
+                [rig.data(&q), rig.data(&whole.qkv), rig.data(&size), rig.unwritten(2 * queries * 32)];
+            let io = Io {
+                q: (&q).into(),
+                k: (&kv).into(),
+                v: (&kv).into(),
+                size: Some((&size).into()),
+                y: (&y).into(),
+            };
+            rig.run(&[attention(&rig.gpu, params, io).unwrap()]);
+            close(format!("{} {params:?}", rig.id()), &rig.read(&y, 2 * queries * 32), &want, TOL);
+        }
     }
 }
 

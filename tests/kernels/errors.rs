@@ -32,11 +32,15 @@ macro_rules! call {
     };
     ($gpu:expr, $b:expr, matmul, $($change:tt)*) => {
         matmul($gpu, matmul::Params { $($change)*, ..matmul::Params { rows: 4, inner: 8, columns: 5, ..Default::default() } },
-            matmul::Io { x: (&$b[0]).into(), w: (&$b[1]).into(), bias: None, scale: None, residual: None, y: (&$b[2]).into() })
+            matmul::Io { x: (&$b[0]).into(), w: (&$b[1]).into(), bias: None, scale: None, gate: None, residual: None, y: (&$b[2]).into() })
     };
     ($gpu:expr, $b:expr, attention, $($change:tt)*) => {
         attention($gpu, attention::Params { $($change)*, ..attention::Params::fused(2, 5, 2, 8) },
             attention::Io { q: (&$b[0]).into(), k: (&$b[0]).into(), v: (&$b[0]).into(), size: None, y: (&$b[1]).into() })
+    };
+    ($gpu:expr, $b:expr, norm_heads, $($change:tt)*) => {
+        norm_heads($gpu, norm_heads::Params { $($change)*, ..norm_heads::Params { rows: 5, heads: 2, head_width: 8, stride: 48, eps: 1e-6 } },
+            norm_heads::Io { weight: (&$b[0]).into(), bias: (&$b[1]).into(), x: (&$b[2]).into() })
     };
     ($gpu:expr, $b:expr, key_metric, $($change:tt)*) => {
         key_metric($gpu, key_metric::Params { $($change)*, ..key_metric::Params { rows: 5, heads: 2, head_width: 8, stride: 48, start: 16 } },
@@ -79,6 +83,7 @@ fn good_calls_are_taken() {
         call!(gpu, b, embed_patches, batch: 2),
         call!(gpu, b, layer_norm, rows: 4),
         call!(gpu, b, matmul, rows: 4),
+        call!(gpu, b, norm_heads, rows: 5),
         call!(gpu, b, attention, batch: 2),
         call!(gpu, b, key_metric, rows: 5),
         call!(gpu, b, find_matches, batch: 2),
@@ -102,6 +107,7 @@ fn an_empty_batch_is_a_dispatch_of_nothing() {
             call!(gpu, b, embed_patches, batch: 0),
             call!(gpu, b, layer_norm, rows: 0),
             call!(gpu, b, matmul, rows: 0),
+            call!(gpu, b, norm_heads, rows: 0),
             call!(gpu, b, attention, batch: 0),
             call!(gpu, b, key_metric, rows: 0),
             call!(gpu, b, find_matches, batch: 0),
@@ -132,11 +138,18 @@ fn parameters_that_make_no_sense_are_named() {
         (call!(gpu, b, matmul, inner: 7), "inner is 7"),
         (call!(gpu, b, matmul, columns: 0), "columns is 0"),
         (call!(gpu, b, matmul, rows: huge, columns: huge), "y [65537, 65537] has more than 2^32"),
+        (call!(gpu, b, norm_heads, head_width: 10), "head_width is 10"),
+        (call!(gpu, b, norm_heads, heads: 0), "heads is 0"),
+        (call!(gpu, b, norm_heads, stride: 49), "stride is 49"),
+        (call!(gpu, b, norm_heads, stride: 28), "stride 28 is less than q and k, 32"),
+        (call!(gpu, b, attention, queries: 0), "queries, tokens and heads"),
+        (call!(gpu, b, attention, q_stride: 12), "q_stride 12 is less than a token, 16"),
+        (call!(gpu, b, attention, q_image: 2), "multiples of 4"),
         (call!(gpu, b, attention, head_width: 0), "head_width is 0"),
         (call!(gpu, b, attention, head_width: 6), "head_width is 6"),
         (call!(gpu, b, attention, head_width: 132, stride: 1000), "128 at most"),
-        (call!(gpu, b, attention, tokens: 0), "tokens and heads"),
-        (call!(gpu, b, attention, heads: 0), "tokens and heads"),
+        (call!(gpu, b, attention, tokens: 0), "queries, tokens and heads"),
+        (call!(gpu, b, attention, heads: 0), "queries, tokens and heads"),
         (call!(gpu, b, attention, stride: 12), "stride 12 is less than a token, 16"),
         (call!(gpu, b, attention, stride: 50), "stride is 50"),
         (call!(gpu, b, attention, k_start: 2), "multiples of 4"),
@@ -185,6 +198,9 @@ fn products_past_32_bits_are_refused_and_not_wrapped() {
         call!(gpu, b, matmul, rows: most, inner: most - 3),
         call!(gpu, b, attention, batch: 1 << 30, tokens: 16),
         call!(gpu, b, attention, q_start: most - 3),
+        call!(gpu, b, attention, q_image: most - 3),
+        call!(gpu, b, norm_heads, rows: most),
+        call!(gpu, b, norm_heads, rows: 1 << 28, stride: 1 << 8),
         call!(gpu, b, key_metric, rows: most),
         call!(gpu, b, key_metric, start: most - 3),
         call!(gpu, b, find_matches, batch: 1 << 30, tokens: 16),

@@ -12,6 +12,7 @@ mod key_metric;
 mod layer_norm;
 mod matmul;
 mod merge_tokens;
+mod norm_heads;
 mod pool;
 mod rank_matches;
 mod unmerge;

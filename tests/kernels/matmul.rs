@@ -16,6 +16,7 @@ struct Case {
     w: Vec<f32>,
     bias: Option<Vec<f32>>,
     scale: Option<Vec<f32>>,
+    gate: Option<Vec<f32>>,
     residual: Option<Vec<f32>>,
 }
 
@@ -25,19 +26,20 @@ impl Case {
         let mut random = Random(u64::from(rows) << 32 | u64::from(columns));
         let params = Params { rows, inner, columns, ..Default::default() };
         let (x, w) = (random.floats(rows * inner), random.floats(columns * inner));
-        Case { params, x, w, bias: None, scale: None, residual: None }
+        Case { params, x, w, bias: None, scale: None, gate: None, residual: None }
     }
 
     fn on_gpu(&self, rig: &Rig) -> Vec<f32> {
         let [x, w] = [&self.x, &self.w].map(|data| rig.data(data));
-        let [bias, scale, residual] =
-            [&self.bias, &self.scale, &self.residual].map(|data| data.as_ref().map(|data| rig.data(data)));
+        let [bias, scale, gate, residual] = [&self.bias, &self.scale, &self.gate, &self.residual]
+            .map(|data| data.as_ref().map(|data| rig.data(data)));
         let y = rig.unwritten(self.params.rows * self.params.columns);
         let io = Io {
             x: (&x).into(),
             w: (&w).into(),
             bias: bias.as_ref().map(Into::into),
             scale: scale.as_ref().map(Into::into),
+            gate: gate.as_ref().map(Into::into),
             residual: residual.as_ref().map(Into::into),
             y: (&y).into(),
         };
@@ -47,8 +49,9 @@ impl Case {
 
     fn on_cpu(&self) -> Vec<f32> {
         let mut y = vec![f32::NAN; (self.params.rows * self.params.columns) as usize];
-        let [bias, scale, residual] = [&self.bias, &self.scale, &self.residual].map(|data| data.as_deref());
-        cpu::matmul(&self.params, &self.x, &self.w, bias, scale, residual, &mut y);
+        let [bias, scale, gate, residual] =
+            [&self.bias, &self.scale, &self.gate, &self.residual].map(|data| data.as_deref());
+        cpu::matmul(&self.params, &self.x, &self.w, bias, scale, gate, residual, &mut y);
         y
     }
 
@@ -89,10 +92,10 @@ fn matches_cpu() {
 
 #[test]
 fn every_epilogue_matches_cpu() {
-    let activations = [Activation::NONE, Activation::GELU, Activation::GELU_TANH, Activation::QUICK_GELU];
+    let activations = (0..=Activation::SIGMOID.0).map(Activation);
     for rig in rigs_for(&SPEC) {
-        for activation in activations {
-            for parts in 0..8 {
+        for activation in activations.clone() {
+            for parts in 0..16 {
                 let mut case = Case::product(70, 20, 67);
                 case.params.activation = activation;
                 let mut random = Random(parts);
@@ -100,6 +103,7 @@ fn every_epilogue_matches_cpu() {
                 case.bias = (parts & 1 != 0).then(|| random.floats(67));
                 case.scale = (parts & 2 != 0).then(|| random.floats(67));
                 case.residual = (parts & 4 != 0).then(|| random.floats(70 * 67));
+                case.gate = (parts & 8 != 0).then(|| random.floats(70 * 67));
                 case.check(rig);
             }
         }
@@ -124,8 +128,17 @@ fn activations_are_exact() {
     let tanh =
         |x: f64| 0.5 * x * (1.0 + ((2.0 / std::f64::consts::PI).sqrt() * (x + 0.044715 * x.powi(3))).tanh());
     let quick = |x: f64| x / (1.0 + (-1.702 * x).exp());
-    let cases: [(Activation, &dyn Fn(f64) -> f64); 3] =
-        [(Activation::GELU, &gelu), (Activation::GELU_TANH, &tanh), (Activation::QUICK_GELU, &quick)];
+    let sigmoid = |x: f64| 1.0 / (1.0 + (-x).exp());
+    let silu = |x: f64| x * sigmoid(x);
+    let relu = |x: f64| x.max(0.0);
+    let cases: [(Activation, &dyn Fn(f64) -> f64); 6] = [
+        (Activation::GELU, &gelu),
+        (Activation::GELU_TANH, &tanh),
+        (Activation::QUICK_GELU, &quick),
+        (Activation::SILU, &silu),
+        (Activation::RELU, &relu),
+        (Activation::SIGMOID, &sigmoid),
+    ];
     // One product of x and 1 an output.
     let x: Vec<f32> = (-12_000..=12_000).map(|i| i as f32 * 1e-3).collect();
     let rows = x.len() as u32;
@@ -154,7 +167,13 @@ fn activations_keep_their_limits() {
     let padded = x.iter().flat_map(|&v| [v, 0.0, 0.0, 0.0]).collect();
     let mut case = Case { x: padded, w: vec![1.0, 0.0, 0.0, 0.0], ..Case::product(7, 4, 1) };
     for rig in rigs_for(&SPEC) {
-        for activation in [Activation::GELU, Activation::GELU_TANH, Activation::QUICK_GELU] {
+        for activation in [
+            Activation::GELU,
+            Activation::GELU_TANH,
+            Activation::QUICK_GELU,
+            Activation::SILU,
+            Activation::RELU,
+        ] {
             case.params.activation = activation;
             let want = x.map(|v| v.max(0.0));
             // The sigmoid ends at e^-88, which times 1e20 is 6e-19.

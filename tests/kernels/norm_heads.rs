@@ -1,0 +1,89 @@
+use tome_wgpu::cpu;
+use tome_wgpu::kernels::norm_heads::{Io, Params, SPEC, norm_heads};
+
+use crate::common::{Random, Rig, Tol, close, rigs_for, same};
+
+// Values are about 1 before weight and bias: a few roundings of a number of up to 4, after sums of up to 128.
+const TOL: Tol = Tol { abs: 2e-6, rel: 1e-6 };
+
+struct Case {
+    params: Params,
+    weight: Vec<f32>,
+    bias: Vec<f32>,
+    x: Vec<f32>,
+}
+
+impl Case {
+    fn new(rows: u32, heads: u32, head_width: u32, stride: u32) -> Self {
+        let mut random = Random(u64::from(rows) << 32 | u64::from(head_width));
+        let [weight, bias] = [(); 2].map(|()| random.floats(2 * head_width));
+        let x = random.floats(rows * stride);
+        Case { params: Params { rows, heads, head_width, stride, eps: 1e-6 }, weight, bias, x }
+    }
+
+    fn on_gpu(&self, rig: &Rig) -> Vec<f32> {
+        let [weight, bias, x] = [&self.weight, &self.bias, &self.x].map(|data| rig.data(data));
+        let io = Io { weight: (&weight).into(), bias: (&bias).into(), x: (&x).into() };
+        rig.run(&[norm_heads(&rig.gpu, self.params, io).unwrap()]);
+        rig.read(&x, self.x.len() as u32)
+    }
+
+    fn on_cpu(&self) -> Vec<f32> {
+        let mut x = self.x.clone();
+        cpu::norm_heads(&self.params, &self.weight, &self.bias, &mut x);
+        x
+    }
+
+    fn check(&self, rig: &Rig) {
+        close(format!("{} {:?}", rig.id(), self.params), &self.on_gpu(rig), &self.on_cpu(), TOL);
+    }
+}
+
+#[test]
+fn matches_cpu() {
+    // A workgroup has 64 heads of q and k.
+    for rig in rigs_for(&SPEC) {
+        for (rows, heads, head_width) in
+            [(1, 1, 4), (5, 2, 12), (2, 16, 64), (197, 3, 64), (7, 5, 80), (3, 11, 128)]
+        {
+            Case::new(rows, heads, head_width, 3 * heads * head_width).check(rig);
+            Case::new(rows, heads, head_width, 2 * heads * head_width + 4).check(rig);
+        }
+    }
+}
+
+#[test]
+fn values_and_what_lies_between_tokens_stay() {
+    for rig in rigs_for(&SPEC) {
+        let case = Case::new(9, 2, 8, 52);
+        for (got, old) in case.on_gpu(rig).chunks_exact(52).zip(case.x.chunks_exact(52)) {
+            same(rig.id(), &got[32..], &old[32..]);
+        }
+    }
+}
+
+#[test]
+fn every_head_has_mean_0_and_variance_1() {
+    for rig in rigs_for(&SPEC) {
+        let mut case = Case::new(4, 3, 16, 144);
+        case.weight.fill(1.0);
+        case.bias.fill(0.0);
+        // Far from 0, so that a variance around 0 instead of the mean would show.
+        case.x.iter_mut().for_each(|v| *v += 30.0);
+        for token in case.on_gpu(rig).chunks_exact(144) {
+            for head in token[..96].chunks_exact(16) {
+                let mean = head.iter().sum::<f32>() / 16.0;
+                let variance = head.iter().map(|v| (v - mean) * (v - mean)).sum::<f32>() / 16.0;
+                // Values around 30 have a rounding of 2e-6, against deviations of about 0.6.
+                assert!(mean.abs() < 1e-5 && (variance - 1.0).abs() < 1e-4, "{mean} {variance}");
+            }
+        }
+    }
+}
+
+#[test]
+fn more_workgroups_than_one_dimension_holds() {
+    for rig in rigs_for(&SPEC) {
+        Case::new(66_000 * 32, 1, 4, 8).check(rig);
+    }
+}
