@@ -6,9 +6,9 @@ use std::path::{Path, PathBuf};
 
 use safetensors::{Dtype, SafeTensors};
 use serde_json::Value;
+use tome_wgpu::Schedule;
 use tome_wgpu::files::load_model;
 use tome_wgpu::vit::{Config, Options, PoolBy, Protect, Weights};
-use tome_wgpu::Schedule;
 
 /// A network, how it was run, and what PyTorch computed.
 pub struct Case {

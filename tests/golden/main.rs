@@ -11,7 +11,7 @@ use case::{Case, cases};
 use common::{Rig, rigs};
 use compare::{Numbers, Stages, compare};
 use tome_wgpu::kernels::matmul::Activation;
-use tome_wgpu::vit::{Config, Options, PoolBy, Protect, Stage, VisionTransformer, Weights};
+use tome_wgpu::vit::{Config, Mlp, Options, Pool, PoolBy, Protect, Stage, VisionTransformer, Weights};
 use tome_wgpu::{Result, Schedule, cpu};
 
 /// An engine runs a network and says what it computed on the way.
@@ -64,6 +64,8 @@ fn on_gpu(
             stages.insert(name.clone(), numbers);
         }
     }
+    let logits = plan.batch() * config.outputs();
+    stages.insert("logits".into(), Numbers::F32(rig.read(plan.logits(), logits)));
     let sources = plan.batch() * config.tokens();
     stages.insert("source".into(), Numbers::U32(rig.read(plan.source(), sources)));
     Ok(stages)
@@ -127,12 +129,28 @@ fn mistakes_are_noticed_where_they_are_made() {
     assert_eq!(noticed("cls_noprop", |_, _, options| options.prop_attn = true), "layer01.attn");
     assert_eq!(noticed("avg_size", |_, _, options| options.pool_by = PoolBy::Plain), "features");
     assert_eq!(noticed("avg_plain", |_, _, options| options.pool_by = PoolBy::Size), "features");
+    assert_eq!(noticed("map_plain", |_, _, options| options.pool_by = PoolBy::Size), "features");
+    assert_eq!(noticed("map_size", |_, _, options| options.pool_by = PoolBy::Plain), "features");
+    assert_eq!(noticed("glu_gate_last", |config, _, _| config.mlp = Mlp::GateFirst), "layer00.tokens");
+    assert_eq!(noticed("swiglu_packed", |config, _, _| config.mlp = Mlp::GateLast), "layer00.tokens");
     assert_eq!(noticed("reg4", |_, _, options| options.protect = Protect::Class), "layer00.merged");
     let ignored_scales = noticed("layerscale", |config, weights, _| {
         config.layer_scale = false;
         *weights = renamed(weights, |name| (!name.ends_with(".gamma")).then(|| name.into()));
     });
     assert_eq!(ignored_scales, "layer00.attn");
+    let ignored_norms = noticed("qk_norm", |config, weights, _| {
+        config.qk_norm = false;
+        *weights = renamed(weights, |name| {
+            (!name.contains("k_norm") && !name.contains("q_norm")).then(|| name.into())
+        });
+    });
+    assert_eq!(ignored_norms, "layer00.attn");
+    let one_head = noticed("distilled", |config, weights, _| {
+        config.pool = Pool::Token;
+        *weights = renamed(weights, |name| (!name.starts_with("head_dist")).then(|| name.into()));
+    });
+    assert_eq!(one_head, "logits");
     let norm_before_pooling = noticed("avg_size", |config, weights, _| {
         config.fc_norm = false;
         *weights = renamed(weights, |name| Some(name.replace("fc_norm", "norm")));

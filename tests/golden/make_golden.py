@@ -14,6 +14,8 @@ from pathlib import Path
 import timm
 import torch
 from safetensors.torch import save_file
+from timm.layers import GluMlp, Mlp, SwiGLU, SwiGLUPacked
+from timm.models.deit import VisionTransformerDistilled
 from timm.models.vision_transformer import VisionTransformer
 from torch import nn
 
@@ -47,6 +49,7 @@ NET = {
 }
 RUN = {"r": "4", "prop_attn": "on", "pool": "plain", "protect": "cls"}
 AVERAGE = {"global_pool": "avg", "class_token": False, "fc_norm": True}
+MAP = {"global_pool": "map", "class_token": False}
 REGISTERS = {"reg_tokens": 4, "no_embed_class": True}
 
 # name: (changes to NET, changes to RUN, and for the script: `images`, `embed_scale`)
@@ -78,15 +81,39 @@ TABLE = {
     # Tokens of small variance (about 2e-5), so that the epsilon is seen in the result.
     "norm_eps_1e-5": ({"norm_eps": 1e-5, "depth": 2}, {}, {"embed_scale": 0.005}),
     "pre_norm": ({"pre_norm": True, "depth": 2}, {}, {}),
+    "qk_norm": ({"qk_norm": True, "depth": 2}, {}, {}),
+    "swiglu_packed": ({"mlp_layer": "SwiGLUPacked", "act_layer": "silu", "mlp_ratio": 3.0, "depth": 2}, {}, {}),
+    "swiglu_apart": ({"mlp_layer": "SwiGLU", "act_layer": "silu", "mlp_ratio": 1.5, "depth": 2}, {}, {}),
+    "glu_gate_last": ({"mlp_layer": "GluMlp", "act_layer": "sigmoid", "mlp_ratio": 3.0, "depth": 2}, {}, {}),
+    "relu": ({"act_layer": "relu", "depth": 2}, {}, {}),
+    "map_size": ({**MAP, "act_layer": "gelu_tanh", "depth": 2}, {"r": "3", "pool": "size"}, {}),
+    "map_plain": ({**MAP, "depth": 2}, {"r": "3"}, {}),
+    "map_r0": ({**MAP, "depth": 2, "num_classes": 0}, {"r": "0"}, {}),
+    "distilled": ({"depth": 2}, {}, {"architecture": "deit_tiny_distilled_patch16_224"}),
+    "distilled_clamp": (
+        {"img_size": [16, 16], "depth": 5}, {"r": "1000"}, {"architecture": "deit_tiny_distilled_patch16_224"},
+    ),
+    # As whole families have them together.
+    "deit3_like": ({"no_embed_class": True, "init_values": 1e-6, "depth": 2}, {}, {}),
+    "dinov2_giant_like": (
+        {**REGISTERS, "init_values": 1e-5, "mlp_layer": "SwiGLUPacked", "act_layer": "silu", "mlp_ratio": 3.0,
+         "img_size": [28, 42], "patch_size": 14, "num_classes": 0},
+        {"r": "1", "protect": "prefix"}, {},
+    ),
+    "mae_like": ({**AVERAGE, "class_token": True}, {"prop_attn": "off", "pool": "size"}, {}),
 }
 
 
-def build(args):
-    """The timm model of a config.json (timm has no string for the LayerNorm epsilon and none for the plain MLP)."""
+MLPS = {"Mlp": Mlp, "GluMlp": GluMlp, "SwiGLU": SwiGLU, "SwiGLUPacked": SwiGLUPacked}
+
+
+def build(args, architecture):
+    """The timm model of a config.json (timm has no string for the LayerNorm epsilon and none for MLPs)."""
     args = dict(args)
-    assert args.pop("mlp_layer") == "Mlp"
+    mlp = MLPS[args.pop("mlp_layer")]
     norm = functools.partial(nn.LayerNorm, eps=args.pop("norm_eps"))
-    return VisionTransformer(**args, norm_layer=norm).eval()
+    network = VisionTransformerDistilled if "distilled" in architecture else VisionTransformer
+    return network(**args, mlp_layer=mlp, norm_layer=norm).eval()
 
 
 @torch.no_grad()
@@ -94,7 +121,7 @@ def randomise(model, embed_scale):
     """Weights that keep tokens apart: timm's own initialisation leaves them so alike that rounding picks the partners."""
     for name, p in model.named_parameters():
         noise = torch.randn(p.shape)
-        if name.endswith("_token") or name == "pos_embed":
+        if name.endswith("_token") or name == "pos_embed" or name == "attn_pool.latent":
             p.copy_(noise * 0.5 * embed_scale)
         elif name == "patch_embed.proj.weight":
             p.copy_(noise * 0.5 * embed_scale / math.sqrt(p[0].numel()))
@@ -111,10 +138,10 @@ def randomise(model, embed_scale):
             p.copy_(1.0 + 0.2 * noise)
 
 
-def attempt(args, run, images, embed_scale, seed):
+def attempt(args, run, architecture, images, embed_scale, seed):
     """Model, input, f32 and f64 values of one seed, and the smaller of the two decisive gaps."""
     torch.manual_seed(seed)
-    model = build(args)
+    model = build(args, architecture)
     randomise(model, embed_scale)
     x = torch.randn(images, args["in_chans"], *args["img_size"])
     options = dict(run, prop_attn=run["prop_attn"] == "on")
@@ -131,9 +158,10 @@ def make(name):
     net, run, extra = TABLE[name]
     args, run = NET | net, RUN | run
     images, embed_scale = extra.get("images", 2), extra.get("embed_scale", 1.0)
+    architecture = extra.get("architecture", "vit_tiny_patch16_224")
     seed = 0
     while True:
-        weights, x, single, double, gap = attempt(args, run, images, embed_scale, seed)
+        weights, x, single, double, gap = attempt(args, run, architecture, images, embed_scale, seed)
         if gap > SMALLEST_GAP:
             break
         seed += 1
@@ -147,9 +175,9 @@ def make(name):
         return tensor.clone(memory_format=torch.contiguous_format)  # without merging, names share one tensor
 
     expected = {key: stored(key, tensor) for key, tensor in single.items()}
-    expected["logits_f64"] = double["logits"]
+    expected["logits_f64"] = double["logits"].contiguous()
     config = {
-        "architecture": "vit_tiny_patch16_224",
+        "architecture": architecture,
         "num_classes": args["num_classes"],
         "num_features": args["embed_dim"],
         "global_pool": args["global_pool"],

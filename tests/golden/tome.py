@@ -85,6 +85,7 @@ def attention(attn, x, size):
     """timm's attention; with `size`, a token that stands for `size` patches is attended to `size` times as much."""
     batch, n, _ = x.shape
     q, k, v = attn.qkv(x).reshape(batch, n, 3, attn.num_heads, attn.head_dim).permute(2, 0, 3, 1, 4)
+    q, k = attn.q_norm(q), attn.k_norm(k)
     logits = q @ k.transpose(2, 3) * attn.scale
     if size is not None:
         logits = logits + size.log()[:, None, None, :]
@@ -103,9 +104,11 @@ def forward(model, images, r, prop_attn=True, pool="plain", protect="prefix"):
     """Runs `model` with merging; returns the intermediate values by name (README.md lists them) and the decisive gap.
 
     pool: for average pooling, `plain` weighs the remaining tokens alike, `size` weighs every original patch alike.
-    protect: `cls` keeps only the class token out of the merging, `prefix` the registers too.
+    pool, for attention pooling: `size` attends to a token of `size` patches `size` times as much.
+    protect: `cls` keeps only class and distillation token out of the merging, `prefix` the registers too.
     """
-    protected = model.num_prefix_tokens if protect == "prefix" else int(model.has_class_token)
+    distilled = hasattr(model, "dist_token")
+    protected = model.num_prefix_tokens if protect == "prefix" else int(model.has_class_token) + int(distilled)
     x = model.norm_pre(model._pos_embed(model.patch_embed(images)))
     size = x.new_ones(x.shape[:2])
     source = torch.arange(x.shape[1]).expand(x.shape[0], -1)
@@ -128,7 +131,12 @@ def forward(model, images, r, prop_attn=True, pool="plain", protect="prefix"):
 
     # timm's order: norm of every token (unless fc_norm replaces it), pooling, fc_norm, head.
     x = model.norm(x)
-    if model.global_pool == "avg" and pool == "size":
+    if distilled:
+        logits = (model.head(x[:, 0]) + model.head_dist(x[:, 1])) / 2
+        return out | {"source": source, "features": x[:, 0], "logits": logits}, gap
+    if model.attn_pool is not None:
+        pooled = model.attn_pool(x, attn_mask=size.log()[:, None, None, :] if pool == "size" else None)
+    elif model.global_pool == "avg" and pool == "size":
         patches, weight = x[:, model.num_prefix_tokens :], size[:, model.num_prefix_tokens :, None]
         pooled = (patches * weight).sum(dim=1) / weight.sum(dim=1)
     else:
