@@ -154,8 +154,9 @@ fn rust_params() -> Vec<(&'static str, Vec<Member>)> {
     params! {
         embed_patches: batch image_channels height width patch_height patch_width prefix channels;
         layer_norm: rows channels eps;
-        matmul: rows inner columns activation has_bias has_scale has_residual;
-        attention: batch tokens heads head_width stride q_start k_start v_start scale has_size;
+        matmul: rows inner columns activation has_bias has_scale has_gate has_residual;
+        norm_heads: rows heads head_width stride eps;
+        attention: batch queries tokens heads head_width q_image q_stride stride q_start k_start v_start scale has_size;
         key_metric: rows heads head_width stride start;
         find_matches: batch tokens width protect;
         rank_matches: batch tokens r protect;

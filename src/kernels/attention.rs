@@ -119,9 +119,11 @@ pub fn attention(gpu: &Gpu, params: Params, io: Io<'_>) -> Result<Dispatch> {
         "queries, tokens and heads must be positive".into()
     })?;
     let channels = elements(name, "token", &[heads, head_width])?;
-    require(name, u64::from(stride.min(q_stride)) >= channels, || {
-        format!("stride {stride} or q_stride {q_stride} is less than a token, {channels}")
-    })?;
+    for (which, stride) in [("stride", stride), ("q_stride", q_stride)] {
+        require(name, u64::from(stride) >= channels, || {
+            format!("{which} {stride} is less than a token, {channels}")
+        })?;
+    }
     let Params { q_start, k_start, v_start, .. } = params;
     require(name, [q_image, q_start, k_start, v_start].iter().all(|s| s.is_multiple_of(4)), || {
         "q_image, q_start, k_start and v_start must be multiples of 4".into()

@@ -34,8 +34,8 @@ impl Case {
         x
     }
 
-    fn check(&self, rig: &Rig) {
-        close(format!("{} {:?}", rig.id(), self.params), &self.on_gpu(rig), &self.on_cpu(), TOL);
+    fn check(&self, rig: &Rig, tol: Tol) {
+        close(format!("{} {:?}", rig.id(), self.params), &self.on_gpu(rig), &self.on_cpu(), tol);
     }
 }
 
@@ -46,8 +46,8 @@ fn matches_cpu() {
         for (rows, heads, head_width) in
             [(1, 1, 4), (5, 2, 12), (2, 16, 64), (197, 3, 64), (7, 5, 80), (3, 11, 128)]
         {
-            Case::new(rows, heads, head_width, 3 * heads * head_width).check(rig);
-            Case::new(rows, heads, head_width, 2 * heads * head_width + 4).check(rig);
+            Case::new(rows, heads, head_width, 3 * heads * head_width).check(rig, TOL);
+            Case::new(rows, heads, head_width, 2 * heads * head_width + 4).check(rig, TOL);
         }
     }
 }
@@ -84,6 +84,8 @@ fn every_head_has_mean_0_and_variance_1() {
 #[test]
 fn more_workgroups_than_one_dimension_holds() {
     for rig in rigs_for(&SPEC) {
-        Case::new(66_000 * 32, 1, 4, 8).check(rig);
+        // Among millions of heads of four values some are so close together that their deviations, known to 6e-8,
+        // grow a hundredfold.
+        Case::new(66_000 * 32, 1, 4, 8).check(rig, Tol { abs: 3e-5, rel: 1e-6 });
     }
 }
