@@ -403,7 +403,7 @@ fn pool(criterion: &mut Criterion) {
 fn unmerge(criterion: &mut Criterion) {
     for shape in shapes() {
         let (batch, channels, tokens) = (shape.batch, shape.channels(), TOKENS - R);
-        let params = unmerge::Params { batch, tokens, sources: TOKENS, channels };
+        let params = unmerge::Params { batch, tokens, sources: TOKENS, first: 0, channels };
         let mut random = shape.random();
         let x = random.floats(batch * tokens * channels);
         let source: Vec<u32> = (0..shape.rows()).map(|_| random.below(tokens)).collect();

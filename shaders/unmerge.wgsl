@@ -1,26 +1,30 @@
-// Every original token gets a copy of the token that holds it: the inverse of merging, as far as there is one.
+// Every original token from `first` on gets a copy of the token that holds it: the inverse of merging, as far as there is one.
 struct Params {
     batch: u32,
     tokens: u32,  // merged
     sources: u32, // original
+    first: u32,   // original token that is written first
     channels: u32,
 }
 
 @group(0) @binding(0) var<uniform> params: Params;
 @group(0) @binding(1) var<storage, read> x: array<vec4<f32>>;        // [batch, tokens, channels]
 @group(0) @binding(2) var<storage, read> source: array<u32>;         // [batch, sources]
-@group(0) @binding(3) var<storage, read_write> y: array<vec4<f32>>;  // [batch, sources, channels]
+@group(0) @binding(3) var<storage, read_write> y: array<vec4<f32>>;  // [batch, sources - first, channels]
 
 const LANES: u32 = 64u;
 
 @compute @workgroup_size(LANES)
 fn unmerge(grid: Grid, @builtin(local_invocation_index) lane: u32) {
     let row = workgroup_index(grid);
-    if row >= params.batch * params.sources {
+    let wanted = params.sources - params.first;
+    if row >= params.batch * wanted {
         return;
     }
+    let image = row / wanted;
+    let holder = source[image * params.sources + params.first + row % wanted];
     let vectors = params.channels / 4u;
-    let begin = (row / params.sources * params.tokens + source[row]) * vectors;
+    let begin = (image * params.tokens + holder) * vectors;
     for (var i = lane; i < vectors; i += LANES) {
         y[row * vectors + i] = x[begin + i];
     }

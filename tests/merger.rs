@@ -281,7 +281,13 @@ fn unmerge_gives_every_member_its_groups_token() {
             let merged = merge(rig, shape, &input);
             let (x, source) = (rig.data(&merged.x), rig.data(&merged.source));
             let y = rig.unwritten(2 * 37 * 8);
-            let params = unmerge::Params { batch: 2, tokens: merged.tokens as u32, sources: 37, channels: 8 };
+            let params = unmerge::Params {
+                batch: 2,
+                tokens: merged.tokens as u32,
+                sources: 37,
+                first: 0,
+                channels: 8,
+            };
             let io = unmerge::Io { x: (&x).into(), source: (&source).into(), y: (&y).into() };
             rig.run(&[kernels::unmerge(&rig.gpu, params, io).unwrap()]);
             let got: Vec<f32> = rig.read(&y, 2 * 37 * 8);

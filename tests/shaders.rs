@@ -162,7 +162,7 @@ fn rust_params() -> Vec<(&'static str, Vec<Member>)> {
         rank_matches: batch tokens r protect;
         merge_tokens: batch tokens r channels sources;
         pool: batch tokens channels first mode;
-        unmerge: batch tokens sources channels;
+        unmerge: batch tokens sources first channels;
     }
 }
 

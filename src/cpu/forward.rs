@@ -72,10 +72,12 @@ impl<'a> Forward<'a> {
         trace("embed", Value::F32(self.x()));
 
         let tokens = self.options.tokens_per_block(self.config);
+        let mut source_per_block = Vec::with_capacity(p.blocks.len() * self.source.len());
         for (i, b) in p.blocks.iter().enumerate() {
             self.block(b, tokens[i] - tokens[i + 1], &mut |name, value| {
                 trace(&format!("layer{i:02}.{name}"), value)
             });
+            source_per_block.extend_from_slice(&self.source);
         }
 
         let (features, logits) = self.head(p);
@@ -85,7 +87,17 @@ impl<'a> Forward<'a> {
         let merged = self.tokens as usize;
         self.x.truncate(merged * self.config.embed_dim as usize);
         self.size.truncate(merged);
-        Outputs { batch: 1, merged, logits, features, tokens: self.x, size: self.size, source: self.source }
+        Outputs {
+            batch: 1,
+            merged,
+            logits,
+            features,
+            tokens: self.x,
+            size: self.size,
+            source: self.source,
+            dense: Vec::new(),
+            source_per_block,
+        }
     }
 
     /// Attention, merging, MLP (paper, section 3): the MLP works on what merging left.

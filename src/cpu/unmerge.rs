@@ -1,20 +1,22 @@
 use super::slices::{part, part_mut};
 use crate::kernels::unmerge::Params;
 
-/// Every original token gets a copy of the token that holds it.
+/// Every original token from `first` on gets a copy of the token that holds it.
 ///
 /// # Panics
-/// Where a dimension is 0, `source` names a token that is not there, or a slice is too short.
+/// Where a dimension is 0, `first` is past the end, `source` names a token that is not there, or a slice is too short.
 pub fn unmerge(params: &Params, x: &[f32], source: &[u32], y: &mut [f32]) {
-    let &Params { batch, tokens, sources, channels } = params;
+    let &Params { batch, tokens, sources, first, channels } = params;
     let x = part("x", x, &[batch, tokens, channels]);
     let source = part("source", source, &[batch, sources]);
-    let y = part_mut("y", y, &[batch, sources, channels]);
-    let [tokens, sources, channels] = [tokens, sources, channels].map(|v| v as usize);
+    let y = part_mut("y", y, &[batch, sources - first, channels]);
+    let [tokens, sources, first, channels] = [tokens, sources, first, channels].map(|v| v as usize);
 
-    for (row, (y, &holder)) in y.chunks_exact_mut(channels).zip(source).enumerate() {
-        assert!((holder as usize) < tokens, "source names token {holder} of {tokens}");
-        let from = row / sources * tokens + holder as usize;
-        y.copy_from_slice(&x[from * channels..][..channels]);
+    let images = x.chunks_exact(tokens * channels).zip(source.chunks_exact(sources));
+    for ((x, source), y) in images.zip(y.chunks_exact_mut((sources - first) * channels)) {
+        for (y, &holder) in y.chunks_exact_mut(channels).zip(&source[first..]) {
+            assert!((holder as usize) < tokens, "source names token {holder} of {tokens}");
+            y.copy_from_slice(&x[holder as usize * channels..][..channels]);
+        }
     }
 }

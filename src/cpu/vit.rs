@@ -4,7 +4,9 @@ use rayon::prelude::*;
 
 use super::forward::{Forward, Trace};
 use super::threads::threads;
+use super::unmerge;
 use crate::error::{Error, Result};
+use crate::kernels;
 use crate::vit::{Config, Options, Outputs, Parameters, Pool, Weights};
 
 /// A network that computes on the CPU.
@@ -46,7 +48,7 @@ impl VisionTransformer {
     }
 
     /// Runs any number of normalised images `[batch, in_chans, height, width]`. An image's results are the same
-    /// whatever other images it comes with.
+    /// whatever other images it comes with. All are given but `dense`, for which there is [`dense`](Self::dense).
     ///
     /// # Errors
     /// [`Error::Input`] where `images` is empty or no whole number of images, or merging leaves no token to average.
@@ -73,6 +75,21 @@ impl VisionTransformer {
         self.check(images, options)?;
         let each = |image| Forward::new(&self.config, options).run(&self.parameters, image, trace);
         Ok(join(images.chunks(self.config.image_values()).map(each).collect()))
+    }
+
+    /// One feature for every patch, `[batch, rows, columns, channels]` over the grid, from what
+    /// [`forward`](Self::forward) gave.
+    ///
+    /// # Panics
+    /// Where `outputs` lacks tokens or source map, or they are another network's.
+    pub fn dense(&self, outputs: &Outputs) -> Vec<f32> {
+        let Config { embed_dim: channels, .. } = self.config;
+        let (batch, tokens) = (outputs.batch as u32, outputs.merged as u32);
+        let (sources, first) = (self.config.tokens(), self.config.prefix());
+        let mut dense = vec![0.0; outputs.batch * self.config.patches() as usize * channels as usize];
+        let params = kernels::unmerge::Params { batch, tokens, sources, first, channels };
+        unmerge(&params, &outputs.tokens, &outputs.source, &mut dense);
+        dense
     }
 
     /// The number of images.

@@ -33,6 +33,8 @@ pub struct Params {
     pub tokens: u32,
     /// Original tokens an image.
     pub sources: u32,
+    /// The first original token that is wanted: 0 for all, the number of prefix tokens for patches alone.
+    pub first: u32,
     /// Values in a token; a multiple of 4.
     pub channels: u32,
 }
@@ -44,7 +46,7 @@ pub struct Io<'a> {
     pub x: View<'a>,
     /// `[batch, sources]`, u32: for each original token the merged token that holds it.
     pub source: View<'a>,
-    /// `[batch, sources, channels]`, written.
+    /// `[batch, sources - first, channels]`, written.
     pub y: View<'a>,
 }
 
@@ -52,23 +54,25 @@ pub struct Io<'a> {
 /// with any number of protected tokens.
 ///
 /// # Errors
-/// [`Error::Params`](crate::Error::Params) where `channels` is no multiple of 4 or a count is 0; buffer errors.
+/// [`Error::Params`](crate::Error::Params) where `channels` is no multiple of 4, a count is 0 or `first` leaves none;
+/// buffer errors.
 pub fn unmerge(gpu: &Gpu, params: Params, io: Io<'_>) -> Result<Dispatch> {
-    let Params { batch, tokens, sources, channels } = params;
+    let Params { batch, tokens, sources, first, channels } = params;
     let name = SPEC.name;
     multiple_of_four(name, "channels", channels)?;
     require(name, tokens > 0 && sources > 0, || format!("{tokens} tokens from {sources}"))?;
-    let rows = elements(name, "source", &[batch, sources])?;
+    require(name, first < sources, || format!("from token {first} of {sources} on"))?;
+    let rows = elements(name, "y", &[batch, sources - first])?;
     gpu.dispatch(Call {
         spec: &SPEC,
         head_width: 0,
         params: bytemuck::bytes_of(&params),
         views: &[
             (io.x, elements(name, "x", &[batch, tokens, channels])?),
-            (io.source, rows),
-            (io.y, elements(name, "y", &[batch, sources, channels])?),
+            (io.source, elements(name, "source", &[batch, sources])?),
+            (io.y, elements(name, "y", &[batch, sources - first, channels])?),
         ],
         workgroups: rows,
-        shape: format!("[{batch}, {tokens}, {channels}] -> [{batch}, {sources}, {channels}]"),
+        shape: format!("[{batch}, {tokens}, {channels}] -> [{batch}, {}, {channels}]", sources - first),
     })
 }

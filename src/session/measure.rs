@@ -6,6 +6,7 @@ use crate::error::{Error, Result};
 use crate::gpu::guarded;
 use crate::session::engine::{Engine, Prepared};
 use crate::session::readback::{Wait, map, view};
+use crate::session::run::Want;
 use crate::vit::{Options, Plan};
 
 /// One timed forward pass.
@@ -13,7 +14,7 @@ use crate::vit::{Options, Plan};
 pub struct Measured {
     /// Encoding, submission and every kernel; for the CPU path the whole call.
     pub seconds: f64,
-    /// Device memory of weights and of this batch's activations and readback; for the CPU path the weights.
+    /// Device memory of weights and of this batch's activations and results; for the CPU path the weights.
     pub peak_bytes: u64,
 }
 
@@ -46,7 +47,7 @@ impl Engine {
 
     /// A plan that has run.
     fn warm(&mut self, batch: u32, inputs: &[f32], options: &Options) -> Result<Prepared> {
-        let mut prepared = self.take(batch, options)?;
+        let mut prepared = self.take(batch, options, Want::LOGITS)?;
         if !prepared.warm {
             guarded(&self.device, "inputs", 0, || {
                 self.queue.write_buffer(prepared.plan.input(), 0, bytemuck::cast_slice(inputs));

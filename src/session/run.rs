@@ -10,7 +10,8 @@ use crate::session::measure::Measured;
 use crate::session::readback::Wait;
 use crate::vit::{Config, Options, Outputs, Weights};
 
-/// Which results are read back; the others are left empty.
+/// Which results are read back, by the names of [`Outputs`]; the others are left empty. `dense` is only
+/// computed where it is wanted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Want {
     /// `[batch, classes]`
@@ -23,13 +24,33 @@ pub struct Want {
     pub size: bool,
     /// `[batch, original tokens]`
     pub source: bool,
+    /// `[batch, rows, columns, channels]`
+    pub dense: bool,
+    /// `[batch, blocks, original tokens]`
+    pub source_per_block: bool,
 }
 
 impl Want {
     /// Everything.
-    pub const ALL: Want = Want { logits: true, features: true, tokens: true, size: true, source: true };
+    pub const ALL: Want = Want {
+        logits: true,
+        features: true,
+        tokens: true,
+        size: true,
+        source: true,
+        dense: true,
+        source_per_block: true,
+    };
     /// Nothing; for `Want { size: true, ..Want::NONE }`.
-    pub const NONE: Want = Want { logits: false, features: false, tokens: false, size: false, source: false };
+    pub const NONE: Want = Want {
+        logits: false,
+        features: false,
+        tokens: false,
+        size: false,
+        source: false,
+        dense: false,
+        source_per_block: false,
+    };
     /// Logits alone.
     pub const LOGITS: Want = Want { logits: true, ..Want::NONE };
     /// Features alone.
@@ -157,7 +178,11 @@ impl Session {
             Backend::Cpu(vit) => {
                 let mut all = Outputs::default();
                 for chunk in images.chunks(per_image * CPU_CHUNK) {
-                    all.append(keep(vit.forward(chunk, options)?, want));
+                    let mut outputs = vit.forward(chunk, options)?;
+                    if want.dense {
+                        outputs.dense = vit.dense(&outputs);
+                    }
+                    all.append(keep(outputs, want));
                 }
                 Ok(all)
             }
@@ -236,17 +261,20 @@ impl Session {
     }
 }
 
-fn keep(mut outputs: Outputs, want: Want) -> Outputs {
-    let Outputs { logits, features, tokens, size, source, .. } = &mut outputs;
-    for (wanted, values) in
-        [(want.logits, logits), (want.features, features), (want.tokens, tokens), (want.size, size)]
-    {
-        if !wanted {
-            values.clear();
-        }
+/// What is wanted of results that have everything.
+fn keep(all: Outputs, want: Want) -> Outputs {
+    fn part<T>(wanted: bool, values: Vec<T>) -> Vec<T> {
+        if wanted { values } else { Vec::new() }
     }
-    if !want.source {
-        source.clear();
+    Outputs {
+        batch: all.batch,
+        merged: all.merged,
+        logits: part(want.logits, all.logits),
+        features: part(want.features, all.features),
+        tokens: part(want.tokens, all.tokens),
+        size: part(want.size, all.size),
+        source: part(want.source, all.source),
+        dense: part(want.dense, all.dense),
+        source_per_block: part(want.source_per_block, all.source_per_block),
     }
-    outputs
 }

@@ -12,10 +12,11 @@ pub(super) struct Buffers {
     pub input: wgpu::Buffer,
     /// `[batch, tokens, channels]`: read from one, written to the other.
     pub x: [wgpu::Buffer; 2],
-    /// `[batch, tokens]`: the first stays all ones, the others take turns.
-    pub size: [wgpu::Buffer; 3],
-    /// `[batch, tokens]`, u32: the first stays 0, 1, 2, ..., the others take turns.
-    pub source: [wgpu::Buffer; 3],
+    /// `[batch, tokens]`: the first stays all ones, then one for each merge. They and the maps are small, one value a
+    /// token where the buffers between them have hundreds, so that all are kept.
+    pub size: Vec<wgpu::Buffer>,
+    /// `[batch, tokens]`, u32: the first stays 0, 1, 2, ..., then one for each merge.
+    pub source: Vec<wgpu::Buffer>,
     /// `[batch, tokens, channels]`: what enters a linear layer.
     pub narrow: wgpu::Buffer,
     /// `[batch, tokens, 3 channels or the MLP's width]`
@@ -38,22 +39,24 @@ impl Buffers {
         tokens.max(config.image_values() as u64).max(config.outputs().into())
     }
 
-    pub fn new(gpu: &Gpu, config: &Config, batch: u32) -> Result<Self> {
+    pub fn new(gpu: &Gpu, config: &Config, batch: u32, merges: usize) -> Result<Self> {
         let [b, n, c] = [batch, config.tokens(), config.embed_dim].map(u64::from);
         let tokens = |label: &str, width: u64| gpu.buffer(label, b * n * width);
         // What stands before the first merge is the same for every batch: every size 1, every token its own source.
         let ones = vec![1.0f32; (b * n) as usize];
         let outputs = b * u64::from(config.outputs());
         let identity: Vec<u32> = (0..batch).flat_map(|_| 0..config.tokens()).collect();
+        let mut size = vec![gpu.buffer_with("tome.ones", &ones)?];
+        let mut source = vec![gpu.buffer_with("tome.identity", &identity)?];
+        for _ in 0..merges {
+            size.push(tokens("tome.size", 1)?);
+            source.push(tokens("tome.source", 1)?);
+        }
         Ok(Buffers {
             input: gpu.buffer("tome.input", b * config.image_values() as u64)?,
             x: [tokens("tome.x0", c)?, tokens("tome.x1", c)?],
-            size: [gpu.buffer_with("tome.ones", &ones)?, tokens("tome.size1", 1)?, tokens("tome.size2", 1)?],
-            source: [
-                gpu.buffer_with("tome.identity", &identity)?,
-                tokens("tome.source1", 1)?,
-                tokens("tome.source2", 1)?,
-            ],
+            size,
+            source,
             narrow: tokens("tome.narrow", c)?,
             wide: tokens("tome.wide", config.widest().into())?,
             gate: match config.mlp {

@@ -4,6 +4,7 @@
 mod block;
 mod buffers;
 mod config;
+mod dense;
 mod head;
 mod options;
 mod outputs;
@@ -14,6 +15,7 @@ mod transformer;
 mod weights;
 
 pub use config::{Config, Mlp, Pool, PositionResample, Preprocess, Resample, Resize};
+pub use dense::Dense;
 pub use options::{Options, PoolBy, Protect};
 pub use outputs::Outputs;
 pub use parameters::{AttentionPool, Block, Linear, Norm, Parameters};

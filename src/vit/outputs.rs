@@ -17,6 +17,11 @@ pub struct Outputs {
     pub size: Vec<f32>,
     /// `[batch, original tokens]`: for each original token the final token that holds it.
     pub source: Vec<u32>,
+    /// `[batch, rows, columns, channels]` over the grid of patches: for each patch the one of `tokens` that holds it;
+    /// where nothing merges, its own. The tokens before the patches are left out.
+    pub dense: Vec<f32>,
+    /// `[batch, blocks, original tokens]`: for each original token the token that holds it after each block.
+    pub source_per_block: Vec<u32>,
 }
 
 impl Outputs {
@@ -29,6 +34,8 @@ impl Outputs {
         self.tokens.extend(other.tokens);
         self.size.extend(other.size);
         self.source.extend(other.source);
+        self.dense.extend(other.dense);
+        self.source_per_block.extend(other.source_per_block);
     }
 
     /// The logits of one image.

@@ -4,6 +4,7 @@ use std::fmt;
 
 use super::buffers::Buffers;
 use super::config::Config;
+use super::dense::Dense;
 use super::options::Options;
 use super::parameters::Parameters;
 use super::recorder::{Ends, Recorder};
@@ -39,11 +40,15 @@ pub struct Stage {
 /// Printing it lists every kernel with its shapes and workgroups.
 #[derive(Clone, Debug)]
 pub struct Plan {
+    pub(super) gpu: Gpu,
     steps: Vec<Step>,
     batch: u32,
     tokens: Vec<u32>,
+    pub(super) prefix: u32,
+    pub(super) channels: u32,
     buffers: Buffers,
     ends: Ends,
+    source_per_block: Vec<wgpu::Buffer>,
 }
 
 impl Plan {
@@ -54,11 +59,29 @@ impl Plan {
         batch: u32,
         options: &Options,
     ) -> Result<Self> {
-        let buffers = Buffers::new(gpu, config, batch)?;
+        let tokens = options.tokens_per_block(config);
+        let merges = tokens.windows(2).filter(|pair| pair[1] < pair[0]).count();
+        let buffers = Buffers::new(gpu, config, batch, merges)?;
         let mut recorder = Recorder::new(gpu, config, options, batch, &buffers);
         super::block::network(&mut recorder, p)?;
         let (steps, ends) = recorder.finish();
-        Ok(Plan { steps, batch, tokens: options.tokens_per_block(config), buffers, ends })
+        let mut merges = 0;
+        let after = |pair: &[u32]| {
+            merges += usize::from(pair[1] < pair[0]);
+            buffers.source[merges].clone()
+        };
+        let source_per_block = tokens.windows(2).map(after).collect();
+        Ok(Plan {
+            gpu: gpu.clone(),
+            steps,
+            batch,
+            tokens,
+            prefix: config.prefix(),
+            channels: config.embed_dim,
+            buffers,
+            ends,
+            source_per_block,
+        })
     }
 
     /// Records the network into the caller's encoder, as one compute pass.
@@ -90,6 +113,11 @@ impl Plan {
         &self.tokens
     }
 
+    /// Tokens an image that leave the last block.
+    pub fn tokens_left(&self) -> u32 {
+        self.tokens.last().copied().unwrap_or_default()
+    }
+
     /// `[batch, in_chans, height, width]`: to be written before each batch.
     pub fn input(&self) -> &wgpu::Buffer {
         &self.buffers.input
@@ -117,7 +145,24 @@ impl Plan {
 
     /// `[batch, original tokens]`, u32: for each original token the final token that holds it.
     pub fn source(&self) -> &wgpu::Buffer {
-        &self.ends.source
+        // A network has blocks.
+        &self.source_per_block[self.source_per_block.len() - 1]
+    }
+
+    /// For each block `[batch, original tokens]`, u32: for each original token the token that holds it after that
+    /// block. Blocks that merge nothing share the buffer of the one before.
+    pub fn source_per_block(&self) -> &[wgpu::Buffer] {
+        &self.source_per_block
+    }
+
+    /// Prepares one feature for every patch, `[batch, rows, columns, channels]` over the grid: of the
+    /// [tokens](Self::tokens) after the last block, before the final norm, that which holds the patch. Without merging
+    /// these are the patch tokens. Costs memory; make it once and encode it behind the plan for every batch.
+    ///
+    /// # Errors
+    /// [`Error::Limit`](crate::Error::Limit), [`Error::OutOfMemory`](crate::Error::OutOfMemory).
+    pub fn dense(&self) -> Result<Dense> {
+        Dense::new(self)
     }
 
     /// Bytes of device memory of its activations.

@@ -23,7 +23,7 @@ pub(super) struct Recorder<'a> {
     pub buffers: &'a Buffers,
     /// Which of the two token buffers holds the residual stream.
     pub x: usize,
-    /// Which of the size and source buffers holds.
+    /// Merges so far: which of the size and source buffers holds.
     pub merged: usize,
     /// Where the logits are by now.
     pub logits: Option<&'a wgpu::Buffer>,
@@ -36,7 +36,6 @@ pub(super) struct Recorder<'a> {
 pub(super) struct Ends {
     pub tokens: wgpu::Buffer,
     pub size: wgpu::Buffer,
-    pub source: wgpu::Buffer,
     pub logits: wgpu::Buffer,
 }
 
@@ -81,7 +80,6 @@ impl<'a> Recorder<'a> {
         let ends = Ends {
             tokens: self.buffers.x[self.x].clone(),
             size: self.buffers.size[self.merged].clone(),
-            source: self.buffers.source[self.merged].clone(),
             // Without a head the features are the result.
             logits: self.logits.unwrap_or(&self.buffers.features[0]).clone(),
         };
@@ -280,7 +278,7 @@ impl<'a> Recorder<'a> {
             sources: self.config.tokens(),
         };
         let Buffers { x, size, source, scratch, .. } = self.buffers;
-        let [from, to] = [self.merged, if self.merged == 1 { 2 } else { 1 }];
+        let [from, to] = [self.merged, self.merged + 1];
         let io = MergeIo {
             keys: (&self.buffers.wide).into(),
             x: (&x[self.x]).into(),

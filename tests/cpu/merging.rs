@@ -71,7 +71,7 @@ fn unmerge_gives_every_original_token_the_mean_of_its_group() {
         let (merged, source) = merged_often(n, protect, x.clone(), 6, 3, |_, _| ());
         let tokens = merged.len() as u32 / 4;
         let mut dense = vec![f32::NAN; x.len()];
-        let params = unmerge::Params { batch: 1, tokens, sources: n, channels: 4 };
+        let params = unmerge::Params { batch: 1, tokens, sources: n, first: 0, channels: 4 };
         cpu::unmerge(&params, &merged, &source, &mut dense);
 
         let mut want = vec![f32::NAN; x.len()];
@@ -93,7 +93,7 @@ fn no_merge_is_the_identity_in_another_order() {
     let (same, source) = merged_often(10, 1, x.clone(), 0, 1, |_, _| ());
     let mut dense = vec![f32::NAN; x.len()];
     cpu::unmerge(
-        &unmerge::Params { batch: 1, tokens: 10, sources: 10, channels: 4 },
+        &unmerge::Params { batch: 1, tokens: 10, sources: 10, first: 0, channels: 4 },
         &same,
         &source,
         &mut dense,

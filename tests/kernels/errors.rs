@@ -64,7 +64,7 @@ macro_rules! call {
             pool::Io { x: (&$b[0]).into(), size: None, y: (&$b[1]).into() })
     };
     ($gpu:expr, $b:expr, unmerge, $($change:tt)*) => {
-        unmerge($gpu, unmerge::Params { $($change)*, ..unmerge::Params { batch: 2, tokens: 5, sources: 9, channels: 8 } },
+        unmerge($gpu, unmerge::Params { $($change)*, ..unmerge::Params { batch: 2, tokens: 5, sources: 9, first: 0, channels: 8 } },
             unmerge::Io { x: (&$b[0]).into(), source: (&$b[1]).into(), y: (&$b[2]).into() })
     };
     ($gpu:expr, $b:expr, embed_patches, $($change:tt)*) => {
@@ -172,6 +172,7 @@ fn parameters_that_make_no_sense_are_named() {
         (call!(gpu, b, unmerge, channels: 0), "channels is 0"),
         (call!(gpu, b, unmerge, tokens: 0), "0 tokens"),
         (call!(gpu, b, unmerge, sources: 0), "from 0"),
+        (call!(gpu, b, unmerge, first: 9), "from token 9 of 9"),
         (call!(gpu, b, embed_patches, patch_width: 0), "a patch is empty"),
         (call!(gpu, b, embed_patches, image_channels: 0), "a patch is empty"),
         (call!(gpu, b, embed_patches, patch_height: 9), "larger than the image, 8 x 8"),

@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use anyhow::Result;
+use anyhow::{Result, bail};
 use clap::ValueEnum;
 use indicatif::{ProgressBar, ProgressStyle};
 use safetensors::Dtype;
@@ -16,13 +16,19 @@ use crate::tensor_writer::TensorWriter;
 
 /// Run any number of images and write what comes out as safetensors
 ///
-/// The output appears when all is done; an existing file stays as it is until then. Memory does not grow with the
-/// number of images. An image with NaN in it gives NaN and leaves the others alone.
+/// The output appears when all is done; an existing file stays as it is until then, also where the command is
+/// interrupted. Memory does not grow with the number of images. An image with NaN in it gives NaN and leaves the others
+/// alone.
+///
+/// Every input has its row, in order. A picture that cannot be read is named in a warning and its row holds NaN, or
+/// 4294967295 for indices; the output is written all the same, and the command fails in the end. If no picture can be
+/// read nothing is written.
 #[derive(clap::Args)]
 #[command(after_help = "\
 Examples:
   tome infer --model vit_base --input photos --output features.safetensors --want features --r 13
   tome infer --input a.png b.png --output out.safetensors --r 16:-1
+  tome infer --model vit_base --input photos --output maps.safetensors --want dense,source_per_block --r 13
   tome infer --model vit_base --input images.safetensors --output out.safetensors --batch 64")]
 pub struct Args {
     #[command(flatten)]
@@ -51,7 +57,9 @@ pub struct Args {
     #[command(flatten)]
     device: DeviceArgs,
     /// Which results: logits [B,classes], features [B,C] (pooled, before the head), tokens [B,M,C] (after the last
-    /// block, before the final norm), size [B,M], source [B,N] u32 (the final token that holds each original one)
+    /// block, before the final norm), size [B,M], source [B,N] u32 (the final token that holds each original one), dense
+    /// [B,H,W,C] (the token that holds each patch of the grid), source_per_block [B,blocks,N] u32 (the token that holds
+    /// each original one after each block)
     #[arg(long, value_enum, value_delimiter = ',', default_value = "logits,features,tokens,size,source")]
     want: Vec<Part>,
 }
@@ -81,6 +89,9 @@ enum Part {
     Tokens,
     Size,
     Source,
+    Dense,
+    #[value(name = "source_per_block")]
+    SourcePerBlock,
 }
 
 impl Args {
@@ -107,6 +118,8 @@ impl Args {
             tokens: wants(Part::Tokens),
             size: wants(Part::Size),
             source: wants(Part::Source),
+            dense: wants(Part::Dense),
+            source_per_block: wants(Part::SourcePerBlock),
         }
     }
 }
@@ -114,13 +127,17 @@ impl Args {
 impl Part {
     /// Name, type and shape in the output.
     fn tensor(self, images: usize, merged: usize, config: &Config) -> (String, Dtype, Vec<usize>) {
-        let channels = config.embed_dim as usize;
+        let [channels, tokens, blocks] =
+            [config.embed_dim, config.tokens(), config.depth].map(|n| n as usize);
+        let [rows, columns] = config.grid().map(|n| n as usize);
         let (name, dtype, shape) = match self {
             Part::Logits => ("logits", Dtype::F32, vec![images, config.outputs() as usize]),
             Part::Features => ("features", Dtype::F32, vec![images, channels]),
             Part::Tokens => ("tokens", Dtype::F32, vec![images, merged, channels]),
             Part::Size => ("size", Dtype::F32, vec![images, merged]),
-            Part::Source => ("source", Dtype::U32, vec![images, config.tokens() as usize]),
+            Part::Source => ("source", Dtype::U32, vec![images, tokens]),
+            Part::Dense => ("dense", Dtype::F32, vec![images, rows, columns, channels]),
+            Part::SourcePerBlock => ("source_per_block", Dtype::U32, vec![images, blocks, tokens]),
         };
         (name.into(), dtype, shape)
     }
@@ -144,16 +161,47 @@ pub fn run(args: &Args, quiet: bool) -> Result<()> {
 
     let progress = if quiet { ProgressBar::hidden() } else { ProgressBar::new(count as u64) };
     progress.set_style(ProgressStyle::with_template("{wide_bar} {pos}/{len} images, {per_sec}, {eta} left")?);
+    let mut unreadable = 0;
     for start in (0..count).step_by(args.batch as usize) {
         let range = start..count.min(start + args.batch as usize);
         let images = inputs.read(range.clone(), &config)?;
-        append(&mut writer, &parts, &session.run(&images, &options, want)?)?;
+        let mut outputs = session.run(&images.values, &options, want)?;
+        for &image in &images.unreadable {
+            blank(&mut outputs, image);
+        }
+        append(&mut writer, &parts, &outputs)?;
+        unreadable += images.unreadable.len();
         progress.inc(range.len() as u64);
     }
     progress.finish_and_clear();
+    if unreadable == count {
+        bail!("none of the {count} images could be read");
+    }
     writer.finish()?;
     tracing::info!("{count} images, results in {}", args.output.display());
+    if unreadable > 0 {
+        bail!(
+            "{unreadable} of {count} images could not be read; {} is written, with NaN for them",
+            args.output.display()
+        );
+    }
     Ok(())
+}
+
+/// Results for an image that there is none of: NaN, and tokens that there cannot be.
+fn blank(outputs: &mut Outputs, image: usize) {
+    fn fill<T: Copy>(values: &mut [T], [batch, image]: [usize; 2], nothing: T) {
+        let length = values.len() / batch;
+        values[image * length..][..length].fill(nothing);
+    }
+    let row = [outputs.batch, image];
+    let Outputs { logits, features, tokens, size, source, dense, source_per_block, .. } = outputs;
+    for values in [logits, features, tokens, size, dense] {
+        fill(values, row, f32::NAN);
+    }
+    for values in [source, source_per_block] {
+        fill(values, row, u32::MAX);
+    }
 }
 
 fn append(writer: &mut TensorWriter, parts: &[Part], outputs: &Outputs) -> Result<()> {
@@ -164,6 +212,8 @@ fn append(writer: &mut TensorWriter, parts: &[Part], outputs: &Outputs) -> Resul
             Part::Tokens => writer.append(tensor, &outputs.tokens)?,
             Part::Size => writer.append(tensor, &outputs.size)?,
             Part::Source => writer.append(tensor, &outputs.source)?,
+            Part::Dense => writer.append(tensor, &outputs.dense)?,
+            Part::SourcePerBlock => writer.append(tensor, &outputs.source_per_block)?,
         }
     }
     Ok(())

@@ -5,6 +5,7 @@ use std::ops::Range;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, bail};
+use image::DynamicImage;
 use rayon::prelude::*;
 use tome_wgpu::files::{TensorReader, fit, normalise, open_image};
 use tome_wgpu::vit::Config;
@@ -21,6 +22,14 @@ pub enum Inputs {
     Tensor { reader: TensorReader<File>, count: usize },
 }
 
+/// Images read together.
+pub struct Images {
+    /// Normalised, one after the other.
+    pub values: Vec<f32>,
+    /// Those that could not be read, by their places among these; zeros stand in for them.
+    pub unreadable: Vec<usize>,
+}
+
 impl Inputs {
     /// Pictures and folders of pictures, or one safetensors file.
     pub fn open(paths: &[PathBuf], config: &Config) -> Result<Self> {
@@ -28,7 +37,11 @@ impl Inputs {
         match paths {
             [path] if is_tensor(path) => Self::tensor(path, config),
             _ if paths.iter().any(is_tensor) => bail!("a safetensors file must be the only input"),
-            _ => Ok(Inputs::Pictures(pictures(paths)?)),
+            _ => {
+                // A network that takes no pictures at all is found before the first.
+                fit(DynamicImage::new_rgb8(1, 1), config)?;
+                Ok(Inputs::Pictures(pictures(paths)?))
+            }
         }
     }
 
@@ -56,15 +69,15 @@ impl Inputs {
         }
     }
 
-    /// Some of them, normalised.
-    pub fn read(&mut self, range: Range<usize>, config: &Config) -> Result<Vec<f32>> {
+    /// Some of them. A picture that cannot be read is warned of; a tensor that cannot is an error.
+    pub fn read(&mut self, range: Range<usize>, config: &Config) -> Result<Images> {
         match self {
-            Inputs::Pictures(paths) => load(&paths[range], config),
+            Inputs::Pictures(paths) => Ok(load_readable(&paths[range], config)),
             Inputs::Tensor { reader, .. } => {
                 let values = config.image_values();
                 let images = reader.read(TENSOR, range.start * values..range.end * values)?;
                 warn_of_nan(&images, range.start, values);
-                Ok(images)
+                Ok(Images { values: images, unreadable: Vec::new() })
             }
         }
     }
@@ -72,21 +85,34 @@ impl Inputs {
 
 /// Pictures as a network reads them, one after the other.
 pub fn load(paths: &[PathBuf], config: &Config) -> Result<Vec<f32>> {
-    let images: Vec<Vec<f32>> = paths
-        .par_iter()
-        .map(|path| {
-            let picture = fit(open_image(path)?, config).with_context(|| path.display().to_string())?;
-            Ok(normalise(&picture, config)?)
-        })
-        .collect::<Result<_>>()?;
+    let images: Vec<Vec<f32>> = paths.par_iter().map(|path| load_one(path, config)).collect::<Result<_>>()?;
     Ok(images.concat())
 }
 
-/// Files as they are, folders as the pictures directly in them, sorted by name.
+fn load_one(path: &Path, config: &Config) -> Result<Vec<f32>> {
+    let picture = fit(open_image(path)?, config).with_context(|| path.display().to_string())?;
+    Ok(normalise(&picture, config)?)
+}
+
+fn load_readable(paths: &[PathBuf], config: &Config) -> Images {
+    let loaded: Vec<_> = paths.par_iter().map(|path| load_one(path, config)).collect();
+    let mut images = Images { values: Vec::new(), unreadable: Vec::new() };
+    for (place, image) in loaded.into_iter().enumerate() {
+        images.values.extend(image.unwrap_or_else(|error| {
+            tracing::warn!("{error:#}; its results are NaN");
+            images.unreadable.push(place);
+            vec![0.0; config.image_values()]
+        }));
+    }
+    images
+}
+
+/// Files as they are, which must exist, folders as the pictures directly in them, sorted by name.
 fn pictures(paths: &[PathBuf]) -> Result<Vec<PathBuf>> {
     let mut all = Vec::new();
     for path in paths {
         if !path.is_dir() {
+            path.metadata().with_context(|| format!("{}: cannot be read", path.display()))?;
             all.push(path.clone());
             continue;
         }

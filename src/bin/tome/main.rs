@@ -1,4 +1,5 @@
-//! The command `tome`: parses, dispatches, and turns errors into exit codes (0 done, 1 failed, 2 wrong usage).
+//! The command `tome`: parses, dispatches, and turns errors into exit codes (0 done, 1 failed, 2 wrong usage; 130
+//! interrupted, see `output`).
 
 mod args;
 mod bench;

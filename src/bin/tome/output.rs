@@ -1,13 +1,17 @@
 //! Files that appear whole or not at all: written beside their place, then renamed.
 
 use std::io::Write;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, bail};
 use image::{ImageFormat, RgbImage};
 use tempfile::NamedTempFile;
 
-/// A temporary file in the folder of `target`; it vanishes unless it is put in place.
+/// The exit code of a command that was interrupted, as shells have it.
+const INTERRUPTED: i32 = 130;
+
+/// A temporary file in the folder of `target`; it vanishes unless it is put in place, also when the command is
+/// interrupted.
 pub fn beside(target: &Path) -> Result<NamedTempFile> {
     if target.is_dir() {
         bail!("{}: cannot be written: it is a folder", target.display());
@@ -25,7 +29,22 @@ pub fn beside(target: &Path) -> Result<NamedTempFile> {
     // Readable as any new file, not for its owner alone.
     #[cfg(unix)]
     builder.permissions(std::os::unix::fs::PermissionsExt::from_mode(0o666));
-    builder.tempfile_in(folder).with_context(|| format!("{}: cannot be written", target.display()))
+    let file =
+        builder.tempfile_in(folder).with_context(|| format!("{}: cannot be written", target.display()))?;
+    remove_when_interrupted(file.path().to_owned());
+    Ok(file)
+}
+
+/// Ctrl-C, a hangup and a request to terminate end the command before it can tidy up.
+fn remove_when_interrupted(path: PathBuf) {
+    let interrupted = move || {
+        _ = std::fs::remove_file(&path);
+        std::process::exit(INTERRUPTED);
+    };
+    // Under `nohup` and the like a signal is ignored. That has to stay so, and is the error that this gives.
+    if let Err(error) = ctrlc::try_set_handler(interrupted) {
+        tracing::debug!("an interruption may leave a temporary file behind: {error}");
+    }
 }
 
 /// Puts a finished file in its place.

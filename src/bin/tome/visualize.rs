@@ -3,9 +3,9 @@
 use std::path::PathBuf;
 
 use anyhow::{Result, bail};
+use tome_wgpu::Want;
 use tome_wgpu::files::{fit, normalise, open_image};
 use tome_wgpu::vit::Options;
-use tome_wgpu::{Schedule, Want};
 
 use crate::args::{DeviceArgs, MergeArgs, ModelArgs};
 use crate::{model, output, paint};
@@ -49,24 +49,19 @@ pub fn run(args: &Args) -> Result<()> {
     let config = session.config().clone();
     let picture = fit(picture, &config)?;
     let image = normalise(&picture, &config)?;
-    let mut paint = |schedule: Schedule| -> Result<_> {
-        let options = Options::with_schedule(schedule);
-        let outputs = session.run(&image, &options, Want { source: true, ..Want::NONE })?;
-        Ok(paint::groups(&picture, &outputs.source, &config))
-    };
+    let options = Options::with_schedule(args.merge.r.clone());
+    let want = Want { source: !args.strip, source_per_block: args.strip, ..Want::NONE };
+    let outputs = session.run(&image, &options, want)?;
     let painted = if args.strip {
-        // The first blocks do not know what merges after them.
-        let r = args.merge.r.per_block(config.depth as usize);
-        let mut panels = vec![paint::plain(&picture, &config)];
-        for blocks in 1..=r.len() {
-            panels.push(paint(Schedule::List(r[..blocks].to_vec()))?);
-        }
+        let maps = outputs.source_per_block.chunks(config.tokens() as usize);
+        let merged = maps.map(|source| paint::groups(&picture, source, &config));
+        let panels: Vec<_> = std::iter::once(paint::plain(&picture, &config)).chain(merged).collect();
         paint::sheet(&panels, COLUMNS)
     } else {
-        paint(args.merge.r.clone())?
+        paint::groups(&picture, &outputs.source, &config)
     };
     output::put_png(&painted, file, &args.out)?;
-    let tokens = Options::with_schedule(args.merge.r.clone()).tokens_per_block(&config);
+    let tokens = options.tokens_per_block(&config);
     let tokens: Vec<String> = tokens.iter().map(u32::to_string).collect();
     tracing::info!("tokens from block to block: {}; painted in {}", tokens.join(" "), args.out.display());
     Ok(())
