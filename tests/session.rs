@@ -66,6 +66,88 @@ fn cpu_and_gpu_agree() {
     }
 }
 
+/// Networks that differ in what stands before the patches, none of them square.
+fn prefixes() -> Vec<Config> {
+    let base = Config { image_size: [12, 24], depth: 3, ..config() };
+    let average = Config { pool: Pool::Average, fc_norm: true, ..base.clone() };
+    vec![
+        Config { class_token: false, ..average.clone() },
+        Config { class_token: false, reg_tokens: 3, ..average.clone() },
+        Config { dist_token: true, pool: Pool::Distilled, ..base.clone() },
+        Config { reg_tokens: 4, ..base.clone() },
+        average,
+        base,
+    ]
+}
+
+#[test]
+fn dense_output_and_maps_agree_whatever_stands_before_the_patches() {
+    for config in prefixes() {
+        let images = images(&config, 3);
+        // Nothing merges in the second block.
+        for r in ["0", "4,0,3"] {
+            let options = Options::with_schedule(r.parse().unwrap());
+            let what = format!("{} before the patches, r = {r}", config.prefix());
+            let [n, c, prefix] = [config.tokens(), config.embed_dim, config.prefix()].map(|n| n as usize);
+            let mut all = Vec::new();
+            for mut session in sessions(&config) {
+                let outputs = session.run(&images, &options, Want::ALL).unwrap();
+                assert_eq!(outputs.dense.len(), 3 * config.patches() as usize * c);
+                assert_eq!(outputs.source_per_block.len(), 3 * 3 * n);
+                for image in 0..3 {
+                    let tokens = &outputs.tokens[image * outputs.merged * c..][..outputs.merged * c];
+                    let source = &outputs.source[image * n..][..n];
+                    let maps = &outputs.source_per_block[image * 3 * n..][..3 * n];
+                    same(&what, &maps[2 * n..], source);
+                    same(&what, &maps[n..2 * n], &maps[..n]);
+                    let gathered: Vec<f32> = source[prefix..]
+                        .iter()
+                        .flat_map(|&token| tokens[token as usize * c..][..c].to_vec())
+                        .collect();
+                    let dense = outputs.dense.len() / 3;
+                    same(&what, &outputs.dense[image * dense..][..dense], &gathered);
+                    if r == "0" {
+                        same(&what, &gathered, &tokens[prefix * c..]);
+                    }
+                }
+                all.push(outputs);
+            }
+            for other in &all[1..] {
+                close(&what, &other.dense, &all[0].dense, Tol { abs: 1e-4, rel: 0.0 });
+                same(&what, &other.source_per_block, &all[0].source_per_block);
+            }
+        }
+    }
+}
+
+#[test]
+fn what_is_wanted_may_differ_from_call_to_call() {
+    let config = config();
+    let images = images(&config, 2);
+    for mut session in sessions(&config) {
+        let all = session.run(&images, &options(3), Want::ALL).unwrap();
+        // A session of its own, so that what is prepared for little has to grow.
+        let mut session = sessions(&config).swap_remove(usize::from(session.device().name != "CPU"));
+        for want in [
+            Want::NONE,
+            Want::LOGITS,
+            Want { dense: true, ..Want::NONE },
+            Want { source_per_block: true, features: true, ..Want::NONE },
+            Want::ALL,
+            Want::LOGITS,
+        ] {
+            let outputs = session.run(&images, &options(3), want).unwrap();
+            let part = |wanted: bool, values: &[f32]| if wanted { values.to_vec() } else { Vec::new() };
+            assert_eq!((outputs.batch, outputs.merged), (2, 11), "{want:?}");
+            assert_eq!(outputs.logits, part(want.logits, &all.logits), "{want:?}");
+            assert_eq!(outputs.features, part(want.features, &all.features), "{want:?}");
+            assert_eq!(outputs.dense, part(want.dense, &all.dense), "{want:?}");
+            let maps = if want.source_per_block { all.source_per_block.clone() } else { Vec::new() };
+            assert_eq!(outputs.source_per_block, maps, "{want:?}");
+        }
+    }
+}
+
 #[test]
 fn an_image_gives_the_same_bits_alone_and_in_a_batch() {
     let config = config();
@@ -102,6 +184,7 @@ fn only_what_is_wanted_is_read() {
         let outputs = session.run(&images, &options(2), Want { size: true, ..Want::NONE }).unwrap();
         assert_eq!((outputs.batch, outputs.merged, outputs.size.len()), (2, 13, 26));
         assert!(outputs.logits.is_empty() && outputs.tokens.is_empty() && outputs.source.is_empty());
+        assert!(outputs.dense.is_empty() && outputs.source_per_block.is_empty());
         assert_eq!(session.classify(&images, &options(2), 3).unwrap()[1].len(), 3);
         assert_eq!(session.features(&images, &options(2)).unwrap().len(), 64);
     }
@@ -223,6 +306,25 @@ fn a_batch_past_the_devices_limits_is_split_or_refused() {
     let opened = open(adapter, wgpu::Features::empty(), tight);
     let refused = Session::with_device(opened.device, opened.queue, config, &weights);
     assert!(matches!(refused, Err(Error::Limit { .. })), "{refused:?}");
+}
+
+#[test]
+fn results_past_the_largest_buffer_are_read_in_parts() {
+    let Some(adapter) = adapter() else { return };
+    // 5 images can be bound, 17 tokens of 96 values each; their results, 40 maps among them, are 36,180 bytes.
+    let config = Config { depth: 40, ..config() };
+    let small = wgpu::Limits {
+        max_storage_buffer_binding_size: 32 << 10,
+        max_buffer_size: 32 << 10,
+        ..Default::default()
+    };
+    let opened = open(adapter, wgpu::Features::empty(), small);
+    let weights = Weights::random(&config, 3);
+    let mut session = Session::with_device(opened.device, opened.queue, config.clone(), &weights).unwrap();
+    let images = images(&config, 5);
+    let split = session.run(&images, &options(0), Want::ALL).unwrap();
+    let whole = sessions(&config)[1].run(&images, &options(0), Want::ALL).unwrap();
+    assert_eq!(split, whole);
 }
 
 #[test]

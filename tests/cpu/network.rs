@@ -1,5 +1,7 @@
 //! Whole networks: what must not change the result, and what is refused.
 
+use std::collections::BTreeSet;
+
 use tome_wgpu::vit::{Config, Options, Outputs, Pool, PoolBy, Preprocess, Protect, Weights};
 use tome_wgpu::{Error, Schedule, cpu};
 
@@ -50,6 +52,8 @@ fn image(all: &Outputs, i: usize) -> Outputs {
         tokens: part(&all.tokens, all.batch, i),
         size: part(&all.size, all.batch, i),
         source: part(&all.source, all.batch, i),
+        dense: Vec::new(),
+        source_per_block: part(&all.source_per_block, all.batch, i),
     }
 }
 
@@ -106,6 +110,48 @@ fn every_patch_ends_in_one_token_and_the_prefix_in_itself() {
         assert_eq!(size, one.size);
         let prefix = config.prefix();
         assert_eq!(one.source[..prefix as usize], (0..prefix).collect::<Vec<_>>());
+    }
+}
+
+#[test]
+fn maps_only_ever_join_and_the_last_is_the_source() {
+    let config = config();
+    let options = Options { schedule: Schedule::List(vec![9, 0, 20, 3]), ..merging(0) };
+    let tokens = options.tokens_per_block(&config);
+    let all = network(&config).forward(&images(&config, 2), &options).expect("results");
+    for i in 0..2 {
+        let one = image(&all, i);
+        let maps: Vec<&[u32]> = one.source_per_block.chunks(config.tokens() as usize).collect();
+        assert_eq!(maps.len(), config.depth as usize);
+        assert_eq!(maps[3], one.source);
+        assert_eq!(maps[0], maps[1], "nothing merges in the second block");
+        for (map, &tokens) in maps.iter().zip(&tokens[1..]) {
+            assert_eq!(map.iter().collect::<BTreeSet<_>>().len(), tokens as usize);
+        }
+        for pair in maps.windows(2) {
+            // Who is together stays together.
+            let joined: BTreeSet<_> = pair[0].iter().zip(pair[1]).collect();
+            assert_eq!(joined.len(), pair[0].iter().collect::<BTreeSet<_>>().len());
+        }
+    }
+}
+
+#[test]
+fn dense_is_every_patch_in_its_place() {
+    for (class_token, reg_tokens, r) in [(true, 2, 0), (true, 0, 9), (false, 0, 9), (false, 3, 30)] {
+        let config = Config { class_token, reg_tokens, pool: Pool::Average, fc_norm: true, ..config() };
+        let (vit, channels) = (network(&config), config.embed_dim as usize);
+        let all = vit.forward(&images(&config, 2), &merging(r)).expect("results");
+        let dense = vit.dense(&all);
+        assert_eq!(dense.len(), 2 * config.patches() as usize * channels);
+        for (i, dense) in dense.chunks(dense.len() / 2).enumerate() {
+            let one = image(&all, i);
+            for (patch, feature) in dense.chunks(channels).enumerate() {
+                let holder = one.source[config.prefix() as usize + patch] as usize;
+                assert_eq!(feature, &one.tokens[holder * channels..][..channels]);
+                assert!(r > 0 || holder == config.prefix() as usize + patch);
+            }
+        }
     }
 }
 

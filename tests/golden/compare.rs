@@ -4,8 +4,8 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use crate::case::Case;
 
-/// Stages by the names of `cpu::Trace` and `vit::Stage`, for the whole batch, and `source`. An engine may leave out any
-/// stage but `source` and `logits`, and `best` and `rank` where it merges.
+/// Stages by the names of `cpu::Trace` and `vit::Stage`, for the whole batch, and `source`, `source_per_block` and
+/// `dense`. An engine may leave out any stage but these three and `logits`, and `best` and `rank` where it merges.
 pub type Stages = BTreeMap<String, Numbers>;
 
 pub enum Numbers {
@@ -34,6 +34,7 @@ pub fn compare(case: &Case, got: &Stages, tolerance: f64) -> Result<(), String> 
     if case.expected.get("source").is_some_and(|want| *want != source) {
         return Err("source: differs".into());
     }
+    unmerged(case, got, tolerance)?;
     values(case, got, "features", tolerance)?;
     let Some(Numbers::F32(logits)) = got.get("logits") else { return Err("logits: missing".into()) };
     near("logits", logits, &case.expected["logits_f64"], tolerance)
@@ -119,6 +120,53 @@ fn matches(case: &Case, got: &Stages, block: usize) -> Result<(), String> {
         }
     }
     Ok(())
+}
+
+/// Where every token is after each block, and what that makes of the last block's tokens.
+fn unmerged(case: &Case, got: &Stages, tolerance: f64) -> Result<(), String> {
+    let (config, _) = &case.network;
+    let (blocks, sources) = (case.tokens.len() - 1, config.tokens() as usize);
+    let last = &case.expected[&format!("layer{:02}.tokens", blocks - 1)];
+    let tokens = case.tokens[blocks] as usize;
+    let channels = config.embed_dim as usize;
+    let (mut maps, mut dense) = (Vec::new(), Vec::new());
+    for image in 0..case.images.len() / config.image_values() {
+        let mut map: Vec<usize> = (0..sources).collect();
+        for block in 0..blocks {
+            let places = places(case, image, block);
+            map.iter_mut().for_each(|token| *token = places[*token]);
+            maps.extend(map.iter().map(|&token| token as u32));
+        }
+        for holder in &map[config.prefix() as usize..] {
+            dense.extend_from_slice(&last[(image * tokens + holder) * channels..][..channels]);
+        }
+    }
+    if indices(got, "source_per_block")? != maps {
+        return Err("source_per_block: differs".into());
+    }
+    let Some(Numbers::F32(got)) = got.get("dense") else { return Err("dense: missing".into()) };
+    near("dense", got, &dense, tolerance)
+}
+
+/// Where the tokens that enter a block are after it: protected tokens first, then the even tokens that stay, then the
+/// odd ones with those that merged into them.
+fn places(case: &Case, image: usize, block: usize) -> Vec<usize> {
+    let (n, left) = (case.tokens[block] as usize, case.tokens[block + 1] as usize);
+    if n == left {
+        return (0..n).collect();
+    }
+    let of_image = |name: &str, width: usize| {
+        let all = &case.expected[&format!("layer{block:02}.{name}")];
+        all[image * width..][..width].iter().map(|&v| v as usize).collect::<Vec<_>>()
+    };
+    let (src, dst, unm) =
+        (of_image("src", n - left), of_image("dst", n - left), of_image("unm", n.div_ceil(2) + left - n));
+    let protected = case.options.protected(&case.network.0) as usize;
+    let stay = unm.iter().map(|even| 2 * even).chain((1..n).step_by(2)).filter(|&token| token >= protected);
+    let mut places = vec![usize::MAX; n];
+    (0..protected).chain(stay).enumerate().for_each(|(place, token)| places[token] = place);
+    src.iter().zip(&dst).for_each(|(src, dst)| places[2 * src] = places[2 * dst + 1]);
+    places
 }
 
 fn indices<'a>(got: &'a Stages, stage: &str) -> Result<&'a [u32], String> {

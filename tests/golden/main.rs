@@ -33,7 +33,9 @@ fn on_cpu(config: &Config, weights: &Weights, images: &[f32], options: &Options)
             (_, cpu::Value::U32(first)) => _ = stages.insert(name.into(), Numbers::U32(first.to_vec())),
         })?;
     assert_eq!(outputs, vit.forward(images, options)?, "tracing changes the result");
+    stages.insert("dense".into(), Numbers::F32(vit.dense(&outputs)));
     stages.insert("source".into(), Numbers::U32(outputs.source));
+    stages.insert("source_per_block".into(), Numbers::U32(outputs.source_per_block));
     Ok(stages)
 }
 
@@ -68,6 +70,18 @@ fn on_gpu(
     stages.insert("logits".into(), Numbers::F32(rig.read(plan.logits(), logits)));
     let sources = plan.batch() * config.tokens();
     stages.insert("source".into(), Numbers::U32(rig.read(plan.source(), sources)));
+    let maps: Vec<Vec<u32>> = plan.source_per_block().iter().map(|map| rig.read(map, sources)).collect();
+    let by_image = (0..plan.batch() as usize).flat_map(|image| {
+        let tokens = config.tokens() as usize;
+        maps.iter().flat_map(move |map| &map[image * tokens..][..tokens])
+    });
+    stages.insert("source_per_block".into(), Numbers::U32(by_image.copied().collect()));
+    let dense = plan.dense()?;
+    let mut encoder = rig.gpu.device().create_command_encoder(&Default::default());
+    dense.encode(&mut encoder);
+    rig.queue.submit([encoder.finish()]);
+    let patches = plan.batch() * config.patches() * config.embed_dim;
+    stages.insert("dense".into(), Numbers::F32(rig.read(dense.features(), patches)));
     Ok(stages)
 }
 
