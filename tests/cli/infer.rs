@@ -3,7 +3,7 @@ use std::path::{Path, PathBuf};
 use safetensors::SafeTensors;
 use safetensors::tensor::{Dtype, TensorView, serialize};
 
-use crate::{Run, digit, golden, gpu_required, repository, tome};
+use crate::{Run, digit, golden, gpu_required, indices, repository, tome};
 
 fn text(path: &Path) -> &str {
     path.to_str().unwrap()
@@ -115,6 +115,38 @@ fn only_what_is_wanted_is_written() {
     assert_eq!(names, ["features", "size"]);
 }
 
+#[test]
+fn dense_output_and_maps_are_written_over_the_grid() {
+    let folder = tempfile::tempdir().unwrap();
+    let output = folder.path().join("out.safetensors");
+    // 3 x 5 patches behind a class token; 4 registers and a class token before 5 x 5.
+    for (case, images, [rows, columns], prefix) in [("rect", 2, [3, 5], 1), ("reg4", 2, [5, 5], 5)] {
+        let more = ["--r", "3", "--want", "tokens,source,dense,source_per_block", "--device", "cpu"];
+        infer(case, &output, &more).done();
+        let file = std::fs::read(&output).unwrap();
+        let ((shape, tokens), (grid, dense)) = (floats(&file, "tokens"), floats(&file, "dense"));
+        let (merged, channels, count) = (shape[1], shape[2], prefix + rows * columns);
+        assert_eq!(grid, [images, rows, columns, channels]);
+        let (blocks, maps) = indices(&file, "source_per_block");
+        assert_eq!(blocks, [images, 3, count]);
+        let (_, source) = indices(&file, "source");
+        for image in 0..images {
+            let source = &source[image * count..][..count];
+            assert_eq!(&maps[(image * 3 + 2) * count..][..count], source);
+            for (patch, &holder) in source[prefix..].iter().enumerate() {
+                let feature = &dense[(image * rows * columns + patch) * channels..][..channels];
+                assert_eq!(feature, &tokens[(image * merged + holder as usize) * channels..][..channels]);
+            }
+        }
+    }
+    infer("cls", &output, &["--device", "cpu"]).done();
+    let file = std::fs::read(&output).unwrap();
+    let mut names =
+        SafeTensors::deserialize(&file).unwrap().names().into_iter().map(str::to_owned).collect::<Vec<_>>();
+    names.sort();
+    assert_eq!(names, ["features", "logits", "size", "source", "tokens"], "without being asked for more");
+}
+
 /// A folder with two digits and something else, and the output's place beside it.
 fn album() -> (tempfile::TempDir, PathBuf, PathBuf) {
     let folder = tempfile::tempdir().unwrap();
@@ -141,16 +173,82 @@ fn folders_are_read_in_order_of_name() {
 #[test]
 fn a_failure_leaves_everything_as_it_was() {
     let (folder, album, output) = album();
-    std::fs::write(album.join("z.png"), "broken").unwrap();
+    for name in ["a.png", "b.PNG"] {
+        std::fs::write(album.join(name), "broken").unwrap();
+    }
     std::fs::write(&output, "precious").unwrap();
     tome(&["infer", "--input", text(&album), "--output", text(&output), "--batch", "1", "--device", "cpu"])
-        .failed("z.png");
+        .failed("none of the 2 images");
     assert_eq!(std::fs::read_to_string(&output).unwrap(), "precious");
     assert_eq!(listing(folder.path()), ["album", "out.safetensors"]);
-    std::fs::remove_file(album.join("z.png")).unwrap();
+    for name in ["a.png", "b.PNG"] {
+        std::fs::copy(digit(5), album.join(name)).unwrap();
+    }
     tome(&["infer", "--input", text(&album), "--output", text(&output), "--device", "cpu"]).done();
     assert_eq!(floats(&std::fs::read(&output).unwrap(), "logits").0, [2, 10]);
     assert_eq!(listing(folder.path()), ["album", "out.safetensors"]);
+}
+
+#[test]
+fn a_broken_picture_spoils_its_own_row_alone() {
+    let (_folder, album, output) = album();
+    let want = "logits,tokens,size,source,dense,source_per_block";
+    let run = |batch: &str| {
+        let args = ["infer", "--input", text(&album), "--output", text(&output), "--batch", batch];
+        tome(&[&args[..], &["--want", want, "--r", "8", "--device", "cpu", "--quiet"]].concat())
+    };
+    run("16").done();
+    let clean = std::fs::read(&output).unwrap();
+    // Its place is between the two others.
+    std::fs::write(album.join("aa.png"), "broken").unwrap();
+    for batch in ["1", "2", "16"] {
+        std::fs::remove_file(&output).unwrap();
+        let run = run(batch).failed("1 of 3 images");
+        assert!(run.stderr.contains("aa.png") && !run.stderr.contains("b.PNG"), "{}", run.stderr);
+        let spoilt = std::fs::read(&output).unwrap();
+        for name in ["logits", "tokens", "size", "dense"] {
+            let ((_, clean), (shape, spoilt)) = (floats(&clean, name), floats(&spoilt, name));
+            let row = clean.len() / 2;
+            assert_eq!((shape[0], spoilt.len()), (3, 3 * row), "{name}");
+            assert_eq!((&spoilt[..row], &spoilt[2 * row..]), (&clean[..row], &clean[row..]), "{name}");
+            assert!(spoilt[row..2 * row].iter().all(|value| value.is_nan()), "{name}");
+        }
+        for name in ["source", "source_per_block"] {
+            let ((_, clean), (_, spoilt)) = (indices(&clean, name), indices(&spoilt, name));
+            let row = clean.len() / 2;
+            assert_eq!((&spoilt[..row], &spoilt[2 * row..]), (&clean[..row], &clean[row..]), "{name}");
+            assert!(spoilt[row..2 * row].iter().all(|&index| index == u32::MAX), "{name}");
+        }
+    }
+}
+
+#[test]
+#[cfg(unix)]
+fn an_interruption_leaves_everything_as_it_was() {
+    let (folder, _, output) = album();
+    std::fs::write(&output, "precious").unwrap();
+    for signal in ["-INT", "-TERM"] {
+        // More than are done before the signal comes.
+        let pictures = vec![digit(3); 10_000];
+        let mut running = std::process::Command::new(env!("CARGO_BIN_EXE_tome"))
+            .args(["infer", "--output", text(&output), "--device", "cpu", "--quiet", "--input"])
+            .args(pictures)
+            .spawn()
+            .unwrap();
+        while listing(folder.path()).len() < 3 && running.try_wait().unwrap().is_none() {
+            std::thread::sleep(std::time::Duration::from_millis(10));
+        }
+        std::thread::sleep(std::time::Duration::from_millis(300));
+        let pid = running.id().to_string();
+        assert!(std::process::Command::new("kill").args([signal, &pid]).status().unwrap().success());
+        match running.wait().unwrap().code() {
+            // A caller that ignores signals, such as `nohup`, hands that down.
+            Some(0) => return println!("SKIP: signals are ignored here"),
+            code => assert_eq!(code, Some(130), "{signal}"),
+        }
+        assert_eq!(std::fs::read_to_string(&output).unwrap(), "precious");
+        assert_eq!(listing(folder.path()), ["album", "out.safetensors"], "{signal}");
+    }
 }
 
 #[test]

@@ -12,6 +12,8 @@ mod visualize;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 
+use safetensors::{Dtype, SafeTensors};
+
 /// A folder of this repository.
 fn repository(path: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join(path)
@@ -23,6 +25,14 @@ fn golden(case: &str) -> PathBuf {
 
 fn digit(digit: usize) -> String {
     repository("models/digits").join(format!("digit_{digit}.png")).display().to_string()
+}
+
+/// A u32 tensor of a safetensors file.
+fn indices(file: &[u8], name: &str) -> (Vec<usize>, Vec<u32>) {
+    let tensors = SafeTensors::deserialize(file).expect("tensors");
+    let tensor = tensors.tensor(name).expect("the tensor");
+    assert_eq!(tensor.dtype(), Dtype::U32);
+    (tensor.shape().to_vec(), bytemuck::pod_collect_to_vec(tensor.data()))
 }
 
 /// What a run printed and how it ended.

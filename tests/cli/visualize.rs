@@ -1,6 +1,10 @@
+use std::collections::BTreeSet;
 use std::path::Path;
 
-use crate::{digit, tome};
+use image::{Rgb, RgbImage};
+use tome_wgpu::files::load_model;
+
+use crate::{digit, golden, indices, tome};
 
 fn visualize(out: &Path, more: &[&str]) -> crate::Run {
     let image = digit(3);
@@ -32,6 +36,65 @@ fn a_strip_shows_every_block() {
     assert_eq!(strip.dimensions(), (7 * 230 + 6, 2 * 230 + 6));
     let panel = image::imageops::crop_imm(&strip, 6 + 230, 6 + 230, 224, 224).to_image();
     assert!(panel == last, "the last panel is the whole network's");
+}
+
+/// Every patch of another colour.
+fn colour(patch: usize) -> [u8; 3] {
+    [37 * patch + 11, 91 * patch + 5, 151 * patch + 77].map(|v| (v % 256) as u8)
+}
+
+/// Panels of networks whose patches are no square and follow 0 to 5 other tokens, pixel by pixel.
+#[test]
+fn a_strip_paints_each_blocks_groups_where_the_patches_are() {
+    let folder = tempfile::tempdir().unwrap();
+    let [picture, strip, out] = ["picture.png", "strip.png", "out"].map(|name| folder.path().join(name));
+    let text = |path: &Path| path.to_str().unwrap().to_owned();
+    for (case, prefix) in
+        [("rect", 1), ("avg_plain", 0), ("distilled", 2), ("reg4", 5), ("reg4_avg_nocls_size", 4)]
+    {
+        let (config, _) = load_model(&golden(case), None).unwrap();
+        let [[rows, columns], [high, wide]] = [config.grid(), config.patch_size];
+        let number = |row: u32, column: u32| (row * columns + column) as usize;
+        RgbImage::from_fn(config.image_size[1], config.image_size[0], |x, y| {
+            Rgb(colour(number(y / high, x / wide)))
+        })
+        .save(&picture)
+        .unwrap();
+        let (model, picture) = (text(&golden(case)), text(&picture));
+        let same = ["--model", &model, "--r", "3", "--device", "cpu"];
+        let paint = ["visualize", &picture, "--strip", "--out", &text(&strip)];
+        tome(&[&paint[..], &same[..]].concat()).done();
+        let run = ["infer", "--input", &picture, "--output", &text(&out), "--want", "source_per_block"];
+        tome(&[&run[..], &same[..]].concat()).done();
+
+        let strip = image::open(&strip).unwrap().into_rgb8();
+        let (shape, maps) = indices(&std::fs::read(&out).unwrap(), "source_per_block");
+        assert_eq!(shape[2] as u32, prefix + rows * columns, "{case}");
+        // Patches are at least 16 pixels wide in the picture, and 6 lie between panels.
+        let factor = 16u32.div_ceil(high.min(wide));
+        let [high, wide] = [high * factor, wide * factor];
+        for (block, map) in (1..).zip(maps.chunks(shape[2])) {
+            let groups = &map[prefix as usize..];
+            let left = 6 + block * (config.image_size[1] * factor + 6);
+            let what = format!("{case}, block {block}");
+            assert!(groups.iter().collect::<BTreeSet<_>>().len() < groups.len(), "{what}: nothing merged");
+            for (row, column) in (0..rows).flat_map(|row| (0..columns).map(move |column| (row, column))) {
+                let own = groups[number(row, column)];
+                let members: Vec<usize> = (0..groups.len()).filter(|&other| groups[other] == own).collect();
+                let mean = [0, 1, 2].map(|channel| {
+                    let sum: usize = members.iter().map(|&patch| usize::from(colour(patch)[channel])).sum();
+                    ((2 * sum + members.len()) / (2 * members.len())) as u8
+                });
+                let at = |x: u32, y: u32| strip.get_pixel(left + column * wide + x, 6 + row * high + y).0;
+                assert_eq!(at(wide / 2, high / 2), mean, "{what}, patch at {row}, {column}");
+                // There is an outline to another group and to the picture's edge, and none within a group.
+                let right = column + 1 < columns && groups[number(row, column + 1)] == own;
+                let below = row + 1 < rows && groups[number(row + 1, column)] == own;
+                assert_eq!(at(wide - 1, high / 2) == mean, right, "{what}, right of {row}, {column}");
+                assert_eq!(at(wide / 2, high - 1) == mean, below, "{what}, below {row}, {column}");
+            }
+        }
+    }
 }
 
 #[test]
