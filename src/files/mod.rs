@@ -3,6 +3,8 @@
 
 mod checkpoint;
 mod fields;
+#[cfg(feature = "hub")]
+mod hub;
 mod model;
 mod names;
 mod preprocess;
@@ -12,6 +14,8 @@ mod timm_config;
 mod torchvision;
 mod transformers_config;
 
+#[cfg(feature = "hub")]
+pub use hub::fetch_model;
 pub use model::{load_model, parse_config, read_weights};
 pub use preprocess::{fit, normalise, open_image};
 pub use tensor_reader::TensorReader;
