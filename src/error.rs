@@ -136,6 +136,14 @@ pub enum Error {
     /// Input that does not fit the model or the call.
     #[error("input: {0}")]
     Input(String),
+    /// A model that cannot be had from the Hugging Face hub.
+    #[error("hf-hub:{model}: {why}")]
+    Hub {
+        /// Its name there.
+        model: String,
+        /// What is wrong.
+        why: String,
+    },
     /// A file that cannot be read or written, or whose content is broken.
     #[error("{path}: {why}")]
     File {

@@ -1,12 +1,22 @@
-//! Files: checkpoints in timm's layout, tensors read piece by piece, and pictures made into input.
+//! Files: checkpoints in the layouts of timm, transformers and torchvision, tensors read piece by piece, and pictures
+//! made into input.
 
-mod config_json;
+mod checkpoint;
+mod fields;
+#[cfg(feature = "hub")]
+mod hub;
 mod model;
+mod names;
 mod preprocess;
+mod processor;
 mod tensor_reader;
+mod timm_config;
+mod torchvision;
+mod transformers_config;
 
-pub use config_json::parse_config;
-pub use model::{load_model, read_weights};
+#[cfg(feature = "hub")]
+pub use hub::fetch_model;
+pub use model::{load_model, parse_config, read_weights};
 pub use preprocess::{fit, normalise, open_image};
 pub use tensor_reader::TensorReader;
 

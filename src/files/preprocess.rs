@@ -1,4 +1,4 @@
-//! A picture made into a network's input, as timm does it for evaluation.
+//! A picture made into a network's input, as timm and transformers do it for evaluation.
 
 use std::path::Path;
 
@@ -101,7 +101,9 @@ fn resample(
     let [(top, rows), (left, columns)] = [0, 1].map(|side| {
         let length = f64::from([height, width][side]);
         let scale = length / whole[side];
-        let start = ((whole[side] - f64::from(size[side])) / 2.0).round_ties_even() * scale;
+        let margin = (whole[side] - f64::from(size[side])) / 2.0;
+        let start =
+            if config.preprocess.floor_crop { margin.floor() } else { margin.round_ties_even() } * scale;
         (start, (f64::from(size[side]) * scale).min(length - start))
     });
     let filter = match config.preprocess.resample {

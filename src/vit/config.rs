@@ -1,5 +1,6 @@
 //! What a network is: its dimensions and options, after timm's `VisionTransformer`.
 
+use super::presets::{self, Preset};
 use crate::error::{Error, Result};
 use crate::kernels::matmul::Activation;
 
@@ -73,6 +74,9 @@ pub struct Preprocess {
     pub resize: Resize,
     /// The picture is resized to the input's size divided by this, then the centre is cut out.
     pub crop: f32,
+    /// Where an odd number of pixels is cut off, the smaller half goes first (transformers); otherwise the first half
+    /// is rounded to even (torchvision, timm).
+    pub floor_crop: bool,
 }
 
 /// A Vision Transformer: timm's arguments after defaults, overrides and derived values are resolved.
@@ -133,86 +137,15 @@ pub struct Config {
 }
 
 impl Config {
-    /// The architectures that are known by name.
-    pub const PRESETS: [&'static str; 16] = [
-        "deit_tiny_patch16_224",
-        "deit_small_patch16_224",
-        "deit_tiny_distilled_patch16_224",
-        "deit_small_distilled_patch16_224",
-        "deit_base_distilled_patch16_224",
-        "vit_tiny_patch16_224",
-        "vit_tiny_patch16_384",
-        "vit_small_patch16_224",
-        "vit_small_patch16_384",
-        "vit_base_patch16_224",
-        "vit_base_patch16_384",
-        "vit_base_patch16_clip_224",
-        "vit_base_patch16_clip_quickgelu_224",
-        "vit_large_patch16_224",
-        "vit_large_patch16_384",
-        "vit_huge_patch14_224",
-    ];
+    /// The architectures that are known by name: timm's, and DINOv2's own (`dinov2_vits14` and its like).
+    pub const PRESETS: [&'static str; presets::ALL.len()] = presets::names();
 
     /// An architecture with timm's defaults.
     ///
     /// # Errors
     /// [`Error::Unsupported`] for a name that is not in [`Config::PRESETS`].
     pub fn preset(name: &str) -> Result<Self> {
-        let unsupported = || Error::Unsupported {
-            field: "architecture".into(),
-            value: format!("`{name}`"),
-            why: format!("known are {}", Self::PRESETS.join(", ")),
-        };
-        if !Self::PRESETS.contains(&name) {
-            return Err(unsupported());
-        }
-        let mut parts = name.split('_').skip(1);
-        let (embed_dim, depth, num_heads) = match parts.next() {
-            Some("tiny") => (192, 12, 3),
-            Some("small") => (384, 12, 6),
-            Some("base") => (768, 12, 12),
-            Some("large") => (1024, 24, 16),
-            _ => (1280, 32, 16),
-        };
-        let patch = if name.contains("patch14") { 14 } else { 16 };
-        let pixels = if name.ends_with("384") { 384 } else { 224 };
-        let clip = name.contains("clip");
-        let quick = name.contains("quickgelu");
-        let distilled = name.contains("distilled");
-        Ok(Config {
-            name: name.into(),
-            image_size: [pixels; 2],
-            patch_size: [patch; 2],
-            in_chans: 3,
-            num_classes: 1000,
-            embed_dim,
-            depth,
-            num_heads,
-            mlp: Mlp::Plain,
-            mlp_hidden: 4 * embed_dim,
-            qkv_bias: true,
-            qk_norm: false,
-            pool: if distilled { Pool::Distilled } else { Pool::Token },
-            class_token: true,
-            dist_token: distilled,
-            reg_tokens: 0,
-            no_embed_class: false,
-            pre_norm: clip,
-            fc_norm: false,
-            final_norm: true,
-            layer_scale: false,
-            activation: if quick { Activation::QUICK_GELU } else { Activation::GELU },
-            norm_eps: if clip { 1e-5 } else { 1e-6 },
-            position_resample: PositionResample { antialias: true, offset: 0.0 },
-            preprocess: Preprocess {
-                mean: vec![0.5; 3],
-                std: vec![0.5; 3],
-                resample: Resample::Bicubic,
-                resize: Resize::Shortest,
-                crop: if pixels == 384 { 1.0 } else { 0.9 },
-            },
-            labels: Vec::new(),
-        })
+        Preset::named(name).map(Preset::config)
     }
 
     /// Rows and columns of patches.

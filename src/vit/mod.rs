@@ -10,6 +10,8 @@ mod options;
 mod outputs;
 mod parameters;
 mod plan;
+mod positions;
+pub(crate) mod presets;
 mod recorder;
 mod transformer;
 mod weights;

@@ -41,6 +41,11 @@ impl Weights {
         self.tensors.contains_key(name)
     }
 
+    /// A tensor to be changed, where there is one of this name.
+    pub fn get_mut(&mut self, name: &str) -> Option<&mut Tensor> {
+        self.tensors.get_mut(name)
+    }
+
     /// A tensor that is known to be needed.
     pub(crate) fn get(&self, name: &str) -> Result<&Tensor> {
         self.tensors.get(name).ok_or_else(|| Error::Weight { name: name.into(), why: "is missing".into() })

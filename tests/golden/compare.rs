@@ -47,7 +47,8 @@ fn values(case: &Case, got: &Stages, stage: &str, tolerance: f64) -> Result<(), 
     }
 }
 
-fn near(stage: &str, got: &[f32], want: &[f64], tolerance: f64) -> Result<(), String> {
+/// No value is further away than the tolerance times the largest.
+pub fn near(stage: &str, got: &[f32], want: &[f64], tolerance: f64) -> Result<(), String> {
     if got.len() != want.len() {
         return Err(format!("{stage}: {} values instead of {}", got.len(), want.len()));
     }

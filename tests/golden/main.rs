@@ -9,7 +9,7 @@ mod compare;
 
 use case::{Case, cases};
 use common::{Rig, rigs};
-use compare::{Numbers, Stages, compare};
+use compare::{Numbers, Stages, compare, near};
 use tome_wgpu::kernels::matmul::Activation;
 use tome_wgpu::vit::{Config, Mlp, Options, Pool, PoolBy, Protect, Stage, VisionTransformer, Weights};
 use tome_wgpu::{Result, Schedule, cpu};
@@ -102,7 +102,14 @@ fn check(case: &Case, engine: &Engine, tolerance: f64) -> Result<(), String> {
         return Err(in_case(format!("tokens {tokens:?} instead of {:?}", case.tokens)));
     }
     let got = engine(config, weights, &case.images, &case.options).map_err(|e| in_case(e.to_string()))?;
-    compare(case, &got, tolerance).map_err(in_case)
+    compare(case, &got, tolerance).map_err(in_case)?;
+    // What the library's own class gives, which knows no merging.
+    let Some(want) = case.expected.get("library") else { return Ok(()) };
+    let plain = Options { schedule: Schedule::NONE, ..case.options.clone() };
+    match engine(config, weights, &case.images, &plain).map_err(|e| in_case(e.to_string()))?.get("logits") {
+        Some(Numbers::F32(logits)) => near("library", logits, want, tolerance).map_err(in_case),
+        _ => Err(in_case("logits: missing".into())),
+    }
 }
 
 #[test]

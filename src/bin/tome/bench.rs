@@ -7,7 +7,7 @@ use anyhow::Result;
 use clap::builder::PossibleValuesParser;
 use comfy_table::{Table, presets};
 use serde_json::{Value, json};
-use tome_wgpu::vit::{Config, Options, Weights};
+use tome_wgpu::vit::{Config, Options};
 use tome_wgpu::{Measured, Schedule, Session};
 
 use crate::args::{DeviceArgs, ModelArgs};
@@ -23,8 +23,8 @@ Examples:
   tome bench --arch vit_small_patch16_224 --r 0,13
   tome bench --model vit_base --batch 1,8,32 --r 0,16,16:-1 --json")]
 pub struct Args {
-    /// An architecture with random weights
-    #[arg(long, default_value = "vit_base_patch16_224", conflicts_with = "model",
+    /// An architecture with random weights, by timm's name; a wrong one lists them all
+    #[arg(long, default_value = "vit_base_patch16_224", conflicts_with = "model", hide_possible_values = true,
           value_parser = PossibleValuesParser::new(Config::PRESETS))]
     arch: String,
     #[command(flatten)]
@@ -65,9 +65,7 @@ pub fn run(args: &Args) -> Result<()> {
     let (config, weights) = if args.model.model.is_some() {
         model::load(&args.model)?
     } else {
-        let config = Config::preset(&args.arch)?;
-        let weights = Weights::random(&config, 0);
-        (config, weights)
+        model::random(&args.arch, args.model.image_size)?
     };
     let mut session = Session::new(config, &weights, &args.device.device)?;
     drop(weights);

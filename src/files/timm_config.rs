@@ -1,11 +1,11 @@
 //! timm's hub `config.json` to a [`Config`].
 
-use serde::Deserialize;
-use serde::de::DeserializeOwned;
 use serde_json::{Map, Value};
 
-use crate::error::{Error, Result};
+use super::fields::{Fields, Sides, quoted, set, unsupported, wrong};
+use crate::error::Result;
 use crate::kernels::matmul::Activation;
+use crate::vit::presets::Preset;
 use crate::vit::{Config, Mlp, Pool, Preprocess, Resample, Resize};
 
 /// Arguments of timm's `VisionTransformer` that change nothing about a trained network at its own image size.
@@ -24,14 +24,7 @@ const WITHOUT_EFFECT: [&str; 9] = [
 /// Reads timm's hub `config.json`: `architecture` gives the defaults, `model_args` overrides them, `num_classes`,
 /// `global_pool` and `pretrained_cfg` say the rest, with timm's defaults for what they leave out. Class names come
 /// from `label_names` and `label_descriptions`.
-///
-/// # Errors
-/// [`Error::Config`] for nonsense, [`Error::Unsupported`] for what timm knows and this crate does not; both name
-/// the field.
-pub fn parse_config(json: &str) -> Result<Config> {
-    let top: Map<String, Value> =
-        serde_json::from_str(json).map_err(|error| wrong("JSON", error.to_string()))?;
-    let mut top = Fields(top);
+pub(super) fn parse(mut top: Fields) -> Result<Config> {
     let mut args = Fields(top.take("model_args")?.unwrap_or_default());
     // Before timm 0.9 the file was what is now `pretrained_cfg`.
     let mut pretrained = match top.take("pretrained_cfg")? {
@@ -42,7 +35,9 @@ pub fn parse_config(json: &str) -> Result<Config> {
     let architecture: String =
         top.take("architecture")?.ok_or_else(|| wrong("architecture", "is missing"))?;
     // What follows the dot names the training, not the network.
-    let mut config = Config::preset(architecture.split('.').next().unwrap_or_default())?;
+    let name = architecture.split('.').next().unwrap_or_default();
+    let preset = Preset::named(name)?;
+    let mut config = preset.config();
 
     let input_size: Option<[u32; 3]> = pretrained.take("input_size")?;
     if let Some([channels, height, width]) = input_size {
@@ -54,7 +49,7 @@ pub fn parse_config(json: &str) -> Result<Config> {
     let pool: Option<String> = pretrained.take("global_pool")?;
     let pool = top.take("global_pool")?.or(pool);
 
-    model_args(&mut config, &mut args, pool)?;
+    model_args(&mut config, preset, &mut args, pool)?;
     config.preprocess = preprocess(&mut pretrained, config.in_chans)?;
     config.labels = labels(&mut top, &mut pretrained, config.num_classes)?;
     config.check()?;
@@ -62,7 +57,7 @@ pub fn parse_config(json: &str) -> Result<Config> {
 }
 
 /// Overrides the architecture's defaults; refuses what is left over.
-fn model_args(config: &mut Config, args: &mut Fields, pool: Option<String>) -> Result<()> {
+fn model_args(config: &mut Config, preset: &Preset, args: &mut Fields, pool: Option<String>) -> Result<()> {
     set(&mut config.image_size, args.take("img_size")?.map(Sides::pair));
     set(&mut config.patch_size, args.take("patch_size")?.map(Sides::pair));
     set(&mut config.in_chans, args.take("in_chans")?);
@@ -78,8 +73,11 @@ fn model_args(config: &mut Config, args: &mut Fields, pool: Option<String>) -> R
     set(&mut config.pre_norm, args.take("pre_norm")?);
     set(&mut config.final_norm, args.take("final_norm")?);
     set(&mut config.norm_eps, args.take("norm_eps")?);
-    let init_values: Option<f64> = args.take("init_values")?;
-    config.layer_scale = init_values.is_some_and(|value| value != 0.0);
+    // Null is a value here and in `fc_norm`: it takes back what the architecture says.
+    if args.has("init_values") {
+        let init_values: Option<f64> = args.take("init_values")?;
+        config.layer_scale = init_values.is_some_and(|value| value != 0.0);
+    }
 
     let pool: Option<String> = args.take("global_pool")?.or(pool);
     config.pool = match pool.as_deref() {
@@ -92,7 +90,8 @@ fn model_args(config: &mut Config, args: &mut Fields, pool: Option<String>) -> R
             return Err(unsupported("global_pool", quoted(other), "known are `token`, `avg` and `map`"));
         }
     };
-    config.fc_norm = args.take("fc_norm")?.unwrap_or(config.pool == Pool::Average);
+    let fc_norm = if args.has("fc_norm") { args.take("fc_norm")? } else { preset.family.fc_norm };
+    config.fc_norm = fc_norm.unwrap_or(config.pool == Pool::Average);
 
     let act_layer: Option<String> = args.take("act_layer")?;
     let no_act = act_layer.is_none();
@@ -109,7 +108,7 @@ fn model_args(config: &mut Config, args: &mut Fields, pool: Option<String>) -> R
             return Err(unsupported("act_layer", quoted(other), known));
         }
     };
-    mlp(config, args, no_act)?;
+    mlp(config, preset, args, no_act)?;
 
     for (key, value) in &args.0 {
         let plain = match key.as_str() {
@@ -131,7 +130,7 @@ fn model_args(config: &mut Config, args: &mut Fields, pool: Option<String>) -> R
 }
 
 /// The MLP's kind and width.
-fn mlp(config: &mut Config, args: &mut Fields, no_act: bool) -> Result<()> {
+fn mlp(config: &mut Config, preset: &Preset, args: &mut Fields, no_act: bool) -> Result<()> {
     let layer: Option<String> = args.take("mlp_layer")?;
     config.mlp = match layer.as_deref() {
         None => config.mlp,
@@ -151,7 +150,7 @@ fn mlp(config: &mut Config, args: &mut Fields, no_act: bool) -> Result<()> {
         config.activation = Activation::SILU;
     }
     // `as` truncates as Python's int() does; what is out of range is refused when the config is checked.
-    let ratio: f64 = args.take("mlp_ratio")?.unwrap_or(4.0);
+    let ratio: f64 = args.take("mlp_ratio")?.unwrap_or(preset.size.mlp_ratio);
     let hidden = (f64::from(config.embed_dim) * ratio) as u32;
     config.mlp_hidden = match config.mlp {
         Mlp::Plain | Mlp::GateApart => hidden,
@@ -193,6 +192,7 @@ fn preprocess(pretrained: &mut Fields, channels: u32) -> Result<Preprocess> {
         },
         resize,
         crop: pretrained.take("crop_pct")?.unwrap_or(0.875),
+        floor_crop: false,
     })
 }
 
@@ -223,54 +223,4 @@ fn labels(top: &mut Fields, pretrained: &mut Fields, classes: u32) -> Result<Vec
     }
     let text = |value: &Value| value.as_str().map_or_else(|| value.to_string(), str::to_owned);
     Ok(names.iter().map(|name| descriptions.get(&text(name)).map_or_else(|| text(name), text)).collect())
-}
-
-/// A JSON object whose fields are taken out one by one, so that what is left was not understood.
-struct Fields(Map<String, Value>);
-
-impl Fields {
-    /// The field's value; none where it is absent or null, which timm treats alike.
-    fn take<T: DeserializeOwned>(&mut self, key: &str) -> Result<Option<T>> {
-        match self.0.remove(key) {
-            None | Some(Value::Null) => Ok(None),
-            Some(value) => {
-                serde_json::from_value(value).map(Some).map_err(|error| wrong(key, error.to_string()))
-            }
-        }
-    }
-}
-
-/// `224` or `[224, 224]`.
-#[derive(Deserialize)]
-#[serde(untagged, expecting = "expected a whole number or a pair of them, [height, width]")]
-enum Sides {
-    One(u32),
-    Two([u32; 2]),
-}
-
-impl Sides {
-    fn pair(self) -> [u32; 2] {
-        match self {
-            Sides::One(side) => [side; 2],
-            Sides::Two(sides) => sides,
-        }
-    }
-}
-
-fn set<T>(field: &mut T, value: Option<T>) {
-    if let Some(value) = value {
-        *field = value;
-    }
-}
-
-fn quoted(text: &str) -> String {
-    format!("`{text}`")
-}
-
-fn wrong(field: &str, why: impl Into<String>) -> Error {
-    Error::Config { field: field.into(), why: why.into() }
-}
-
-fn unsupported(field: &str, value: String, why: &str) -> Error {
-    Error::Unsupported { field: field.into(), value, why: why.into() }
 }

@@ -1,0 +1,115 @@
+//! Position embeddings brought to another grid of patches, as each family's own code does it.
+
+use super::config::{Config, PositionResample};
+use super::weights::{Tensor, Weights};
+use crate::error::{Error, Result};
+
+impl Weights {
+    /// Makes the network one for images of another size, square or not: `config.image_size` becomes `image_size`
+    /// (height and width in pixels), and `pos_embed` is resampled from the old grid of patches to the new one, bicubic,
+    /// as [`Config::position_resample`] says: with `antialias` timm's `resample_abs_pos_embed`
+    /// (`torch.nn.functional.interpolate(mode="bicubic", antialias=True)`), otherwise `interpolate_pos_encoding` of
+    /// transformers and DINOv2. The positions of class, distillation and register tokens stay as they are. An equal
+    /// grid changes nothing.
+    ///
+    /// # Errors
+    /// [`Error::Weight`] where there is no `pos_embed` of the config's shape, [`Error::Config`] for a size that makes
+    /// no network; config and weights stay as they were then.
+    pub fn resample_positions(&mut self, config: &mut Config, image_size: [u32; 2]) -> Result<()> {
+        let mut other = config.clone();
+        other.image_size = image_size;
+        other.check()?;
+        self.regrid(config, config.grid(), other.grid())?;
+        *config = other;
+        Ok(())
+    }
+
+    /// Where a checkpoint's positions are not of the config's grid but of another, square one, resamples them; timm
+    /// does so when it loads.
+    pub(crate) fn fit_positions(&mut self, config: &Config) -> Result<()> {
+        let channels = config.embed_dim as usize;
+        let Ok(tensor) = self.get("pos_embed") else { return Ok(()) };
+        let rows = tensor.data.len() / channels;
+        let patches = rows.saturating_sub(prefix(config));
+        let side = patches.isqrt();
+        // What fits no square grid is left as it is; the check of the weights will say that it has a wrong shape.
+        if patches == config.patches() as usize || side * side != patches || side == 0 {
+            return Ok(());
+        }
+        self.regrid(config, [side as u32; 2], config.grid())
+    }
+
+    fn regrid(&mut self, config: &Config, from: [u32; 2], to: [u32; 2]) -> Result<()> {
+        let channels = config.embed_dim as usize;
+        let tensor = self.get("pos_embed")?;
+        let kept = prefix(config) * channels;
+        if tensor.data.len() != kept + from.map(|side| side as usize).iter().product::<usize>() * channels {
+            let why = format!("has shape {:?}, which is not that of a grid of {from:?}", tensor.shape);
+            return Err(Error::Weight { name: "pos_embed".into(), why });
+        }
+        if from == to {
+            return Ok(());
+        }
+        let (prefix, patches) = tensor.data.split_at(kept);
+        let mut data = prefix.to_vec();
+        data.extend(resample(patches, channels, from, to, config.position_resample));
+        self.insert("pos_embed", Tensor { shape: vec![1, data.len() / channels, channels], data });
+        Ok(())
+    }
+}
+
+/// Rows of `pos_embed` before those of the patches.
+fn prefix(config: &Config) -> usize {
+    if config.no_embed_class { 0 } else { config.prefix() as usize }
+}
+
+/// `[rows, columns, channels]` on another grid.
+fn resample(
+    positions: &[f32],
+    channels: usize,
+    from: [u32; 2],
+    to: [u32; 2],
+    how: PositionResample,
+) -> Vec<f32> {
+    let [down, across] = [0, 1].map(|axis| taps(from[axis], to[axis], how));
+    let row = from[1] as usize * channels;
+    let mut out = Vec::with_capacity(down.len() * across.len() * channels);
+    for rows in &down {
+        for columns in &across {
+            out.extend((0..channels).map(|channel| {
+                let at = |y: usize, x: usize| f64::from(positions[y * row + x * channels + channel]);
+                let line = |y: usize| columns.iter().map(|&(x, weight)| weight * at(y, x)).sum::<f64>();
+                rows.iter().map(|&(y, weight)| weight * line(y)).sum::<f64>() as f32
+            }));
+        }
+    }
+    out
+}
+
+/// For each place on the new side, which places on the old one count and how much.
+fn taps(from: u32, to: u32, how: PositionResample) -> Vec<Vec<(usize, f64)>> {
+    let (length, last) = (f64::from(from), i64::from(from) - 1);
+    let scale = length / (f64::from(to) + f64::from(how.offset));
+    // PyTorch's two kernels: with antialiasing it is Pillow's, which widens where the picture shrinks and leaves out
+    // what lies outside; without, the border repeats.
+    let (widen, sharpness) = if how.antialias { (scale.max(1.0), -0.5) } else { (1.0, -0.75) };
+    let place = |i: u32| {
+        let centre = scale * (f64::from(i) + 0.5) - 0.5;
+        let (first, end) = ((centre - 2.0 * widen).floor() as i64, (centre + 2.0 * widen).ceil() as i64);
+        let taps = (first..=end).map(|at| (at, keys((at as f64 - centre) / widen, sharpness)));
+        let taps = taps.filter(|&(at, weight)| weight != 0.0 && (!how.antialias || (0..=last).contains(&at)));
+        let taps: Vec<(usize, f64)> = taps.map(|(at, weight)| (at.clamp(0, last) as usize, weight)).collect();
+        let sum: f64 = taps.iter().map(|(_, weight)| weight).sum();
+        taps.into_iter().map(|(at, weight)| (at, weight / sum)).collect()
+    };
+    (0..to).map(place).collect()
+}
+
+/// Keys' cubic convolution kernel.
+fn keys(x: f64, a: f64) -> f64 {
+    match x.abs() {
+        x if x < 1.0 => ((a + 2.0) * x - (a + 3.0)) * x * x + 1.0,
+        x if x < 2.0 => ((x - 5.0) * x + 8.0) * x * a - 4.0 * a,
+        _ => 0.0,
+    }
+}
