@@ -49,7 +49,6 @@ pub(super) fn apply(config: &mut Config, json: &str) -> Result<()> {
     if let Some(factor) = fields.take::<f64>("rescale_factor")?.filter(|v| (v * 255.0 - 1.0).abs() > 1e-6) {
         return Err(unsupported("rescale_factor", factor.to_string(), "only 1/255 is"));
     }
-    let any_size = config.name.starts_with("dinov2");
     let preprocess = &mut config.preprocess;
     let channels = config.in_chans as usize;
     let spread = |values: Vec<f32>| if values.len() == 1 { vec![values[0]; channels] } else { values };
@@ -70,9 +69,17 @@ pub(super) fn apply(config: &mut Config, json: &str) -> Result<()> {
             return Err(unsupported("resample", other.to_string(), "known are 2 (bilinear) and 3 (bicubic)"));
         }
     };
-    let Some(size) = fields.take::<Value>("size")? else { return Ok(()) };
-    let (picture, resize) = sides("size", &size, preprocess.resize)?;
-    let crops = fields.take("do_center_crop")?.unwrap_or(preprocess.crop < 1.0 || resize == Resize::Shortest);
+    if let Some(size) = fields.take::<Value>("size")? {
+        geometry(config, &mut fields, &size)?;
+    }
+    config.check()
+}
+
+/// Resizing and crop.
+fn geometry(config: &mut Config, fields: &mut Fields, size: &Value) -> Result<()> {
+    let before = &config.preprocess;
+    let (picture, resize) = sides("size", size, before.resize)?;
+    let crops = fields.take("do_center_crop")?.unwrap_or(before.crop < 1.0 || resize == Resize::Shortest);
     let input = match fields.take::<Value>("crop_size")?.filter(|_| crops) {
         Some(crop) => sides("crop_size", &crop, Resize::Squash)?.0,
         None if crops => config.image_size.map(|side| side.min(picture[0].min(picture[1]))),
@@ -89,15 +96,16 @@ pub(super) fn apply(config: &mut Config, json: &str) -> Result<()> {
             "the crop lies within the resized picture",
         ));
     }
-    if resize == Resize::Squash && input[0] * picture[1] != input[1] * picture[0] {
+    let product = |a: u32, b: u32| u64::from(a) * u64::from(b);
+    if resize == Resize::Squash && product(input[0], picture[1]) != product(input[1], picture[0]) {
         return Err(unsupported("crop_size", format!("{input:?}"), "it has the proportions of `size`"));
     }
-    (preprocess.resize, preprocess.crop) =
-        (resize, ratio(input[0].min(input[1]), picture[0].min(picture[1])));
-    if any_size {
+    config.preprocess.resize = resize;
+    config.preprocess.crop = ratio(input[0].min(input[1]), picture[0].min(picture[1]));
+    if config.name.starts_with("dinov2") {
         config.image_size = input;
     }
-    config.check()
+    Ok(())
 }
 
 /// Height and width, and whether they are for both sides or for the shortest edge. A bare number is the one or the

@@ -5,6 +5,9 @@ mod bench;
 mod classify;
 mod demo;
 mod devices;
+#[cfg(feature = "hub")]
+mod hub;
+mod image_size;
 mod infer;
 mod usage;
 mod visualize;
@@ -44,15 +47,14 @@ struct Run {
 
 /// Runs the command in `folder`.
 fn tome_in(folder: &Path, args: &[&str]) -> Run {
-    let Output { status, stdout, stderr } = Command::new(env!("CARGO_BIN_EXE_tome"))
-        .args(args)
-        .current_dir(folder)
-        .env_remove("TOME_LOG")
-        .output()
-        .expect("tome starts");
+    run(Command::new(env!("CARGO_BIN_EXE_tome")).args(args).current_dir(folder))
+}
+
+fn run(command: &mut Command) -> Run {
+    let Output { status, stdout, stderr } = command.env_remove("TOME_LOG").output().expect("tome starts");
     let text = |bytes| String::from_utf8(bytes).expect("tome prints UTF-8");
     let run = Run { code: status.code(), stdout: text(stdout), stderr: text(stderr) };
-    assert!(!run.stderr.contains("panicked"), "tome {args:?}: {}", run.stderr);
+    assert!(!run.stderr.contains("panicked"), "{command:?}: {}", run.stderr);
     run
 }
 

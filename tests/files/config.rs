@@ -2,7 +2,7 @@ use serde_json::{Value, json};
 use tome_wgpu::Error;
 use tome_wgpu::files::parse_config;
 use tome_wgpu::kernels::matmul::Activation;
-use tome_wgpu::vit::{Config, Pool, Resample};
+use tome_wgpu::vit::{Config, Mlp, Pool, Resample};
 
 fn parse(value: Value) -> Result<Config, Error> {
     parse_config(&value.to_string())
@@ -20,6 +20,34 @@ fn defaults_are_timms() {
     assert_eq!(config.preprocess.mean, [0.485, 0.456, 0.406]);
     assert_eq!(config.preprocess.crop, 0.875);
     assert_eq!(Config { preprocess: preset.preprocess.clone(), ..config }, preset);
+}
+
+#[test]
+fn what_an_architecture_says_holds_until_it_is_taken_back() {
+    let dinov2 = |args: Value| {
+        parse(json!({ "architecture": "vit_giant_patch14_dinov2", "model_args": args })).unwrap()
+    };
+    let plain = dinov2(json!({}));
+    assert_eq!((plain.mlp, plain.mlp_hidden, plain.activation), (Mlp::GateFirst, 4096, Activation::SILU));
+    assert!(plain.layer_scale && plain.num_classes == 0);
+    assert!(!dinov2(json!({ "init_values": null })).layer_scale);
+    // The architecture's ratio, 5.33334, holds for another width.
+    assert_eq!(dinov2(json!({ "embed_dim": 48, "num_heads": 2 })).mlp_hidden, 128);
+    let gap = |args: Value| {
+        parse(json!({ "architecture": "vit_base_patch16_siglip_gap_224", "model_args": args })).unwrap()
+    };
+    assert_eq!((gap(json!({})).pool, gap(json!({})).fc_norm), (Pool::Average, false));
+    assert!(gap(json!({ "fc_norm": null })).fc_norm, "null follows from the pooling");
+}
+
+#[test]
+fn every_preset_is_a_network() {
+    for name in Config::PRESETS {
+        let config = Config::preset(name).unwrap();
+        config.check().unwrap_or_else(|error| panic!("{name}: {error}"));
+        assert_eq!(config.name, name);
+        assert_eq!(Config::PRESETS.iter().filter(|other| **other == name).count(), 1, "{name} twice");
+    }
 }
 
 #[test]
@@ -138,11 +166,11 @@ fn nonsense_names_its_field() {
 #[test]
 fn what_is_not_supported_is_refused_by_name() {
     for (args, field) in [
-        (json!({ "qk_norm": true }), "qk_norm"),
-        (json!({ "mlp_layer": "GluMlp" }), "mlp_layer"),
-        (json!({ "global_pool": "map" }), "global_pool"),
+        (json!({ "mlp_layer": "ConvMlp" }), "mlp_layer"),
+        (json!({ "norm_layer": "rmsnorm" }), "norm_layer"),
+        (json!({ "scale_attn_norm": true }), "scale_attn_norm"),
         (json!({ "global_pool": "" }), "global_pool"),
-        (json!({ "act_layer": "silu" }), "act_layer"),
+        (json!({ "act_layer": "mish" }), "act_layer"),
         (json!({ "pos_embed": "none" }), "pos_embed"),
         (json!({ "proj_bias": false }), "proj_bias"),
         (json!({ "flux_capacitor": 1.21 }), "flux_capacitor"),
@@ -153,15 +181,15 @@ fn what_is_not_supported_is_refused_by_name() {
         }
     }
     for (config, field) in [
-        (json!({ "architecture": "deit_tiny_distilled_patch16_224" }), "architecture"),
+        (json!({ "architecture": "vit_base_patch16_xp_224" }), "architecture"),
         (json!({ "architecture": "resnet50" }), "architecture"),
-        (json!({ "architecture": "vit_tiny_patch16_224", "global_pool": "map" }), "global_pool"),
+        (json!({ "architecture": "vit_tiny_patch16_224", "global_pool": "avgmax" }), "global_pool"),
         (
             json!({ "architecture": "vit_tiny_patch16_224", "pretrained_cfg": { "interpolation": "lanczos" } }),
             "interpolation",
         ),
         (
-            json!({ "architecture": "vit_tiny_patch16_224", "pretrained_cfg": { "crop_mode": "squash" } }),
+            json!({ "architecture": "vit_tiny_patch16_224", "pretrained_cfg": { "crop_mode": "border" } }),
             "crop_mode",
         ),
     ] {

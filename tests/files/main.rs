@@ -2,5 +2,16 @@
 #![cfg(feature = "files")]
 
 mod config;
+mod layouts;
 mod pictures;
+mod positions;
+mod processors;
+mod transformers;
 mod weights;
+
+use std::path::{Path, PathBuf};
+
+/// A golden network.
+fn golden(case: &str) -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/golden/cases").join(case)
+}

@@ -1,15 +1,13 @@
 use std::collections::HashMap;
 use std::io::Cursor;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use safetensors::tensor::{Dtype, TensorView, serialize};
 use tome_wgpu::Error;
 use tome_wgpu::files::{TensorReader, load_model, read_weights};
 use tome_wgpu::vit::Weights;
 
-fn golden(case: &str) -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/golden/cases").join(case)
-}
+use crate::golden;
 
 #[test]
 fn a_folder_and_a_file_are_the_same_network() {

@@ -2,7 +2,7 @@
 
     python3 make_layouts.py [NAME ...]
 
-Run with Python 3.11, torch 2.15.0 (CPU), transformers 5.23.0, torchvision 0.30.0, timm 1.0.31, safetensors 0.8.0. The library's
+Run with Python 3.11, torch 2.15.0 (CPU), transformers 5.23.0, torchvision 0.29.2, timm 1.0.31, safetensors 0.8.0. The library's
 own class computes `library` (the logits, or the features where it has no head) and saves itself. Its weights are then put into
 timm's modules here, independently of the crate's tables of names; without merging those must give what the library gives, and
 with merging they give the other expected values through tome.py.

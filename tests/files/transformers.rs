@@ -1,0 +1,117 @@
+//! Configs of transformers; the golden cases `hf_*` hold those that the library writes.
+
+use serde_json::{Value, json};
+use tome_wgpu::Error;
+use tome_wgpu::files::parse_config;
+use tome_wgpu::kernels::matmul::Activation;
+use tome_wgpu::vit::{Config, Mlp, Pool, PositionResample, Resample, Resize};
+
+fn parse(value: Value) -> Result<Config, Error> {
+    parse_config(&value.to_string())
+}
+
+#[test]
+fn defaults_are_transformers() {
+    let of = |model_type: &str| parse(json!({ "model_type": model_type })).unwrap();
+    for (model_type, patch, eps, activation) in [
+        ("vit", 16, 1e-12, Activation::GELU),
+        ("deit", 16, 1e-12, Activation::GELU),
+        ("vit_mae", 16, 1e-12, Activation::GELU),
+        ("dinov2", 14, 1e-6, Activation::GELU),
+        ("dinov2_with_registers", 16, 1e-6, Activation::GELU),
+        ("clip_vision_model", 32, 1e-5, Activation::QUICK_GELU),
+        ("siglip_vision_model", 16, 1e-6, Activation::GELU_TANH),
+        ("clip", 32, 1e-5, Activation::QUICK_GELU),
+    ] {
+        let config = of(model_type);
+        assert_eq!((config.patch_size, config.norm_eps), ([patch; 2], eps), "{model_type}");
+        assert_eq!(config.activation, activation, "{model_type}");
+        assert_eq!((config.embed_dim, config.depth, config.num_heads), (768, 12, 12), "{model_type}");
+        assert_eq!((config.mlp_hidden, config.image_size, config.num_classes), (3072, [224; 2], 0));
+        let antialias = model_type == "dinov2_with_registers";
+        assert_eq!(config.position_resample, PositionResample { antialias, offset: 0.0 }, "{model_type}");
+    }
+    assert!(of("deit").dist_token && of("deit").pool == Pool::Token);
+    assert_eq!(
+        (of("dinov2_with_registers").reg_tokens, of("siglip_vision_model").pool),
+        (4, Pool::Attention)
+    );
+    assert!(of("clip").pre_norm && !of("siglip_vision_model").class_token && of("dinov2").layer_scale);
+    let (vit, clip) = (of("vit").preprocess, of("clip").preprocess);
+    assert_eq!((vit.resize, vit.resample, vit.mean[0]), (Resize::Squash, Resample::Bilinear, 0.5));
+    assert_eq!((clip.resize, clip.resample, clip.mean[0]), (Resize::Shortest, Resample::Bicubic, 0.48145466));
+}
+
+#[test]
+fn the_class_says_what_follows_the_encoder() {
+    let of = |class: &str, model_type: &str| {
+        let names = json!({ "0": "cat", "1": "dog", "10": "k", "2": "c", "3": "d", "4": "e", "5": "f", "6": "g",
+                            "7": "h", "8": "i", "9": "j" });
+        parse(json!({ "model_type": model_type, "architectures": [class], "id2label": names,
+                      "projection_dim": 640 }))
+        .unwrap()
+    };
+    let vit = of("ViTForImageClassification", "vit");
+    assert_eq!((vit.num_classes, vit.labels[1].as_str(), vit.labels[10].as_str()), (11, "dog", "k"));
+    assert_eq!((of("ViTModel", "vit").num_classes, of("ViTModel", "vit").labels.len()), (0, 0));
+    assert_eq!(of("DeiTForImageClassification", "deit").pool, Pool::Token);
+    assert_eq!(of("DeiTForImageClassificationWithTeacher", "deit").pool, Pool::Distilled);
+    assert_eq!(of("Dinov2ForImageClassification", "dinov2").pool, Pool::TokenAndAverage);
+    assert_eq!(of("CLIPModel", "clip").num_classes, 640);
+    assert_eq!(of("CLIPVisionModelWithProjection", "clip_vision_model").num_classes, 640);
+    assert_eq!(of("CLIPVisionModel", "clip_vision_model").num_classes, 0);
+    let siglip = of("SiglipForImageClassification", "siglip");
+    assert_eq!((siglip.pool, siglip.num_classes), (Pool::Average, 11));
+    assert_eq!(of("SiglipModel", "siglip").pool, Pool::Attention);
+}
+
+#[test]
+fn the_tower_within_says_its_own() {
+    let config = parse(json!({
+        "model_type": "clip", "architectures": ["CLIPModel"], "projection_dim": 768, "hidden_size": 1,
+        "vision_config": { "hidden_size": 1024, "num_hidden_layers": 24, "num_attention_heads": 16,
+                           "intermediate_size": 4096, "patch_size": 14, "projection_dim": 1 }
+    }))
+    .unwrap();
+    assert_eq!((config.embed_dim, config.depth, config.patch_size), (1024, 24, [14; 2]));
+    assert_eq!(config.num_classes, 768);
+}
+
+#[test]
+fn the_gated_mlps_width_is_dinov2s() {
+    let config = parse(json!({
+        "model_type": "dinov2", "use_swiglu_ffn": true, "hidden_size": 1536, "num_attention_heads": 24, "mlp_ratio": 4
+    }))
+    .unwrap();
+    assert_eq!((config.mlp, config.mlp_hidden, config.activation), (Mlp::GateFirst, 4096, Activation::SILU));
+}
+
+#[test]
+fn what_is_not_supported_is_refused_by_name() {
+    for (config, field) in [
+        (json!({ "model_type": "siglip2" }), "model_type"),
+        (json!({ "model_type": "dinov3_vit" }), "model_type"),
+        (json!({ "model_type": "swin" }), "model_type"),
+        (json!({ "model_type": "vit", "architectures": ["ViTForSomethingElse"] }), "architectures"),
+        (json!({ "model_type": "vit", "hidden_act": "mish" }), "hidden_act"),
+    ] {
+        match parse(config.clone()) {
+            Err(Error::Unsupported { field: named, .. }) => assert_eq!(named, field),
+            other => panic!("{config}: {other:?}"),
+        }
+    }
+    for (config, field) in [
+        (json!({ "model_type": 3 }), "model_type"),
+        (json!({ "model_type": null }), "model_type"),
+        (json!({ "model_type": "vit", "hidden_size": "wide" }), "hidden_size"),
+        (json!({ "model_type": "vit", "num_attention_heads": 5 }), "embed_dim"),
+        (json!({ "model_type": "vit", "id2label": { "0": "a", "2": "b" } }), "id2label"),
+        (json!({ "model_type": "vit", "image_size": 8 }), "patch_size"),
+        (json!({ "model_type": "dinov2", "mlp_ratio": -1 }), "mlp_ratio"),
+    ] {
+        match parse(config.clone()) {
+            Err(Error::Config { field: named, .. }) => assert_eq!(named, field, "{config}"),
+            other => panic!("{config}: {other:?}"),
+        }
+    }
+}
