@@ -264,7 +264,7 @@ const fn row(
 
 /// The table.
 #[rustfmt::skip]
-pub(crate) const ALL: [Preset; 157] = [
+pub(crate) static ALL: [Preset; 157] = [
     row("deit3_base_patch16_224", BASE, 16, 224, SCALED.unplaced(), IMAGENET, 0.9, 1000),
     row("deit3_base_patch16_384", BASE, 16, 384, SCALED.unplaced(), IMAGENET, 1.0, 1000),
     row("deit3_huge_patch14_224", HUGE, 14, 224, SCALED.unplaced(), IMAGENET, 0.9, 1000),

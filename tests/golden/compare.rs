@@ -19,6 +19,9 @@ const DECISIVE: f64 = 1e-5;
 /// Says which stage differs first, `STAGE: how`. Sizes of errors are those of the largest difference to the largest
 /// expected value.
 pub fn compare(case: &Case, got: &Stages, tolerance: f64) -> Result<(), String> {
+    if std::env::var("TOME_SHOW_ERRORS").is_ok() {
+        eprintln!("# {}", case.name);
+    }
     assert!(case.gap.is_none_or(|gap| gap > DECISIVE), "{}: decisions are too close to compare", case.name);
     values(case, got, "embed", tolerance)?;
     for block in 0..case.tokens.len() - 1 {
