@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 
 use criterion::{BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
 use tome_wgpu::kernels::{self, *};
-use tome_wgpu::{Dispatch, KernelSpec, cpu};
+use tome_wgpu::{Dispatch, KernelSpec, Partition, cpu};
 
 use common::{Random, Rig, Tol, close, rigs_for, same};
 
@@ -261,8 +261,14 @@ fn key_metric(criterion: &mut Criterion) {
     for shape in shapes() {
         let c = shape.channels();
         let rows = shape.rows();
-        let params =
-            key_metric::Params { rows, heads: shape.heads, head_width: HEAD_WIDTH, stride: 3 * c, start: c };
+        let params = key_metric::Params {
+            rows,
+            heads: shape.heads,
+            head_width: HEAD_WIDTH,
+            stride: 3 * c,
+            start: c,
+            unit: 1,
+        };
         let keys = shape.random().floats(rows * 3 * c);
         let mut want = vec![0.0; (rows * HEAD_WIDTH) as usize];
         cpu::key_metric(&params, &keys, &mut want);
@@ -285,6 +291,7 @@ fn metric(shape: Shape) -> Vec<f32> {
         head_width: HEAD_WIDTH,
         stride: HEAD_WIDTH,
         start: 0,
+        unit: 1,
     };
     cpu::key_metric(&params, &shape.random().floats(shape.rows() * HEAD_WIDTH), &mut metric);
     metric
@@ -292,26 +299,38 @@ fn metric(shape: Shape) -> Vec<f32> {
 
 /// Scores and best edges as find_matches leaves them.
 fn edges(shape: Shape) -> (Vec<f32>, Vec<u32>) {
-    let params = find_matches::Params { batch: shape.batch, tokens: TOKENS, width: HEAD_WIDTH, protect: 1 };
+    let params = find_matches::Params {
+        batch: shape.batch,
+        tokens: TOKENS,
+        width: HEAD_WIDTH,
+        protect: 1,
+        ..Default::default()
+    };
     let evens = (shape.batch * TOKENS.div_ceil(2)) as usize;
     let (mut score, mut best) = (vec![0.0; evens], vec![0; evens]);
-    cpu::find_matches(&params, &metric(shape), &mut score, &mut best);
+    cpu::find_matches(&params, &metric(shape), None, &mut score, &mut best);
     (score, best)
 }
 
 /// A plan as rank_matches leaves it.
 fn plan(shape: Shape) -> Vec<u32> {
-    let params = rank_matches::Params { batch: shape.batch, tokens: TOKENS, r: R, protect: 1 };
+    let params =
+        rank_matches::Params { batch: shape.batch, tokens: TOKENS, r: R, protect: 1, ..Default::default() };
     let (score, best) = edges(shape);
     let (mut rank, mut plan) = (vec![0; score.len()], vec![0; (shape.batch * params.plan_len()) as usize]);
-    cpu::rank_matches(&params, &score, &best, &mut rank, &mut plan);
+    cpu::rank_matches(&params, &score, &best, None, &mut rank, &mut plan);
     plan
 }
 
 fn find_matches(criterion: &mut Criterion) {
     for shape in shapes() {
-        let params =
-            find_matches::Params { batch: shape.batch, tokens: TOKENS, width: HEAD_WIDTH, protect: 1 };
+        let params = find_matches::Params {
+            batch: shape.batch,
+            tokens: TOKENS,
+            width: HEAD_WIDTH,
+            protect: 1,
+            ..Default::default()
+        };
         let metric = metric(shape);
         let (want, _) = edges(shape);
         let evens = want.len() as u32;
@@ -319,16 +338,41 @@ fn find_matches(criterion: &mut Criterion) {
         let work = flops(&[2, evens, TOKENS / 2, HEAD_WIDTH]);
         time(criterion, &find_matches::SPEC, call, work, Want::Floats(&want), |rig| {
             let (metric, score, best) = (rig.data(&metric), rig.unwritten(evens), rig.unwritten(evens));
-            let io =
-                find_matches::Io { metric: (&metric).into(), score: (&score).into(), best: (&best).into() };
+            let io = find_matches::Io {
+                metric: (&metric).into(),
+                split: None,
+                score: (&score).into(),
+                best: (&best).into(),
+            };
             (kernels::find_matches(&rig.gpu, params, io).unwrap(), score)
+        });
+    }
+}
+
+fn split_tokens(criterion: &mut Criterion) {
+    for shape in shapes() {
+        let partition = Partition::Random { seed: 1 };
+        let params = partition.split(shape.batch, TOKENS, 1, R).expect("a list");
+        let mut want = vec![0; shape.rows() as usize];
+        cpu::split_tokens(&params, &mut want);
+        let call = format!("{}/batch {}", shape.name, shape.batch);
+        time(criterion, &split_tokens::SPEC, call, bytes(shape.rows()), Want::Numbers(&want), |rig| {
+            let split = rig.unwritten(shape.rows());
+            let io = split_tokens::Io { split: (&split).into() };
+            (kernels::split_tokens(&rig.gpu, params, io).unwrap(), split)
         });
     }
 }
 
 fn rank_matches(criterion: &mut Criterion) {
     for shape in shapes() {
-        let params = rank_matches::Params { batch: shape.batch, tokens: TOKENS, r: R, protect: 1 };
+        let params = rank_matches::Params {
+            batch: shape.batch,
+            tokens: TOKENS,
+            r: R,
+            protect: 1,
+            ..Default::default()
+        };
         let (score, best) = edges(shape);
         let want = plan(shape);
         let call = format!("{}/batch {}", shape.name, shape.batch);
@@ -339,6 +383,7 @@ fn rank_matches(criterion: &mut Criterion) {
             let io = rank_matches::Io {
                 score: (&score).into(),
                 best: (&best).into(),
+                split: None,
                 rank: (&rank).into(),
                 plan: (&plan).into(),
             };
@@ -351,7 +396,14 @@ fn merge_tokens(criterion: &mut Criterion) {
     for shape in shapes() {
         let Shape { batch, .. } = shape;
         let channels = shape.channels();
-        let params = merge_tokens::Params { batch, tokens: TOKENS, r: R, channels, sources: TOKENS };
+        let params = merge_tokens::Params {
+            batch,
+            tokens: TOKENS,
+            r: R,
+            channels,
+            sources: TOKENS,
+            ..Default::default()
+        };
         let plan = plan(shape);
         let mut random = shape.random();
         let x = random.floats(shape.rows() * channels);
@@ -360,7 +412,16 @@ fn merge_tokens(criterion: &mut Criterion) {
         let merged = batch * (TOKENS - R);
         let mut want = vec![0.0; (merged * channels) as usize];
         let (mut size_out, mut source_out) = (vec![0.0; merged as usize], vec![0; source.len()]);
-        cpu::merge_tokens(&params, &plan, &x, &size, &source, &mut want, &mut size_out, &mut source_out);
+        cpu::merge_tokens(
+            &params,
+            &plan,
+            &x,
+            Some(&size),
+            Some(&source),
+            &mut want,
+            &mut size_out,
+            &mut source_out,
+        );
         let call = format!("{}/batch {batch}", shape.name);
         let work = bytes((shape.rows() + merged) * channels);
         time(criterion, &merge_tokens::SPEC, call, work, Want::Floats(&want), |rig| {
@@ -371,8 +432,8 @@ fn merge_tokens(criterion: &mut Criterion) {
             let io = merge_tokens::Io {
                 plan: (&plan).into(),
                 x: (&x).into(),
-                size: (&size).into(),
-                source: (&source).into(),
+                size: Some((&size).into()),
+                source: Some((&source).into()),
                 x_out: (&x_out).into(),
                 size_out: (&size_out).into(),
                 source_out: (&source_out).into(),
@@ -403,17 +464,17 @@ fn pool(criterion: &mut Criterion) {
 fn unmerge(criterion: &mut Criterion) {
     for shape in shapes() {
         let (batch, channels, tokens) = (shape.batch, shape.channels(), TOKENS - R);
-        let params = unmerge::Params { batch, tokens, sources: TOKENS, first: 0, channels };
+        let params = unmerge::Params { batch, tokens, sources: TOKENS, channels, ..Default::default() };
         let mut random = shape.random();
         let x = random.floats(batch * tokens * channels);
         let source: Vec<u32> = (0..shape.rows()).map(|_| random.below(tokens)).collect();
         let mut want = vec![0.0; (shape.rows() * channels) as usize];
-        cpu::unmerge(&params, &x, &source, &mut want);
+        cpu::unmerge(&params, &x, &source, None, &mut want);
         let call = format!("{}/batch {batch}", shape.name);
         let work = bytes(2 * shape.rows() * channels);
         time(criterion, &unmerge::SPEC, call, work, Want::Floats(&want), |rig| {
             let (x, source, y) = (rig.data(&x), rig.data(&source), rig.unwritten(shape.rows() * channels));
-            let io = unmerge::Io { x: (&x).into(), source: (&source).into(), y: (&y).into() };
+            let io = unmerge::Io { x: (&x).into(), source: (&source).into(), residual: None, y: (&y).into() };
             (kernels::unmerge(&rig.gpu, params, io).unwrap(), y)
         });
     }
@@ -493,6 +554,7 @@ criterion_group!(
     norm_heads,
     attention,
     key_metric,
+    split_tokens,
     find_matches,
     rank_matches,
     merge_tokens,

@@ -1,21 +1,28 @@
-// For every even token its most similar odd token by the dot product of unit metrics, the lower one on equal
-// similarity. One workgroup an even token, its lanes over the odd tokens: similarities are never stored.
+// For every source its most similar destination, the lower one on equal similarity. One workgroup a source, its
+// lanes over the destinations: similarities are never stored.
 struct Params {
     batch: u32,
     tokens: u32,
     width: u32,
     protect: u32,
+    similarity: u32,   // 0 cosine (of unit metrics) and 1 dot product, 2 negative squared Euclidean distance
+    srcs: u32,
+    split_stride: u32, // elements between the lists of two images, 0 where all share one
+    has_split: u32,
 }
 
 @group(0) @binding(0) var<uniform> params: Params;
 @group(0) @binding(1) var<storage, read> metric: array<vec4<f32>>;     // [batch, tokens, width]
-@group(0) @binding(2) var<storage, read_write> score: array<f32>;      // [batch, even tokens]
-@group(0) @binding(3) var<storage, read_write> best: array<u32>;       // [batch, even tokens], index of an odd token
+@group(0) @binding(2) var<storage, read> split: array<u32>;            // [batch or 1, tokens], see split_tokens
+@group(0) @binding(3) var<storage, read_write> score: array<f32>;      // [batch, srcs]
+@group(0) @binding(4) var<storage, read_write> best: array<u32>;       // [batch, srcs], index of a destination
 
-// Stand in for similarities, which lie in [-1, 1]: a token without direction comes after every real one,
-// a protected token after everything.
-const UNDIRECTED: f32 = -2.0;
-const PROTECTED: f32 = -4.0;
+// Stand in for similarities, which lie within 4e36: a token without direction comes after every real one, a protected
+// token after everything.
+const UNDIRECTED: f32 = -1e38;
+const PROTECTED: f32 = -2e38;
+
+const EUCLIDEAN: u32 = 2u;
 
 fn directed(start: u32, vectors: u32) -> bool {
     var squares = vec4<f32>();
@@ -27,31 +34,39 @@ fn directed(start: u32, vectors: u32) -> bool {
 
 @compute @workgroup_size(WG)
 fn find_matches(grid: Grid, lane: Lane) {
-    let evens = (params.tokens + 1u) / 2u;
-    let odds = params.tokens / 2u;
     let index = workgroup_index(grid);
-    let item = index / evens;
-    let even = index % evens;
+    let item = index / params.srcs;
     if item >= params.batch {
         return;
     }
+    let dsts = params.tokens - params.srcs;
     let vectors = params.width / 4u;
-    let a_start = (item * params.tokens + even * 2u) * vectors;
+    let source = source_token(item, index % params.srcs);
+    let a_start = (item * params.tokens + source) * vectors;
 
     var candidate = Best(PROTECTED, 0u);
-    if even * 2u >= params.protect {
-        for (var odd = lane.index; odd < odds; odd += WG) {
-            let b_start = (item * params.tokens + odd * 2u + 1u) * vectors;
-            var products = vec4<f32>();
-            for (var i = 0u; i < vectors; i++) {
-                products += metric[a_start + i] * metric[b_start + i];
+    if source >= params.protect {
+        for (var i = lane.index; i < dsts; i += WG) {
+            let destination = destination_token(item, i);
+            let b_start = (item * params.tokens + destination) * vectors;
+            var terms = vec4<f32>();
+            if params.similarity == EUCLIDEAN {
+                for (var j = 0u; j < vectors; j++) {
+                    let apart = metric[a_start + j] - metric[b_start + j];
+                    terms -= apart * apart;
+                }
+            } else {
+                for (var j = 0u; j < vectors; j++) {
+                    terms += metric[a_start + j] * metric[b_start + j];
+                }
             }
-            var value = dot(products, vec4<f32>(1.0));
-            // Only what is orthogonal can be without direction.
-            if value == 0.0 && !(directed(a_start, vectors) && directed(b_start, vectors)) {
+            var value = dot(terms, vec4<f32>(1.0));
+            // By a product, only what is orthogonal can be without direction.
+            let doubtful = value == 0.0 || params.similarity == EUCLIDEAN;
+            if doubtful && !(directed(a_start, vectors) && directed(b_start, vectors)) {
                 value = UNDIRECTED;
             }
-            candidate = better(candidate, Best(select(PROTECTED, value, odd * 2u + 1u >= params.protect), odd));
+            candidate = better(candidate, Best(select(PROTECTED, value, destination >= params.protect), i));
         }
     }
     let winner = workgroup_best(lane, candidate);

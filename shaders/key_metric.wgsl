@@ -1,16 +1,22 @@
-// The metric that tokens are matched by: the mean of a token's keys over the heads, brought to unit length.
-// A mean without a direction (zero, or not finite) becomes the zero vector, which find_matches sets apart.
+// The metric that tokens are matched by: the mean of a token's keys over the heads, for cosines brought to unit
+// length. A mean without a direction (zero, too long, or not finite) becomes the zero vector, which find_matches
+// sets apart.
 struct Params {
     rows: u32,
     heads: u32,
     head_width: u32,
     stride: u32, // values between two tokens
     start: u32,  // first value of the first key
+    unit: u32,   // 1 to bring each to unit length
 }
 
 @group(0) @binding(0) var<uniform> params: Params;
 @group(0) @binding(1) var<storage, read> keys: array<Elem4>;             // [rows, heads, head_width], strided
 @group(0) @binding(2) var<storage, read_write> metric: array<vec4<f32>>; // [rows, head_width]
+
+// Squares of a length outside of these say nothing about a direction, or would make scores overflow.
+const LEAST: u32 = 0x00800000u; // 1.2e-38, the least normal float
+const MOST: f32 = 1e36;
 
 fn mean_key(row: u32, i: u32) -> vec4<f32> {
     let vectors = params.head_width / 4u;
@@ -29,15 +35,17 @@ fn key_metric(grid: Grid, lane: Lane) {
         return;
     }
     let vectors = params.head_width / 4u;
-    var squares = 0.0;
+    var partial = 0.0;
     for (var i = lane.index; i < vectors; i += WG) {
         let mean = mean_key(row, i);
-        squares += dot(mean, mean);
+        partial += dot(mean, mean);
     }
-    let length = sqrt(workgroup_sum(lane, squares));
-    // An exponent of all ones is an infinity or a NaN; comparing would not do, as compilers may assume neither.
-    let finite = (bitcast<u32>(length) & 0x7f800000u) != 0x7f800000u;
-    let directed = finite && length > 0.0;
+    let squares = workgroup_sum(lane, partial);
+    // As bits, which rise with floats from 0 to infinity and then NaN; comparing floats would not do, as compilers may
+    // assume that they are finite.
+    let bits = bitcast<u32>(squares);
+    let directed = bits >= LEAST && bits <= bitcast<u32>(MOST);
+    let length = select(1.0, sqrt(squares), params.unit != 0u);
     for (var i = lane.index; i < vectors; i += WG) {
         metric[row * vectors + i] = select(vec4<f32>(), mean_key(row, i) / length, directed);
     }

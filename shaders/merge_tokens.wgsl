@@ -1,11 +1,14 @@
-// Each output token gathers its group: x is the mean weighted by size, size the sum. Gathering in the order of
-// the plan makes the sums reproducible to the last bit. One workgroup an output token.
+// Each output token gathers its group: x becomes one value by the mode, size the sum. Gathering in the order of the
+// plan makes the sums reproducible to the last bit. One workgroup an output token.
 struct Params {
     batch: u32,
     tokens: u32,   // before
     r: u32,
     channels: u32,
     sources: u32,  // original tokens an image, 0 without a source map
+    mode: u32,
+    has_size: u32,
+    has_source: u32,
 }
 
 @group(0) @binding(0) var<uniform> params: Params;
@@ -19,6 +22,19 @@ struct Params {
 
 const LANES: u32 = 64u;
 const END: u32 = 0xffffffffu;
+
+const WEIGHTED_MEAN: u32 = 0u;
+const MEAN: u32 = 1u;
+const MAX: u32 = 3u;
+const MIN: u32 = 4u;
+const KEEP_ONE: u32 = 5u;
+
+fn size_of(token: u32) -> f32 {
+    if params.has_size == 0u {
+        return 1.0;
+    }
+    return size[token];
+}
 
 @compute @workgroup_size(LANES)
 fn merge_tokens(grid: Grid, @builtin(local_invocation_index) lane: u32) {
@@ -35,25 +51,43 @@ fn merge_tokens(grid: Grid, @builtin(local_invocation_index) lane: u32) {
     let group = next + n;
     let vectors = params.channels / 4u;
     let kept = plan[keep + place];
-    let alone = plan[next + kept] == END;
+    let weighted = params.mode == WEIGHTED_MEAN;
+    let alone = plan[next + kept] == END || params.mode == KEEP_ONE;
 
-    var total = size[item * n + kept];
+    var total = size_of(item * n + kept);
+    var members = 1.0;
     // A group has at most every token: the count ends the walk even in a damaged plan.
     var member = plan[next + kept];
     for (var steps = 0u; steps < n && member != END; steps++) {
-        total += size[item * n + member];
+        total += size_of(item * n + member);
+        members += 1.0;
         member = plan[next + member];
     }
     for (var i = lane; i < vectors; i += LANES) {
         var value = x[(item * n + kept) * vectors + i];
         if !alone {
-            value *= size[item * n + kept];
+            if weighted {
+                value *= size_of(item * n + kept);
+            }
             member = plan[next + kept];
             for (var steps = 0u; steps < n && member != END; steps++) {
-                value += x[(item * n + member) * vectors + i] * size[item * n + member];
+                let other = x[(item * n + member) * vectors + i];
+                if weighted {
+                    value += other * size_of(item * n + member);
+                } else if params.mode == MAX {
+                    value = max(value, other);
+                } else if params.mode == MIN {
+                    value = min(value, other);
+                } else {
+                    value += other;
+                }
                 member = plan[next + member];
             }
-            value /= total;
+            if weighted {
+                value /= total;
+            } else if params.mode == MEAN {
+                value /= members;
+            }
         }
         x_out[index * vectors + i] = value;
     }
@@ -62,6 +96,10 @@ fn merge_tokens(grid: Grid, @builtin(local_invocation_index) lane: u32) {
     }
     // The source map of the image, spread over the workgroups of its output tokens.
     for (var i = place + lane * m; i < params.sources; i += LANES * m) {
-        source_out[item * params.sources + i] = plan[group + source[item * params.sources + i]];
+        var holder = i;
+        if params.has_source != 0u {
+            holder = source[item * params.sources + i];
+        }
+        source_out[item * params.sources + i] = plan[group + holder];
     }
 }

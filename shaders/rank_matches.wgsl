@@ -1,5 +1,5 @@
-// The r best edges and what follows from them: the merge plan. Even tokens are ranked by counting the better
-// ones, so that equal scores fall to the lower index and no sort is needed. One workgroup an image.
+// The r best edges and what follows from them: the merge plan. Sources are ranked by counting the better ones, so
+// that equal scores fall to the lower index and no sort is needed. One workgroup an image.
 //
 // The plan of an image is three lists of tokens one after the other:
 //   keep  [tokens - r]  for each output token the input token that stays in place
@@ -10,13 +10,17 @@ struct Params {
     tokens: u32,
     r: u32,
     protect: u32,
+    srcs: u32,
+    split_stride: u32, // elements between the lists of two images, 0 where all share one
+    has_split: u32,
 }
 
 @group(0) @binding(0) var<uniform> params: Params;
-@group(0) @binding(1) var<storage, read> score: array<f32>;       // [batch, even tokens]
-@group(0) @binding(2) var<storage, read> best: array<u32>;        // [batch, even tokens]
-@group(0) @binding(3) var<storage, read_write> rank: array<u32>;  // [batch, even tokens], 0 is the most similar
-@group(0) @binding(4) var<storage, read_write> plan: array<u32>;  // [batch, 3 tokens - r]
+@group(0) @binding(1) var<storage, read> score: array<f32>;       // [batch, srcs]
+@group(0) @binding(2) var<storage, read> best: array<u32>;        // [batch, srcs]
+@group(0) @binding(3) var<storage, read> split: array<u32>;       // [batch or 1, tokens], see split_tokens
+@group(0) @binding(4) var<storage, read_write> rank: array<u32>;  // [batch, srcs], 0 is the most similar
+@group(0) @binding(5) var<storage, read_write> plan: array<u32>;  // [batch, 3 tokens - r]
 
 const LANES: u32 = 256u;
 const END: u32 = 0xffffffffu;
@@ -30,14 +34,14 @@ fn rank_matches(grid: Grid, @builtin(local_invocation_index) lane: u32) {
     let n = params.tokens;
     let r = params.r;
     let protect = params.protect;
-    let evens = (n + 1u) / 2u;
-    let odds = n / 2u;
-    let edges = item * evens;
+    let srcs = params.srcs;
+    let dsts = n - srcs;
+    let edges = item * srcs;
 
-    for (var i = lane; i < evens; i += LANES) {
+    for (var i = lane; i < srcs; i += LANES) {
         let own = score[edges + i];
         var above = 0u;
-        for (var j = 0u; j < evens; j++) {
+        for (var j = 0u; j < srcs; j++) {
             let other = score[edges + j];
             above += u32(other > own || (other == own && j < i));
         }
@@ -45,8 +49,8 @@ fn rank_matches(grid: Grid, @builtin(local_invocation_index) lane: u32) {
     }
     storageBarrier();
 
-    // Output order: protected tokens, unmerged even tokens, odd tokens. Without protected tokens the unmerged
-    // stay in order of similarity, with them in order of position, as in the reference.
+    // Output order: protected tokens, unmerged sources, destinations. Without protected tokens the unmerged stay in
+    // order of similarity, with them in order of position, as in the reference.
     let keep = item * (3u * n - r);
     let next = keep + n - r;
     let group = next + n;
@@ -59,44 +63,52 @@ fn rank_matches(grid: Grid, @builtin(local_invocation_index) lane: u32) {
         }
         return;
     }
-    let protected_evens = (protect + 1u) / 2u;
-    let protected_odds = protect / 2u;
-    let first_odd = protect + evens - r - protected_evens;
-    for (var i = lane; i < evens; i += LANES) {
+    // In a list, protected tokens are the first sources.
+    let protected_srcs = select((protect + 1u) / 2u, protect, params.has_split != 0u);
+    let protected_dsts = protect - protected_srcs;
+    let first_dst = protect + srcs - r - protected_srcs;
+    for (var i = lane; i < srcs; i += LANES) {
         let own = rank[edges + i];
         var unmerged_before = 0u;
         var follower = END;
-        for (var j = 0u; j < evens; j++) {
+        for (var j = 0u; j < srcs; j++) {
             let merged = rank[edges + j] < r;
             unmerged_before += u32(!merged && j < i);
             if merged && j > i && best[edges + j] == best[edges + i] && follower == END {
-                follower = 2u * j;
+                follower = j;
             }
         }
+        if follower != END {
+            follower = source_token(item, follower);
+        }
+        let token = source_token(item, i);
         if own < r {
-            plan[next + 2u * i] = follower;
-            plan[group + 2u * i] = first_odd + best[edges + i] - protected_odds;
+            plan[next + token] = follower;
+            plan[group + token] = first_dst + best[edges + i] - protected_dsts;
         } else {
             var place = own - r;
-            if i < protected_evens {
-                place = 2u * i;
+            if i < protected_srcs {
+                place = token;
             } else if protect > 0u {
-                place = protect + unmerged_before - protected_evens;
+                place = protect + unmerged_before - protected_srcs;
             }
-            plan[next + 2u * i] = END;
-            plan[keep + place] = 2u * i;
-            plan[group + 2u * i] = place;
+            plan[next + token] = END;
+            plan[keep + place] = token;
+            plan[group + token] = place;
         }
     }
-    for (var i = lane; i < odds; i += LANES) {
+    for (var i = lane; i < dsts; i += LANES) {
         var follower = END;
-        for (var j = 0u; j < evens; j++) {
+        for (var j = 0u; j < srcs; j++) {
             if rank[edges + j] < r && best[edges + j] == i && follower == END {
-                follower = 2u * j;
+                follower = j;
             }
         }
-        let token = 2u * i + 1u;
-        let place = select(first_odd + i - protected_odds, token, i < protected_odds);
+        if follower != END {
+            follower = source_token(item, follower);
+        }
+        let token = destination_token(item, i);
+        let place = select(first_dst + i - protected_dsts, token, i < protected_dsts);
         plan[next + token] = follower;
         plan[keep + place] = token;
         plan[group + token] = place;

@@ -1,16 +1,19 @@
-// Every original token from `first` on gets a copy of the token that holds it: the inverse of merging, as far as there is one.
+// Every original token from `first` on gets a copy of the token that holds it, the inverse of merging as far as there is
+// one, and its residual.
 struct Params {
     batch: u32,
     tokens: u32,  // merged
     sources: u32, // original
     first: u32,   // original token that is written first
     channels: u32,
+    has_residual: u32,
 }
 
 @group(0) @binding(0) var<uniform> params: Params;
 @group(0) @binding(1) var<storage, read> x: array<vec4<f32>>;        // [batch, tokens, channels]
 @group(0) @binding(2) var<storage, read> source: array<u32>;         // [batch, sources]
-@group(0) @binding(3) var<storage, read_write> y: array<vec4<f32>>;  // [batch, sources - first, channels]
+@group(0) @binding(3) var<storage, read> residual: array<vec4<f32>>; // [batch, sources - first, channels]
+@group(0) @binding(4) var<storage, read_write> y: array<vec4<f32>>;  // [batch, sources - first, channels]
 
 const LANES: u32 = 64u;
 
@@ -26,6 +29,10 @@ fn unmerge(grid: Grid, @builtin(local_invocation_index) lane: u32) {
     let vectors = params.channels / 4u;
     let begin = (image * params.tokens + holder) * vectors;
     for (var i = lane; i < vectors; i += LANES) {
-        y[row * vectors + i] = x[begin + i];
+        var value = x[begin + i];
+        if params.has_residual != 0u {
+            value += residual[row * vectors + i];
+        }
+        y[row * vectors + i] = value;
     }
 }

@@ -45,6 +45,8 @@ pub enum Part {
     SharedTile,
     /// `WIDTH4`: the vectors in a row held in registers, by head width.
     Width,
+    /// `source_token`, `destination_token`: who may merge into whom.
+    Split,
     /// `exp_f32`, `log_f32`, `erf_f32`: the same digits on every driver.
     Math,
 }
@@ -74,6 +76,7 @@ impl Part {
             Part::Grid => library!("grid"),
             Part::Math => library!("math"),
             Part::Best => library!("best"),
+            Part::Split => library!("split"),
             Part::Element => match variant.element {
                 Element::F32 => library!("elem_f32"),
             },

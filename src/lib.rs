@@ -22,6 +22,7 @@ mod gpu;
 mod kernel;
 pub mod kernels;
 mod merger;
+mod partition;
 mod schedule;
 #[cfg(feature = "blocking")]
 mod session;
@@ -34,6 +35,7 @@ pub use error::{Error, Result};
 pub use gpu::Gpu;
 pub use kernel::{Access, Assembled, KernelSpec, LibraryFile, Part};
 pub use merger::{MergeIo, MergeScratch, MergeShape, TokenMerger};
+pub use partition::Partition;
 pub use schedule::Schedule;
 #[cfg(feature = "blocking")]
 pub use session::{AdapterReport, DeviceChoice, DeviceReport, Measured, Session, Want, adapters};

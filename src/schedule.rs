@@ -4,6 +4,7 @@ use std::fmt;
 use std::str::FromStr;
 
 use crate::error::Error;
+use crate::partition::Partition;
 
 /// r for every block. Token counts follow from it alone, never from the data.
 ///
@@ -23,11 +24,6 @@ pub enum Schedule {
     },
     /// One r a block; blocks past its end merge nothing, entries past the last block are ignored.
     List(Vec<u32>),
-}
-
-/// The most tokens that can merge at once: half of those that are not protected.
-pub fn most(tokens: u32, protect: u32) -> u32 {
-    tokens.saturating_sub(protect) / 2
 }
 
 impl Schedule {
@@ -56,11 +52,17 @@ impl Schedule {
     }
 
     /// The tokens that enter block 0, block 1, ... and those that leave the last block: one number more than there
-    /// are blocks. r is clamped to half of the unprotected tokens in each block.
-    pub fn tokens_per_block(&self, tokens: u32, protect: u32, blocks: usize) -> Vec<u32> {
+    /// are blocks. In each block r is clamped to what the partition allows.
+    pub fn tokens_per_block(
+        &self,
+        tokens: u32,
+        protect: u32,
+        partition: Partition,
+        blocks: usize,
+    ) -> Vec<u32> {
         let mut left = tokens;
         let after = self.per_block(blocks).into_iter().map(|r| {
-            left -= r.min(most(left, protect));
+            left -= r.min(partition.most(left, protect));
             left
         });
         std::iter::once(tokens).chain(after).collect()

@@ -112,15 +112,16 @@ fn our_kernels_run_between_two_passes_of_theirs_and_submit_nothing() {
         r: 1,
         protect: 1,
         sources: TOKENS,
+        ..Default::default()
     };
     let io = MergeIo {
         keys: View::at(&inputs, KEYS_AT),
         x: View::at(&inputs, X_AT),
-        size: (&size).into(),
-        source: (&source).into(),
+        size: Some((&size).into()),
+        source: Some((&source).into()),
         x_out: View::at(&merged, 256),
-        size_out: (&size_out).into(),
-        source_out: (&source_out).into(),
+        size_out: Some((&size_out).into()),
+        source_out: Some((&source_out).into()),
     };
     let merger = TokenMerger::new(&gpu, shape, io).unwrap();
     let norm = layer_norm(

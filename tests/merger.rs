@@ -2,10 +2,12 @@
 
 mod common;
 
-use common::{Random, Rig, Tol, close, rigs, same};
+use common::{Random, Rig, Tol, close, partitions, rigs, same};
 use serde_json::Value;
-use tome_wgpu::kernels::{self, unmerge};
-use tome_wgpu::{MergeIo, MergeShape, TokenMerger};
+use tome_wgpu::kernels::find_matches::{self, Similarity};
+use tome_wgpu::kernels::merge_tokens::{self, Mode};
+use tome_wgpu::kernels::{self, key_metric, rank_matches, unmerge};
+use tome_wgpu::{Error, MergeIo, MergeShape, Partition, TokenMerger, cpu};
 
 /// Results of one merge.
 struct Merged {
@@ -37,6 +39,7 @@ fn shape(batch: u32, tokens: u32, width: u32, r: u32, protect: u32) -> MergeShap
         r,
         protect,
         sources: tokens,
+        ..Default::default()
     }
 }
 
@@ -60,11 +63,11 @@ fn merge(rig: &Rig, shape: MergeShape, input: &Input) -> Merged {
     let io = MergeIo {
         keys: (&keys).into(),
         x: (&x).into(),
-        size: (&size).into(),
-        source: (&source).into(),
+        size: Some((&size).into()),
+        source: Some((&source).into()),
         x_out: (&x_out).into(),
-        size_out: (&size_out).into(),
-        source_out: (&source_out).into(),
+        size_out: Some((&size_out).into()),
+        source_out: Some((&source_out).into()),
     };
     let merger = TokenMerger::new(&rig.gpu, shape, io).unwrap();
     rig.run(merger.dispatches());
@@ -285,10 +288,10 @@ fn unmerge_gives_every_member_its_groups_token() {
                 batch: 2,
                 tokens: merged.tokens as u32,
                 sources: 37,
-                first: 0,
                 channels: 8,
+                ..Default::default()
             };
-            let io = unmerge::Io { x: (&x).into(), source: (&source).into(), y: (&y).into() };
+            let io = unmerge::Io { x: (&x).into(), source: (&source).into(), residual: None, y: (&y).into() };
             rig.run(&[kernels::unmerge(&rig.gpu, params, io).unwrap()]);
             let got: Vec<f32> = rig.read(&y, 2 * 37 * 8);
             for (row, &group) in merged.source.iter().enumerate() {
@@ -297,4 +300,244 @@ fn unmerge_gives_every_member_its_groups_token() {
             }
         }
     }
+}
+
+/// The same merge by the kernels' twins.
+fn merge_on_cpu(shape: MergeShape, input: &Input) -> Merged {
+    let MergeShape { batch, tokens, channels, heads, head_width, protect, sources, .. } = shape;
+    let MergeShape { partition, similarity, mode, .. } = shape;
+    let (r, rows) = (shape.r_clamped(), batch * tokens);
+    let mut metric = vec![f32::NAN; (rows * head_width) as usize];
+    let unit = u32::from(similarity == Similarity::COSINE);
+    let (stride, start) = (shape.key_stride, shape.key_start);
+    let params = key_metric::Params { rows, heads, head_width, stride, start, unit };
+    cpu::key_metric(&params, &input.keys, &mut metric);
+    let list = partition.split(batch, tokens, protect, r);
+    let split = list.map(|list| {
+        let mut split = vec![u32::MAX; (list.lists * tokens) as usize];
+        cpu::split_tokens(&list, &mut split);
+        split
+    });
+    let (srcs, split_stride) = list.map_or((tokens.div_ceil(2), 0), |list| (list.srcs, list.stride()));
+    let edges = (batch * srcs) as usize;
+    let (mut score, mut best, mut rank) =
+        (vec![f32::NAN; edges], vec![u32::MAX; edges], vec![u32::MAX; edges]);
+    let params = find_matches::Params {
+        batch,
+        tokens,
+        width: head_width,
+        protect,
+        similarity,
+        srcs,
+        split_stride,
+        ..Default::default()
+    };
+    cpu::find_matches(&params, &metric, split.as_deref(), &mut score, &mut best);
+    let params = rank_matches::Params { batch, tokens, r, protect, srcs, split_stride, ..Default::default() };
+    let mut plan = vec![u32::MAX; (batch * params.plan_len()) as usize];
+    cpu::rank_matches(&params, &score, &best, split.as_deref(), &mut rank, &mut plan);
+    let merged = shape.tokens_out();
+    let mut x = vec![f32::NAN; (batch * merged * channels) as usize];
+    let mut size = vec![f32::NAN; (batch * merged) as usize];
+    let mut source = vec![u32::MAX; (batch * sources) as usize];
+    let params = merge_tokens::Params { batch, tokens, r, channels, sources, mode, ..Default::default() };
+    let (given, map) = (Some(&input.size[..]), Some(&input.source[..]));
+    cpu::merge_tokens(&params, &plan, &input.x, given, map, &mut x, &mut size, &mut source);
+    Merged { x, size, source, tokens: merged as usize }
+}
+
+const MODES: [Mode; 6] = [Mode::WEIGHTED_MEAN, Mode::MEAN, Mode::SUM, Mode::MAX, Mode::MIN, Mode::KEEP_ONE];
+const SIMILARITIES: [Similarity; 3] = [Similarity::COSINE, Similarity::DOT, Similarity::EUCLIDEAN];
+
+/// Calls `check` with a merge of two images for every partition, with other modes and similarities in turn.
+fn every_way(mut check: impl FnMut(&str, MergeShape)) {
+    let mut turn = 0;
+    for free in [1, 2, 3, 5, 12, 35, 48] {
+        for protect in [0, 1, 2, 5] {
+            for partition in partitions(free) {
+                for r in [1, 4, 1000] {
+                    let mode = MODES[turn % 6];
+                    let similarity = SIMILARITIES[turn / 6 % 3];
+                    turn += 1;
+                    let shape =
+                        MergeShape { partition, mode, similarity, ..shape(2, free + protect, 8, r, protect) };
+                    check(
+                        &format!("{partition} {mode:?} {similarity:?} {free} + {protect} tokens r = {r}"),
+                        shape,
+                    );
+                }
+            }
+        }
+    }
+}
+
+#[test]
+fn every_way_of_merging_is_the_twins() {
+    every_way(|what, shape| {
+        let input = input(&shape, u64::from(shape.tokens));
+        let want = merge_on_cpu(shape, &input);
+        for rig in rigs() {
+            let got = merge(rig, shape, &input);
+            same(format!("{}: {what}: source", rig.id()), &got.source, &want.source);
+            same(format!("{}: {what}: size", rig.id()), &got.size, &want.size);
+            // Means and sums of up to 48 values of up to 1, each counting up to 5 times.
+            let tol = Tol { abs: 1e-6, rel: 2e-6 };
+            close(format!("{}: {what}: x", rig.id()), &got.x, &want.x, tol);
+        }
+    });
+}
+
+/// Bad metrics merge last, attract nobody and leave every result finite, by every similarity and in every partition.
+#[test]
+fn metrics_without_direction_come_last_in_every_way() {
+    every_way(|what, shape| {
+        let mut input = input(&shape, u64::from(shape.tokens) + 1);
+        let bad = [0.0, f32::NAN, f32::INFINITY, -f32::INFINITY, 1e30, -3e38, 1e-30];
+        let is_bad = |token: u32| token % 3 == 1;
+        for (row, keys) in input.keys.chunks_exact_mut(8).enumerate() {
+            let token = row as u32 % shape.tokens;
+            if is_bad(token) {
+                keys.fill(bad[token as usize % 7]);
+            }
+        }
+        let want = merge_on_cpu(shape, &input);
+        for rig in rigs() {
+            let what = format!("{}: {what}", rig.id());
+            let got = merge(rig, shape, &input);
+            same(format!("{what}: source"), &got.source, &want.source);
+            assert!(got.x.iter().chain(&got.size).all(|v| v.is_finite()), "{what}: not finite");
+            for image in 0..2 {
+                for group in groups(&got, image, shape.tokens as usize).iter().filter(|group| group.len() > 1)
+                {
+                    // At small r there are good sources and good destinations left.
+                    let enough =
+                        shape.tokens >= 35 && shape.r <= 4 && shape.partition == Partition::Alternating;
+                    assert!(!enough || !group.iter().any(|&t| is_bad(t as u32)), "{what}: {group:?} merged");
+                    assert!(group.iter().all(|&t| t >= shape.protect.into()), "{what}: {group:?} protected");
+                }
+            }
+        }
+    });
+}
+
+/// Out and back through the merger's own source map, with every kind of prefix and partition.
+#[test]
+fn unmerge_is_right_in_every_way() {
+    every_way(|what, shape| {
+        let shape = MergeShape { mode: Mode::MEAN, ..shape };
+        let input = input(&shape, 77);
+        let (n, m) = (shape.tokens as usize, shape.tokens_out() as usize);
+        for rig in rigs() {
+            let what = format!("{}: {what}", rig.id());
+            let (keys, x) = (rig.data(&input.keys), rig.data(&input.x));
+            let (x_out, y) = (rig.unwritten((2 * m * 8) as u32), rig.unwritten((2 * n * 8) as u32));
+            // Nothing has merged before: no sizes, no source map, and none that the caller keeps.
+            let io = MergeIo {
+                keys: (&keys).into(),
+                x: (&x).into(),
+                size: None,
+                source: None,
+                x_out: (&x_out).into(),
+                size_out: None,
+                source_out: None,
+            };
+            let merger = TokenMerger::new(&rig.gpu, shape, io).unwrap();
+            let back = merger.unmerge(8, (&x_out).into(), Some((&x).into()), (&y).into()).unwrap();
+            rig.run(&[merger.dispatches(), &[back]].concat());
+            let source: Vec<u32> = rig.read(merger.source().buffer, (2 * n) as u32);
+            let size: Vec<f32> = rig.read(merger.size().buffer, (2 * m) as u32);
+            let got: Vec<f32> = rig.read(&y, (2 * n * 8) as u32);
+            let mut want = vec![f32::NAN; got.len()];
+            for image in 0..2 {
+                for group in 0..m {
+                    let member = |row: &usize| row / n == image && source[*row] as usize == group;
+                    let members: Vec<usize> = (0..2 * n).filter(member).collect();
+                    assert_eq!(size[image * m + group], members.len() as f32, "{what}: size");
+                    for i in 0..8 {
+                        let sum: f64 = members.iter().map(|row| f64::from(input.x[row * 8 + i])).sum();
+                        let mean = (sum / members.len() as f64) as f32;
+                        members.iter().for_each(|row| want[row * 8 + i] = mean + input.x[row * 8 + i]);
+                    }
+                }
+            }
+            // A mean of up to 48 values of up to 1.
+            close(&what, &got, &want, Tol { abs: 1e-6, rel: 1e-6 });
+        }
+    });
+}
+
+#[test]
+fn every_kth_and_grids_are_the_references() {
+    let reference = reference();
+    for (name, case) in ["kth", "sd2d"]
+        .iter()
+        .flat_map(|&name| reference[name].as_array().unwrap().iter().map(move |case| (name, case)))
+    {
+        let (n, partition, r) = if name == "kth" {
+            // The reference leaves out what is behind the last whole group.
+            let k = number(&case["k"]);
+            let n = number(&case["N"]) / k * k;
+            (n, Partition::EveryKth(k), n)
+        } else {
+            let [rows, columns, sy, sx] = ["h", "w", "sy", "sx"].map(|key| number(&case[key]));
+            let partition = Partition::Grid { rows, columns, stride: [sy, sx], seed: None };
+            (rows * columns, partition, number(&case["r"]))
+        };
+        let shape = MergeShape { partition, mode: Mode::MEAN, ..shape(1, n, 8, r, 0) };
+        let mut input = input(&shape, 1);
+        input.keys = lcg(case["seed"].as_u64().unwrap(), input.keys.len());
+        for rig in rigs() {
+            let merged = merge(rig, shape, &input);
+            let (mut got, mut want) = (groups(&merged, 0, n as usize), lists(&case["groups"]));
+            if name == "sd2d" {
+                // Its order of groups hangs on an unstable sort.
+                got.sort_unstable();
+                want.sort_unstable();
+            }
+            assert_eq!(got, want, "{} {name} seed {}", rig.id(), case["seed"]);
+        }
+    }
+}
+
+#[test]
+fn tomesd_takes_a_share_of_the_tokens_and_no_more_than_cells_allow() {
+    let tokens_out = |grid, ratio| MergeShape::tomesd(1, grid, 320, ratio).tokens_out();
+    assert_eq!(tokens_out([64, 64], 0.5), 2048);
+    assert_eq!(tokens_out([64, 64], 0.0), 4096);
+    // A quarter stays: one token in each cell of 2 x 2.
+    assert_eq!(tokens_out([64, 64], 1.0), 1024);
+    assert_eq!(tokens_out([5, 7], 1.0), 6);
+    assert_eq!(tokens_out([1, 7], 0.5), 7);
+    assert_eq!(tokens_out([8, 8], f64::NAN), 64);
+    assert_eq!(tokens_out([8, 8], -1.0), 64);
+}
+
+#[test]
+fn a_partition_that_does_not_fit_is_refused() {
+    let Some(rig) = rigs().first() else { return };
+    let buffer = rig.data(&[0.0f32; 4096]);
+    let others = [(); 3].map(|()| rig.unwritten(4096));
+    let refused = |partition| {
+        let io = MergeIo {
+            keys: (&buffer).into(),
+            x: (&buffer).into(),
+            size: None,
+            source: None,
+            x_out: (&others[0]).into(),
+            size_out: Some((&others[1]).into()),
+            source_out: Some((&others[2]).into()),
+        };
+        let shape = MergeShape { partition, ..shape(1, 13, 8, 3, 1) };
+        matches!(TokenMerger::new(&rig.gpu, shape, io), Err(Error::Input(_)))
+    };
+    let grid = |rows, columns, stride| Partition::Grid { rows, columns, stride, seed: None };
+    assert!(refused(Partition::EveryKth(0)) && refused(Partition::EveryKth(1)));
+    assert!(
+        refused(grid(3, 5, [2, 2]))
+            && refused(grid(3, 4, [0, 2]))
+            && refused(grid(u32::MAX, u32::MAX, [1, 1]))
+    );
+    assert!(
+        !refused(grid(3, 4, [2, 2])) && !refused(Partition::EveryKth(13)) && !refused(grid(3, 4, [9, 9]))
+    );
 }

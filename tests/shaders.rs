@@ -157,12 +157,13 @@ fn rust_params() -> Vec<(&'static str, Vec<Member>)> {
         matmul: rows inner columns activation has_bias has_scale has_gate has_residual;
         norm_heads: rows heads head_width stride eps;
         attention: batch queries tokens heads head_width q_image q_stride stride q_start k_start v_start scale has_size;
-        key_metric: rows heads head_width stride start;
-        find_matches: batch tokens width protect;
-        rank_matches: batch tokens r protect;
-        merge_tokens: batch tokens r channels sources;
+        key_metric: rows heads head_width stride start unit;
+        split_tokens: lists tokens protect srcs mode columns cell_height cell_width place seed first;
+        find_matches: batch tokens width protect similarity srcs split_stride has_split;
+        rank_matches: batch tokens r protect srcs split_stride has_split;
+        merge_tokens: batch tokens r channels sources mode has_size has_source;
         pool: batch tokens channels first mode;
-        unmerge: batch tokens sources first channels;
+        unmerge: batch tokens sources first channels has_residual;
     }
 }
 

@@ -1,51 +1,80 @@
 use super::matrix::{Matrix, multiply};
-use super::slices::{part, part_mut};
-use crate::kernels::find_matches::{PROTECTED, Params, UNDIRECTED};
+use super::slices::{Split, part, part_mut};
+use crate::kernels::find_matches::{PROTECTED, Params, Similarity, UNDIRECTED};
 
-/// For every even token its most similar odd token by the dot product of unit metrics, the lower one on equal
-/// similarity.
+/// For every source its most similar destination, the lower one on equal similarity.
 ///
 /// # Panics
-/// Where `width` or `tokens` is 0 or a slice too short.
-pub fn find_matches(params: &Params, metric: &[f32], score: &mut [f32], best: &mut [u32]) {
-    let &Params { batch, tokens, width, protect } = params;
-    let evens = tokens.div_ceil(2) as usize;
+/// Where `width`, `tokens` or the number of sources is 0, a list names a token that is not there, or a slice is too
+/// short.
+pub fn find_matches(
+    params: &Params,
+    metric: &[f32],
+    split: Option<&[u32]>,
+    score: &mut [f32],
+    best: &mut [u32],
+) {
+    let &Params { batch, tokens, width, protect, similarity, .. } = params;
+    let split = Split::new(split, batch, tokens, params.srcs, params.split_stride);
+    let srcs = split.srcs as usize;
     let metric = part("metric", metric, &[batch, tokens, width]);
-    let score = part_mut("score", score, &[batch, tokens.div_ceil(2)]);
-    let best = part_mut("best", best, &[batch, tokens.div_ceil(2)]);
-    let [tokens, width, protect] = [tokens, width, protect].map(|v| v as usize);
-    let odds = tokens / 2;
-    // One product finds every similarity; on the GPU, where memory is dearer, each is dropped at once.
-    let mut similarity = vec![0.0; evens * odds];
+    let score = part_mut("score", score, &[batch, split.srcs]);
+    let best = part_mut("best", best, &[batch, split.srcs]);
+    let [tokens, width] = [tokens, width].map(|v| v as usize);
 
     let images = metric.chunks_exact(tokens * width);
-    for ((metric, score), best) in images.zip(score.chunks_exact_mut(evens)).zip(best.chunks_exact_mut(evens))
-    {
-        let of_evens = Matrix::new(metric, [evens, width], 2 * width);
-        let of_odds = Matrix::new(&metric[width.min(metric.len())..], [odds, width], 2 * width);
-        multiply(of_evens, of_odds.transposed(), 1.0, &mut similarity, odds);
-        let directed: Vec<bool> =
-            metric.chunks_exact(width).map(|token| token.iter().any(|v| v * v > 0.0)).collect();
-        if directed.contains(&false) {
-            for (even, row) in similarity.chunks_exact_mut(odds.max(1)).enumerate() {
-                for (odd, value) in row.iter_mut().enumerate() {
-                    if !(directed[2 * even] && directed[2 * odd + 1]) {
-                        *value = UNDIRECTED;
-                    }
-                }
-            }
-        }
-        for even in 0..evens {
-            (score[even], best[even]) = (PROTECTED, 0);
-            if 2 * even < protect {
+    let edges = score.chunks_exact_mut(srcs).zip(best.chunks_exact_mut(srcs));
+    for (item, (metric, (score, best))) in images.zip(edges).enumerate() {
+        let (sources, destinations) = split.of(item);
+        let row = |token: u32| &metric[token as usize * width..][..width];
+        let directed = |token: u32| row(token).iter().any(|v| v * v > 0.0);
+        // All similarities at once; on the GPU, where memory is dearer, each is dropped at once.
+        let rows = |tokens: &[u32]| tokens.iter().flat_map(|&token| row(token)).copied().collect::<Vec<_>>();
+        let (a, b) = (rows(&sources), rows(&destinations));
+        let similarity = if similarity == Similarity::EUCLIDEAN {
+            distances(&a, &b, width)
+        } else {
+            products(&a, &b, width)
+        };
+        let with_direction: Vec<bool> = destinations.iter().map(|&token| directed(token)).collect();
+
+        for (i, &source) in sources.iter().enumerate() {
+            (score[i], best[i]) = (PROTECTED, 0);
+            if source < protect {
                 continue;
             }
-            let row = &similarity[even * odds..][..odds];
-            for (odd, &value) in row.iter().enumerate().skip(protect / 2) {
-                if value > score[even] {
-                    (score[even], best[even]) = (value, odd as u32);
+            let source_directed = directed(source);
+            for (j, &destination) in destinations.iter().enumerate() {
+                let value = match source_directed && with_direction[j] {
+                    true => similarity[i * destinations.len() + j],
+                    false => UNDIRECTED,
+                };
+                if destination >= protect && value > score[i] {
+                    (score[i], best[i]) = (value, j as u32);
                 }
             }
         }
     }
+}
+
+/// The dot product of each row of a with each of b.
+fn products(a: &[f32], b: &[f32], width: usize) -> Vec<f32> {
+    let (rows, columns) = (a.len() / width, b.len() / width);
+    let mut y = vec![0.0; rows * columns];
+    let a = Matrix::new(a, [rows, width], width);
+    let b = Matrix::new(b, [columns, width], width);
+    multiply(a, b.transposed(), 1.0, &mut y, columns);
+    y
+}
+
+/// Minus the squared Euclidean distance of each row of a from each of b.
+fn distances(a: &[f32], b: &[f32], width: usize) -> Vec<f32> {
+    let mut y = Vec::with_capacity(a.len() / width * (b.len() / width));
+    for a in a.chunks_exact(width) {
+        for b in b.chunks_exact(width) {
+            let squares = a.iter().zip(b).map(|(&a, &b)| (f64::from(a) - f64::from(b)).powi(2));
+            y.push((0.0 - squares.sum::<f64>()) as f32);
+        }
+    }
+    y
 }

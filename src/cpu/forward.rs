@@ -4,12 +4,13 @@ use std::mem::swap;
 
 use super::{
     attention, embed_patches, find_matches, key_metric, layer_norm, matmul, merge_tokens, norm_heads,
-    rank_matches,
+    rank_matches, split_tokens,
 };
 use crate::cpu::matrix::Matrix;
 use crate::kernels;
+use crate::kernels::find_matches::Similarity;
 use crate::kernels::matmul::Activation;
-use crate::vit::{Block, Config, Linear, Mlp, Norm, Options, Outputs, Parameters};
+use crate::vit::{Block, Config, Linear, Metric, Mlp, Norm, Options, Outputs, Parameters};
 
 /// An intermediate of one image.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -21,7 +22,7 @@ pub enum Value<'a> {
 }
 
 /// Is told of every stage of every image. Stages are `embed`; in each block `layerNN.` and `attn` (after the
-/// residual), where it merges `metric` (unit length), `score`, `best`, `rank`, `plan`, `merged`, and always `size`
+/// residual), where it merges `metric` (of unit length for cosines), where tokens do not alternate `split`, `score`, `best`, `rank`, `plan`, `merged`, and always `size`
 /// and `tokens`; then `features` and `logits`.
 pub type Trace<'a> = dyn FnMut(&str, Value<'_>) + 'a;
 
@@ -29,6 +30,8 @@ pub type Trace<'a> = dyn FnMut(&str, Value<'_>) + 'a;
 pub(super) struct Forward<'a> {
     pub config: &'a Config,
     pub options: &'a Options,
+    /// Its place in the batch.
+    image: u32,
     /// Tokens by now.
     pub tokens: u32,
     /// `[tokens, channels]`: the residual stream.
@@ -48,13 +51,14 @@ pub(super) struct Forward<'a> {
 }
 
 impl<'a> Forward<'a> {
-    pub fn new(config: &'a Config, options: &'a Options) -> Self {
+    pub fn new(config: &'a Config, options: &'a Options, image: usize) -> Self {
         let tokens = config.tokens();
         let rows = |width: u32| vec![0.0; tokens as usize * width as usize];
         let c = config.embed_dim;
         Forward {
             config,
             options,
+            image: image as u32,
             tokens,
             x: rows(c),
             x_next: rows(c),
@@ -74,7 +78,7 @@ impl<'a> Forward<'a> {
         let tokens = self.options.tokens_per_block(self.config);
         let mut source_per_block = Vec::with_capacity(p.blocks.len() * self.source.len());
         for (i, b) in p.blocks.iter().enumerate() {
-            self.block(b, tokens[i] - tokens[i + 1], &mut |name, value| {
+            self.block(b, i as u32, tokens[i] - tokens[i + 1], &mut |name, value| {
                 trace(&format!("layer{i:02}.{name}"), value)
             });
             source_per_block.extend_from_slice(&self.source);
@@ -101,7 +105,7 @@ impl<'a> Forward<'a> {
     }
 
     /// Attention, merging, MLP (paper, section 3): the MLP works on what merging left.
-    fn block(&mut self, p: &Block<Vec<f32>>, r: u32, trace: &mut Trace<'_>) {
+    fn block(&mut self, p: &Block<Vec<f32>>, index: u32, r: u32, trace: &mut Trace<'_>) {
         let heads = self.config.num_heads;
         let n = self.tokens;
         let counts = self.options.prop_attn && n < self.config.tokens();
@@ -120,7 +124,7 @@ impl<'a> Forward<'a> {
         trace("attn", Value::F32(self.x()));
 
         if r > 0 {
-            self.merge(r, trace);
+            self.merge(index, r, trace);
         }
         let n = self.tokens;
         trace("size", Value::F32(&self.size[..n as usize]));
@@ -141,40 +145,79 @@ impl<'a> Forward<'a> {
         trace("tokens", Value::F32(self.x()));
     }
 
-    /// r tokens of the residual stream disappear, by the keys that attention left in `wide`.
-    fn merge(&mut self, r: u32, trace: &mut Trace<'_>) {
-        let (n, c, width) = (self.tokens, self.config.embed_dim, self.config.head_width());
+    /// r tokens of the residual stream disappear, by what attention left in `wide`, or by the residual stream before
+    /// (which `x_next` still holds) or after attention.
+    fn merge(&mut self, block: u32, r: u32, trace: &mut Trace<'_>) {
+        let (n, c) = (self.tokens, self.config.embed_dim);
+        let Options { metric: by, similarity, partition, merge: mode, .. } = *self.options;
         let protect = self.options.protected(self.config);
-        let evens = n.div_ceil(2) as usize;
+        let width = by.width(self.config);
 
+        let unit = (similarity == Similarity::COSINE).into();
+        let rows =
+            kernels::key_metric::Params { rows: n, heads: 1, head_width: c, stride: c, start: 0, unit };
+        let (params, from) = match by {
+            Metric::Input => (rows, &self.x_next),
+            Metric::Attention => (rows, &self.x),
+            Metric::Keys | Metric::Queries | Metric::Values => {
+                let (heads, start) = (self.config.num_heads, by.of_projection().unwrap_or(0) * c);
+                let params =
+                    kernels::key_metric::Params { heads, head_width: width, stride: 3 * c, start, ..rows };
+                (params, &self.wide)
+            }
+        };
         let mut metric = vec![0.0; n as usize * width as usize];
-        let heads = self.config.num_heads;
-        let params =
-            kernels::key_metric::Params { rows: n, heads, head_width: width, stride: 3 * c, start: c };
-        key_metric(&params, &self.wide, &mut metric);
+        key_metric(&params, from, &mut metric);
         trace("metric", Value::F32(&metric));
 
-        let (mut score, mut best) = (vec![0.0; evens], vec![0; evens]);
-        let params = kernels::find_matches::Params { batch: 1, tokens: n, width, protect };
-        find_matches(&params, &metric, &mut score, &mut best);
+        let listed = partition.in_block(block).split(1, n, protect, r);
+        let split = listed.map(|params| {
+            let mut split = vec![0; n as usize];
+            split_tokens(&kernels::split_tokens::Params { first: self.image, ..params }, &mut split);
+            trace("split", Value::U32(&split));
+            split
+        });
+        let split = split.as_deref();
+        let srcs = listed.map_or(n.div_ceil(2), |params| params.srcs);
+
+        let (mut score, mut best) = (vec![0.0; srcs as usize], vec![0; srcs as usize]);
+        let params = kernels::find_matches::Params {
+            batch: 1,
+            tokens: n,
+            width,
+            protect,
+            similarity,
+            srcs,
+            ..Default::default()
+        };
+        find_matches(&params, &metric, split, &mut score, &mut best);
         trace("score", Value::F32(&score));
         trace("best", Value::U32(&best));
 
-        let params = kernels::rank_matches::Params { batch: 1, tokens: n, r, protect };
-        let (mut rank, mut plan) = (vec![0; evens], vec![0; params.plan_len() as usize]);
-        rank_matches(&params, &score, &best, &mut rank, &mut plan);
+        let params =
+            kernels::rank_matches::Params { batch: 1, tokens: n, r, protect, srcs, ..Default::default() };
+        let (mut rank, mut plan) = (vec![0; srcs as usize], vec![0; params.plan_len() as usize]);
+        rank_matches(&params, &score, &best, split, &mut rank, &mut plan);
         trace("rank", Value::U32(&rank));
         trace("plan", Value::U32(&plan));
 
         let sources = self.config.tokens();
-        let params = kernels::merge_tokens::Params { batch: 1, tokens: n, r, channels: c, sources };
+        let params = kernels::merge_tokens::Params {
+            batch: 1,
+            tokens: n,
+            r,
+            channels: c,
+            sources,
+            mode,
+            ..Default::default()
+        };
         let (mut size, mut source) = (vec![0.0; (n - r) as usize], vec![0; sources as usize]);
         merge_tokens(
             &params,
             &plan,
             &self.x,
-            &self.size,
-            &self.source,
+            Some(&self.size),
+            Some(&self.source),
             &mut self.x_next,
             &mut size,
             &mut source,

@@ -2,13 +2,13 @@ use super::math::squares;
 use super::slices::{elements, part_mut};
 use crate::kernels::key_metric::Params;
 
-/// The mean of each token's keys over the heads, brought to unit length. A mean of length zero (below about 1e-19)
-/// or with a component that is not finite becomes the zero vector.
+/// The mean of each token's keys over the heads, brought to unit length if that is asked for. A mean of length zero
+/// (below about 1e-19) or above 1e18, or with a component that is not finite, becomes the zero vector.
 ///
 /// # Panics
 /// Where a dimension is 0, `stride` less than a token, or a slice too short.
 pub fn key_metric(params: &Params, keys: &[f32], metric: &mut [f32]) {
-    let &Params { rows, heads, head_width, stride, start } = params;
+    let &Params { rows, heads, head_width, stride, start, unit } = params;
     let metric = part_mut("metric", metric, &[rows, head_width]);
     let channels = elements(&[heads, head_width]);
     assert!(channels <= stride as usize, "stride {stride} is less than a token, {channels}");
@@ -22,9 +22,9 @@ pub fn key_metric(params: &Params, keys: &[f32], metric: &mut [f32]) {
         }
         metric.iter_mut().zip(&sums).for_each(|(mean, sum)| *mean = (sum / f64::from(heads)) as f32);
         let squares = squares(metric);
-        // Normal as an f32, since that is what the kernel sums: not zero, infinite or NaN.
-        let directed = (squares as f32).is_normal();
-        let length = squares.sqrt();
+        // As an f32, since that is what the kernel sums; NaN is not among them.
+        let directed = (f32::MIN_POSITIVE..=1e36).contains(&(squares as f32));
+        let length = if unit == 0 { 1.0 } else { squares.sqrt() };
         metric.iter_mut().for_each(|v| *v = if directed { (f64::from(*v) / length) as f32 } else { 0.0 });
     }
 }

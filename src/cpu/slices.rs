@@ -28,3 +28,35 @@ pub fn part_mut<'a, T>(name: &str, slice: &'a mut [T], dimensions: &[u32]) -> &'
         .get_mut(..need)
         .unwrap_or_else(|| panic!("{name} {dimensions:?} needs {need} elements and has {have}"))
 }
+
+/// Which tokens are sources and which destinations, as `find_matches` and `rank_matches` are told.
+pub struct Split<'a> {
+    list: Option<&'a [u32]>,
+    tokens: u32,
+    pub srcs: u32,
+    stride: u32,
+}
+
+impl<'a> Split<'a> {
+    /// Tokens that alternate where there is no list.
+    ///
+    /// # Panics
+    /// Where there are no sources or more than tokens, or the list is too short.
+    pub fn new(list: Option<&'a [u32]>, batch: u32, tokens: u32, srcs: u32, stride: u32) -> Self {
+        let srcs = if list.is_some() { srcs } else { tokens.div_ceil(2) };
+        assert!(srcs > 0 && srcs <= tokens, "{srcs} sources of {tokens} tokens");
+        let need = elements(&[batch.saturating_sub(1), stride]) + tokens as usize;
+        assert!(list.is_none_or(|list| list.len() >= need), "split needs {need} elements");
+        Split { list, tokens, srcs, stride }
+    }
+
+    /// The sources and the destinations of an image.
+    pub fn of(&self, item: usize) -> (Vec<u32>, Vec<u32>) {
+        let Some(list) = self.list else {
+            return ((0..self.tokens).step_by(2).collect(), (1..self.tokens).step_by(2).collect());
+        };
+        let list = &list[item * self.stride as usize..][..self.tokens as usize];
+        let (sources, destinations) = list.split_at(self.srcs as usize);
+        (sources.to_vec(), destinations.to_vec())
+    }
+}

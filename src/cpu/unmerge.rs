@@ -1,14 +1,15 @@
 use super::slices::{part, part_mut};
 use crate::kernels::unmerge::Params;
 
-/// Every original token from `first` on gets a copy of the token that holds it.
+/// Every original token from `first` on gets a copy of the token that holds it, and its residual.
 ///
 /// # Panics
 /// Where a dimension is 0, `first` is past the end, `source` names a token that is not there, or a slice is too short.
-pub fn unmerge(params: &Params, x: &[f32], source: &[u32], y: &mut [f32]) {
-    let &Params { batch, tokens, sources, first, channels } = params;
+pub fn unmerge(params: &Params, x: &[f32], source: &[u32], residual: Option<&[f32]>, y: &mut [f32]) {
+    let &Params { batch, tokens, sources, first, channels, .. } = params;
     let x = part("x", x, &[batch, tokens, channels]);
     let source = part("source", source, &[batch, sources]);
+    let residual = residual.map(|residual| part("residual", residual, &[batch, sources - first, channels]));
     let y = part_mut("y", y, &[batch, sources - first, channels]);
     let [tokens, sources, first, channels] = [tokens, sources, first, channels].map(|v| v as usize);
 
@@ -18,5 +19,8 @@ pub fn unmerge(params: &Params, x: &[f32], source: &[u32], y: &mut [f32]) {
             assert!((holder as usize) < tokens, "source names token {holder} of {tokens}");
             y.copy_from_slice(&x[holder as usize * channels..][..channels]);
         }
+    }
+    if let Some(residual) = residual {
+        y.iter_mut().zip(residual).for_each(|(y, v)| *y += v);
     }
 }

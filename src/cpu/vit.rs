@@ -48,17 +48,22 @@ impl VisionTransformer {
     }
 
     /// Runs any number of normalised images `[batch, in_chans, height, width]`. An image's results are the same
-    /// whatever other images it comes with. All are given but `dense`, for which there is [`dense`](Self::dense).
+    /// whatever other images it comes with; with [`Partition::Random`](crate::Partition::Random) they depend on its
+    /// place among them. All are given but `dense`, for which there is [`dense`](Self::dense).
     ///
     /// # Errors
-    /// [`Error::Input`] where `images` is empty or no whole number of images, or merging leaves no token to average.
+    /// [`Error::Input`] where `images` is empty or no whole number of images, or merging leaves no token to average;
+    /// what [`Options::check`] says.
     pub fn forward(&self, images: &[f32], options: &Options) -> Result<Outputs> {
         let batch = self.check(images, options)?;
         // As many images at once as there are threads, each on its own; then the rest one by one on all threads.
-        let (together, alone) = images.split_at(batch / threads() * threads() * self.config.image_values());
-        let each = |image| Forward::new(&self.config, options).run(&self.parameters, image, &mut |_, _| {});
-        let mut outputs: Vec<Outputs> = together.par_chunks(self.config.image_values()).map(each).collect();
-        outputs.extend(alone.chunks(self.config.image_values()).map(each));
+        let together = batch / threads() * threads();
+        let per_image = self.config.image_values();
+        let each =
+            |(i, image)| Forward::new(&self.config, options, i).run(&self.parameters, image, &mut |_, _| {});
+        let mut outputs: Vec<Outputs> =
+            images[..together * per_image].par_chunks(per_image).enumerate().map(each).collect();
+        outputs.extend(images.chunks(per_image).enumerate().skip(together).map(each));
         Ok(join(outputs))
     }
 
@@ -73,8 +78,8 @@ impl VisionTransformer {
         trace: &mut Trace<'_>,
     ) -> Result<Outputs> {
         self.check(images, options)?;
-        let each = |image| Forward::new(&self.config, options).run(&self.parameters, image, trace);
-        Ok(join(images.chunks(self.config.image_values()).map(each).collect()))
+        let each = |(i, image)| Forward::new(&self.config, options, i).run(&self.parameters, image, trace);
+        Ok(join(images.chunks(self.config.image_values()).enumerate().map(each).collect()))
     }
 
     /// One feature for every patch, `[batch, rows, columns, channels]` over the grid, from what
@@ -87,13 +92,15 @@ impl VisionTransformer {
         let (batch, tokens) = (outputs.batch as u32, outputs.merged as u32);
         let (sources, first) = (self.config.tokens(), self.config.prefix());
         let mut dense = vec![0.0; outputs.batch * self.config.patches() as usize * channels as usize];
-        let params = kernels::unmerge::Params { batch, tokens, sources, first, channels };
-        unmerge(&params, &outputs.tokens, &outputs.source, &mut dense);
+        let params =
+            kernels::unmerge::Params { batch, tokens, sources, first, channels, ..Default::default() };
+        unmerge(&params, &outputs.tokens, &outputs.source, None, &mut dense);
         dense
     }
 
     /// The number of images.
     fn check(&self, images: &[f32], options: &Options) -> Result<usize> {
+        options.check(&self.config)?;
         let (given, per_image) = (images.len(), self.config.image_values());
         if images.is_empty() || !given.is_multiple_of(per_image) {
             return Err(Error::Input(format!("{given} values are no whole number of images of {per_image}")));

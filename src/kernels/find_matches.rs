@@ -1,4 +1,4 @@
-//! Bipartite soft matching, first half: each even token's most similar odd token (paper, section 3 and appendix D).
+//! Bipartite soft matching, first half: each source's most similar destination (paper, section 3 and appendix D).
 
 use bytemuck::{Pod, Zeroable};
 
@@ -16,21 +16,42 @@ pub const SPEC: KernelSpec = KernelSpec {
     bindings: &[
         ("params", Access::Uniform),
         ("metric", Access::Read),
+        ("split", Access::Read),
         ("score", Access::Write),
         ("best", Access::Write),
     ],
-    parts: &[Part::Grid, Part::Best, Part::Lane],
+    parts: &[Part::Grid, Part::Best, Part::Lane, Part::Split],
     params_size: size_of::<Params>(),
 };
 
-/// The score of an edge with a token that has no direction: below every cosine.
-pub const UNDIRECTED: f32 = -2.0;
+/// The score of an edge with a token that has no direction: below every similarity of metrics as
+/// [`key_metric`](crate::kernels::key_metric()) leaves them, which lie within 4e36.
+pub const UNDIRECTED: f32 = -1e38;
 /// The score of an edge with a protected token: below everything.
-pub const PROTECTED: f32 = -4.0;
+pub const PROTECTED: f32 = -2e38;
+
+/// What makes two metrics alike (paper, Table 1).
+#[repr(transparent)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Pod, Zeroable)]
+pub struct Similarity(pub u32);
+
+impl Similarity {
+    /// The cosine of the angle between them; wants metrics of unit length.
+    pub const COSINE: Similarity = Similarity(0);
+    /// Their dot product.
+    pub const DOT: Similarity = Similarity(1);
+    /// Their negative Euclidean distance. Scores are minus its square, which ranks alike and needs no root.
+    pub const EUCLIDEAN: Similarity = Similarity(2);
+
+    /// Whether there is such a similarity.
+    pub(crate) fn exists(self) -> bool {
+        self.0 <= Similarity::EUCLIDEAN.0
+    }
+}
 
 /// Scalars of the kernel and of its twin.
 #[repr(C)]
-#[derive(Clone, Copy, Debug, PartialEq, Pod, Zeroable)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Pod, Zeroable)]
 pub struct Params {
     /// Images.
     pub batch: u32,
@@ -40,41 +61,63 @@ pub struct Params {
     pub width: u32,
     /// Tokens at the front that never merge and that nothing merges into.
     pub protect: u32,
+    /// What makes two tokens alike.
+    pub similarity: Similarity,
+    /// Sources in `split`. Set by [`find_matches`] where there is none: half of the tokens, rounded up.
+    pub srcs: u32,
+    /// Elements from one image's list in `split` to the next: 0 where all share one.
+    pub split_stride: u32,
+    /// 1 where there is a `split`. Set by [`find_matches`] from what [`Io`] holds.
+    pub has_split: u32,
 }
 
 /// Buffers of the kernel.
 #[derive(Clone, Copy, Debug)]
 pub struct Io<'a> {
-    /// `[batch, tokens, width]`, of unit length or zero.
+    /// `[batch, tokens, width]` of [`key_metric`](crate::kernels::key_metric()).
     pub metric: View<'a>,
-    /// `[batch, even tokens]`, written: the cosine with the best odd token, [`UNDIRECTED`] where one of the two is
-    /// the zero vector, [`PROTECTED`] for protected tokens.
+    /// `[batch or 1, tokens]`, u32, of [`split_tokens`](crate::kernels::split_tokens()): first the sources, then the
+    /// destinations, protected tokens being the first sources. Absent where tokens alternate: source i is token 2 i
+    /// and destination i token 2 i + 1.
+    pub split: Option<View<'a>>,
+    /// `[batch, srcs]`, written: the similarity to the best destination, [`UNDIRECTED`] where one of the two is the
+    /// zero vector, [`PROTECTED`] for protected tokens.
     pub score: View<'a>,
-    /// `[batch, even tokens]`, u32, written: which odd token it is (index i is token 2 i + 1); on equal scores the
-    /// lowest.
+    /// `[batch, srcs]`, u32, written: which destination it is, counted from 0; on equal scores the lowest.
     pub best: View<'a>,
 }
 
-/// Prepares the best edge of each even token.
+/// Prepares the best edge of each source.
 ///
 /// # Errors
-/// [`Error::Params`](crate::Error::Params) where `width` is no multiple of 4 or `tokens` is 0; buffer errors.
+/// [`Error::Params`](crate::Error::Params) where `width` is no multiple of 4, `tokens` is 0, there are no sources or
+/// more than tokens, or there is no such similarity; buffer errors.
 pub fn find_matches(gpu: &Gpu, params: Params, io: Io<'_>) -> Result<Dispatch> {
-    let Params { batch, tokens, width, .. } = params;
+    let Params { batch, tokens, width, similarity, split_stride, .. } = params;
     let name = SPEC.name;
     multiple_of_four(name, "width", width)?;
     require(name, tokens > 0, || "tokens is 0".into())?;
-    let evens = elements(name, "scores", &[batch, tokens.div_ceil(2)])?;
+    require(name, similarity.exists(), || format!("there is no {similarity:?}"))?;
+    let srcs = io.split.map_or(tokens.div_ceil(2), |_| params.srcs);
+    require(name, srcs > 0 && srcs <= tokens, || format!("{srcs} sources of {tokens} tokens"))?;
+    let params = Params { srcs, has_split: io.split.is_some().into(), ..params };
+    let edges = elements(name, "scores", &[batch, srcs])?;
     gpu.dispatch(Call {
         spec: &SPEC,
         head_width: 0,
         params: bytemuck::bytes_of(&params),
         views: &[
             (io.metric, elements(name, "metric", &[batch, tokens, width])?),
-            (io.score, evens),
-            (io.best, evens),
+            gpu.optional(io.split, split_elements(name, batch, tokens, split_stride)?),
+            (io.score, edges),
+            (io.best, edges),
         ],
-        workgroups: evens,
-        shape: format!("[{batch}, {tokens}, {width}] -> [{batch}, {}]", tokens.div_ceil(2)),
+        workgroups: edges,
+        shape: format!("[{batch}, {tokens}, {width}] -> [{batch}, {srcs}]"),
     })
+}
+
+/// The end of the last image's list in `split`.
+pub(crate) fn split_elements(name: &'static str, batch: u32, tokens: u32, stride: u32) -> Result<u64> {
+    Ok(elements(name, "split", &[batch.saturating_sub(1), stride])? + u64::from(tokens))
 }

@@ -1,4 +1,5 @@
-//! The metric that tokens are matched by: mean of the keys over the heads (paper, section 3, "Token Similarity").
+//! The metric that tokens are matched by: mean of the keys over the heads (paper, section 3, "Token Similarity"), or
+//! any other rows.
 
 use bytemuck::{Pod, Zeroable};
 
@@ -24,7 +25,7 @@ pub const SPEC: KernelSpec = KernelSpec {
 pub struct Params {
     /// Batch times tokens.
     pub rows: u32,
-    /// Heads that are averaged; 1 brings any metric to unit length.
+    /// Heads that are averaged; 1 for rows that are no heads.
     pub heads: u32,
     /// Values of a head; a multiple of 4.
     pub head_width: u32,
@@ -32,6 +33,8 @@ pub struct Params {
     pub stride: u32,
     /// First value of the first key; a multiple of 4.
     pub start: u32,
+    /// 1 to bring each to unit length, as cosines need it; 0 to leave it as long as it is.
+    pub unit: u32,
 }
 
 /// Buffers of the kernel.
@@ -43,14 +46,15 @@ pub struct Io<'a> {
     pub metric: View<'a>,
 }
 
-/// Prepares the mean of each token's keys over the heads, brought to unit length. A mean without a direction in f32
-/// (shorter than about 1e-19, longer than about 1e19, or with a component that is not finite) becomes the zero vector.
+/// Prepares the mean of each token's keys over the heads. A mean without a direction in f32 (shorter than about 1e-19,
+/// longer than 1e18, or with a component that is not finite) becomes the zero vector: no score of
+/// [`find_matches`](crate::kernels::find_matches()) overflows.
 ///
 /// # Errors
 /// [`Error::Params`](crate::Error::Params) where a width, stride or start is no multiple of 4 or heads is 0; buffer
 /// errors.
 pub fn key_metric(gpu: &Gpu, params: Params, io: Io<'_>) -> Result<Dispatch> {
-    let Params { rows, heads, head_width, stride, start } = params;
+    let Params { rows, heads, head_width, stride, start, .. } = params;
     let name = SPEC.name;
     multiple_of_four(name, "head_width", head_width)?;
     multiple_of_four(name, "stride", stride)?;

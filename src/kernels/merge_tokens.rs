@@ -1,4 +1,4 @@
-//! Merging by a plan: the mean weighted by size (paper, section 3, "Tracking Token Size").
+//! Merging by a plan: the mean weighted by size (paper, section 3, "Tracking Token Size"), or another mode (Table 1).
 
 use bytemuck::{Pod, Zeroable};
 
@@ -27,9 +27,34 @@ pub const SPEC: KernelSpec = KernelSpec {
     params_size: size_of::<Params>(),
 };
 
+/// What becomes of the tokens of a group (paper, Table 1). Whatever it is, the new size is the sum of their sizes.
+#[repr(transparent)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Pod, Zeroable)]
+pub struct Mode(pub u32);
+
+impl Mode {
+    /// The mean, each counting as often as its size says.
+    pub const WEIGHTED_MEAN: Mode = Mode(0);
+    /// The mean, each counting once.
+    pub const MEAN: Mode = Mode(1);
+    /// The sum.
+    pub const SUM: Mode = Mode(2);
+    /// In each channel the largest value.
+    pub const MAX: Mode = Mode(3);
+    /// In each channel the smallest value.
+    pub const MIN: Mode = Mode(4);
+    /// The destination stays as it is, the sources are dropped: pruning.
+    pub const KEEP_ONE: Mode = Mode(5);
+
+    /// Whether there is such a mode.
+    pub(crate) fn exists(self) -> bool {
+        self.0 <= Mode::KEEP_ONE.0
+    }
+}
+
 /// Scalars of the kernel and of its twin.
 #[repr(C)]
-#[derive(Clone, Copy, Debug, PartialEq, Pod, Zeroable)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Pod, Zeroable)]
 pub struct Params {
     /// Images.
     pub batch: u32,
@@ -41,6 +66,12 @@ pub struct Params {
     pub channels: u32,
     /// Original tokens an image in the source map.
     pub sources: u32,
+    /// What becomes of the tokens of a group.
+    pub mode: Mode,
+    /// 1 where there are sizes. Set by [`merge_tokens`] from what [`Io`] holds.
+    pub has_size: u32,
+    /// 1 where there is a source map to follow. Set by [`merge_tokens`] from what [`Io`] holds.
+    pub has_source: u32,
 }
 
 /// Buffers of the kernel.
@@ -50,11 +81,11 @@ pub struct Io<'a> {
     pub plan: View<'a>,
     /// `[batch, tokens, channels]`
     pub x: View<'a>,
-    /// `[batch, tokens]`: how many original tokens each stands for.
-    pub size: View<'a>,
-    /// `[batch, sources]`, u32: for each original token the token that holds it.
-    pub source: View<'a>,
-    /// `[batch, tokens - r, channels]`, written: the mean of each group weighted by size.
+    /// `[batch, tokens]`: how many original tokens each stands for; absent where it is one.
+    pub size: Option<View<'a>>,
+    /// `[batch, sources]`, u32: for each original token the token that holds it; absent where that is itself.
+    pub source: Option<View<'a>>,
+    /// `[batch, tokens - r, channels]`, written: one token for each group.
     pub x_out: View<'a>,
     /// `[batch, tokens - r]`, written: the sum of each group.
     pub size_out: View<'a>,
@@ -65,13 +96,19 @@ pub struct Io<'a> {
 /// Prepares the merge that a plan describes.
 ///
 /// # Errors
-/// [`Error::Params`](crate::Error::Params) where `channels` is no multiple of 4 or `r` is not below `tokens`; buffer
-/// errors.
+/// [`Error::Params`](crate::Error::Params) where `channels` is no multiple of 4, `r` is not below `tokens`, there is no
+/// such mode, or without a source map to follow `sources` is neither `tokens` nor 0; buffer errors.
 pub fn merge_tokens(gpu: &Gpu, params: Params, io: Io<'_>) -> Result<Dispatch> {
-    let Params { batch, tokens, r, channels, sources } = params;
+    let Params { batch, tokens, r, channels, sources, mode, .. } = params;
     let name = SPEC.name;
     multiple_of_four(name, "channels", channels)?;
     require(name, r < tokens, || format!("r is {r} of {tokens} tokens"))?;
+    require(name, mode.exists(), || format!("there is no {mode:?}"))?;
+    require(name, io.source.is_some() || sources == tokens || sources == 0, || {
+        format!("{sources} original tokens of {tokens}, and no source map")
+    })?;
+    let params =
+        Params { has_size: io.size.is_some().into(), has_source: io.source.is_some().into(), ..params };
     let merged = tokens - r;
     // Without the r that is taken off: three times the tokens must not wrap either.
     elements(name, "plan", &[batch.max(1), 3, tokens])?;
@@ -84,8 +121,8 @@ pub fn merge_tokens(gpu: &Gpu, params: Params, io: Io<'_>) -> Result<Dispatch> {
         views: &[
             (io.plan, elements(name, "plan", &[batch, 3 * tokens - r])?),
             (io.x, elements(name, "x", &[batch, tokens, channels])?),
-            (io.size, elements(name, "size", &[batch, tokens])?),
-            (io.source, source),
+            gpu.optional(io.size, elements(name, "size", &[batch, tokens])?),
+            gpu.optional(io.source, source),
             (io.x_out, elements(name, "x_out", &[batch, merged, channels])?),
             (io.size_out, size_out),
             (io.source_out, source),

@@ -13,6 +13,7 @@ pub mod merge_tokens;
 pub mod norm_heads;
 pub mod pool;
 pub mod rank_matches;
+pub mod split_tokens;
 pub mod unmerge;
 
 pub use attention::attention;
@@ -25,16 +26,18 @@ pub use merge_tokens::merge_tokens;
 pub use norm_heads::norm_heads;
 pub use pool::pool;
 pub use rank_matches::rank_matches;
+pub use split_tokens::split_tokens;
 pub use unmerge::unmerge;
 
 /// Every kernel, in the order of the data flow.
-pub const ALL: [&KernelSpec; 11] = [
+pub const ALL: [&KernelSpec; 12] = [
     &embed_patches::SPEC,
     &layer_norm::SPEC,
     &matmul::SPEC,
     &norm_heads::SPEC,
     &attention::SPEC,
     &key_metric::SPEC,
+    &split_tokens::SPEC,
     &find_matches::SPEC,
     &rank_matches::SPEC,
     &merge_tokens::SPEC,

@@ -2,11 +2,13 @@
 
 use bytemuck::{Pod, Zeroable};
 
+use super::find_matches::split_elements;
 use super::{elements, require};
 use crate::dispatch::Dispatch;
 use crate::error::Result;
 use crate::gpu::{Call, Gpu};
 use crate::kernel::{Access, KernelSpec, Part};
+use crate::partition::Partition;
 use crate::view::View;
 
 /// The kernel's description.
@@ -17,10 +19,11 @@ pub const SPEC: KernelSpec = KernelSpec {
         ("params", Access::Uniform),
         ("score", Access::Read),
         ("best", Access::Read),
+        ("split", Access::Read),
         ("rank", Access::Write),
         ("plan", Access::Write),
     ],
-    parts: &[Part::Grid],
+    parts: &[Part::Grid, Part::Split],
     params_size: size_of::<Params>(),
 };
 
@@ -29,16 +32,23 @@ pub const END: u32 = u32::MAX;
 
 /// Scalars of the kernel and of its twin.
 #[repr(C)]
-#[derive(Clone, Copy, Debug, PartialEq, Pod, Zeroable)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Pod, Zeroable)]
 pub struct Params {
     /// Images.
     pub batch: u32,
     /// Tokens an image.
     pub tokens: u32,
-    /// Edges to take: tokens that disappear; at most half of the unprotected tokens.
+    /// Edges to take: tokens that disappear; at most the unprotected sources, and where tokens alternate at most half
+    /// of the unprotected tokens.
     pub r: u32,
     /// Tokens at the front that never merge and that nothing merges into.
     pub protect: u32,
+    /// Sources in `split`. Set by [`rank_matches`] where there is none: half of the tokens, rounded up.
+    pub srcs: u32,
+    /// Elements from one image's list in `split` to the next: 0 where all share one.
+    pub split_stride: u32,
+    /// 1 where there is a `split`. Set by [`rank_matches`] from what [`Io`] holds.
+    pub has_split: u32,
 }
 
 impl Params {
@@ -48,36 +58,53 @@ impl Params {
     pub fn plan_len(&self) -> u32 {
         3 * self.tokens - self.r
     }
+
+    /// The same with as many sources as there are, and r held against them.
+    pub(crate) fn with_split(self, listed: bool) -> Result<Self> {
+        let Params { tokens, r, protect, .. } = self;
+        let name = SPEC.name;
+        require(name, tokens > 0 && protect <= tokens, || format!("{protect} of {tokens} tokens protected"))?;
+        let srcs = if listed { self.srcs } else { tokens.div_ceil(2) };
+        require(name, srcs > 0 && srcs <= tokens, || format!("{srcs} sources of {tokens} tokens"))?;
+        let most = match listed {
+            false => Partition::Alternating.most(tokens, protect),
+            // Somebody must be there to merge into.
+            true if srcs == tokens => 0,
+            true => srcs.saturating_sub(protect),
+        };
+        require(name, r <= most, || {
+            format!("r is {r}; {tokens} tokens, {protect} of them protected, allow {most}")
+        })?;
+        Ok(Params { srcs, has_split: listed.into(), ..self })
+    }
 }
 
 /// Buffers of the kernel.
 #[derive(Clone, Copy, Debug)]
 pub struct Io<'a> {
-    /// `[batch, even tokens]` of [`find_matches`](crate::kernels::find_matches()); not NaN.
+    /// `[batch, srcs]` of [`find_matches`](crate::kernels::find_matches()); not NaN.
     pub score: View<'a>,
-    /// `[batch, even tokens]`, u32.
+    /// `[batch, srcs]`, u32.
     pub best: View<'a>,
-    /// `[batch, even tokens]`, u32, written: 0 is the most similar; the lower index first on equal scores.
+    /// `[batch or 1, tokens]`, u32, as in [`find_matches`](crate::kernels::find_matches()).
+    pub split: Option<View<'a>>,
+    /// `[batch, srcs]`, u32, written: 0 is the most similar; the lower index first on equal scores.
     pub rank: View<'a>,
     /// `[batch, plan_len]`, u32, written.
     pub plan: View<'a>,
 }
 
-/// Prepares the merge plan: the r best edges merge, and the output is ordered protected tokens, unmerged even
-/// tokens, odd tokens. The unmerged stay in order of position, or, where nothing is protected, in falling order of
+/// Prepares the merge plan: the r best edges merge, and the output is ordered protected tokens, unmerged sources,
+/// destinations. The unmerged stay in order of position, or, where nothing is protected, in falling order of
 /// similarity, as in the reference implementation. With r = 0 nothing moves.
 ///
 /// # Errors
-/// [`Error::Params`](crate::Error::Params) where `r` is more than half of the unprotected tokens; buffer errors.
+/// [`Error::Params`](crate::Error::Params) where `r` is more than may merge; buffer errors.
 pub fn rank_matches(gpu: &Gpu, params: Params, io: Io<'_>) -> Result<Dispatch> {
-    let Params { batch, tokens, r, protect } = params;
+    let params = params.with_split(io.split.is_some())?;
+    let Params { batch, tokens, r, srcs, split_stride, .. } = params;
     let name = SPEC.name;
-    require(name, tokens > 0 && protect <= tokens, || format!("{protect} of {tokens} tokens protected"))?;
-    let most = crate::schedule::most(tokens, protect);
-    require(name, r <= most, || {
-        format!("r is {r}; {tokens} tokens, {protect} of them protected, allow {most}")
-    })?;
-    let evens = elements(name, "scores", &[batch, tokens.div_ceil(2)])?;
+    let edges = elements(name, "scores", &[batch, srcs])?;
     // Without the r that is taken off: three times the tokens must not wrap either.
     elements(name, "plan", &[batch.max(1), 3, tokens])?;
     gpu.dispatch(Call {
@@ -85,12 +112,13 @@ pub fn rank_matches(gpu: &Gpu, params: Params, io: Io<'_>) -> Result<Dispatch> {
         head_width: 0,
         params: bytemuck::bytes_of(&params),
         views: &[
-            (io.score, evens),
-            (io.best, evens),
-            (io.rank, evens),
+            (io.score, edges),
+            (io.best, edges),
+            gpu.optional(io.split, split_elements(name, batch, tokens, split_stride)?),
+            (io.rank, edges),
             (io.plan, elements(name, "plan", &[batch, params.plan_len()])?),
         ],
         workgroups: batch.into(),
-        shape: format!("[{batch}, {}] best {r}", tokens.div_ceil(2)),
+        shape: format!("[{batch}, {srcs}] best {r}"),
     })
 }

@@ -17,6 +17,7 @@ pub const SPEC: KernelSpec = KernelSpec {
         ("params", Access::Uniform),
         ("x", Access::Read),
         ("source", Access::Read),
+        ("residual", Access::Read),
         ("y", Access::Write),
     ],
     parts: &[Part::Grid],
@@ -25,7 +26,7 @@ pub const SPEC: KernelSpec = KernelSpec {
 
 /// Scalars of the kernel and of its twin.
 #[repr(C)]
-#[derive(Clone, Copy, Debug, PartialEq, Pod, Zeroable)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Pod, Zeroable)]
 pub struct Params {
     /// Images.
     pub batch: u32,
@@ -37,6 +38,8 @@ pub struct Params {
     pub first: u32,
     /// Values in a token; a multiple of 4.
     pub channels: u32,
+    /// 1 where there is a residual. Set by [`unmerge`] from what [`Io`] holds.
+    pub has_residual: u32,
 }
 
 /// Buffers of the kernel.
@@ -46,23 +49,27 @@ pub struct Io<'a> {
     pub x: View<'a>,
     /// `[batch, sources]`, u32: for each original token the merged token that holds it.
     pub source: View<'a>,
+    /// `[batch, sources - first, channels]`: is added; absent where nothing is.
+    pub residual: Option<View<'a>>,
     /// `[batch, sources - first, channels]`, written.
     pub y: View<'a>,
 }
 
-/// Prepares a copy of every group's token to all its members, in original order, through any number of merges and
-/// with any number of protected tokens.
+/// Prepares `y = x[source] + residual`: a copy of every group's token to all its members, in original order, through any
+/// number of merges and with any number of protected tokens.
 ///
 /// # Errors
 /// [`Error::Params`](crate::Error::Params) where `channels` is no multiple of 4, a count is 0 or `first` leaves none;
 /// buffer errors.
 pub fn unmerge(gpu: &Gpu, params: Params, io: Io<'_>) -> Result<Dispatch> {
-    let Params { batch, tokens, sources, first, channels } = params;
+    let Params { batch, tokens, sources, first, channels, .. } = params;
     let name = SPEC.name;
     multiple_of_four(name, "channels", channels)?;
     require(name, tokens > 0 && sources > 0, || format!("{tokens} tokens from {sources}"))?;
     require(name, first < sources, || format!("from token {first} of {sources} on"))?;
+    let params = Params { has_residual: io.residual.is_some().into(), ..params };
     let rows = elements(name, "y", &[batch, sources - first])?;
+    let values = elements(name, "y", &[batch, sources - first, channels])?;
     gpu.dispatch(Call {
         spec: &SPEC,
         head_width: 0,
@@ -70,7 +77,8 @@ pub fn unmerge(gpu: &Gpu, params: Params, io: Io<'_>) -> Result<Dispatch> {
         views: &[
             (io.x, elements(name, "x", &[batch, tokens, channels])?),
             (io.source, elements(name, "source", &[batch, sources])?),
-            (io.y, elements(name, "y", &[batch, sources - first, channels])?),
+            gpu.optional(io.residual, values),
+            (io.y, values),
         ],
         workgroups: rows,
         shape: format!("[{batch}, {tokens}, {channels}] -> [{batch}, {}, {channels}]", sources - first),

@@ -19,7 +19,7 @@ pub struct Measured {
 }
 
 /// The kernels of token merging.
-const MERGING: [&str; 4] = ["key_metric", "find_matches", "rank_matches", "merge_tokens"];
+const MERGING: [&str; 5] = ["key_metric", "split_tokens", "find_matches", "rank_matches", "merge_tokens"];
 
 impl Engine {
     /// Whether a batch can be bound at all.

@@ -39,7 +39,8 @@ impl Buffers {
         tokens.max(config.image_values() as u64).max(config.outputs().into())
     }
 
-    pub fn new(gpu: &Gpu, config: &Config, batch: u32, merges: usize) -> Result<Self> {
+    /// Buffers for so many merges, by a metric of `metric_width` values.
+    pub fn new(gpu: &Gpu, config: &Config, batch: u32, merges: usize, metric_width: u32) -> Result<Self> {
         let [b, n, c] = [batch, config.tokens(), config.embed_dim].map(u64::from);
         let tokens = |label: &str, width: u64| gpu.buffer(label, b * n * width);
         // What stands before the first merge is the same for every batch: every size 1, every token its own source.
@@ -63,7 +64,7 @@ impl Buffers {
                 Mlp::Plain => None,
                 _ => Some(tokens("tome.gate", config.mlp_hidden.into())?),
             },
-            scratch: MergeScratch::new(gpu, batch, config.tokens(), config.head_width())?,
+            scratch: MergeScratch::new(gpu, batch, config.tokens(), metric_width)?,
             pooled: gpu.buffer("tome.pooled", b * c)?,
             features: [gpu.buffer("tome.features", b * c)?, gpu.buffer("tome.features1", b * c)?],
             logits: [gpu.buffer("tome.logits", outputs)?, gpu.buffer("tome.logits1", outputs)?],

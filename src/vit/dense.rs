@@ -21,11 +21,17 @@ impl Dense {
             sources: plan.tokens_per_block()[0],
             first: plan.prefix,
             channels: plan.channels,
+            ..Default::default()
         };
         let patches = u64::from(params.sources - params.first);
         let elements = u64::from(params.batch) * patches * u64::from(params.channels);
         let features = plan.gpu.buffer("tome.dense", elements)?;
-        let io = unmerge::Io { x: plan.tokens().into(), source: plan.source().into(), y: (&features).into() };
+        let io = unmerge::Io {
+            x: plan.tokens().into(),
+            source: plan.source().into(),
+            residual: None,
+            y: (&features).into(),
+        };
         Ok(Dense { dispatch: kernels::unmerge(&plan.gpu, params, io)?, features })
     }
 

@@ -18,7 +18,7 @@ mod weights;
 
 pub use config::{Config, Mlp, Pool, PositionResample, Preprocess, Resample, Resize};
 pub use dense::Dense;
-pub use options::{Options, PoolBy, Protect};
+pub use options::{Metric, Options, PoolBy, Protect};
 pub use outputs::Outputs;
 pub use parameters::{AttentionPool, Block, Linear, Norm, Parameters};
 pub use plan::{Plan, Stage, Step};

@@ -1,7 +1,11 @@
 //! How a network is run: what merges, and what merged tokens count for.
 
 use super::config::{Config, Pool};
+use crate::error::{Error, Result};
+use crate::kernels::find_matches::Similarity;
+use crate::kernels::merge_tokens;
 use crate::kernels::pool::Mode;
+use crate::partition::Partition;
 use crate::schedule::Schedule;
 
 /// Which tokens never merge.
@@ -24,6 +28,42 @@ pub enum PoolBy {
     Plain,
 }
 
+/// What tokens are matched by in a block (paper, Table 1).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Metric {
+    /// The mean of the attention's keys over the heads.
+    #[default]
+    Keys,
+    /// The mean of its queries.
+    Queries,
+    /// The mean of its values.
+    Values,
+    /// The residual stream that enters the block (X_pre).
+    Input,
+    /// The residual stream after attention (X).
+    Attention,
+}
+
+impl Metric {
+    /// Values of a token's metric.
+    pub fn width(self, config: &Config) -> u32 {
+        match self {
+            Metric::Keys | Metric::Queries | Metric::Values => config.head_width(),
+            Metric::Input | Metric::Attention => config.embed_dim,
+        }
+    }
+
+    /// Its part in the output of the projection to q, k and v; none for the residual stream.
+    pub(crate) fn of_projection(self) -> Option<u32> {
+        match self {
+            Metric::Queries => Some(0),
+            Metric::Keys => Some(1),
+            Metric::Values => Some(2),
+            Metric::Input | Metric::Attention => None,
+        }
+    }
+}
+
 /// How a network is run.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Options {
@@ -36,11 +76,28 @@ pub struct Options {
     pub pool_by: PoolBy,
     /// Which tokens never merge.
     pub protect: Protect,
+    /// What becomes of tokens that merge.
+    pub merge: merge_tokens::Mode,
+    /// Which tokens may merge, and into which; [`Partition::Grid`] is not for networks.
+    pub partition: Partition,
+    /// What they are matched by.
+    pub metric: Metric,
+    /// What makes two of them alike.
+    pub similarity: Similarity,
 }
 
 impl Default for Options {
     fn default() -> Self {
-        Options { schedule: Schedule::NONE, prop_attn: true, pool_by: PoolBy::Size, protect: Protect::Prefix }
+        Options {
+            schedule: Schedule::NONE,
+            prop_attn: true,
+            pool_by: PoolBy::default(),
+            protect: Protect::default(),
+            merge: merge_tokens::Mode::WEIGHTED_MEAN,
+            partition: Partition::default(),
+            metric: Metric::default(),
+            similarity: Similarity::COSINE,
+        }
     }
 }
 
@@ -75,7 +132,26 @@ impl Options {
 
     /// The tokens that enter each block and leave the last.
     pub fn tokens_per_block(&self, config: &Config) -> Vec<u32> {
-        self.schedule.tokens_per_block(config.tokens(), self.protected(config), config.depth as usize)
+        let (tokens, protect) = (config.tokens(), self.protected(config));
+        self.schedule.tokens_per_block(tokens, protect, self.partition, config.depth as usize)
+    }
+
+    /// Whether a network can be run like that.
+    ///
+    /// # Errors
+    /// [`Error::Unsupported`] for a grid, [`Error::Input`] for another partition, mode or similarity that makes no sense.
+    pub fn check(&self, config: &Config) -> Result<()> {
+        if matches!(self.partition, Partition::Grid { .. }) {
+            return Err(Error::Unsupported {
+                field: "partition".into(),
+                value: self.partition.to_string(),
+                why: "what a merge leaves forms no grid; `TokenMerger` takes it".into(),
+            });
+        }
+        if !self.merge.exists() || !self.similarity.exists() {
+            return Err(Error::Input(format!("there is no {:?} or no {:?}", self.merge, self.similarity)));
+        }
+        self.partition.check(config.tokens(), self.protected(config))
     }
 
     /// How many times less a forward pass computes than without merging.

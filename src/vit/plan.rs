@@ -26,8 +26,8 @@ pub struct Step {
 /// A named intermediate, such as `layer03.merged`.
 #[derive(Clone, Debug)]
 pub struct Stage {
-    /// `embed`; in each block `layerNN.` and `attn` (after the residual), where it merges `metric` (unit length),
-    /// `best`, `rank` and `merged`, and always `tokens`; then `features` and `logits`.
+    /// `embed`; in each block `layerNN.` and `attn` (after the residual), where it merges `metric` (of unit length for
+    /// cosines), where tokens do not alternate `split`, `best`, `rank` and `merged`, and always `tokens`; then `features` and `logits`.
     pub name: String,
     /// Where it stands until a later step overwrites it.
     pub buffer: wgpu::Buffer,
@@ -59,9 +59,10 @@ impl Plan {
         batch: u32,
         options: &Options,
     ) -> Result<Self> {
+        options.check(config)?;
         let tokens = options.tokens_per_block(config);
         let merges = tokens.windows(2).filter(|pair| pair[1] < pair[0]).count();
-        let buffers = Buffers::new(gpu, config, batch, merges)?;
+        let buffers = Buffers::new(gpu, config, batch, merges, options.metric.width(config))?;
         let mut recorder = Recorder::new(gpu, config, options, batch, &buffers);
         super::block::network(&mut recorder, p)?;
         let (steps, ends) = recorder.finish();

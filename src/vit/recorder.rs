@@ -2,7 +2,7 @@
 
 use super::buffers::Buffers;
 use super::config::Config;
-use super::options::Options;
+use super::options::{Metric, Options};
 use super::parameters::{Linear, Norm, Parameters};
 use super::plan::{Stage, Step};
 use crate::dispatch::Dispatch;
@@ -262,42 +262,60 @@ impl<'a> Recorder<'a> {
         Ok(())
     }
 
-    /// Merges r tokens of the residual stream by the keys in `wide`.
+    /// Merges r tokens of the residual stream by what attention left in `wide`, or by the residual stream before or
+    /// after attention.
     pub fn merge(&mut self, r: u32) -> Result<()> {
         let Config { embed_dim, num_heads, .. } = *self.config;
+        let Options { metric, similarity, partition, merge, .. } = *self.options;
+        let projected = metric.of_projection();
         let shape = MergeShape {
             batch: self.batch,
             tokens: self.tokens,
             channels: embed_dim,
-            heads: num_heads,
-            head_width: self.config.head_width(),
-            key_stride: 3 * embed_dim,
-            key_start: embed_dim,
+            heads: if projected.is_some() { num_heads } else { 1 },
+            head_width: metric.width(self.config),
+            key_stride: if projected.is_some() { 3 * embed_dim } else { embed_dim },
+            key_start: projected.unwrap_or(0) * embed_dim,
             r,
             protect: self.options.protected(self.config),
             sources: self.config.tokens(),
+            partition: partition.in_block(self.block.unwrap_or(0)),
+            similarity,
+            mode: merge,
         };
-        let Buffers { x, size, source, scratch, .. } = self.buffers;
+        let Buffers { x, size, source, scratch, wide, .. } = self.buffers;
         let [from, to] = [self.merged, self.merged + 1];
+        let keys = match metric {
+            Metric::Keys | Metric::Queries | Metric::Values => wide,
+            // What attention was added to.
+            Metric::Input => &x[1 - self.x],
+            Metric::Attention => &x[self.x],
+        };
         let io = MergeIo {
-            keys: (&self.buffers.wide).into(),
+            keys: keys.into(),
             x: (&x[self.x]).into(),
-            size: (&size[from]).into(),
-            source: (&source[from]).into(),
+            size: Some((&size[from]).into()),
+            source: Some((&source[from]).into()),
             x_out: (&x[1 - self.x]).into(),
-            size_out: (&size[to]).into(),
-            source_out: (&source[to]).into(),
+            size_out: Some((&size[to]).into()),
+            source_out: Some((&source[to]).into()),
         };
         let merger = TokenMerger::with_scratch(self.gpu, shape, io, scratch)?;
-        let [b, n] = [u64::from(self.batch), u64::from(self.tokens)];
-        let [key_metric, find_matches, rank_matches, merge_tokens] = merger.dispatches().clone();
-        self.push(key_metric);
-        self.stage("metric", &scratch.metric, b * n * u64::from(shape.head_width));
-        self.push(find_matches);
-        self.stage("best", &scratch.best, b * n.div_ceil(2));
-        self.push(rank_matches);
-        self.stage("rank", &scratch.rank, b * n.div_ceil(2));
-        self.push(merge_tokens);
+        let [b, n] = [self.batch, self.tokens].map(u64::from);
+        let listed = partition.split(self.batch, self.tokens, shape.protect, r);
+        let edges = b * listed.map_or(n.div_ceil(2), |split| split.srcs.into());
+        for dispatch in merger.dispatches() {
+            self.push(dispatch.clone());
+            match dispatch.kernel() {
+                "key_metric" => self.stage("metric", &scratch.metric, b * n * u64::from(shape.head_width)),
+                "split_tokens" => {
+                    self.stage("split", &scratch.split, listed.map_or(0, |split| split.elements()));
+                }
+                "find_matches" => self.stage("best", &scratch.best, edges),
+                "rank_matches" => self.stage("rank", &scratch.rank, edges),
+                _ => {}
+            }
+        }
         self.x = 1 - self.x;
         self.merged = to;
         self.tokens = shape.tokens_out();

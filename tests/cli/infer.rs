@@ -45,9 +45,10 @@ fn listing(folder: &Path) -> Vec<String> {
 fn options_of(case: &str) -> Vec<String> {
     let json = std::fs::read_to_string(golden(case).join("case.json")).unwrap();
     let json: serde_json::Value = serde_json::from_str(&json).unwrap();
-    [("--r", "r"), ("--prop-attn", "prop_attn"), ("--pool", "pool"), ("--protect", "protect")]
+    ["r", "prop_attn", "pool", "protect", "merge_mode", "partition", "metric", "similarity"]
         .iter()
-        .flat_map(|(flag, key)| [flag.to_string(), json[key].as_str().unwrap().to_string()])
+        .filter_map(|key| Some((key, json.get(key)?.as_str()?)))
+        .flat_map(|(key, value)| [format!("--{}", key.replace('_', "-")), value.to_string()])
         .collect()
 }
 
@@ -79,6 +80,8 @@ fn every_result_is_pytorchs() {
     for case in ["cls", "cls_noprop", "avg_plain", "avg_size", "decreasing", "reg4", "rect", "grey_50"] {
         agrees_with_pytorch(case, "cpu");
     }
+    let knobs = ["mode_keep_one_euclidean", "mode_min_attention_dot", "every_3_reg4_clamp", "sequential"];
+    knobs.iter().for_each(|case| agrees_with_pytorch(case, "cpu"));
 }
 
 #[test]
@@ -88,6 +91,18 @@ fn an_adapter_gives_the_same_results() {
     }
     agrees_with_pytorch("cls", "0");
     agrees_with_pytorch("avg_size", "0");
+}
+
+#[test]
+fn a_seed_gives_the_same_draw_again() {
+    let folder = tempfile::tempdir().unwrap();
+    let drawn = ["random:5", "random:5", "random:6"].map(|partition| {
+        let output = folder.path().join("out");
+        infer("cls", &output, &["--r", "5", "--partition", partition, "--device", "cpu"]).done();
+        source(&std::fs::read(output).unwrap())
+    });
+    assert_eq!(drawn[0], drawn[1]);
+    assert_ne!(drawn[0], drawn[2]);
 }
 
 #[test]

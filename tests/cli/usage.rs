@@ -22,6 +22,14 @@ fn wrong_usage_ends_with_2() {
     tome(&["infer", "--input", "x.png", "--output", "o", "--batch", "0"]).misused("0 is not in 1..");
     tome(&["infer", "--input", "x.png", "--output", "o", "--want", "logits,soul"]).misused("soul");
     tome(&["infer", "--input", "x.png", "--output", "o", "--pool", "max"]).misused("max");
+    tome(&["classify", "x.png", "--merge-mode", "median"]).misused("keep-one");
+    for partition in
+        ["every:1", "every:", "every", "random", "random:-1", "random:x", "grid", "alternating:2", ""]
+    {
+        tome(&["classify", "x.png", "--partition", partition]).misused("random:SEED");
+    }
+    tome(&["visualize", "x.png", "--out", "y.png", "--metric", "depth"]).misused("attention");
+    tome(&["infer", "--input", "x.png", "--output", "o", "--similarity", "l2"]).misused("euclidean");
     tome(&["classify", "x.png", "--top", "0"]).misused("0 is not in 1..");
     tome(&["bench", "--batch", "0"]).misused("0 is not in 1..");
     tome(&["bench", "--arch", "resnet50"]).misused("vit_tiny_patch16_224");

@@ -25,6 +25,19 @@ fn groups_are_painted_the_same_every_time() {
 }
 
 #[test]
+fn it_matters_who_may_merge() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut painted = Vec::new();
+    for partition in ["alternating", "sequential", "every:4", "random:1"] {
+        let out = folder.path().join("out.png");
+        visualize(&out, &["--r", "16", "--partition", partition]).done();
+        let picture = image::open(out).unwrap().into_rgb8();
+        assert!(!painted.contains(&picture), "{partition}");
+        painted.push(picture);
+    }
+}
+
+#[test]
 fn a_strip_shows_every_block() {
     let folder = tempfile::tempdir().unwrap();
     let [strip, last] = ["strip.png", "last.png"].map(|name| folder.path().join(name));

@@ -4,7 +4,9 @@
 use std::fmt::Display;
 use std::sync::OnceLock;
 
-use tome_wgpu::{Caps, Dispatch, Gpu, KernelSpec, Lane, Part, Tile, wanted_features, wanted_limits};
+use tome_wgpu::{
+    Caps, Dispatch, Gpu, KernelSpec, Lane, Part, Partition, Tile, wanted_features, wanted_limits,
+};
 
 /// A device and its queue.
 #[derive(Clone)]
@@ -145,6 +147,19 @@ pub fn read<T: bytemuck::Pod>(
     staging.map_async(wgpu::MapMode::Read, .., |result| result.unwrap());
     device.poll(wgpu::PollType::wait_indefinitely()).unwrap();
     bytemuck::pod_collect_to_vec(&staging.get_mapped_range(..).unwrap())
+}
+
+/// Every kind of partition, for so many unprotected tokens.
+pub fn partitions(free: u32) -> Vec<Partition> {
+    let mut all = vec![Partition::Alternating, Partition::Sequential, Partition::Random { seed: 9 }];
+    all.extend([2, 3, 7].map(Partition::EveryKth));
+    // As square as it gets.
+    let rows = (1..=free).rev().find(|rows| rows * rows <= free && free.is_multiple_of(*rows)).unwrap_or(1);
+    let grid = |stride, seed| Partition::Grid { rows, columns: free / rows, stride, seed };
+    all.extend(
+        [([2, 2], None), ([2, 3], Some(1)), ([1, 4], Some(2))].map(|(stride, seed)| grid(stride, seed)),
+    );
+    all
 }
 
 /// Reproducible numbers without symmetry (splitmix64).

@@ -1,10 +1,11 @@
 //! Matching against `tests/golden/matching.json`, which the original implementation made.
 
+use std::collections::BTreeSet;
 use std::fs;
 
 use serde_json::Value;
-use tome_wgpu::cpu;
-use tome_wgpu::kernels::{find_matches, key_metric, merge_tokens, rank_matches};
+use tome_wgpu::kernels::{find_matches, key_metric, merge_tokens, rank_matches, unmerge};
+use tome_wgpu::{Partition, cpu};
 
 use crate::common::{Tol, close};
 
@@ -40,18 +41,45 @@ pub fn plan(metric: &[f32], batch: u32, tokens: u32, width: u32, r: u32, protect
     let rows = batch * tokens;
     let mut unit = vec![f32::NAN; metric.len()];
     cpu::key_metric(
-        &key_metric::Params { rows, heads: 1, head_width: width, stride: width, start: 0 },
+        &key_metric::Params { rows, heads: 1, head_width: width, stride: width, start: 0, unit: 1 },
         metric,
         &mut unit,
     );
     let evens = (batch * tokens.div_ceil(2)) as usize;
     let (mut score, mut best, mut rank) =
         (vec![f32::NAN; evens], vec![u32::MAX; evens], vec![u32::MAX; evens]);
-    cpu::find_matches(&find_matches::Params { batch, tokens, width, protect }, &unit, &mut score, &mut best);
-    let params = rank_matches::Params { batch, tokens, r, protect };
+    cpu::find_matches(
+        &find_matches::Params { batch, tokens, width, protect, ..Default::default() },
+        &unit,
+        None,
+        &mut score,
+        &mut best,
+    );
+    let params = rank_matches::Params { batch, tokens, r, protect, ..Default::default() };
     let mut plan = vec![u32::MAX - 1; (batch * params.plan_len()) as usize];
-    cpu::rank_matches(&params, &score, &best, &mut rank, &mut plan);
+    cpu::rank_matches(&params, &score, &best, None, &mut rank, &mut plan);
     plan
+}
+
+/// The same in any partition, where nothing is protected: groups of one image in the order of the output.
+fn grouped(metric: &[f32], width: u32, partition: Partition, r: u32) -> Groups {
+    let tokens = metric.len() as u32 / width;
+    let r = r.min(partition.most(tokens, 0));
+    let list = partition.split(1, tokens, 0, r).expect("a list");
+    let mut split = vec![u32::MAX; tokens as usize];
+    cpu::split_tokens(&list, &mut split);
+    let mut unit = vec![f32::NAN; metric.len()];
+    let params =
+        key_metric::Params { rows: tokens, heads: 1, head_width: width, stride: width, start: 0, unit: 1 };
+    cpu::key_metric(&params, metric, &mut unit);
+    let srcs = list.srcs as usize;
+    let (mut score, mut best, mut rank) = (vec![f32::NAN; srcs], vec![u32::MAX; srcs], vec![u32::MAX; srcs]);
+    let params = find_matches::Params { batch: 1, tokens, width, srcs: list.srcs, ..Default::default() };
+    cpu::find_matches(&params, &unit, Some(&split), &mut score, &mut best);
+    let params = rank_matches::Params { batch: 1, tokens, r, srcs: list.srcs, ..Default::default() };
+    let mut plan = vec![u32::MAX - 1; params.plan_len() as usize];
+    cpu::rank_matches(&params, &score, &best, Some(&split), &mut rank, &mut plan);
+    members(&plan[(2 * tokens - r) as usize..], tokens - r)
 }
 
 /// Which original tokens each of `merged` tokens holds.
@@ -71,7 +99,7 @@ pub fn merge(
     let merged = params.batch * (params.tokens - params.r);
     let mut x_out = vec![f32::NAN; (merged * params.channels) as usize];
     let (mut size_out, mut source_out) = (vec![f32::NAN; merged as usize], vec![u32::MAX; source.len()]);
-    cpu::merge_tokens(&params, plan, x, size, source, &mut x_out, &mut size_out, &mut source_out);
+    cpu::merge_tokens(&params, plan, x, Some(size), Some(source), &mut x_out, &mut size_out, &mut source_out);
     (x_out, size_out, source_out)
 }
 
@@ -90,6 +118,53 @@ fn single_matchings_are_those_of_the_original() {
     }
 }
 
+/// The original leaves out what is behind the last whole group of k; without them ours is the same.
+#[test]
+fn every_kth_is_the_originals() {
+    for case in golden()["kth"].as_array().expect("cases") {
+        let [seed, n, k, width] = ["seed", "N", "k", "C"].map(|key| number(case, key));
+        let metric = generate(seed.into(), n * width);
+        let whole = &metric[..(n / k * k * width) as usize];
+        assert_eq!(grouped(whole, width, Partition::EveryKth(k), n), groups(&case["groups"]), "seed {seed}");
+        // With them, they merge too: every token is in a group.
+        let all = grouped(&metric, width, Partition::EveryKth(k), n);
+        assert_eq!((all.len() as u32, all.concat().len() as u32), (n / k, n), "seed {seed}");
+    }
+}
+
+/// tomesd's matching on a grid; the order of its groups hangs on an unstable sort.
+#[test]
+fn grids_are_those_of_tomesd() {
+    for case in golden()["sd2d"].as_array().expect("cases") {
+        let [seed, columns, rows, sx, sy] = ["seed", "w", "h", "sx", "sy"].map(|key| number(case, key));
+        let [r, width] = ["r", "C"].map(|key| number(case, key));
+        let tokens = rows * columns;
+        let partition = Partition::Grid { rows, columns, stride: [sy, sx], seed: None };
+        let got = grouped(&generate(seed.into(), tokens * width), width, partition, r);
+        let set = |groups: &Groups| groups.iter().cloned().collect::<BTreeSet<_>>();
+        assert_eq!(set(&got), set(&groups(&case["groups"])), "seed {seed}");
+
+        // What comes back of the numbers 0, 1, 2, ... by plain means.
+        let mut source = vec![0; tokens as usize];
+        let mut means = Vec::new();
+        for (place, group) in got.iter().enumerate() {
+            group.iter().for_each(|&token| source[token as usize] = place as u32);
+            means.push(group.iter().sum::<u32>() as f32 / group.len() as f32);
+        }
+        let mut back = vec![f32::NAN; tokens as usize];
+        let params = unmerge::Params {
+            batch: 1,
+            tokens: means.len() as u32,
+            sources: tokens,
+            channels: 1,
+            ..Default::default()
+        };
+        cpu::unmerge(&params, &means, &source, None, &mut back);
+        let want: Vec<f32> = serde_json::from_value(case["unmerge_of_mean"].clone()).expect("numbers");
+        close(format!("seed {seed}"), &back, &want, Tol { abs: 1e-5, rel: 0.0 });
+    }
+}
+
 #[test]
 fn a_chain_of_merges_is_that_of_the_original() {
     let chain = &golden()["chain"];
@@ -100,7 +175,8 @@ fn a_chain_of_merges_is_that_of_the_original() {
         let tokens = size.len() as u32;
         let [seed, width, r] = ["metric_seed", "C", "r"].map(|key| number(step, key));
         let plan = plan(&generate(seed.into(), tokens * width), 1, tokens, width, r, 1);
-        let params = merge_tokens::Params { batch: 1, tokens, r, channels: c, sources: n };
+        let params =
+            merge_tokens::Params { batch: 1, tokens, r, channels: c, sources: n, ..Default::default() };
         (x, size, source) = merge(params, &plan, &x, &size, &source);
         assert_eq!(members(&source, tokens - r), groups(&step["groups"]), "step {i}");
         assert_eq!(Value::from(size.clone()), step["size"], "step {i}");

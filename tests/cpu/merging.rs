@@ -24,7 +24,8 @@ fn merged_often(
         let tokens = size.len() as u32;
         let r = r.min(tokens.saturating_sub(protect) / 2);
         let plan = plan(&random.floats(tokens * 8), 1, tokens, 8, r, protect);
-        let params = merge_tokens::Params { batch: 1, tokens, r, channels: c, sources: n };
+        let params =
+            merge_tokens::Params { batch: 1, tokens, r, channels: c, sources: n, ..Default::default() };
         (x, size, source) = merge(params, &plan, &x, &size, &source);
         check(&x, &size);
     }
@@ -71,8 +72,8 @@ fn unmerge_gives_every_original_token_the_mean_of_its_group() {
         let (merged, source) = merged_often(n, protect, x.clone(), 6, 3, |_, _| ());
         let tokens = merged.len() as u32 / 4;
         let mut dense = vec![f32::NAN; x.len()];
-        let params = unmerge::Params { batch: 1, tokens, sources: n, first: 0, channels: 4 };
-        cpu::unmerge(&params, &merged, &source, &mut dense);
+        let params = unmerge::Params { batch: 1, tokens, sources: n, channels: 4, ..Default::default() };
+        cpu::unmerge(&params, &merged, &source, None, &mut dense);
 
         let mut want = vec![f32::NAN; x.len()];
         for group in members(&source, tokens) {
@@ -93,9 +94,10 @@ fn no_merge_is_the_identity_in_another_order() {
     let (same, source) = merged_often(10, 1, x.clone(), 0, 1, |_, _| ());
     let mut dense = vec![f32::NAN; x.len()];
     cpu::unmerge(
-        &unmerge::Params { batch: 1, tokens: 10, sources: 10, first: 0, channels: 4 },
+        &unmerge::Params { batch: 1, tokens: 10, sources: 10, channels: 4, ..Default::default() },
         &same,
         &source,
+        None,
         &mut dense,
     );
     assert_eq!(dense, x);
@@ -107,8 +109,9 @@ fn edges(metric: &[f32], protect: u32) -> (Vec<f32>, Vec<u32>) {
     let (mut score, mut best) =
         (vec![f32::NAN; metric.len().div_ceil(2)], vec![u32::MAX; metric.len().div_ceil(2)]);
     cpu::find_matches(
-        &find_matches::Params { batch: 1, tokens, width: 1, protect },
+        &find_matches::Params { batch: 1, tokens, width: 1, protect, ..Default::default() },
         metric,
+        None,
         &mut score,
         &mut best,
     );
@@ -119,9 +122,9 @@ fn edges(metric: &[f32], protect: u32) -> (Vec<f32>, Vec<u32>) {
 fn ties_fall_to_the_lower_index() {
     assert_eq!(edges(&[1.0; 7], 0), (vec![1.0; 4], vec![0; 4]));
     assert_eq!(edges(&[1.0, -1.0, 1.0, 1.0, -1.0, 1.0], 0), (vec![1.0, 1.0, 1.0], vec![1, 1, 0]));
-    let params = rank_matches::Params { batch: 1, tokens: 7, r: 2, protect: 0 };
+    let params = rank_matches::Params { batch: 1, tokens: 7, r: 2, protect: 0, ..Default::default() };
     let (mut rank, mut plan) = ([9; 4], [9; 19]);
-    cpu::rank_matches(&params, &[0.5, 1.0, 0.5, 0.5], &[0, 0, 0, 0], &mut rank, &mut plan);
+    cpu::rank_matches(&params, &[0.5, 1.0, 0.5, 0.5], &[0, 0, 0, 0], None, &mut rank, &mut plan);
     assert_eq!(rank, [1, 0, 2, 3]);
 }
 
@@ -139,13 +142,13 @@ fn tokens_without_direction_merge_last_and_protected_ones_never() {
 #[test]
 #[should_panic(expected = "a score is NaN")]
 fn a_score_that_is_nan_panics() {
-    let params = rank_matches::Params { batch: 1, tokens: 4, r: 1, protect: 0 };
-    cpu::rank_matches(&params, &[f32::NAN, 1.0], &[0, 0], &mut [0; 2], &mut [0; 11]);
+    let params = rank_matches::Params { batch: 1, tokens: 4, r: 1, protect: 0, ..Default::default() };
+    cpu::rank_matches(&params, &[f32::NAN, 1.0], &[0, 0], None, &mut [0; 2], &mut [0; 11]);
 }
 
 #[test]
 #[should_panic(expected = "a protected token is among the r best edges")]
 fn scores_that_merge_a_protected_token_panic() {
-    let params = rank_matches::Params { batch: 1, tokens: 6, r: 1, protect: 1 };
-    cpu::rank_matches(&params, &[1.0, 0.0, 0.0], &[0, 0, 0], &mut [0; 3], &mut [0; 17]);
+    let params = rank_matches::Params { batch: 1, tokens: 6, r: 1, protect: 1, ..Default::default() };
+    cpu::rank_matches(&params, &[1.0, 0.0, 0.0], &[0, 0, 0], None, &mut [0; 3], &mut [0; 17]);
 }

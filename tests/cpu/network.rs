@@ -93,6 +93,7 @@ fn without_merging_no_option_matters() {
         prop_attn: false,
         pool_by: PoolBy::Plain,
         protect: Protect::Class,
+        ..Options::default()
     };
     assert_eq!(vit.forward(&images, &options).expect("results"), plain);
 }

@@ -1,8 +1,8 @@
 //! Schedules of r, and what they save.
 
 use serde_json::Value;
-use tome_wgpu::Schedule;
 use tome_wgpu::vit::{Config, Options};
+use tome_wgpu::{Partition, Schedule};
 
 use crate::matching::golden;
 
@@ -35,7 +35,7 @@ fn per_block_agrees_with_the_original() {
 fn tokens_that_are_left() {
     let left = |tokens, protect, blocks, r: &str| {
         let schedule: Schedule = r.parse().expect("a schedule");
-        schedule.tokens_per_block(tokens, protect, blocks)
+        schedule.tokens_per_block(tokens, protect, Partition::Alternating, blocks)
     };
     assert_eq!(left(197, 1, 12, "16"), [197, 181, 165, 149, 133, 117, 101, 85, 69, 53, 37, 21, 11]);
     assert_eq!(left(197, 1, 12, "16:-1"), [197, 165, 136, 110, 87, 67, 50, 36, 25, 17, 12, 10, 10]);

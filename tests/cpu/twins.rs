@@ -259,7 +259,7 @@ fn key_metric_is_a_unit_mean_or_zero() {
         [1e-25; 8],
         [1e25; 8],
     ];
-    let params = key_metric::Params { rows: 7, heads: 2, head_width: 4, stride: 8, start: 0 };
+    let params = key_metric::Params { rows: 7, heads: 2, head_width: 4, stride: 8, start: 0, unit: 1 };
     let mut metric = [f32::NAN; 28];
     cpu::key_metric(&params, keys.as_flattened(), &mut metric);
     let want = [[0.6, 0.0, 0.8, 0.0], [0.5; 4], [0.0; 4], [0.0; 4], [0.0; 4], [0.0; 4], [0.0; 4]];

@@ -8,7 +8,9 @@ use safetensors::{Dtype, SafeTensors};
 use serde_json::Value;
 use tome_wgpu::Schedule;
 use tome_wgpu::files::load_model;
-use tome_wgpu::vit::{Config, Options, PoolBy, Protect, Weights};
+use tome_wgpu::kernels::find_matches::Similarity;
+use tome_wgpu::kernels::merge_tokens::Mode;
+use tome_wgpu::vit::{Config, Metric, Options, PoolBy, Protect, Weights};
 
 /// A network, how it was run, and what PyTorch computed.
 pub struct Case {
@@ -43,11 +45,36 @@ fn load(folder: &Path) -> Case {
     let name = folder.file_name().unwrap_or_default().to_string_lossy().into_owned();
     let run = json(&folder.join("case.json"));
     let text = |key: &str| run[key].as_str().unwrap_or_else(|| panic!("{name}: no {key}"));
+    let knob = |key: &str, absent: &'static str| run.get(key).map_or(absent, |_| text(key));
     let options = Options {
         schedule: text("r").parse::<Schedule>().unwrap_or_else(|e| panic!("{name}: {e}")),
         prop_attn: text("prop_attn") == "on",
         pool_by: if text("pool") == "size" { PoolBy::Size } else { PoolBy::Plain },
         protect: if text("protect") == "prefix" { Protect::Prefix } else { Protect::Class },
+        merge: match knob("merge_mode", "wmean") {
+            "wmean" => Mode::WEIGHTED_MEAN,
+            "mean" => Mode::MEAN,
+            "sum" => Mode::SUM,
+            "max" => Mode::MAX,
+            "min" => Mode::MIN,
+            "keep-one" => Mode::KEEP_ONE,
+            other => panic!("{name}: merge_mode {other}"),
+        },
+        partition: knob("partition", "alternating").parse().unwrap_or_else(|e| panic!("{name}: {e}")),
+        metric: match knob("metric", "keys") {
+            "keys" => Metric::Keys,
+            "queries" => Metric::Queries,
+            "values" => Metric::Values,
+            "input" => Metric::Input,
+            "attention" => Metric::Attention,
+            other => panic!("{name}: metric {other}"),
+        },
+        similarity: match knob("similarity", "cosine") {
+            "cosine" => Similarity::COSINE,
+            "dot" => Similarity::DOT,
+            "euclidean" => Similarity::EUCLIDEAN,
+            other => panic!("{name}: similarity {other}"),
+        },
     };
     let tokens = run["tokens_per_layer"].as_array().expect("tokens_per_layer");
     let images = &tensors(&folder.join("input.safetensors"))["images"];

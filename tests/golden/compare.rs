@@ -2,6 +2,8 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use tome_wgpu::kernels::find_matches::Similarity;
+
 use crate::case::Case;
 
 /// Stages by the names of `cpu::Trace` and `vit::Stage`, for the whole batch, and `source`, `source_per_block` and
@@ -71,17 +73,21 @@ pub fn near(stage: &str, got: &[f32], want: &[f64], tolerance: f64) -> Result<()
     }
 }
 
-/// The engine's metric is of unit length, PyTorch's is not.
+/// The engine's metric is of unit length where cosines are asked for, PyTorch's is not.
 fn metric(case: &Case, got: &Stages, stage: &str, tolerance: f64) -> Result<(), String> {
     let (Some(Numbers::F32(got)), Some(want)) = (got.get(stage), case.expected.get(stage)) else {
         return Ok(());
     };
     let (config, _) = &case.network;
+    if case.options.similarity != Similarity::COSINE {
+        return near(stage, got, want, tolerance);
+    }
     let unit = |row: &[f64]| {
         let length = row.iter().map(|v| v * v).sum::<f64>().sqrt();
         row.iter().map(|v| v / length).collect::<Vec<f64>>()
     };
-    let want: Vec<f64> = want.chunks_exact(config.head_width() as usize).flat_map(unit).collect();
+    let want: Vec<f64> =
+        want.chunks_exact(case.options.metric.width(config) as usize).flat_map(unit).collect();
     near(stage, got, &want, tolerance)
 }
 
@@ -100,25 +106,27 @@ fn matches(case: &Case, got: &Stages, block: usize) -> Result<(), String> {
     let missing = |_| format!("{}: nothing merged", stage("src"));
     let rank = indices(got, &stage("rank")).map_err(missing)?;
     let best = indices(got, &stage("best")).map_err(missing)?;
-    let evens = n.div_ceil(2);
-    if rank.len() * r != src.len() * evens || best.len() != rank.len() {
-        return Err(format!("{}: {} even tokens for {} of {r} a time", stage("src"), rank.len(), src.len()));
-    }
     let (config, _) = &case.network;
-    for (item, (rank, best)) in rank.chunks_exact(evens).zip(best.chunks_exact(evens)).enumerate() {
-        let merged = (0..evens).filter(|&even| (rank[even] as usize) < r);
-        let pairs: BTreeSet<[u64; 2]> = merged.map(|even| [even as u64, best[even].into()]).collect();
+    let protect = case.options.protected(config);
+    let list = case.options.partition.split(1, n as u32, protect, r as u32);
+    let srcs = list.map_or(n.div_ceil(2), |list| list.srcs as usize);
+    if rank.len() * r != src.len() * srcs || best.len() != rank.len() {
+        return Err(format!("{}: {} sources for {} of {r} a time", stage("src"), rank.len(), src.len()));
+    }
+    for (item, (rank, best)) in rank.chunks_exact(srcs).zip(best.chunks_exact(srcs)).enumerate() {
+        let merged = (0..srcs).filter(|&i| (rank[i] as usize) < r);
+        let pairs: BTreeSet<[u64; 2]> = merged.map(|i| [i as u64, best[i].into()]).collect();
         let of = |values: &[f64]| values[item * r..][..r].iter().map(|&v| v as u64).collect::<Vec<_>>();
         let want: BTreeSet<[u64; 2]> =
             of(src).into_iter().zip(of(dst)).map(|(src, dst)| [src, dst]).collect();
         if pairs != want {
             return Err(format!("{}: image {item} merged {pairs:?} instead of {want:?}", stage("src")));
         }
-        let mut kept: Vec<usize> = (0..evens).filter(|&even| (rank[even] as usize) >= r).collect();
-        if case.options.protected(config) == 0 {
-            kept.sort_by_key(|&even| rank[even]);
+        let mut kept: Vec<usize> = (0..srcs).filter(|&i| (rank[i] as usize) >= r).collect();
+        if protect == 0 {
+            kept.sort_by_key(|&i| rank[i]);
         }
-        let want: Vec<usize> = unm[item * (evens - r)..][..evens - r].iter().map(|&v| v as usize).collect();
+        let want: Vec<usize> = unm[item * (srcs - r)..][..srcs - r].iter().map(|&v| v as usize).collect();
         if kept != want {
             return Err(format!("{}: image {item} kept {kept:?} instead of {want:?}", stage("unm")));
         }

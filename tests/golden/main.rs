@@ -8,11 +8,15 @@ mod case;
 mod compare;
 
 use case::{Case, cases};
-use common::{Rig, rigs};
+use common::{Rig, Tol, close, rigs};
 use compare::{Numbers, Stages, compare, near};
+use tome_wgpu::kernels::find_matches::Similarity;
 use tome_wgpu::kernels::matmul::Activation;
-use tome_wgpu::vit::{Config, Mlp, Options, Pool, PoolBy, Protect, Stage, VisionTransformer, Weights};
-use tome_wgpu::{Result, Schedule, cpu};
+use tome_wgpu::kernels::merge_tokens::Mode;
+use tome_wgpu::vit::{
+    Config, Metric, Mlp, Options, Pool, PoolBy, Protect, Stage, VisionTransformer, Weights,
+};
+use tome_wgpu::{Error, Partition, Result, Schedule, cpu};
 
 /// An engine runs a network and says what it computed on the way.
 type Engine = dyn Fn(&Config, &Weights, &[f32], &Options) -> Result<Stages>;
@@ -57,7 +61,7 @@ fn on_gpu(
         // A stage lasts until a later step overwrites it, so it is read at once.
         rig.run(std::slice::from_ref(&step.dispatch));
         if let Some(Stage { name, buffer, elements }) = &step.stage {
-            let indices = name.ends_with("best") || name.ends_with("rank");
+            let indices = ["split", "best", "rank"].iter().any(|end| name.ends_with(end));
             let elements = *elements as u32;
             let numbers = match indices {
                 true => Numbers::U32(rig.read(buffer, elements)),
@@ -88,7 +92,7 @@ fn on_gpu(
 /// Every case agrees with PyTorch.
 fn check_all(engine: &Engine, tolerance: f64) {
     let cases = cases();
-    assert!(cases.len() >= 26, "only {} cases found", cases.len());
+    assert!(cases.len() >= 67, "only {} cases found", cases.len());
     let failures: Vec<String> =
         cases.iter().filter_map(|case| check(case, engine, tolerance).err()).collect();
     assert!(failures.is_empty(), "{} of {} cases:\n{}", failures.len(), cases.len(), failures.join("\n"));
@@ -127,6 +131,66 @@ fn networks_on_a_gpu_agree_with_pytorch() {
     }
 }
 
+/// Network and images of a case.
+fn network(name: &str) -> (Config, Weights, Vec<f32>) {
+    let case = cases().into_iter().find(|case| case.name == name).expect("the case");
+    let (config, weights) = case.network;
+    (config, weights, case.images)
+}
+
+/// What PyTorch cannot draw: random sources, by which both engines must go alike. Every block and every image has others.
+#[test]
+fn random_sources_are_the_same_on_the_cpu_and_on_a_gpu() {
+    for (name, r) in [("cls", 5), ("avg_size", 6), ("reg4", 7)] {
+        let (config, weights, images) = network(name);
+        let partition = Partition::Random { seed: 11 };
+        let options = Options { partition, ..Options::with_schedule(Schedule::constant(r)) };
+        let want = on_cpu(&config, &weights, &images, &options).expect("results");
+        let split = |stages: &Stages, block: usize| match stages.get(&format!("layer{block:02}.split")) {
+            Some(Numbers::U32(split)) => split.clone(),
+            _ => panic!("{name}: nothing drawn"),
+        };
+        let first = split(&want, 0);
+        let tokens = config.tokens() as usize;
+        assert_ne!(first[..tokens], first[tokens..2 * tokens], "{name}: two images alike");
+        for rig in rigs() {
+            let got = on_gpu(rig, &config, &weights, &images, &options).expect("results");
+            assert_eq!(split(&got, 0), first, "{name} {}", rig.id());
+            let source = |stages: &Stages| match &stages["source"] {
+                Numbers::U32(source) => source.clone(),
+                Numbers::F32(_) => panic!("no indices"),
+            };
+            assert_eq!(source(&got), source(&want), "{name} {}", rig.id());
+            let logits = |stages: &Stages| match &stages["logits"] {
+                Numbers::F32(logits) => logits.clone(),
+                Numbers::U32(_) => panic!("no logits"),
+            };
+            let tol = Tol { abs: GPU_TOLERANCE as f32, rel: GPU_TOLERANCE as f32 };
+            close(format!("{name} {}", rig.id()), &logits(&got), &logits(&want), tol);
+        }
+    }
+}
+
+#[test]
+fn a_grid_is_refused_by_networks() {
+    let (config, weights, images) = network("avg_size");
+    let grid = Partition::Grid { rows: 5, columns: 5, stride: [2, 2], seed: None };
+    for (partition, unsupported) in
+        [(grid, true), (Partition::EveryKth(1), false), (Partition::EveryKth(0), false)]
+    {
+        let options = Options { partition, ..Options::with_schedule(Schedule::constant(3)) };
+        let refused = |result: Result<Stages>| match result {
+            Err(Error::Unsupported { field, .. }) => unsupported && field == "partition",
+            Err(Error::Input(_)) => !unsupported,
+            _ => false,
+        };
+        assert!(refused(on_cpu(&config, &weights, &images, &options)), "{partition}");
+        for rig in rigs() {
+            assert!(refused(on_gpu(rig, &config, &weights, &images, &options)), "{partition}");
+        }
+    }
+}
+
 /// The stage at which the comparison notices a network that is not quite the one of the case.
 fn noticed(name: &str, mistake: impl FnOnce(&mut Config, &mut Weights, &mut Options)) -> String {
     let case = cases().into_iter().find(|case| case.name == name).expect("the case");
@@ -155,6 +219,20 @@ fn mistakes_are_noticed_where_they_are_made() {
     assert_eq!(noticed("glu_gate_last", |config, _, _| config.mlp = Mlp::GateFirst), "layer00.tokens");
     assert_eq!(noticed("swiglu_packed", |config, _, _| config.mlp = Mlp::GateLast), "layer00.tokens");
     assert_eq!(noticed("reg4", |_, _, options| options.protect = Protect::Class), "layer00.merged");
+    assert_eq!(noticed("mode_max_input", |_, _, options| options.merge = Mode::MIN), "layer00.merged");
+    assert_eq!(
+        noticed("mode_mean_queries", |_, _, options| options.merge = Mode::WEIGHTED_MEAN),
+        "layer01.merged"
+    );
+    assert_eq!(noticed("mode_mean_queries", |_, _, options| options.metric = Metric::Keys), "layer00.metric");
+    assert_eq!(
+        noticed("sequential", |_, _, options| options.partition = Partition::EveryKth(2)),
+        "layer00.src"
+    );
+    assert_eq!(
+        noticed("every_3_reg4_clamp", |_, _, options| options.similarity = Similarity::EUCLIDEAN),
+        "layer00.src"
+    );
     let ignored_scales = noticed("layerscale", |config, weights, _| {
         config.layer_scale = false;
         *weights = renamed(weights, |name| (!name.ends_with(".gamma")).then(|| name.into()));

@@ -101,6 +101,28 @@ TABLE = {
         {"r": "1", "protect": "prefix"}, {},
     ),
     "mae_like": ({**AVERAGE, "class_token": True}, {"prop_attn": "off", "pool": "size"}, {}),
+    # The knobs of the paper's Table 1.
+    "mode_mean_queries": ({"depth": 2}, {"merge_mode": "mean", "metric": "queries"}, {}),
+    "mode_sum_values": ({"depth": 2}, {"merge_mode": "sum", "metric": "values"}, {}),
+    "mode_max_input": ({"depth": 2}, {"merge_mode": "max", "metric": "input"}, {}),
+    "mode_min_attention_dot": (
+        {"depth": 2},
+        {"merge_mode": "min", "metric": "attention", "similarity": "dot"},
+        {},
+    ),
+    "mode_keep_one_euclidean": ({"depth": 2}, {"merge_mode": "keep-one", "similarity": "euclidean"}, {}),
+    "sequential": ({"depth": 2}, {"partition": "sequential"}, {}),
+    "sequential_nocls_odd": ({**AVERAGE, "depth": 2}, {"partition": "sequential", "pool": "size", "r": "3"}, {}),
+    "every_3_reg4_clamp": (
+        {**REGISTERS, "depth": 2},
+        {"partition": "every:3", "protect": "prefix", "r": "1000", "similarity": "dot"},
+        {},
+    ),
+    "every_3_nocls_input_euclidean": (
+        {**AVERAGE, "depth": 2},
+        {"partition": "every:3", "pool": "size", "metric": "input", "similarity": "euclidean"},
+        {},
+    ),
 }
 
 

@@ -23,54 +23,81 @@ def schedule(r, depth):
 
 @dataclass
 class Merge:
-    src: torch.Tensor  # [B,r] indices within the even tokens, most similar first
-    dst: torch.Tensor  # [B,r] indices within the odd tokens
-    unm: torch.Tensor  # [B,.] even tokens that stay, protected ones included
+    src: torch.Tensor  # [B,r] indices within the sources, most similar first
+    dst: torch.Tensor  # [B,r] indices within the destinations
+    unm: torch.Tensor  # [B,.] sources that stay, protected ones included
+    kept: torch.Tensor  # [B,M] the input token that stays in place of each output token
     target: torch.Tensor  # [B,N] the output token that each input token goes to
     count: int  # number of output tokens
-    gap: float  # how far the nearest different decision was, in cosine similarity
+    gap: float  # how far the nearest different decision was, in similarity
 
 
-def match(metric, r, protected):
-    """Pairs the even with the odd tokens by cosine similarity of `metric` [B,N,d]; None if nothing is to be merged.
+def split(n, protected, partition):
+    """Sources and destinations among `n` tokens, and how many of the unprotected ones can merge at once.
 
-    The first `protected` tokens are neither merged nor merged into. Output order: protected tokens, unmerged even tokens
-    (by position; by similarity if nothing is protected), odd tokens.
+    partition: `alternating`, `sequential`, or `every:K` with one destination in each whole group of K unprotected tokens.
+    Where tokens do not alternate, protected ones count as sources.
+    """
+    tokens, free = torch.arange(n), n - protected
+    if partition == "alternating":
+        return tokens[0::2], tokens[1::2], free // 2
+    if partition == "sequential":
+        to = tokens >= protected + (free + 1) // 2
+    else:
+        k = int(partition.removeprefix("every:"))
+        to = (tokens >= protected) & ((tokens - protected) % k == k - 1)
+    return tokens[~to], tokens[to], int((~to).sum()) - protected if to.any() else 0
+
+
+def similarities(a, b, similarity):
+    """[B,A,d] against [B,D,d]: `cosine`, `dot`, or `euclidean` (minus the distance squared, which ranks alike)."""
+    if similarity == "cosine":
+        a, b = a / a.norm(dim=-1, keepdim=True), b / b.norm(dim=-1, keepdim=True)
+    if similarity == "euclidean":
+        return -(a[:, :, None] - b[:, None]).square().sum(dim=-1)
+    return a @ b.transpose(1, 2)
+
+
+def match(metric, r, protected, partition="alternating", similarity="cosine"):
+    """Pairs sources with destinations by similarity of `metric` [B,N,d]; None if nothing is to be merged.
+
+    The first `protected` tokens are neither merged nor merged into. Output order: protected tokens, unmerged sources
+    (by position; by similarity if nothing is protected), destinations.
     """
     batch, n, _ = metric.shape
-    r = min(r, (n - protected) // 2)
+    sources, destinations, most = split(n, protected, partition)
+    r = min(r, most)
     if r <= 0:
         return None
-    unit = metric / metric.norm(dim=-1, keepdim=True)
-    scores = unit[:, 0::2] @ unit[:, 1::2].transpose(1, 2)
-    even_protected, odd_protected = (protected + 1) // 2, protected // 2
-    scores[:, :even_protected] = -math.inf
-    scores[:, :, :odd_protected] = -math.inf
+    scores = similarities(metric[:, sources], metric[:, destinations], similarity)
+    kept_sources, kept_destinations = int((sources < protected).sum()), int((destinations < protected).sum())
+    scores[:, :kept_sources] = -math.inf
+    scores[:, :, :kept_destinations] = -math.inf
 
     best, partner = scores.max(dim=2)
     ranked, order = best.sort(dim=1, descending=True, stable=True)
     src, unm = order[:, :r], order[:, r:]
     dst = partner.gather(1, src)
-    gap = decisive_gap(scores, ranked, src, protected)
+    gap = decisive_gap(scores, ranked, src, protected, kept_destinations)
     if protected:
         unm = unm.sort(dim=1).values
 
     # Positions of the output tokens in the input, hence where each input token goes.
-    prefix, odd = torch.arange(protected), torch.arange(1, n, 2)[odd_protected:]
+    prefix, last = torch.arange(protected), destinations[kept_destinations:]
     kept = torch.cat(
-        [prefix.expand(batch, -1), 2 * unm[:, even_protected:], odd.expand(batch, -1)], dim=1
+        [prefix.expand(batch, -1), sources[unm[:, kept_sources:]], last.expand(batch, -1)], dim=1
     )
     target = torch.full((batch, n), -1)
     target.scatter_(1, kept, torch.arange(kept.shape[1]).expand(batch, -1))
-    target.scatter_(1, 2 * src, target.gather(1, 2 * dst + 1))
-    return Merge(src, dst, unm, target, kept.shape[1], gap)
+    target.scatter_(1, sources[src], target.gather(1, destinations[dst]))
+    return Merge(src, dst, unm, kept, target, kept.shape[1], gap)
 
 
-def decisive_gap(scores, ranked, src, protected):
+def decisive_gap(scores, ranked, src, protected, kept_destinations):
     """The smallest change of a similarity that could change the result (the order among merged tokens cannot)."""
     r = src.shape[1]
     gaps = [torch.tensor([math.inf], dtype=scores.dtype)]
-    if scores.shape[2] - protected // 2 > 1:  # another partner
+    if scores.shape[2] - kept_destinations > 1:  # another partner
         rows = scores.gather(1, src.unsqueeze(2).expand(-1, -1, scores.shape[2]))
         first, second = rows.topk(2, dim=2).values.unbind(2)
         gaps.append((first - second).flatten())
@@ -90,7 +117,7 @@ def attention(attn, x, size):
     if size is not None:
         logits = logits + size.log()[:, None, None, :]
     y = (logits.softmax(dim=3) @ v).transpose(1, 2).reshape(batch, n, -1)
-    return attn.proj(y), k.mean(dim=1)
+    return attn.proj(y), {"keys": k.mean(dim=1), "queries": q.mean(dim=1), "values": v.mean(dim=1)}
 
 
 def merged_sum(plan, values):
@@ -99,13 +126,36 @@ def merged_sum(plan, values):
     return out.scatter_add_(1, plan.target.unsqueeze(2).expand_as(values), values)
 
 
+def merged(plan, x, size, mode):
+    """The tokens of each group as one: `wmean` (by size), `mean`, `sum`, `max`, `min` or `keep-one` (the destination)."""
+    if mode == "wmean":
+        return merged_sum(plan, x * size[..., None]) / merged_sum(plan, size[..., None])
+    if mode == "keep-one":
+        return x.gather(1, plan.kept.unsqueeze(2).expand(-1, -1, x.shape[2]))
+    reduce = {"mean": "mean", "sum": "sum", "max": "amax", "min": "amin"}[mode]
+    out = x.new_zeros(x.shape[0], plan.count, x.shape[2])
+    return out.scatter_reduce(1, plan.target.unsqueeze(2).expand_as(x), x, reduce, include_self=False)
+
+
 @torch.no_grad()
-def forward(model, images, r, prop_attn=True, pool="plain", protect="prefix"):
+def forward(
+    model,
+    images,
+    r,
+    prop_attn=True,
+    pool="plain",
+    protect="prefix",
+    merge_mode="wmean",
+    partition="alternating",
+    metric="keys",
+    similarity="cosine",
+):
     """Runs `model` with merging; returns the intermediate values by name (README.md lists them) and the decisive gap.
 
     pool: for average pooling, `plain` weighs the remaining tokens alike, `size` weighs every original patch alike.
     pool, for attention pooling: `size` attends to a token of `size` patches `size` times as much.
     protect: `cls` keeps only class and distillation token out of the merging, `prefix` the registers too.
+    metric: `keys`, `queries` or `values` (their mean over the heads), the block's `input`, or its tokens after `attention`.
     """
     distilled = hasattr(model, "dist_token")
     protected = model.num_prefix_tokens if protect == "prefix" else int(model.has_class_token) + int(distilled)
@@ -115,13 +165,13 @@ def forward(model, images, r, prop_attn=True, pool="plain", protect="prefix"):
     out, gap = {"embed": x}, math.inf
     for i, (block, r_i) in enumerate(zip(model.blocks, schedule(r, len(model.blocks)))):
         layer = f"layer{i:02}."
-        y, metric = attention(block.attn, block.norm1(x), size if prop_attn else None)
-        x = x + block.ls1(y)
-        out |= {layer + "attn": x, layer + "metric": metric}
-        plan = match(metric, r_i, protected)
+        y, metrics = attention(block.attn, block.norm1(x), size if prop_attn else None)
+        metrics |= {"input": x, "attention": x + block.ls1(y)}
+        x = metrics["attention"]
+        out |= {layer + "attn": x, layer + "metric": metrics[metric]}
+        plan = match(metrics[metric], r_i, protected, partition, similarity)
         if plan:
-            weighted, size = merged_sum(plan, x * size[..., None]), merged_sum(plan, size[..., None]).squeeze(2)
-            x = weighted / size[..., None]
+            x, size = merged(plan, x, size, merge_mode), merged_sum(plan, size[..., None]).squeeze(2)
             source = plan.target.gather(1, source)
             out |= {layer + "src": plan.src, layer + "dst": plan.dst, layer + "unm": plan.unm}
             gap = min(gap, plan.gap)

@@ -43,20 +43,25 @@ macro_rules! call {
             norm_heads::Io { weight: (&$b[0]).into(), bias: (&$b[1]).into(), x: (&$b[2]).into() })
     };
     ($gpu:expr, $b:expr, key_metric, $($change:tt)*) => {
-        key_metric($gpu, key_metric::Params { $($change)*, ..key_metric::Params { rows: 5, heads: 2, head_width: 8, stride: 48, start: 16 } },
+        key_metric($gpu, key_metric::Params { $($change)*, ..key_metric::Params { rows: 5, heads: 2, head_width: 8, stride: 48, start: 16, unit: 1 } },
             key_metric::Io { keys: (&$b[0]).into(), metric: (&$b[1]).into() })
     };
+    ($gpu:expr, $b:expr, split_tokens, $($change:tt)*) => {
+        split_tokens($gpu, split_tokens::Params { $($change)*, ..split_tokens::Params { lists: 2, tokens: 9, protect: 1, srcs: 7,
+                mode: split_tokens::Mode::CELLS, columns: 4, cell_height: 2, cell_width: 2, ..Default::default() } },
+            split_tokens::Io { split: (&$b[0]).into() })
+    };
     ($gpu:expr, $b:expr, find_matches, $($change:tt)*) => {
-        find_matches($gpu, find_matches::Params { $($change)*, ..find_matches::Params { batch: 2, tokens: 5, width: 8, protect: 1 } },
-            find_matches::Io { metric: (&$b[0]).into(), score: (&$b[1]).into(), best: (&$b[2]).into() })
+        find_matches($gpu, find_matches::Params { $($change)*, ..find_matches::Params { batch: 2, tokens: 5, width: 8, protect: 1, ..Default::default() } },
+            find_matches::Io { metric: (&$b[0]).into(), split: None, score: (&$b[1]).into(), best: (&$b[2]).into() })
     };
     ($gpu:expr, $b:expr, rank_matches, $($change:tt)*) => {
-        rank_matches($gpu, rank_matches::Params { $($change)*, ..rank_matches::Params { batch: 2, tokens: 9, r: 2, protect: 1 } },
-            rank_matches::Io { score: (&$b[0]).into(), best: (&$b[1]).into(), rank: (&$b[2]).into(), plan: (&$b[3]).into() })
+        rank_matches($gpu, rank_matches::Params { $($change)*, ..rank_matches::Params { batch: 2, tokens: 9, r: 2, protect: 1, ..Default::default() } },
+            rank_matches::Io { score: (&$b[0]).into(), best: (&$b[1]).into(), split: None, rank: (&$b[2]).into(), plan: (&$b[3]).into() })
     };
     ($gpu:expr, $b:expr, merge_tokens, $($change:tt)*) => {
-        merge_tokens($gpu, merge_tokens::Params { $($change)*, ..merge_tokens::Params { batch: 2, tokens: 9, r: 2, channels: 8, sources: 12 } },
-            merge_tokens::Io { plan: (&$b[0]).into(), x: (&$b[1]).into(), size: (&$b[2]).into(), source: (&$b[3]).into(),
+        merge_tokens($gpu, merge_tokens::Params { $($change)*, ..merge_tokens::Params { batch: 2, tokens: 9, r: 2, channels: 8, sources: 12, ..Default::default() } },
+            merge_tokens::Io { plan: (&$b[0]).into(), x: (&$b[1]).into(), size: Some((&$b[2]).into()), source: Some((&$b[3]).into()),
                 x_out: (&$b[4]).into(), size_out: (&$b[5]).into(), source_out: (&$b[6]).into() })
     };
     ($gpu:expr, $b:expr, pool, $($change:tt)*) => {
@@ -64,8 +69,8 @@ macro_rules! call {
             pool::Io { x: (&$b[0]).into(), size: None, y: (&$b[1]).into() })
     };
     ($gpu:expr, $b:expr, unmerge, $($change:tt)*) => {
-        unmerge($gpu, unmerge::Params { $($change)*, ..unmerge::Params { batch: 2, tokens: 5, sources: 9, first: 0, channels: 8 } },
-            unmerge::Io { x: (&$b[0]).into(), source: (&$b[1]).into(), y: (&$b[2]).into() })
+        unmerge($gpu, unmerge::Params { $($change)*, ..unmerge::Params { batch: 2, tokens: 5, sources: 9, channels: 8, ..Default::default() } },
+            unmerge::Io { x: (&$b[0]).into(), source: (&$b[1]).into(), residual: None, y: (&$b[2]).into() })
     };
     ($gpu:expr, $b:expr, embed_patches, $($change:tt)*) => {
         embed_patches($gpu, embed_patches::Params { $($change)*, ..embed_patches::Params { batch: 2, image_channels: 3, height: 8,
@@ -86,6 +91,7 @@ fn good_calls_are_taken() {
         call!(gpu, b, norm_heads, rows: 5),
         call!(gpu, b, attention, batch: 2),
         call!(gpu, b, key_metric, rows: 5),
+        call!(gpu, b, split_tokens, lists: 2),
         call!(gpu, b, find_matches, batch: 2),
         call!(gpu, b, rank_matches, batch: 2),
         call!(gpu, b, merge_tokens, batch: 2),
@@ -110,6 +116,7 @@ fn an_empty_batch_is_a_dispatch_of_nothing() {
             call!(gpu, b, norm_heads, rows: 0),
             call!(gpu, b, attention, batch: 0),
             call!(gpu, b, key_metric, rows: 0),
+            call!(gpu, b, split_tokens, lists: 0),
             call!(gpu, b, find_matches, batch: 0),
             call!(gpu, b, rank_matches, batch: 0),
             call!(gpu, b, merge_tokens, batch: 0),
@@ -161,6 +168,15 @@ fn parameters_that_make_no_sense_are_named() {
         (call!(gpu, b, key_metric, start: 3), "start is 3"),
         (call!(gpu, b, find_matches, width: 0), "width is 0"),
         (call!(gpu, b, find_matches, tokens: 0), "tokens is 0"),
+        (call!(gpu, b, find_matches, similarity: find_matches::Similarity(3)), "there is no Similarity(3)"),
+        (call!(gpu, b, split_tokens, mode: split_tokens::Mode(4)), "there is no mode 4"),
+        (call!(gpu, b, split_tokens, protect: 8), "7 sources, 8 of them protected, of 9 tokens"),
+        (call!(gpu, b, split_tokens, srcs: 10), "10 sources, 1 of them protected, of 9 tokens"),
+        (call!(gpu, b, split_tokens, columns: 3), "8 unprotected tokens do not fill rows of 3"),
+        (call!(gpu, b, split_tokens, cell_width: 0), "place 0 in a cell of 2 x 0"),
+        (call!(gpu, b, split_tokens, place: 4), "place 4 in a cell of 2 x 2"),
+        (call!(gpu, b, split_tokens, srcs: 6), "6 sources of 9 tokens, and 2 cells"),
+        (call!(gpu, b, merge_tokens, mode: merge_tokens::Mode(6)), "there is no Mode(6)"),
         (call!(gpu, b, rank_matches, r: 5), "r is 5; 9 tokens, 1 of them protected, allow 4"),
         (call!(gpu, b, rank_matches, protect: 10, r: 0), "10 of 9 tokens"),
         (call!(gpu, b, rank_matches, tokens: 0, protect: 0, r: 0), "of 0 tokens"),

@@ -1,29 +1,39 @@
 use tome_wgpu::cpu;
-use tome_wgpu::kernels::find_matches::{Io, PROTECTED, Params, SPEC, UNDIRECTED, find_matches};
+use tome_wgpu::kernels::find_matches::{Io, PROTECTED, Params, SPEC, Similarity, UNDIRECTED, find_matches};
 
-use crate::common::{Random, Rig, Tol, close, rigs_for, same};
+use crate::common::{Random, Rig, Tol, close, partitions, rigs_for, same};
 
 /// Scores and indices of the best.
 type Edges = (Vec<f32>, Vec<u32>);
 
-fn on_gpu(rig: &Rig, params: Params, metric: &[f32]) -> Edges {
-    let evens = params.batch * params.tokens.div_ceil(2);
+fn on_gpu(rig: &Rig, params: Params, metric: &[f32], split: Option<&[u32]>) -> Edges {
+    let evens = params.batch * split.map_or(params.tokens.div_ceil(2), |_| params.srcs);
+    let split = split.map(|split| rig.data(split));
     let (metric, score, best) = (rig.data(metric), rig.unwritten(evens), rig.unwritten(evens));
-    let io = Io { metric: (&metric).into(), score: (&score).into(), best: (&best).into() };
+    let io = Io {
+        metric: (&metric).into(),
+        split: split.as_ref().map(Into::into),
+        score: (&score).into(),
+        best: (&best).into(),
+    };
     rig.run(&[find_matches(&rig.gpu, params, io).unwrap()]);
     (rig.read(&score, evens), rig.read(&best, evens))
 }
 
-fn on_cpu(params: Params, metric: &[f32]) -> Edges {
-    let evens = (params.batch * params.tokens.div_ceil(2)) as usize;
+fn on_cpu(params: Params, metric: &[f32], split: Option<&[u32]>) -> Edges {
+    let evens = (params.batch * split.map_or(params.tokens.div_ceil(2), |_| params.srcs)) as usize;
     let (mut score, mut best) = (vec![f32::NAN; evens], vec![u32::MAX; evens]);
-    cpu::find_matches(&params, metric, &mut score, &mut best);
+    cpu::find_matches(&params, metric, split, &mut score, &mut best);
     (score, best)
 }
 
 /// Decisions and scores to the last bit: for metrics whose dot products are exact.
 fn check_exact(rig: &Rig, params: Params, metric: &[f32]) -> Edges {
-    let (got, want) = (on_gpu(rig, params, metric), on_cpu(params, metric));
+    check_split(rig, params, metric, None)
+}
+
+fn check_split(rig: &Rig, params: Params, metric: &[f32], split: Option<&[u32]>) -> Edges {
+    let (got, want) = (on_gpu(rig, params, metric, split), on_cpu(params, metric, split));
     let what = format!("{} {params:?}", rig.id());
     same(format!("{what} best"), &got.1, &want.1);
     same(format!("{what} score"), &got.0, &want.0);
@@ -37,7 +47,7 @@ fn decisions_are_exact_where_sums_are_and_ties_fall_to_the_lower_index() {
         for tokens in [1, 2, 3, 4, 5, 126, 127, 128, 129, 130, 131, 197, 258] {
             for protect in [0, 1, 2, 5] {
                 for width in [4, 20, 64] {
-                    let params = Params { batch: 2, tokens, width, protect };
+                    let params = Params { batch: 2, tokens, width, protect, ..Default::default() };
                     check_exact(rig, params, &Random(tokens.into()).sixteenths(2 * tokens * width));
                 }
             }
@@ -49,7 +59,7 @@ fn decisions_are_exact_where_sums_are_and_ties_fall_to_the_lower_index() {
 fn equal_tokens_match_the_first_unprotected_one() {
     for rig in rigs_for(&SPEC) {
         for (protect, first) in [(0, 0), (1, 0), (2, 1), (5, 2)] {
-            let params = Params { batch: 1, tokens: 261, width: 64, protect };
+            let params = Params { batch: 1, tokens: 261, width: 64, protect, ..Default::default() };
             let (score, best) = check_exact(rig, params, &[0.125; 261 * 64]);
             for even in 0..131 {
                 let kept = 2 * even < protect as usize;
@@ -66,13 +76,13 @@ fn random_metrics_choose_a_best_within_rounding() {
     let tol = Tol { abs: 1e-6, rel: 0.0 };
     for rig in rigs_for(&SPEC) {
         for (tokens, width) in [(197, 64), (198, 80), (577, 64), (50, 768)] {
-            let params = Params { batch: 2, tokens, width, protect: 1 };
+            let params = Params { batch: 2, tokens, width, protect: 1, ..Default::default() };
             let mut metric = Random(tokens.into()).floats(2 * tokens * width);
             for token in metric.chunks_exact_mut(width as usize) {
                 let length = token.iter().map(|v| v * v).sum::<f32>().sqrt();
                 token.iter_mut().for_each(|v| *v /= length);
             }
-            let (got, want) = (on_gpu(rig, params, &metric), on_cpu(params, &metric));
+            let (got, want) = (on_gpu(rig, params, &metric, None), on_cpu(params, &metric, None));
             let what = format!("{} {params:?}", rig.id());
             close(format!("{what} score"), &got.0, &want.0, tol);
             // Where another one was chosen, it is as good: its own cosine, in f64, is the best one's.
@@ -97,7 +107,7 @@ fn random_metrics_choose_a_best_within_rounding() {
 #[test]
 fn tokens_without_direction_come_last_but_before_protected_ones() {
     for rig in rigs_for(&SPEC) {
-        let params = Params { batch: 1, tokens: 12, width: 8, protect: 2 };
+        let params = Params { batch: 1, tokens: 12, width: 8, protect: 2, ..Default::default() };
         let mut metric = Random(3).sixteenths(12 * 8);
         metric.iter_mut().for_each(|v| *v += 0.5 / 16.0);
         let mut zero = |token: usize| metric[token * 8..][..8].fill(0.0);
@@ -121,7 +131,7 @@ fn tokens_without_direction_come_last_but_before_protected_ones() {
 #[test]
 fn everything_protected() {
     for rig in rigs_for(&SPEC) {
-        let params = Params { batch: 2, tokens: 7, width: 4, protect: 7 };
+        let params = Params { batch: 2, tokens: 7, width: 4, protect: 7, ..Default::default() };
         let (score, _) = check_exact(rig, params, &Random(4).sixteenths(2 * 7 * 4));
         assert_eq!(score, [PROTECTED; 8]);
     }
@@ -130,7 +140,79 @@ fn everything_protected() {
 #[test]
 fn more_even_tokens_than_one_dimension_of_workgroups() {
     for rig in rigs_for(&SPEC) {
-        let params = Params { batch: 35_000, tokens: 4, width: 4, protect: 0 };
+        let params = Params { batch: 35_000, tokens: 4, width: 4, protect: 0, ..Default::default() };
         check_exact(rig, params, &Random(5).sixteenths(35_000 * 16));
+    }
+}
+
+/// The best edges by any similarity and in any partition, to the last bit: sums of sixteenths squared are exact.
+#[test]
+fn decisions_are_exact_in_every_partition_and_by_every_similarity() {
+    for rig in rigs_for(&SPEC) {
+        for free in [1, 2, 3, 12, 65, 130, 196] {
+            for protect in [0, 1, 2, 5] {
+                for partition in partitions(free) {
+                    let tokens = free + protect;
+                    let r = partition.most(tokens, protect).min(9);
+                    let Some(list) = partition.split(2, tokens, protect, r) else { continue };
+                    let mut split = vec![0; (list.lists * tokens) as usize];
+                    cpu::split_tokens(&list, &mut split);
+                    for similarity in [Similarity::COSINE, Similarity::DOT, Similarity::EUCLIDEAN] {
+                        let (srcs, split_stride) = (list.srcs, list.stride());
+                        let params = Params {
+                            batch: 2,
+                            tokens,
+                            width: 20,
+                            protect,
+                            similarity,
+                            srcs,
+                            split_stride,
+                            has_split: 1,
+                        };
+                        let mut metric = Random(tokens.into()).sixteenths(2 * tokens * 20);
+                        // Some without direction.
+                        metric.chunks_exact_mut(20).step_by(7).for_each(|token| token.fill(0.0));
+                        check_split(rig, params, &metric, Some(&split));
+                    }
+                }
+            }
+        }
+    }
+}
+
+#[test]
+fn the_nearest_is_the_best_by_distance_and_the_longest_by_dot_product() {
+    // Source 0 at 2, destinations at 1.75, 8 and 0.25; source 2 has no direction, nor has the destination 5.
+    let metric = [2.0f32, 1.75, 0.0, 8.0, 0.25, 0.0].map(|v| [v, 0.0, 0.0, 0.0]);
+    for rig in rigs_for(&SPEC) {
+        for (similarity, scores, bests) in [
+            (Similarity::EUCLIDEAN, [-0.0625, UNDIRECTED, -2.25], [0, 0, 0]),
+            (Similarity::DOT, [16.0, UNDIRECTED, 2.0], [1, 0, 1]),
+        ] {
+            let params = Params { batch: 1, tokens: 6, width: 4, similarity, ..Default::default() };
+            let (score, best) = check_exact(rig, params, metric.as_flattened());
+            assert_eq!((&score[..], &best[..]), (&scores[..], &bests[..]), "{}", rig.id());
+        }
+    }
+}
+
+/// The longest metrics that key_metric lets through, against each other: no score leaves the floats or falls among the
+/// marks.
+#[test]
+fn scores_of_the_longest_metrics_are_finite_and_above_the_marks() {
+    for rig in rigs_for(&SPEC) {
+        for similarity in [Similarity::DOT, Similarity::EUCLIDEAN] {
+            let params = Params { batch: 1, tokens: 2, width: 4, similarity, ..Default::default() };
+            for sign in [-1.0, 1.0] {
+                let metric = [1e18, 0.0, 0.0, 0.0, sign * 1e18, 0.0, 0.0, 0.0];
+                let (score, _) = on_gpu(rig, params, &metric, None);
+                assert!(
+                    score[0].is_finite() && score[0] > UNDIRECTED,
+                    "{} {similarity:?} {score:?}",
+                    rig.id()
+                );
+                assert_eq!(on_cpu(params, &metric, None).0.len(), 1);
+            }
+        }
     }
 }

@@ -39,7 +39,7 @@ fn matches_cpu() {
         for (rows, heads, head_width) in shapes {
             let stride = heads * head_width;
             let keys = Random(head_width.into()).floats(rows * stride);
-            check(rig, Params { rows, heads, head_width, stride, start: 0 }, &keys);
+            check(rig, Params { rows, heads, head_width, stride, start: 0, unit: 1 }, &keys);
         }
     }
 }
@@ -48,7 +48,7 @@ fn matches_cpu() {
 fn keys_lie_anywhere_in_a_token() {
     for rig in rigs_for(&SPEC) {
         // The second of three parts, and the last token ends with its key.
-        let params = Params { rows: 5, heads: 2, head_width: 20, stride: 120, start: 40 };
+        let params = Params { rows: 5, heads: 2, head_width: 20, stride: 120, start: 40, unit: 1 };
         check(rig, params, &Random(6).floats(4 * 120 + 80));
     }
 }
@@ -56,7 +56,7 @@ fn keys_lie_anywhere_in_a_token() {
 #[test]
 fn more_rows_than_one_dimension_of_workgroups() {
     for rig in rigs_for(&SPEC) {
-        let params = Params { rows: 70_000, heads: 1, head_width: 4, stride: 4, start: 0 };
+        let params = Params { rows: 70_000, heads: 1, head_width: 4, stride: 4, start: 0, unit: 1 };
         check(rig, params, &Random(8).floats(280_000));
     }
 }
@@ -64,7 +64,7 @@ fn more_rows_than_one_dimension_of_workgroups() {
 #[test]
 fn keys_without_direction_become_zero() {
     for rig in rigs_for(&SPEC) {
-        let params = Params { rows: 9, heads: 2, head_width: 64, stride: 128, start: 0 };
+        let params = Params { rows: 9, heads: 2, head_width: 64, stride: 128, start: 0, unit: 1 };
         let mut keys = Random(9).floats(9 * 128);
         let mut token = |row: usize, change: &dyn Fn(&mut [f32])| change(&mut keys[row * 128..][..128]);
         token(1, &|t| t.fill(0.0));
@@ -84,5 +84,25 @@ fn keys_without_direction_become_zero() {
             let want = if (1..=6).contains(&row) { 0.0 } else { 1.0 };
             assert!((length - want).abs() <= 1e-6 * want, "{} row {row}: length {length}", rig.id());
         }
+    }
+}
+
+#[test]
+fn what_needs_no_unit_length_keeps_its_own_and_stays_within_bounds() {
+    for rig in rigs_for(&SPEC) {
+        let params = Params { rows: 5, heads: 2, head_width: 64, stride: 128, start: 0, unit: 0 };
+        let mut keys = Random(10).floats(5 * 128);
+        let (_, rest) = keys.split_at_mut(128);
+        rest[0] = f32::NAN;
+        // Lengths of 1e18, just within, and of 2e18: their squares would still be floats, four times them no more.
+        rest[128..256].fill(0.0);
+        (rest[128], rest[192]) = (0.99e18, 0.99e18);
+        rest[256..384].fill(0.0);
+        (rest[256], rest[320]) = (2e18, 2e18);
+        rest[384..].fill(1e-20);
+        let got = check(rig, params, &keys);
+        let zero = |row: usize| got[row * 64..][..64].iter().all(|&v| v == 0.0);
+        assert_eq!([0, 1, 2, 3, 4].map(zero), [false, true, false, true, true], "{}", rig.id());
+        assert_eq!(got[0], (keys[0] + keys[64]) / 2.0);
     }
 }

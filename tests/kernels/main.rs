@@ -15,4 +15,5 @@ mod merge_tokens;
 mod norm_heads;
 mod pool;
 mod rank_matches;
+mod split_tokens;
 mod unmerge;

@@ -1,5 +1,7 @@
 use tome_wgpu::cpu;
-use tome_wgpu::kernels::merge_tokens::{Io, Params, SPEC};
+use tome_wgpu::kernels::find_matches::PROTECTED;
+use tome_wgpu::kernels::merge_tokens::{Io, Mode, Params, SPEC};
+use tome_wgpu::kernels::rank_matches::END;
 use tome_wgpu::kernels::{merge_tokens, rank_matches};
 
 use crate::common::{Random, Rig, Tol, close, rigs_for, same};
@@ -12,8 +14,8 @@ struct Case {
     params: Params,
     plan: Vec<u32>,
     x: Vec<f32>,
-    size: Vec<f32>,
-    source: Vec<u32>,
+    size: Option<Vec<f32>>,
+    source: Option<Vec<u32>>,
 }
 
 /// Tokens, sizes and source map after merging.
@@ -26,38 +28,39 @@ impl Case {
         let evens = batch * tokens.div_ceil(2);
         let score = random.floats(evens).into_iter().enumerate().map(|(i, v)| {
             let even = i as u32 % tokens.div_ceil(2);
-            if 2 * even < protect { -4.0 } else { v }
+            if 2 * even < protect { PROTECTED } else { v }
         });
         let score: Vec<f32> = score.collect();
         let best: Vec<u32> = (0..evens).map(|_| protect / 2 + random.below(targets)).collect();
-        let ranked = rank_matches::Params { batch, tokens, r, protect };
+        let ranked = rank_matches::Params { batch, tokens, r, protect, ..Default::default() };
         let (mut rank, mut plan) = (vec![0; evens as usize], vec![0; (batch * ranked.plan_len()) as usize]);
-        cpu::rank_matches(&ranked, &score, &best, &mut rank, &mut plan);
+        cpu::rank_matches(&ranked, &score, &best, None, &mut rank, &mut plan);
         // A source map as after earlier merges: more original tokens than tokens, some of them together.
         let sources = tokens + 60;
         Case {
-            params: Params { batch, tokens, r, channels, sources },
+            params: Params { batch, tokens, r, channels, sources, ..Default::default() },
             plan,
             x: random.floats(batch * tokens * channels),
-            size: random.sizes(batch * tokens),
-            source: (0..batch * sources).map(|_| random.below(tokens)).collect(),
+            size: Some(random.sizes(batch * tokens)),
+            source: Some((0..batch * sources).map(|_| random.below(tokens)).collect()),
         }
     }
 
     fn lens(&self) -> [u32; 3] {
-        let Params { batch, tokens, r, channels, sources } = self.params;
+        let Params { batch, tokens, r, channels, sources, .. } = self.params;
         [batch * (tokens - r) * channels, batch * (tokens - r), batch * sources]
     }
 
     fn on_gpu(&self, rig: &Rig) -> Merged {
-        let (plan, source) = (rig.data(&self.plan), rig.data(&self.source));
-        let (x, size) = (rig.data(&self.x), rig.data(&self.size));
+        let (plan, x) = (rig.data(&self.plan), rig.data(&self.x));
+        let size = self.size.as_ref().map(|size| rig.data(size));
+        let source = self.source.as_ref().map(|source| rig.data(source));
         let [x_out, size_out, source_out] = self.lens().map(|len| rig.unwritten(len));
         let io = Io {
             plan: (&plan).into(),
             x: (&x).into(),
-            size: (&size).into(),
-            source: (&source).into(),
+            size: size.as_ref().map(Into::into),
+            source: source.as_ref().map(Into::into),
             x_out: (&x_out).into(),
             size_out: (&size_out).into(),
             source_out: (&source_out).into(),
@@ -71,7 +74,8 @@ impl Case {
         let [x, size, source] = self.lens().map(|len| len as usize);
         let (mut x, mut size, mut source) = (vec![f32::NAN; x], vec![f32::NAN; size], vec![u32::MAX; source]);
         let Case { params, plan, .. } = self;
-        cpu::merge_tokens(params, plan, &self.x, &self.size, &self.source, &mut x, &mut size, &mut source);
+        let (given, map) = (self.size.as_deref(), self.source.as_deref());
+        cpu::merge_tokens(params, plan, &self.x, given, map, &mut x, &mut size, &mut source);
         (x, size, source)
     }
 
@@ -115,12 +119,13 @@ fn sizes_and_weighted_sums_are_conserved() {
     for rig in rigs_for(&SPEC) {
         let case = Case::new(1, 197, 90, 4, 1, 20);
         let (x, size, _) = case.on_gpu(rig);
+        let given = case.size.as_deref().expect("sizes");
         let sum = |x: &[f32], size: &[f32], i: usize| -> f64 {
             x.chunks_exact(4).zip(size).map(|(x, &s)| f64::from(x[i]) * f64::from(s)).sum()
         };
-        assert_eq!(size.iter().sum::<f32>(), case.size.iter().sum::<f32>(), "{}", rig.id());
+        assert_eq!(size.iter().sum::<f32>(), given.iter().sum::<f32>(), "{}", rig.id());
         for i in 0..4 {
-            let (before, after) = (sum(&case.x, &case.size, i), sum(&x, &size, i));
+            let (before, after) = (sum(&case.x, given, i), sum(&x, &size, i));
             // 107 products of at most a group's size, 600 in all, each rounded to 6e-8 of it.
             assert!((before - after).abs() < 4e-5, "{}: {before} became {after}", rig.id());
         }
@@ -135,7 +140,8 @@ fn unmerged_tokens_are_copied_to_the_last_bit() {
         let keep = &case.plan[..41];
         let token = |&kept: &u32| &case.x[kept as usize * 20..][..20];
         same(format!("{} x", rig.id()), &x, &keep.iter().flat_map(token).copied().collect::<Vec<_>>());
-        let sizes: Vec<f32> = keep.iter().map(|&kept| case.size[kept as usize]).collect();
+        let sizes: Vec<f32> =
+            keep.iter().map(|&kept| case.size.as_ref().expect("sizes")[kept as usize]).collect();
         same(format!("{} size", rig.id()), &size, &sizes);
         assert_eq!(source.len(), 101);
     }
@@ -145,7 +151,7 @@ fn unmerged_tokens_are_copied_to_the_last_bit() {
 fn a_source_map_is_optional() {
     for rig in rigs_for(&SPEC) {
         let mut case = Case::new(2, 21, 8, 20, 1, 5);
-        (case.params.sources, case.source) = (0, Vec::new());
+        (case.params.sources, case.source) = (0, None);
         case.check(rig);
     }
 }
@@ -160,8 +166,8 @@ fn an_image_does_not_depend_on_its_batch() {
             params: Params { batch: 1, ..whole.params },
             plan: whole.plan[plan..2 * plan].to_vec(),
             x: whole.x[21 * 20..2 * 21 * 20].to_vec(),
-            size: whole.size[21..42].to_vec(),
-            source: whole.source[81..162].to_vec(),
+            size: whole.size.as_ref().map(|size| size[21..42].to_vec()),
+            source: whole.source.as_ref().map(|source| source[81..162].to_vec()),
         };
         let (x, size, source) = alone.on_gpu(rig);
         same(rig.id(), &x, &merged.0[13 * 20..26 * 20]);
@@ -174,5 +180,68 @@ fn an_image_does_not_depend_on_its_batch() {
 fn more_tokens_than_one_dimension_of_workgroups() {
     for rig in rigs_for(&SPEC) {
         Case::new(600, 197, 16, 4, 1, 50).check(rig);
+    }
+}
+
+const MODES: [Mode; 6] = [Mode::WEIGHTED_MEAN, Mode::MEAN, Mode::SUM, Mode::MAX, Mode::MIN, Mode::KEEP_ONE];
+
+#[test]
+fn every_mode_matches_cpu_with_and_without_sizes_and_source_map() {
+    for rig in rigs_for(&SPEC) {
+        for mode in MODES {
+            for (tokens, r, protect) in
+                [(1, 0, 0), (2, 1, 0), (3, 1, 1), (21, 8, 1), (51, 25, 0), (198, 98, 2)]
+            {
+                let mut case =
+                    Case::new(2, tokens, r, 20, protect, (tokens / 2).saturating_sub(protect / 2).max(1));
+                case.params.mode = mode;
+                case.check(rig);
+                (case.params.sources, case.source) = (tokens, None);
+                let (_, _, source) = case.check(rig);
+                let groups = case.plan.chunks_exact((3 * tokens - r) as usize);
+                let want: Vec<u32> =
+                    groups.flat_map(|plan| plan[(2 * tokens - r) as usize..].to_vec()).collect();
+                assert_eq!(source, want, "{}: the plan itself", rig.id());
+                case.size = None;
+                let (_, size, _) = case.check(rig);
+                assert_eq!(size.iter().sum::<f32>(), 2.0 * tokens as f32, "{}", rig.id());
+            }
+        }
+    }
+}
+
+/// Three tokens of which 0 and 2 merge into 1, by hand.
+#[test]
+fn modes_are_what_their_names_say() {
+    let x = [[1.0, -6.0, 3.0, 0.0], [2.0, 0.0, 9.0, 0.0], [6.0, 3.0, 0.0, 0.0]];
+    // One is kept; 2 follows on 0, 0 on 1, nothing on 2; all are in the first group.
+    let plan = [1, 2, 0, END, 0, 0, 0];
+    for rig in rigs_for(&SPEC) {
+        for (mode, want) in [
+            (Mode::WEIGHTED_MEAN, [3.75, 0.0, 3.0, 0.0]),
+            (Mode::MEAN, [3.0, -1.0, 4.0, 0.0]),
+            (Mode::SUM, [9.0, -3.0, 12.0, 0.0]),
+            (Mode::MAX, [6.0, 3.0, 9.0, 0.0]),
+            (Mode::MIN, [1.0, -6.0, 0.0, 0.0]),
+            (Mode::KEEP_ONE, [2.0, 0.0, 9.0, 0.0]),
+        ] {
+            let case = Case {
+                params: Params {
+                    batch: 1,
+                    tokens: 3,
+                    r: 2,
+                    channels: 4,
+                    sources: 3,
+                    mode,
+                    ..Default::default()
+                },
+                plan: plan.to_vec(),
+                x: x.as_flattened().to_vec(),
+                size: Some(vec![1.0, 1.0, 2.0]),
+                source: None,
+            };
+            let (x, size, source) = case.check(rig);
+            assert_eq!((x, size, source), (want.to_vec(), vec![4.0], vec![0; 3]), "{} {mode:?}", rig.id());
+        }
     }
 }

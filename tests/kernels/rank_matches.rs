@@ -2,22 +2,39 @@ use tome_wgpu::cpu;
 use tome_wgpu::kernels::find_matches::{PROTECTED, UNDIRECTED};
 use tome_wgpu::kernels::rank_matches::{END, Io, Params, SPEC, rank_matches};
 
-use crate::common::{Random, Rig, rigs_for, same};
+use crate::common::{Random, Rig, partitions, rigs_for, same};
 
-fn on_gpu(rig: &Rig, params: Params, score: &[f32], best: &[u32]) -> (Vec<u32>, Vec<u32>) {
+fn on_gpu(
+    rig: &Rig,
+    params: Params,
+    score: &[f32],
+    best: &[u32],
+    split: Option<&[u32]>,
+) -> (Vec<u32>, Vec<u32>) {
+    let split = split.map(|split| rig.data(split));
     let (evens, plan_len) = (score.len() as u32, params.batch * params.plan_len());
     let (score, best, rank, plan) =
         (rig.data(score), rig.data(best), rig.unwritten(evens), rig.unwritten(plan_len));
-    let io = Io { score: (&score).into(), best: (&best).into(), rank: (&rank).into(), plan: (&plan).into() };
+    let io = Io {
+        score: (&score).into(),
+        best: (&best).into(),
+        split: split.as_ref().map(Into::into),
+        rank: (&rank).into(),
+        plan: (&plan).into(),
+    };
     rig.run(&[rank_matches(&rig.gpu, params, io).unwrap()]);
     (rig.read(&rank, evens), rig.read(&plan, plan_len))
 }
 
 /// Ranks and plan are the twin's, number by number.
 fn check(rig: &Rig, params: Params, score: &[f32], best: &[u32]) -> Vec<u32> {
+    check_split(rig, params, score, best, None)
+}
+
+fn check_split(rig: &Rig, params: Params, score: &[f32], best: &[u32], split: Option<&[u32]>) -> Vec<u32> {
     let (mut rank, mut plan) = (vec![END; score.len()], vec![0; (params.batch * params.plan_len()) as usize]);
-    cpu::rank_matches(&params, score, best, &mut rank, &mut plan);
-    let got = on_gpu(rig, params, score, best);
+    cpu::rank_matches(&params, score, best, split, &mut rank, &mut plan);
+    let got = on_gpu(rig, params, score, best, split);
     let what = format!("{} {params:?}", rig.id());
     same(format!("{what} rank"), &got.0, &rank);
     same(format!("{what} plan"), &got.1, &plan);
@@ -52,7 +69,7 @@ fn matches_cpu_exactly_with_ties() {
             for protect in [0, 1, 2, 5].into_iter().filter(|&p| p <= tokens) {
                 let most = most(tokens, protect);
                 for r in [0, 1, most / 2, most].into_iter().filter(|&r| r <= most) {
-                    let params = Params { batch: 2, tokens, r, protect };
+                    let params = Params { batch: 2, tokens, r, protect, ..Default::default() };
                     let (score, best) = edges(params, u64::from(tokens) + u64::from(r));
                     check(rig, params, &score, &best);
                 }
@@ -61,28 +78,36 @@ fn matches_cpu_exactly_with_ties() {
     }
 }
 
+/// Every token is in one group, protected ones in their own at their own place.
+fn one_group_a_token(params: Params, plan: &[u32], what: &str) {
+    let Params { tokens, protect, .. } = params;
+    for plan in plan.chunks_exact(params.plan_len() as usize) {
+        let (keep, rest) = plan.split_at((tokens - params.r) as usize);
+        let (next, group) = rest.split_at(tokens as usize);
+        let mut seen = vec![0; tokens as usize];
+        for (place, &kept) in keep.iter().enumerate() {
+            let mut member = kept;
+            while member != END {
+                seen[member as usize] += 1;
+                assert_eq!(group[member as usize], place as u32, "{what}: token {member}");
+                member = next[member as usize];
+            }
+        }
+        assert!(seen.iter().all(|&count| count == 1), "{what}: {seen:?}");
+        for token in 0..protect as usize {
+            assert_eq!((keep[token], next[token]), (token as u32, END), "{what}");
+        }
+    }
+}
+
 #[test]
 fn a_plan_puts_every_token_into_one_group_and_leaves_protected_ones_alone() {
     for rig in rigs_for(&SPEC) {
         for (tokens, protect) in [(20, 0), (21, 0), (197, 1), (198, 2), (42, 5)] {
-            let params = Params { batch: 1, tokens, r: most(tokens, protect), protect };
+            let params = Params { batch: 1, tokens, r: most(tokens, protect), protect, ..Default::default() };
             let (score, best) = edges(params, 11);
-            let (_, plan) = on_gpu(rig, params, &score, &best);
-            let (keep, rest) = plan.split_at((tokens - params.r) as usize);
-            let (next, group) = rest.split_at(tokens as usize);
-            let mut seen = vec![0; tokens as usize];
-            for (place, &kept) in keep.iter().enumerate() {
-                let mut member = kept;
-                while member != END {
-                    seen[member as usize] += 1;
-                    assert_eq!(group[member as usize], place as u32, "{} token {member}", rig.id());
-                    member = next[member as usize];
-                }
-            }
-            assert!(seen.iter().all(|&count| count == 1), "{} {params:?}: {seen:?}", rig.id());
-            for token in 0..protect as usize {
-                assert_eq!((keep[token], next[token]), (token as u32, END), "{} {params:?}", rig.id());
-            }
+            let (_, plan) = on_gpu(rig, params, &score, &best, None);
+            one_group_a_token(params, &plan, &format!("{} {params:?}", rig.id()));
         }
     }
 }
@@ -90,7 +115,7 @@ fn a_plan_puts_every_token_into_one_group_and_leaves_protected_ones_alone() {
 #[test]
 fn equal_scores_merge_from_the_front() {
     for rig in rigs_for(&SPEC) {
-        let params = Params { batch: 1, tokens: 11, r: 3, protect: 1 };
+        let params = Params { batch: 1, tokens: 11, r: 3, protect: 1, ..Default::default() };
         let plan = check(rig, params, &[PROTECTED, 0.5, 0.5, 0.5, 0.5, 0.5], &[0, 4, 0, 4, 4, 0]);
         // Tokens 2, 4 and 6 go to 9, 1 and 9. Class token, 8, 10, then the odd ones.
         assert_eq!(plan[..8], [0, 8, 10, 1, 3, 5, 7, 9], "{}", rig.id());
@@ -102,8 +127,38 @@ fn equal_scores_merge_from_the_front() {
 #[test]
 fn many_images() {
     for rig in rigs_for(&SPEC) {
-        let params = Params { batch: 70_000, tokens: 3, r: 1, protect: 1 };
+        let params = Params { batch: 70_000, tokens: 3, r: 1, protect: 1, ..Default::default() };
         let (score, best) = edges(params, 12);
         check(rig, params, &score, &best);
+    }
+}
+
+#[test]
+fn matches_cpu_exactly_in_every_partition() {
+    for rig in rigs_for(&SPEC) {
+        for free in [1, 2, 3, 12, 65, 196, 513] {
+            for protect in [0, 1, 2, 5] {
+                for partition in partitions(free) {
+                    let tokens = free + protect;
+                    let most = partition.most(tokens, protect);
+                    for r in [1, most / 2, most].into_iter().filter(|&r| r <= most) {
+                        let Some(list) = partition.split(2, tokens, protect, r) else { continue };
+                        let mut split = vec![0; (list.lists * tokens) as usize];
+                        cpu::split_tokens(&list, &mut split);
+                        let (srcs, split_stride) = (list.srcs, list.stride());
+                        let params =
+                            Params { batch: 2, tokens, r, protect, srcs, split_stride, has_split: 1 };
+                        let mut random = Random(u64::from(tokens) + u64::from(r));
+                        let sources = || (0..2).flat_map(|_| 0..srcs);
+                        let score: Vec<f32> = sources()
+                            .map(|i| if i < protect { PROTECTED } else { random.below(8) as f32 / 8.0 })
+                            .collect();
+                        let best: Vec<u32> = sources().map(|_| random.below(tokens - srcs)).collect();
+                        let plan = check_split(rig, params, &score, &best, Some(&split));
+                        one_group_a_token(params, &plan, &format!("{} {partition} {params:?}", rig.id()));
+                    }
+                }
+            }
+        }
     }
 }

@@ -4,16 +4,16 @@ use tome_wgpu::kernels::unmerge::{Io, Params, SPEC, unmerge};
 use crate::common::{Random, Rig, rigs_for, same};
 
 fn check(rig: &Rig, params: Params) {
-    let Params { batch, tokens, sources, first, channels } = params;
+    let Params { batch, tokens, sources, first, channels, .. } = params;
     let values = batch * (sources - first) * channels;
     let mut random = Random(channels.into());
     let x = random.floats(batch * tokens * channels);
     let source: Vec<u32> = (0..batch * sources).map(|_| random.below(tokens)).collect();
     let mut want = vec![f32::NAN; values as usize];
-    cpu::unmerge(&params, &x, &source, &mut want);
+    cpu::unmerge(&params, &x, &source, None, &mut want);
 
     let (x, source, y) = (rig.data(&x), rig.data(&source), rig.unwritten(values));
-    let io = Io { x: (&x).into(), source: (&source).into(), y: (&y).into() };
+    let io = Io { x: (&x).into(), source: (&source).into(), residual: None, y: (&y).into() };
     rig.run(&[unmerge(&rig.gpu, params, io).unwrap()]);
     // Copies.
     same(format!("{} {params:?}", rig.id()), &rig.read::<f32>(&y, values), &want);
@@ -24,11 +24,43 @@ fn matches_cpu() {
     // 64 lanes take a vector of four each.
     for rig in rigs_for(&SPEC) {
         for channels in [4, 252, 256, 260, 768] {
-            check(rig, Params { batch: 2, tokens: 13, sources: 29, first: 0, channels });
+            check(rig, Params { batch: 2, tokens: 13, sources: 29, channels, ..Default::default() });
         }
-        check(rig, Params { batch: 3, tokens: 1, sources: 1, first: 0, channels: 20 });
+        check(rig, Params { batch: 3, tokens: 1, sources: 1, channels: 20, ..Default::default() });
         for first in [0, 1, 5, 196] {
-            check(rig, Params { batch: 2, tokens: 99, sources: 197, first, channels: 20 });
+            check(
+                rig,
+                Params { batch: 2, tokens: 99, sources: 197, first, channels: 20, ..Default::default() },
+            );
+        }
+    }
+}
+
+#[test]
+fn a_residual_is_added() {
+    for rig in rigs_for(&SPEC) {
+        for first in [0, 3] {
+            let params =
+                Params { batch: 2, tokens: 9, sources: 20, first, channels: 260, ..Default::default() };
+            let wanted = 20 - first as usize;
+            let values = 2 * wanted * 260;
+            let mut random = Random(3);
+            let x = random.floats(2 * 9 * 260);
+            let residual = random.floats(values as u32);
+            let source: Vec<u32> = (0..40).map(|_| random.below(9)).collect();
+            let mut want = vec![f32::NAN; values];
+            cpu::unmerge(&params, &x, &source, Some(&residual), &mut want);
+            let naive = |at: usize| {
+                let (image, token) = (at / 260 / wanted, at / 260 % wanted + first as usize);
+                x[(image * 9 + source[image * 20 + token] as usize) * 260 + at % 260] + residual[at]
+            };
+            same("the twin", &want, &(0..values).map(naive).collect::<Vec<_>>());
+
+            let (x, source, residual) = (rig.data(&x), rig.data(&source), rig.data(&residual));
+            let y = rig.unwritten(values as u32);
+            let (x, source, residual) = ((&x).into(), (&source).into(), Some((&residual).into()));
+            rig.run(&[unmerge(&rig.gpu, params, Io { x, source, residual, y: (&y).into() }).unwrap()]);
+            same(rig.id(), &rig.read::<f32>(&y, values as u32), &want);
         }
     }
 }
@@ -36,6 +68,9 @@ fn matches_cpu() {
 #[test]
 fn more_tokens_than_one_dimension_of_workgroups() {
     for rig in rigs_for(&SPEC) {
-        check(rig, Params { batch: 360, tokens: 11, sources: 197, first: 1, channels: 4 });
+        check(
+            rig,
+            Params { batch: 360, tokens: 11, sources: 197, first: 1, channels: 4, ..Default::default() },
+        );
     }
 }

@@ -3,8 +3,11 @@
 use std::path::PathBuf;
 use std::str::FromStr;
 
-use clap::Args;
-use tome_wgpu::{DeviceChoice, Schedule};
+use clap::{Args, ValueEnum};
+use tome_wgpu::kernels::find_matches::Similarity;
+use tome_wgpu::kernels::merge_tokens::Mode;
+use tome_wgpu::vit::{Metric, Options, PoolBy, Protect};
+use tome_wgpu::{DeviceChoice, Partition, Schedule};
 
 /// Which network.
 #[derive(Args)]
@@ -43,11 +46,117 @@ pub struct DeviceArgs {
     pub device: DeviceChoice,
 }
 
-/// What merges.
+/// What merges, and how.
 #[derive(Args)]
 pub struct MergeArgs {
     /// Tokens merged in each block: 13, 16:-1 (r : inflection) or 32,29,26 (a list)
     // A negative number is a wrong schedule, not an unknown flag.
     #[arg(long, value_name = "R", default_value = "0", allow_hyphen_values = true)]
     pub r: Schedule,
+    /// Whether attention counts a merged token as often as it has members
+    #[arg(long, value_enum, default_value = "on")]
+    prop_attn: Switch,
+    /// Average pooling counts a merged token by its size, or once
+    #[arg(long, value_enum, default_value = "size")]
+    pool: PoolName,
+    /// Which tokens never merge: all before the patches, or only the class token
+    #[arg(long, value_enum, default_value = "prefix")]
+    protect: ProtectName,
+    /// What becomes of tokens that merge: their mean weighted by size, mean, sum, the largest or smallest value in each
+    /// channel, or the one that the others merge into
+    #[arg(long, value_enum, default_value = "wmean")]
+    merge_mode: ModeName,
+    /// Which tokens may merge: every other one, the first half, all but every K-th, or random ones
+    #[arg(long, value_name = "alternating|sequential|every:K|random:SEED", default_value = "alternating")]
+    partition: Partition,
+    /// What tokens are matched by: the attention's keys, queries or values, the block's input, or what attention made
+    /// of it
+    #[arg(long, value_enum, default_value = "keys")]
+    metric: MetricName,
+    /// What makes two tokens alike: the cosine, dot product or negative distance of their metrics
+    #[arg(long, value_enum, default_value = "cosine")]
+    similarity: SimilarityName,
+}
+
+#[derive(Clone, Copy, ValueEnum)]
+enum Switch {
+    On,
+    Off,
+}
+
+#[derive(Clone, Copy, ValueEnum)]
+enum PoolName {
+    Size,
+    Plain,
+}
+
+#[derive(Clone, Copy, ValueEnum)]
+enum ProtectName {
+    Prefix,
+    Cls,
+}
+
+#[derive(Clone, Copy, ValueEnum)]
+enum ModeName {
+    Wmean,
+    Mean,
+    Sum,
+    Max,
+    Min,
+    KeepOne,
+}
+
+#[derive(Clone, Copy, ValueEnum)]
+enum MetricName {
+    Keys,
+    Queries,
+    Values,
+    Input,
+    Attention,
+}
+
+#[derive(Clone, Copy, ValueEnum)]
+enum SimilarityName {
+    Cosine,
+    Dot,
+    Euclidean,
+}
+
+impl MergeArgs {
+    /// How a network is run.
+    pub fn options(&self) -> Options {
+        Options {
+            schedule: self.r.clone(),
+            prop_attn: matches!(self.prop_attn, Switch::On),
+            pool_by: match self.pool {
+                PoolName::Size => PoolBy::Size,
+                PoolName::Plain => PoolBy::Plain,
+            },
+            protect: match self.protect {
+                ProtectName::Prefix => Protect::Prefix,
+                ProtectName::Cls => Protect::Class,
+            },
+            merge: match self.merge_mode {
+                ModeName::Wmean => Mode::WEIGHTED_MEAN,
+                ModeName::Mean => Mode::MEAN,
+                ModeName::Sum => Mode::SUM,
+                ModeName::Max => Mode::MAX,
+                ModeName::Min => Mode::MIN,
+                ModeName::KeepOne => Mode::KEEP_ONE,
+            },
+            partition: self.partition,
+            metric: match self.metric {
+                MetricName::Keys => Metric::Keys,
+                MetricName::Queries => Metric::Queries,
+                MetricName::Values => Metric::Values,
+                MetricName::Input => Metric::Input,
+                MetricName::Attention => Metric::Attention,
+            },
+            similarity: match self.similarity {
+                SimilarityName::Cosine => Similarity::COSINE,
+                SimilarityName::Dot => Similarity::DOT,
+                SimilarityName::Euclidean => Similarity::EUCLIDEAN,
+            },
+        }
+    }
 }

@@ -5,7 +5,6 @@ use std::path::PathBuf;
 
 use anyhow::{Result, bail};
 use serde_json::json;
-use tome_wgpu::vit::Options;
 
 use crate::args::{DeviceArgs, MergeArgs, ModelArgs};
 use crate::{inputs, model};
@@ -45,7 +44,7 @@ pub fn run(args: &Args) -> Result<()> {
     if config.num_classes == 0 {
         bail!("this network has no classes; `tome infer --want features` runs it");
     }
-    let options = Options::with_schedule(args.merge.r.clone());
+    let options = args.merge.options();
     let mut out = std::io::stdout().lock();
     let mut documents = Vec::new();
     for paths in args.images.chunks(BATCH) {

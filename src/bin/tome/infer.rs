@@ -7,7 +7,7 @@ use clap::ValueEnum;
 use indicatif::{ProgressBar, ProgressStyle};
 use safetensors::Dtype;
 use tome_wgpu::Want;
-use tome_wgpu::vit::{Config, Options, Outputs, PoolBy, Protect};
+use tome_wgpu::vit::{Config, Outputs};
 
 use crate::args::{DeviceArgs, MergeArgs, ModelArgs};
 use crate::inputs::Inputs;
@@ -42,15 +42,6 @@ pub struct Args {
     output: PathBuf,
     #[command(flatten)]
     merge: MergeArgs,
-    /// Whether attention counts a merged token as often as it has members
-    #[arg(long, value_enum, default_value = "on")]
-    prop_attn: Switch,
-    /// Average pooling counts a merged token by its size, or once
-    #[arg(long, value_enum, default_value = "size")]
-    pool: PoolName,
-    /// Which tokens never merge: all before the patches, or only the class token
-    #[arg(long, value_enum, default_value = "prefix")]
-    protect: ProtectName,
     /// Images at once
     #[arg(long, value_name = "N", default_value_t = 16, value_parser = clap::value_parser!(u32).range(1..))]
     batch: u32,
@@ -62,24 +53,6 @@ pub struct Args {
     /// each original one after each block)
     #[arg(long, value_enum, value_delimiter = ',', default_value = "logits,features,tokens,size,source")]
     want: Vec<Part>,
-}
-
-#[derive(Clone, Copy, ValueEnum)]
-enum Switch {
-    On,
-    Off,
-}
-
-#[derive(Clone, Copy, ValueEnum)]
-enum PoolName {
-    Size,
-    Plain,
-}
-
-#[derive(Clone, Copy, ValueEnum)]
-enum ProtectName {
-    Prefix,
-    Cls,
 }
 
 #[derive(Clone, Copy, PartialEq, ValueEnum)]
@@ -95,21 +68,6 @@ enum Part {
 }
 
 impl Args {
-    fn options(&self) -> Options {
-        Options {
-            schedule: self.merge.r.clone(),
-            prop_attn: matches!(self.prop_attn, Switch::On),
-            pool_by: match self.pool {
-                PoolName::Size => PoolBy::Size,
-                PoolName::Plain => PoolBy::Plain,
-            },
-            protect: match self.protect {
-                ProtectName::Prefix => Protect::Prefix,
-                ProtectName::Cls => Protect::Class,
-            },
-        }
-    }
-
     fn want(&self) -> Want {
         let wants = |part| self.want.contains(&part);
         Want {
@@ -147,7 +105,7 @@ pub fn run(args: &Args, quiet: bool) -> Result<()> {
     let mut session = model::start(&args.model, &args.device)?;
     let config = session.config().clone();
     let mut inputs = Inputs::open(&args.input, &config)?;
-    let (options, want) = (args.options(), args.want());
+    let (options, want) = (args.merge.options(), args.want());
     let merged = options.tokens_per_block(&config).last().map_or(0, |&tokens| tokens as usize);
     let mut parts: Vec<Part> = Vec::new();
     for part in &args.want {

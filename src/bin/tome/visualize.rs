@@ -5,7 +5,6 @@ use std::path::PathBuf;
 use anyhow::{Result, bail};
 use tome_wgpu::Want;
 use tome_wgpu::files::{fit, normalise, open_image};
-use tome_wgpu::vit::Options;
 
 use crate::args::{DeviceArgs, MergeArgs, ModelArgs};
 use crate::{model, output, paint};
@@ -49,7 +48,7 @@ pub fn run(args: &Args) -> Result<()> {
     let config = session.config().clone();
     let picture = fit(picture, &config)?;
     let image = normalise(&picture, &config)?;
-    let options = Options::with_schedule(args.merge.r.clone());
+    let options = args.merge.options();
     let want = Want { source: !args.strip, source_per_block: args.strip, ..Want::NONE };
     let outputs = session.run(&image, &options, want)?;
     let painted = if args.strip {

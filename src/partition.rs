@@ -1,0 +1,157 @@
+//! Which tokens may merge, and into which.
+
+use std::fmt;
+use std::str::FromStr;
+
+use crate::error::{Error, Result};
+use crate::kernels::split_tokens::{Mode, Params, pcg};
+
+/// Tokens are either sources, which may merge, or destinations, which they merge into (the sets A and B in section 3 of
+/// the paper). Protected tokens, those at the front, are neither. Token counts follow from the partition and r alone.
+///
+/// Written as `alternating`, `sequential`, `every:3` or `random:7`.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Partition {
+    /// Even positions are sources, odd ones destinations, counted from the very first token.
+    #[default]
+    Alternating,
+    /// The first half of the unprotected tokens, rounded up, are sources, the second half destinations.
+    Sequential,
+    /// Of each k unprotected tokens the last is a destination. Those behind the last whole group are sources; the
+    /// reference's `kth_bipartite_soft_matching` drops them.
+    EveryKth(u32),
+    /// r random unprotected tokens are sources, so that all of them merge; the others are destinations. Each image of a
+    /// batch has its own, which depend on the seed and on its place in the batch. In a network each block draws anew.
+    Random {
+        /// What the choice starts from.
+        seed: u32,
+    },
+    /// The unprotected tokens form a grid, row by row, and one token in each whole cell of it is a destination (tomesd's
+    /// `bipartite_soft_matching_random2d`). All others are sources, also those behind the last whole cell of a row or
+    /// column. Not for networks: what a merge leaves forms no grid.
+    Grid {
+        /// Rows of the grid.
+        rows: u32,
+        /// Columns of the grid.
+        columns: u32,
+        /// Rows and columns of a cell.
+        stride: [u32; 2],
+        /// Without it the destination is the top left token of its cell, with it a random one, the same for all images.
+        seed: Option<u32>,
+    },
+}
+
+impl Partition {
+    /// The most tokens that can merge at once: the unprotected sources, as long as there is a destination. Where
+    /// tokens alternate it is half of those that are not protected, as in the reference.
+    pub fn most(&self, tokens: u32, protect: u32) -> u32 {
+        let free = tokens.saturating_sub(protect);
+        let destinations = match *self {
+            Partition::Alternating | Partition::Sequential => free / 2,
+            Partition::EveryKth(k) => free.checked_div(k).unwrap_or(0),
+            Partition::Random { .. } => free.min(1),
+            Partition::Grid { rows, columns, stride: [height, width], .. } => {
+                let fits = rows.checked_mul(columns) == Some(free);
+                let cells = |all: u32, cell: u32| all.checked_div(cell).unwrap_or(0);
+                if fits { cells(rows, height) * cells(columns, width) } else { 0 }
+            }
+        };
+        match (self, destinations) {
+            (Partition::Alternating, _) => destinations,
+            (_, 0) => 0,
+            _ => free - destinations,
+        }
+    }
+
+    /// What [`split_tokens`](crate::kernels::split_tokens()) needs to list sources and destinations for a merge of r
+    /// tokens, with r as [`most`](Self::most) allows. None where there is nothing to list: tokens alternate, or nothing
+    /// merges.
+    pub fn split(&self, batch: u32, tokens: u32, protect: u32, r: u32) -> Option<Params> {
+        let srcs = protect + self.most(tokens, protect);
+        let all = Params { lists: 1, tokens, protect, srcs, ..Params::default() };
+        let params = match *self {
+            Partition::Alternating => return None,
+            Partition::Sequential => Params { mode: Mode::FIRST, ..all },
+            // A grid of one row with the last place of each cell.
+            Partition::EveryKth(k) => Params {
+                mode: Mode::CELLS,
+                columns: tokens.saturating_sub(protect),
+                cell_height: 1,
+                cell_width: k,
+                place: k.saturating_sub(1),
+                ..all
+            },
+            Partition::Random { seed } => {
+                Params { lists: batch, srcs: protect + r, mode: Mode::RANDOM, seed, ..all }
+            }
+            Partition::Grid { columns, stride: [cell_height, cell_width], seed, .. } => {
+                let mode = if seed.is_some() { Mode::RANDOM_CELLS } else { Mode::CELLS };
+                Params { mode, columns, cell_height, cell_width, seed: seed.unwrap_or(0), ..all }
+            }
+        };
+        (r > 0).then_some(params)
+    }
+
+    /// Whether it makes sense for so many tokens.
+    ///
+    /// # Errors
+    /// [`Error::Input`] for every k-th token with k below 2, and for a grid of another number of tokens or with empty
+    /// cells.
+    pub fn check(&self, tokens: u32, protect: u32) -> Result<()> {
+        let wrong = |why: String| Err(Error::Input(format!("partition: {why}")));
+        match *self {
+            Partition::EveryKth(k) if k < 2 => wrong(format!("every {k}-th token; k must be at least 2")),
+            Partition::Grid { rows, columns, stride, .. } => {
+                let free = tokens.saturating_sub(protect);
+                if rows.checked_mul(columns) != Some(free) {
+                    return wrong(format!("a grid of {rows} x {columns} for {free} unprotected tokens"));
+                }
+                match stride {
+                    [0, _] | [_, 0] => wrong("the cells of the grid are empty".into()),
+                    _ => Ok(()),
+                }
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// The partition of a block of a network.
+    pub(crate) fn in_block(self, block: u32) -> Self {
+        match self {
+            Partition::Random { seed } => Partition::Random { seed: pcg(block ^ pcg(seed)) },
+            other => other,
+        }
+    }
+}
+
+impl FromStr for Partition {
+    type Err = Error;
+
+    fn from_str(text: &str) -> Result<Self> {
+        let (name, number) = text.split_once(':').map_or((text, None), |(name, number)| (name, Some(number)));
+        match (name, number.map(str::parse)) {
+            ("alternating", None) => Ok(Partition::Alternating),
+            ("sequential", None) => Ok(Partition::Sequential),
+            ("every", Some(Ok(k))) if k >= 2 => Ok(Partition::EveryKth(k)),
+            ("random", Some(Ok(seed))) => Ok(Partition::Random { seed }),
+            _ => Err(Error::Input(format!(
+                "partition `{text}`; give alternating, sequential, every:K with K from 2 on, or random:SEED"
+            ))),
+        }
+    }
+}
+
+impl fmt::Display for Partition {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Partition::Alternating => write!(f, "alternating"),
+            Partition::Sequential => write!(f, "sequential"),
+            Partition::EveryKth(k) => write!(f, "every:{k}"),
+            Partition::Random { seed } => write!(f, "random:{seed}"),
+            Partition::Grid { rows, columns, stride: [height, width], seed } => {
+                write!(f, "grid of {rows} x {columns} in cells of {height} x {width}")?;
+                seed.map_or(Ok(()), |seed| write!(f, ", random:{seed}"))
+            }
+        }
+    }
+}
