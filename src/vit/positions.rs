@@ -14,7 +14,7 @@ impl Weights {
     ///
     /// # Errors
     /// [`Error::Weight`] where there is no `pos_embed` of the config's shape, [`Error::Config`] for a size that makes
-    /// no network; config and weights stay as they were then.
+    /// no network, [`Error::Unsupported`] for what this crate does not run; config and weights stay as they were then.
     pub fn resample_positions(&mut self, config: &mut Config, image_size: [u32; 2]) -> Result<()> {
         let mut other = config.clone();
         other.image_size = image_size;
@@ -25,8 +25,13 @@ impl Weights {
     }
 
     /// Where a checkpoint's positions are not of the config's grid but of another, square one, resamples them; timm
-    /// does so when it loads.
-    pub(crate) fn fit_positions(&mut self, config: &Config) -> Result<()> {
+    /// does so when it loads. Positions that fit neither are left for [`Weights::check`] to refuse.
+    ///
+    /// # Errors
+    /// [`Error::Config`] and [`Error::Unsupported`] for a config that makes no network, [`Error::Weight`] where the rows
+    /// of `pos_embed` are not of its width.
+    pub fn fit_positions(&mut self, config: &Config) -> Result<()> {
+        config.check()?;
         let channels = config.embed_dim as usize;
         let Ok(tensor) = self.get("pos_embed") else { return Ok(()) };
         let rows = tensor.data.len() / channels;

@@ -42,7 +42,7 @@ impl Weights {
     }
 
     /// A tensor to be changed, where there is one of this name.
-    pub(crate) fn get_mut(&mut self, name: &str) -> Option<&mut Tensor> {
+    pub fn get_mut(&mut self, name: &str) -> Option<&mut Tensor> {
         self.tensors.get_mut(name)
     }
 
