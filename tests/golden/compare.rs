@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use tome_wgpu::cpu;
 use tome_wgpu::kernels::find_matches::Similarity;
 
 use crate::case::Case;
@@ -108,8 +109,7 @@ fn matches(case: &Case, got: &Stages, block: usize) -> Result<(), String> {
     let best = indices(got, &stage("best")).map_err(missing)?;
     let (config, _) = &case.network;
     let protect = case.options.protected(config);
-    let list = case.options.partition.split(1, n as u32, protect, r as u32);
-    let srcs = list.map_or(n.div_ceil(2), |list| list.srcs as usize);
+    let srcs = split(case, n as u32, r as u32).0.len();
     if rank.len() * r != src.len() * srcs || best.len() != rank.len() {
         return Err(format!("{}: {} sources for {} of {r} a time", stage("src"), rank.len(), src.len()));
     }
@@ -160,24 +160,38 @@ fn unmerged(case: &Case, got: &Stages, tolerance: f64) -> Result<(), String> {
     near("dense", got, &dense, tolerance)
 }
 
-/// Where the tokens that enter a block are after it: protected tokens first, then the even tokens that stay, then the
-/// odd ones with those that merged into them.
+/// Sources and destinations of a block of one image that merges r tokens.
+fn split(case: &Case, n: u32, r: u32) -> (Vec<usize>, Vec<usize>) {
+    let protected = case.options.protected(&case.network.0);
+    let Some(list) = case.options.partition.split(1, n, protected, r) else {
+        return ((0..n as usize).step_by(2).collect(), (1..n as usize).step_by(2).collect());
+    };
+    let mut tokens = vec![0; n as usize];
+    cpu::split_tokens(&list, &mut tokens);
+    let (sources, destinations) = tokens.split_at(list.srcs as usize);
+    [sources, destinations].map(|tokens| tokens.iter().map(|&token| token as usize).collect()).into()
+}
+
+/// Where the tokens that enter a block are after it: protected tokens first, then the sources that stay, then the
+/// destinations with those that merged into them.
 fn places(case: &Case, image: usize, block: usize) -> Vec<usize> {
     let (n, left) = (case.tokens[block] as usize, case.tokens[block + 1] as usize);
     if n == left {
         return (0..n).collect();
     }
+    let (sources, destinations) = split(case, n as u32, (n - left) as u32);
     let of_image = |name: &str, width: usize| {
         let all = &case.expected[&format!("layer{block:02}.{name}")];
         all[image * width..][..width].iter().map(|&v| v as usize).collect::<Vec<_>>()
     };
     let (src, dst, unm) =
-        (of_image("src", n - left), of_image("dst", n - left), of_image("unm", n.div_ceil(2) + left - n));
+        (of_image("src", n - left), of_image("dst", n - left), of_image("unm", sources.len() + left - n));
     let protected = case.options.protected(&case.network.0) as usize;
-    let stay = unm.iter().map(|even| 2 * even).chain((1..n).step_by(2)).filter(|&token| token >= protected);
+    let stay = unm.iter().map(|&i| sources[i]).chain(destinations.iter().copied());
+    let stay = stay.filter(|&token| token >= protected);
     let mut places = vec![usize::MAX; n];
     (0..protected).chain(stay).enumerate().for_each(|(place, token)| places[token] = place);
-    src.iter().zip(&dst).for_each(|(src, dst)| places[2 * src] = places[2 * dst + 1]);
+    src.iter().zip(&dst).for_each(|(src, dst)| places[sources[*src]] = places[destinations[*dst]]);
     places
 }
 
