@@ -50,6 +50,10 @@ pub(super) fn parse(mut top: Fields) -> Result<Config> {
     let pool = top.take("global_pool")?.or(pool);
 
     model_args(&mut config, preset, &mut args, pool)?;
+    // timm's tags begin with the training, and these weights have not been trained further.
+    let tag: Option<String> = pretrained.take("tag")?;
+    let tag = tag.as_deref().or(architecture.split_once('.').map(|(_, tag)| tag)).unwrap_or_default();
+    config.prop_attn = !tag.starts_with("mae");
     config.preprocess = preprocess(&mut pretrained, config.in_chans)?;
     config.labels = labels(&mut top, &mut pretrained, config.num_classes)?;
     config.check()?;

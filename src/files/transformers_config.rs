@@ -64,6 +64,7 @@ pub(super) fn parse(mut top: Fields) -> Result<(Config, &'static Layout)> {
 
     let mut config = plain(&mut tower, &family)?;
     config.name = model_type.clone();
+    config.prop_attn = model_type != "vit_mae";
     config.num_classes = match head {
         Head::None => 0,
         Head::Classes | Head::Teacher => labels.len() as u32,

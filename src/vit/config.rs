@@ -128,6 +128,9 @@ pub struct Config {
     pub activation: Activation,
     /// Epsilon of every LayerNorm.
     pub norm_eps: f32,
+    /// Whether attention should count merged tokens by their sizes: not in masked autoencoders that never saw merging
+    /// (paper, table 1). [`Options`](super::Options) decide.
+    pub prop_attn: bool,
     /// How positions are brought to another grid.
     pub position_resample: PositionResample,
     /// How a picture becomes the input.

@@ -107,6 +107,11 @@ impl Options {
         Options { schedule, ..Options::default() }
     }
 
+    /// The defaults that suit a network, with a schedule.
+    pub fn for_network(config: &Config, schedule: Schedule) -> Self {
+        Options { prop_attn: config.prop_attn, ..Options::with_schedule(schedule) }
+    }
+
     /// How many tokens at the front are protected.
     pub fn protected(&self, config: &Config) -> u32 {
         match self.protect {

@@ -101,6 +101,7 @@ impl Preset {
             layer_scale: family.layer_scale,
             activation: family.activation,
             norm_eps: family.norm_eps,
+            prop_attn: true,
             position_resample: family.position_resample,
             preprocess: Preprocess {
                 mean: picture.mean.to_vec(),

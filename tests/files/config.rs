@@ -41,6 +41,16 @@ fn what_an_architecture_says_holds_until_it_is_taken_back() {
 }
 
 #[test]
+fn attention_does_not_count_sizes_in_masked_autoencoders() {
+    let counts = |value: Value| parse(value).unwrap().prop_attn;
+    assert!(counts(json!({ "architecture": "vit_base_patch16_224.augreg_in1k" })));
+    assert!(!counts(json!({ "architecture": "vit_base_patch16_224.mae" })));
+    assert!(!counts(json!({ "architecture": "vit_base_patch16_224", "pretrained_cfg": { "tag": "mae" } })));
+    assert!(counts(json!({ "model_type": "vit" })));
+    assert!(!counts(json!({ "model_type": "vit_mae" })));
+}
+
+#[test]
 fn every_preset_is_a_network() {
     for name in Config::PRESETS {
         let config = Config::preset(name).unwrap();

@@ -6,7 +6,7 @@ use std::str::FromStr;
 use clap::{Args, ValueEnum};
 use tome_wgpu::kernels::find_matches::Similarity;
 use tome_wgpu::kernels::merge_tokens::Mode;
-use tome_wgpu::vit::{Metric, Options, PoolBy, Protect};
+use tome_wgpu::vit::{Config, Metric, Options, PoolBy, Protect};
 use tome_wgpu::{DeviceChoice, Partition, Schedule};
 
 /// Which network.
@@ -53,9 +53,10 @@ pub struct MergeArgs {
     // A negative number is a wrong schedule, not an unknown flag.
     #[arg(long, value_name = "R", default_value = "0", allow_hyphen_values = true)]
     pub r: Schedule,
-    /// Whether attention counts a merged token as often as it has members
-    #[arg(long, value_enum, default_value = "on")]
-    prop_attn: Switch,
+    /// Whether attention counts a merged token as often as it has members; without it all networks but masked
+    /// autoencoders that have not been trained further do
+    #[arg(long, value_enum)]
+    prop_attn: Option<Switch>,
     /// Average pooling counts a merged token by its size, or once
     #[arg(long, value_enum, default_value = "size")]
     pool: PoolName,
@@ -124,10 +125,10 @@ enum SimilarityName {
 
 impl MergeArgs {
     /// How a network is run.
-    pub fn options(&self) -> Options {
+    pub fn options(&self, config: &Config) -> Options {
         Options {
             schedule: self.r.clone(),
-            prop_attn: matches!(self.prop_attn, Switch::On),
+            prop_attn: self.prop_attn.map_or(config.prop_attn, |switch| matches!(switch, Switch::On)),
             pool_by: match self.pool {
                 PoolName::Size => PoolBy::Size,
                 PoolName::Plain => PoolBy::Plain,

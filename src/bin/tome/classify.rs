@@ -44,7 +44,7 @@ pub fn run(args: &Args) -> Result<()> {
     if config.num_classes == 0 {
         bail!("this network has no classes; `tome infer --want features` runs it");
     }
-    let options = args.merge.options();
+    let options = args.merge.options(&config);
     let mut out = std::io::stdout().lock();
     let mut documents = Vec::new();
     for paths in args.images.chunks(BATCH) {

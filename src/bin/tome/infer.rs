@@ -105,7 +105,7 @@ pub fn run(args: &Args, quiet: bool) -> Result<()> {
     let mut session = model::start(&args.model, &args.device)?;
     let config = session.config().clone();
     let mut inputs = Inputs::open(&args.input, &config)?;
-    let (options, want) = (args.merge.options(), args.want());
+    let (options, want) = (args.merge.options(&config), args.want());
     let merged = options.tokens_per_block(&config).last().map_or(0, |&tokens| tokens as usize);
     let mut parts: Vec<Part> = Vec::new();
     for part in &args.want {

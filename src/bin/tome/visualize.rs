@@ -48,7 +48,7 @@ pub fn run(args: &Args) -> Result<()> {
     let config = session.config().clone();
     let picture = fit(picture, &config)?;
     let image = normalise(&picture, &config)?;
-    let options = args.merge.options();
+    let options = args.merge.options(&config);
     let want = Want { source: !args.strip, source_per_block: args.strip, ..Want::NONE };
     let outputs = session.run(&image, &options, want)?;
     let painted = if args.strip {
