@@ -70,6 +70,14 @@ pub enum Element {
 }
 
 impl Element {
+    /// `f32` or `f16`.
+    pub fn name(self) -> &'static str {
+        match self {
+            Element::F32 => "f32",
+            Element::F16 => "f16",
+        }
+    }
+
     /// Bytes of a value.
     pub fn bytes(self) -> u64 {
         match self {

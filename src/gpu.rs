@@ -43,13 +43,22 @@ pub(crate) struct Call<'a> {
 }
 
 impl Gpu {
-    /// Wraps a device. Pipelines are compiled when they are first needed and then shared.
+    /// Wraps a device and computes in 32-bit floats. Pipelines are compiled when they are first needed and then shared.
     ///
     /// # Errors
     /// [`Error::Limit`] where the device was made with less than WebGPU's default limits in what kernels use.
     pub fn new(device: &wgpu::Device) -> Result<Self> {
         let caps = Caps::of(device);
         let variant = caps.variant();
+        Gpu::with_variant(device, variant)
+    }
+
+    /// Wraps a device and stores activations and weights in the given type.
+    ///
+    /// # Errors
+    /// As [`Gpu::new`], and [`Error::Device`] where the device was made without the feature for it.
+    pub fn with_element(device: &wgpu::Device, element: Element) -> Result<Self> {
+        let variant = Variant { element, ..Caps::of(device).variant() };
         Gpu::with_variant(device, variant)
     }
 
