@@ -90,7 +90,8 @@ fn keys_without_direction_become_zero() {
 
 #[test]
 fn what_needs_no_unit_length_keeps_its_own_and_stays_within_bounds() {
-    for rig in rigs_for(&SPEC) {
+    // 16 bits do not hold 1e18.
+    for rig in rigs_for(&SPEC).filter(|rig| rig.gpu.variant().element == Element::F32) {
         let params = Params { rows: 5, heads: 2, head_width: 64, stride: 128, start: 0, unit: 0 };
         let mut keys = Random(10).floats(5 * 128);
         let (_, rest) = keys.split_at_mut(128);
