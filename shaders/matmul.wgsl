@@ -17,7 +17,7 @@ struct Params {
 @group(0) @binding(4) var<storage, read> scale: array<f32>;     // [columns]
 @group(0) @binding(5) var<storage, read> gate: array<Elem>;     // [rows, columns]
 @group(0) @binding(6) var<storage, read> residual: array<f32>;  // [rows, columns]
-@group(0) @binding(7) var<storage, read_write> y: array<Elem>;  // [rows, columns]
+@group(0) @binding(7) var<storage, read_write> y: array<Out>;   // [rows, columns]
 
 fn x_start(row: u32) -> u32 {
     return row * (params.inner / 4u);
@@ -92,7 +92,7 @@ fn matmul(grid: Grid, @builtin(local_invocation_index) lane: u32) {
             if params.has_residual != 0u {
                 v += residual[at];
             }
-            y[at] = Elem(v);
+            y[at] = Out(v);
         }
     }
 }

@@ -5,6 +5,8 @@
 pub struct Caps {
     /// The device was made with `Features::SUBGROUP`.
     pub subgroups: bool,
+    /// The device was made with `Features::SHADER_F16`.
+    pub half: bool,
     /// A software driver (lavapipe, SwiftShader, WARP): workgroup memory and barriers are slow there.
     pub software: bool,
     /// The device's limits.
@@ -16,12 +18,13 @@ impl Caps {
     pub fn of(device: &wgpu::Device) -> Self {
         Caps {
             subgroups: device.features().contains(wgpu::Features::SUBGROUP),
+            half: device.features().contains(wgpu::Features::SHADER_F16),
             software: device.adapter_info().device_type == wgpu::DeviceType::Cpu,
             limits: device.limits(),
         }
     }
 
-    /// The variant that suits the device.
+    /// The variant in 32-bit floats that suits the device.
     pub fn variant(&self) -> Variant {
         Variant {
             element: Element::F32,
@@ -32,13 +35,17 @@ impl Caps {
 
     /// Every variant that the device can run: what the tests go through.
     pub fn variants(&self) -> Vec<Variant> {
-        Variant::ALL.into_iter().filter(|v| self.subgroups || v.lane != Lane::Subgroup).collect()
+        let can = |v: &Variant| {
+            (self.subgroups || v.lane != Lane::Subgroup) && (self.half || v.element != Element::F16)
+        };
+        Variant::all().filter(can).collect()
     }
 }
 
 /// The features worth asking for when an application makes its device: those of [`Caps`] that the adapter has.
 pub fn wanted_features(adapter: &wgpu::Adapter) -> wgpu::Features {
-    adapter.features() & (wgpu::Features::SUBGROUP | wgpu::Features::TIMESTAMP_QUERY)
+    adapter.features()
+        & (wgpu::Features::SUBGROUP | wgpu::Features::SHADER_F16 | wgpu::Features::TIMESTAMP_QUERY)
 }
 
 /// The limits worth asking for when an application makes its device: WebGPU's defaults, with buffers and
@@ -58,6 +65,26 @@ pub fn wanted_limits(adapter: &wgpu::Adapter) -> wgpu::Limits {
 pub enum Element {
     /// 32-bit floats.
     F32,
+    /// 16-bit floats; sums, sizes, metrics and the residual stream stay 32-bit.
+    F16,
+}
+
+impl Element {
+    /// `f32` or `f16`.
+    pub fn name(self) -> &'static str {
+        match self {
+            Element::F32 => "f32",
+            Element::F16 => "f16",
+        }
+    }
+
+    /// Bytes of a value.
+    pub fn bytes(self) -> u64 {
+        match self {
+            Element::F32 => 4,
+            Element::F16 => 2,
+        }
+    }
 }
 
 /// How the lanes of a workgroup reduce a value.
@@ -91,12 +118,13 @@ pub struct Variant {
 
 impl Variant {
     /// Every variant.
-    pub const ALL: [Variant; 4] = [
-        Variant { element: Element::F32, lane: Lane::Tree, tile: Tile::Workgroup },
-        Variant { element: Element::F32, lane: Lane::Tree, tile: Tile::Direct },
-        Variant { element: Element::F32, lane: Lane::Subgroup, tile: Tile::Workgroup },
-        Variant { element: Element::F32, lane: Lane::Subgroup, tile: Tile::Direct },
-    ];
+    pub fn all() -> impl Iterator<Item = Variant> {
+        let tiles = [Tile::Workgroup, Tile::Direct];
+        let of = move |element, lane| tiles.map(|tile| Variant { element, lane, tile });
+        let pairs =
+            [Element::F32, Element::F16].into_iter().flat_map(|e| [(e, Lane::Tree), (e, Lane::Subgroup)]);
+        pairs.flat_map(move |(element, lane)| of(element, lane))
+    }
 
     /// The name under which tests and benches list it, such as `f32-subgroup-workgroup`.
     pub fn id(&self) -> String {

@@ -6,10 +6,10 @@ use std::pin::pin;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::task::{Context, Poll, Waker};
 
-use crate::caps::{Caps, Variant};
+use crate::caps::{Caps, Element, Variant};
 use crate::dispatch::Dispatch;
 use crate::error::{Error, Result};
-use crate::kernel::{Access, KernelSpec};
+use crate::kernel::{Access, Form, KernelSpec};
 use crate::view::View;
 
 /// A `wgpu::Device` of the caller with a cache of this crate's pipelines. Cloning is cheap and shares the cache.
@@ -25,17 +25,16 @@ pub struct Gpu {
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 struct Key {
     kernel: &'static str,
-    variant: Variant,
-    width: &'static str,
+    /// The library files that it is assembled from: calls whose shaders are the same share a pipeline.
+    files: Vec<&'static str>,
 }
 
 /// What a kernel's function hands over once it has checked its `Params`.
 pub(crate) struct Call<'a> {
     pub spec: &'static KernelSpec,
-    /// Read by kernels that hold a row in registers; 0 for the others.
-    pub head_width: u32,
+    pub form: Form,
     pub params: &'a [u8],
-    /// A view and the number of 4-byte elements used of it, in binding order from binding 1.
+    /// A view and the number of values used of it, in binding order from binding 1.
     pub views: &'a [(View<'a>, u64)],
     /// Workgroups in all.
     pub workgroups: u64,
@@ -44,13 +43,22 @@ pub(crate) struct Call<'a> {
 }
 
 impl Gpu {
-    /// Wraps a device. Pipelines are compiled when they are first needed and then shared.
+    /// Wraps a device and computes in 32-bit floats. Pipelines are compiled when they are first needed and then shared.
     ///
     /// # Errors
     /// [`Error::Limit`] where the device was made with less than WebGPU's default limits in what kernels use.
     pub fn new(device: &wgpu::Device) -> Result<Self> {
         let caps = Caps::of(device);
         let variant = caps.variant();
+        Gpu::with_variant(device, variant)
+    }
+
+    /// Wraps a device and stores activations and weights in the given type.
+    ///
+    /// # Errors
+    /// As [`Gpu::new`], and [`Error::Device`] where the device was made without the feature for it.
+    pub fn with_element(device: &wgpu::Device, element: Element) -> Result<Self> {
+        let variant = Variant { element, ..Caps::of(device).variant() };
         Gpu::with_variant(device, variant)
     }
 
@@ -63,7 +71,7 @@ impl Gpu {
         if !caps.variants().contains(&variant) {
             return Err(Error::Device {
                 what: format!("variant {}", variant.id()),
-                message: "the device was made without Features::SUBGROUP".into(),
+                message: "the device was made without Features::SUBGROUP or Features::SHADER_F16".into(),
             });
         }
         let (has, wants) = (&caps.limits, wgpu::Limits::default());
@@ -125,6 +133,11 @@ impl Gpu {
         self.variant
     }
 
+    /// The same device and pipelines with the variant in 32-bit floats.
+    pub(crate) fn exact(&self) -> Gpu {
+        Gpu { variant: Variant { element: Element::F32, ..self.variant }, ..self.clone() }
+    }
+
     /// A storage buffer of `elements` 4-byte elements that can also be copied to and from.
     ///
     /// # Errors
@@ -140,6 +153,28 @@ impl Gpu {
     pub fn buffer_with<T: bytemuck::NoUninit>(&self, label: &str, data: &[T]) -> Result<wgpu::Buffer> {
         let bytes: &[u8] = bytemuck::cast_slice(data);
         self.make_buffer(label, bytes.len().div_ceil(4) as u64, Some(bytes))
+    }
+
+    /// [`Gpu::buffer`] for values of the variant's storage type.
+    ///
+    /// # Errors
+    /// As [`Gpu::buffer`].
+    pub fn elem_buffer(&self, label: &str, elements: u64) -> Result<wgpu::Buffer> {
+        self.make_buffer(label, (elements * self.variant.element.bytes()).div_ceil(4), None)
+    }
+
+    /// A storage buffer holding `data` in the variant's storage type.
+    ///
+    /// # Errors
+    /// As [`Gpu::buffer`].
+    pub fn elem_buffer_with(&self, label: &str, data: &[f32]) -> Result<wgpu::Buffer> {
+        match self.variant.element {
+            Element::F32 => self.buffer_with(label, data),
+            Element::F16 => {
+                let half: Vec<half::f16> = data.iter().map(|&v| half::f16::from_f32(v)).collect();
+                self.buffer_with(label, &half)
+            }
+        }
     }
 
     fn make_buffer(&self, label: &str, elements: u64, data: Option<&[u8]>) -> Result<wgpu::Buffer> {
@@ -201,13 +236,13 @@ impl Gpu {
         let names = &call.spec.bindings[1..];
         for (i, (binding, access)) in names.iter().enumerate() {
             let same = |j: usize| j != i && call.views[j].0.buffer == call.views[i].0.buffer;
-            if *access == Access::Write
+            if access.writes()
                 && let Some(j) = (0..names.len()).find(|&j| same(j))
             {
                 return Err(Error::BufferAliased { kernel: name, write: binding, other: names[j].0 });
             }
         }
-        let pipeline = self.pipeline(call.spec, call.head_width)?;
+        let pipeline = self.pipeline(call.spec, call.form)?;
         let params = self.create(
             name,
             call.params.len().next_multiple_of(16) as u64,
@@ -215,8 +250,9 @@ impl Gpu {
             Some(call.params),
         )?;
         let mut entries = vec![wgpu::BindGroupEntry { binding: 0, resource: params.as_entire_binding() }];
-        for (i, ((view, elements), (binding, _))) in call.views.iter().zip(names).enumerate() {
-            let resource = view.bind(name, binding, *elements, &self.caps.limits)?;
+        for (i, ((view, elements), (binding, access))) in call.views.iter().zip(names).enumerate() {
+            let bytes = elements.saturating_mul(access.bytes(self.variant, call.form));
+            let resource = view.bind(name, binding, bytes, &self.caps.limits)?;
             entries.push(wgpu::BindGroupEntry { binding: i as u32 + 1, resource });
         }
         let bind_group = guarded(&self.device, name, 0, || {
@@ -240,25 +276,21 @@ impl Gpu {
         Ok([count.div_ceil(y) as u32, y as u32])
     }
 
-    fn pipeline(&self, spec: &'static KernelSpec, head_width: u32) -> Result<wgpu::ComputePipeline> {
-        let width = if spec.has_width() {
-            crate::kernel::Part::Width.file(self.variant, head_width).name
-        } else {
-            ""
-        };
-        let key = Key { kernel: spec.name, variant: self.variant, width };
+    fn pipeline(&self, spec: &'static KernelSpec, form: Form) -> Result<wgpu::ComputePipeline> {
+        let files = spec.parts.iter().map(|part| part.file(self.variant, form).name).collect();
+        let key = Key { kernel: spec.name, files };
         // A poisoned lock means another thread panicked between two insertions; the map itself is whole.
         let mut pipelines = self.pipelines.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(pipeline) = pipelines.get(&key) {
             return Ok(pipeline.clone());
         }
-        let pipeline = self.compile(spec, head_width)?;
+        let pipeline = self.compile(spec, form)?;
         pipelines.insert(key, pipeline.clone());
         Ok(pipeline)
     }
 
-    fn compile(&self, spec: &'static KernelSpec, head_width: u32) -> Result<wgpu::ComputePipeline> {
-        let assembled = spec.assemble(self.variant, head_width);
+    fn compile(&self, spec: &'static KernelSpec, form: Form) -> Result<wgpu::ComputePipeline> {
+        let assembled = spec.assemble(self.variant, form);
         let label = format!("tome.{}", spec.name);
         let shader = |place: String, reported| match reported {
             Reported::NoMemory => Error::OutOfMemory { what: label.clone(), bytes: 0 },
@@ -323,8 +355,7 @@ fn layout_entry((i, (_, access)): (usize, &(&str, Access))) -> wgpu::BindGroupLa
         ty: wgpu::BindingType::Buffer {
             ty: match access {
                 Access::Uniform => wgpu::BufferBindingType::Uniform,
-                Access::Read => wgpu::BufferBindingType::Storage { read_only: true },
-                Access::Write => wgpu::BufferBindingType::Storage { read_only: false },
+                written => wgpu::BufferBindingType::Storage { read_only: !written.writes() },
             },
             has_dynamic_offset: false,
             min_binding_size: None,

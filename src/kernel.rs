@@ -17,15 +17,46 @@ pub struct KernelSpec {
     pub params_size: usize,
 }
 
-/// How a kernel uses a binding.
+/// How a kernel uses a binding. Values are 4 bytes unless said otherwise.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Access {
     /// Uniform scalars.
     Uniform,
     /// A storage buffer that is read.
     Read,
+    /// The same, of the variant's storage type.
+    ReadElem,
     /// A storage buffer that is written (and may be read back by the same dispatch).
     Write,
+    /// The same, of the variant's storage type.
+    WriteElem,
+    /// The same, of the call's output type, see [`Form::exact`].
+    WriteOut,
+}
+
+impl Access {
+    /// Whether the buffer is written.
+    pub fn writes(self) -> bool {
+        matches!(self, Access::Write | Access::WriteElem | Access::WriteOut)
+    }
+
+    /// Bytes of a value in the buffer.
+    pub fn bytes(self, variant: Variant, form: Form) -> u64 {
+        match self {
+            Access::Uniform | Access::Read | Access::Write => 4,
+            Access::WriteOut if form.exact => 4,
+            Access::ReadElem | Access::WriteElem | Access::WriteOut => variant.element.bytes(),
+        }
+    }
+}
+
+/// What a call asks of a shader besides the device's variant.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Form {
+    /// For kernels that hold a row in registers; 0 for the others.
+    pub head_width: u32,
+    /// The output is 32-bit whatever the storage type: a sum with the residual stream.
+    pub exact: bool,
 }
 
 /// A part of a shader that comes from a library file.
@@ -35,6 +66,8 @@ pub enum Part {
     Grid,
     /// `Elem`, `Elem4`: the storage type.
     Element,
+    /// `Out`: the type of the output, see [`Form::exact`].
+    Out,
     /// `Best`, `better`: candidates of a search. `Lane` needs it.
     Best,
     /// `Lane`, `workgroup_sum`, `workgroup_best`: reductions.
@@ -70,8 +103,8 @@ macro_rules! library {
 }
 
 impl Part {
-    /// The file that holds this part for a variant and a head width.
-    pub fn file(self, variant: Variant, head_width: u32) -> LibraryFile {
+    /// The file that holds this part for a variant and a form.
+    pub fn file(self, variant: Variant, form: Form) -> LibraryFile {
         match self {
             Part::Grid => library!("grid"),
             Part::Math => library!("math"),
@@ -79,7 +112,10 @@ impl Part {
             Part::Split => library!("split"),
             Part::Element => match variant.element {
                 Element::F32 => library!("elem_f32"),
+                Element::F16 => library!("elem_f16"),
             },
+            Part::Out if form.exact => library!("out_f32"),
+            Part::Out => library!("out_elem"),
             Part::Lane => match variant.lane {
                 Lane::Tree => library!("lane_tree"),
                 Lane::Subgroup => library!("lane_subgroup"),
@@ -89,7 +125,7 @@ impl Part {
                 Tile::Workgroup => library!("tile_workgroup"),
             },
             Part::SharedTile => library!("tile_workgroup"),
-            Part::Width => match head_width {
+            Part::Width => match form.head_width {
                 0..=16 => library!("width_16"),
                 17..=32 => library!("width_32"),
                 33..=64 => library!("width_64"),
@@ -110,21 +146,19 @@ pub struct Assembled {
 }
 
 impl KernelSpec {
-    /// The shader of a variant: library files, then the kernel's own text.
-    pub fn assemble(&self, variant: Variant, head_width: u32) -> Assembled {
-        let files = self.parts.iter().map(|part| part.file(variant, head_width));
+    /// The shader of a variant and a form: what it enables, library files, then the kernel's own text.
+    pub fn assemble(&self, variant: Variant, form: Form) -> Assembled {
+        let files = self.parts.iter().map(|part| part.file(variant, form));
         let own = (format!("{}.wgsl", self.name), self.source);
         let mut assembled = Assembled { text: String::new(), starts: Vec::new() };
+        if variant.element == Element::F16 && self.parts.contains(&Part::Element) {
+            assembled.text.push_str("enable f16;\n");
+        }
         for (name, text) in files.map(|f| (f.name.to_owned(), f.text)).chain([own]) {
             assembled.starts.push((assembled.text.lines().count() + 1, name));
             assembled.text.push_str(text);
         }
         assembled
-    }
-
-    /// Whether the shader depends on the head width.
-    pub(crate) fn has_width(&self) -> bool {
-        self.parts.contains(&Part::Width)
     }
 }
 

@@ -33,7 +33,7 @@ pub use caps::{Caps, Element, Lane, Tile, Variant, wanted_features, wanted_limit
 pub use dispatch::Dispatch;
 pub use error::{Error, Result};
 pub use gpu::Gpu;
-pub use kernel::{Access, Assembled, KernelSpec, LibraryFile, Part};
+pub use kernel::{Access, Assembled, Form, KernelSpec, LibraryFile, Part};
 pub use merger::{MergeIo, MergeScratch, MergeShape, TokenMerger};
 pub use partition::Partition;
 pub use schedule::Schedule;

@@ -3,7 +3,7 @@
 use crate::error::{Error, Result};
 
 /// A stretch of a storage buffer: where it starts and, implicitly, all that follows. How much of it a kernel
-/// needs follows from the kernel's `Params` and is checked when the dispatch is made; elements are 4 bytes.
+/// needs follows from the kernel's `Params` and is checked when the dispatch is made.
 ///
 /// `&wgpu::Buffer` converts into a view of the whole buffer.
 #[derive(Clone, Copy, Debug)]
@@ -20,16 +20,16 @@ impl<'a> View<'a> {
         View { buffer, offset }
     }
 
-    /// Binds the first `elements` (4 bytes each) of the view, or says why that is not possible.
+    /// Binds the first `bytes` of the view, or says why that is not possible.
     pub(crate) fn bind(
         &self,
         kernel: &'static str,
         binding: &'static str,
-        elements: u64,
+        bytes: u64,
         limits: &wgpu::Limits,
     ) -> Result<wgpu::BindingResource<'a>> {
         // An empty array cannot be bound; one vector of four stands for it and is never read.
-        let need = if elements == 0 { 16 } else { elements.saturating_mul(4) };
+        let need = if bytes == 0 { 16 } else { bytes.checked_next_multiple_of(4).unwrap_or(bytes) };
         let alignment = u64::from(limits.min_storage_buffer_offset_alignment);
         if !self.offset.is_multiple_of(alignment) {
             return Err(Error::BufferOffset { kernel, binding, offset: self.offset, alignment });

@@ -58,7 +58,7 @@ fn merge(rig: &Rig, shape: MergeShape, input: &Input) -> Merged {
     let rows = shape.batch * shape.tokens_out();
     let (x_out, size_out) = (rig.unwritten(rows * shape.channels), rig.unwritten(rows));
     let source_out = rig.unwritten(shape.batch * shape.sources);
-    let (keys, x) = (rig.data(&input.keys), rig.data(&input.x));
+    let (keys, x) = (rig.elems(&input.keys), rig.data(&input.x));
     let (size, source) = (rig.data(&input.size), rig.data(&input.source));
     let io = MergeIo {
         keys: (&keys).into(),

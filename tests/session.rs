@@ -6,7 +6,7 @@ use std::future::Future;
 
 use common::{Random, Tol, adapter, close, open, same};
 use tome_wgpu::vit::{Config, Options, Outputs, Pool, PoolBy, Protect, Weights};
-use tome_wgpu::{DeviceChoice, Error, Gpu, Schedule, Session, Want, wanted_features, wanted_limits};
+use tome_wgpu::{DeviceChoice, Element, Error, Gpu, Schedule, Session, Want, wanted_features, wanted_limits};
 
 /// 17 tokens, 2 blocks.
 fn config() -> Config {
@@ -241,6 +241,32 @@ fn a_dropped_future_leaves_nothing_behind() {
         }
         assert_eq!(want, session.run(&images, &options(3), Want::ALL).unwrap(), "{}", session.device());
     }
+}
+
+#[test]
+fn sixteen_bits_are_close_or_refused() {
+    let config = config();
+    let weights = Weights::random(&config, 3);
+    let refused = Session::with_element(config.clone(), &weights, &DeviceChoice::Cpu, Element::F16);
+    assert!(matches!(&refused, Err(Error::Device { what, .. }) if what.contains("f16")), "{refused:?}");
+
+    let Some(adapter) = adapter() else { return };
+    if !adapter.features().contains(wgpu::Features::SHADER_F16) {
+        return;
+    }
+    let choice = DeviceChoice::Name(adapter.get_info().name);
+    let mut half = Session::with_element(config.clone(), &weights, &choice, Element::F16).unwrap();
+    assert_eq!(half.device().precision, "f16");
+    let mut exact = Session::new(config.clone(), &weights, &choice).unwrap();
+    let images = images(&config, 3);
+    let got = half.run(&images, &options(0), Want::ALL).unwrap();
+    let want = exact.run(&images, &options(0), Want::ALL).unwrap();
+    // Two blocks whose values are each rounded to 11 binary digits a few times; logits are up to 10.
+    close("logits", &got.logits, &want.logits, Tol { abs: 5e-2, rel: 1e-2 });
+    assert_ne!(got.logits, want.logits, "nothing was stored in 16 bits");
+    // Sizes are exact whatever the storage type.
+    let sizes = half.run(&images, &options(5), Want { size: true, ..Want::NONE }).unwrap().size;
+    assert_eq!(sizes.iter().sum::<f32>(), 3.0 * config.tokens() as f32);
 }
 
 #[test]

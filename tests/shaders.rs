@@ -12,46 +12,62 @@ use bytemuck::Zeroable;
 use naga::back::{hlsl, msl, spv};
 use naga::valid::{Capabilities, ModuleInfo, ValidationFlags, Validator};
 use naga::{AddressSpace, Module, StorageAccess, TypeInner};
-use tome_wgpu::{Access, KernelSpec, Lane, Part, Tile, Variant, kernels};
+use tome_wgpu::{Access, Element, Form, KernelSpec, Lane, Part, Tile, Variant, kernels};
 
 /// One head width for each file that a width may choose.
 const HEAD_WIDTHS: [u32; 5] = [16, 32, 64, 80, 128];
 
+/// A form for each shader that a call may choose.
+fn forms(spec: &KernelSpec) -> Vec<Form> {
+    let widths = if spec.parts.contains(&Part::Width) { &HEAD_WIDTHS[..] } else { &[0] };
+    let outputs = if spec.parts.contains(&Part::Out) { &[false, true][..] } else { &[false] };
+    widths
+        .iter()
+        .flat_map(|&head_width| outputs.iter().map(move |&exact| Form { head_width, exact }))
+        .collect()
+}
+
 /// Calls `check` with every shader that the crate can assemble.
-fn every_shader(check: impl Fn(&KernelSpec, Variant, &str, &Module, &ModuleInfo)) {
+fn every_shader(check: impl Fn(&KernelSpec, (Variant, Form), &str, &Module, &ModuleInfo)) {
     for spec in kernels::ALL {
-        let widths = if spec.parts.contains(&Part::Width) { &HEAD_WIDTHS[..] } else { &[0] };
-        for variant in Variant::ALL {
-            for &width in widths {
-                let name = format!("{} {} width {width}", spec.name, variant.id());
-                let assembled = spec.assemble(variant, width);
+        for variant in Variant::all() {
+            for form in forms(spec) {
+                let name = format!("{} {} {form:?}", spec.name, variant.id());
+                let assembled = spec.assemble(variant, form);
                 let module = naga::front::wgsl::parse_str(&assembled.text)
                     .unwrap_or_else(|e| panic!("{name}: {}", e.emit_to_string(&assembled.text)));
                 let info = Validator::new(ValidationFlags::all(), needs(variant))
                     .validate(&module)
                     .unwrap_or_else(|e| panic!("{name}: {}", e.emit_to_string(&assembled.text)));
-                check(spec, variant, &name, &module, &info);
+                check(spec, (variant, form), &name, &module, &info);
             }
         }
     }
 }
 
-/// What a variant may ask of a device: nothing, unless it is made for subgroups.
+/// What a variant may ask of a device: nothing, unless it is made for subgroups or 16-bit floats.
 fn needs(variant: Variant) -> Capabilities {
-    match variant.lane {
+    let lane = match variant.lane {
         Lane::Tree => Capabilities::empty(),
         Lane::Subgroup => Capabilities::SUBGROUP,
-    }
+    };
+    let element = match variant.element {
+        Element::F16 => Capabilities::SHADER_FLOAT16,
+        _ => Capabilities::empty(),
+    };
+    lane | element
 }
 
 #[test]
 fn every_variant_is_valid_and_translates_to_spirv_msl_and_hlsl() {
-    every_shader(|spec, variant, name, module, info| {
-        // Subgroup operations came with SPIR-V 1.3, Metal 2.1 and shader model 6.0, the last being DXC's.
+    every_shader(|spec, (variant, _), name, module, info| {
+        // Subgroup operations came with SPIR-V 1.3, Metal 2.1 and shader model 6.0, the last being DXC's; 16-bit
+        // floats with shader model 6.2.
         let (spirv, metal, model) = match variant.lane {
             Lane::Tree => ((1, 0), (2, 0), hlsl::ShaderModel::V5_1),
             Lane::Subgroup => ((1, 3), (2, 4), hlsl::ShaderModel::V6_0),
         };
+        let model = if variant.element == Element::F16 { hlsl::ShaderModel::V6_2 } else { model };
         let options = spv::Options { lang_version: spirv, ..Default::default() };
         let words =
             spv::write_vec(module, info, &options, None).unwrap_or_else(|e| panic!("{name}: SPIR-V: {e}"));
@@ -79,8 +95,9 @@ fn every_variant_is_valid_and_translates_to_spirv_msl_and_hlsl() {
 
 #[test]
 fn subgroup_operations_stay_in_the_subgroup_variants() {
-    every_shader(|spec, variant, name, module, _| {
-        let valid = Validator::new(ValidationFlags::all(), Capabilities::empty()).validate(module).is_ok();
+    every_shader(|spec, (variant, _), name, module, _| {
+        let capabilities = needs(Variant { lane: Lane::Tree, ..variant });
+        let valid = Validator::new(ValidationFlags::all(), capabilities).validate(module).is_ok();
         let uses = variant.lane == Lane::Subgroup && spec.parts.contains(&Part::Lane);
         assert_eq!(valid, !uses, "{name}: runs without features");
     });
@@ -115,28 +132,38 @@ fn the_entry_point_has_the_kernels_name_and_fits_the_default_limits() {
 
 #[test]
 fn bindings_are_those_of_the_spec() {
-    every_shader(|spec, _, name, module, _| {
-        let mut found: Vec<(u32, &str, Access)> = Vec::new();
+    every_shader(|spec, (variant, form), name, module, _| {
+        let mut found: Vec<(u32, &str, bool, bool, u32)> = Vec::new();
         for (_, global) in module.global_variables.iter() {
             let Some(at) = global.binding else { continue };
             assert_eq!(at.group, 0, "{name}");
-            let access = match global.space {
-                AddressSpace::Uniform => Access::Uniform,
-                AddressSpace::Storage { access } if access.contains(StorageAccess::STORE) => Access::Write,
-                AddressSpace::Storage { .. } => Access::Read,
+            let (uniform, written) = match global.space {
+                AddressSpace::Uniform => (true, false),
+                AddressSpace::Storage { access } => (false, access.contains(StorageAccess::STORE)),
                 other => panic!("{name}: binding {} is in {other:?}", at.binding),
             };
-            found.push((at.binding, global.name.as_deref().unwrap_or(""), access));
+            let bytes = if uniform { 4 } else { bytes_of_values(module, global.ty) };
+            found.push((at.binding, global.name.as_deref().unwrap_or(""), uniform, written, bytes));
         }
         found.sort_by_key(|f| f.0);
-        let wanted: Vec<_> = spec.bindings.iter().enumerate().map(|(i, &(n, a))| (i as u32, n, a)).collect();
+        let wanted = spec.bindings.iter().enumerate().map(|(i, &(name, access))| {
+            let bytes = access.bytes(variant, form) as u32;
+            (i as u32, name, access == Access::Uniform, access.writes(), bytes)
+        });
+        let wanted: Vec<_> = wanted.collect();
         assert_eq!(found, wanted, "{name}");
         // Parameters, then reads, then writes: the order in which a call is read.
-        assert!(
-            wanted.is_sorted_by_key(|w| w.2 as u8) && wanted[0].1 == "params",
-            "{name}: order of bindings"
-        );
+        assert!(wanted.is_sorted_by_key(|w| w.3) && wanted[0].1 == "params", "{name}: order of bindings");
     });
+}
+
+/// Bytes of a value in an array of scalars or vectors.
+fn bytes_of_values(module: &Module, array: naga::Handle<naga::Type>) -> u32 {
+    let TypeInner::Array { base, .. } = module.types[array].inner else { panic!("not an array") };
+    match module.types[base].inner {
+        TypeInner::Scalar(scalar) | TypeInner::Vector { scalar, .. } => scalar.width.into(),
+        ref other => panic!("an array of {other:?}"),
+    }
 }
 
 /// Name, offset and WGSL type of a member of `Params`.
@@ -219,8 +246,8 @@ fn tile_constants_are_those_that_rust_counts_workgroups_with() {
         (kernels::embed_patches::SPEC, Tile::Workgroup, Tile::Workgroup),
     ];
     for (spec, tile, used) in uses {
-        let variant = Variant { tile, ..Variant::ALL[0] };
-        let module = naga::front::wgsl::parse_str(&spec.assemble(variant, 0).text).unwrap();
+        let variant = Variant { tile, ..plain() };
+        let module = naga::front::wgsl::parse_str(&spec.assemble(variant, Form::default()).text).unwrap();
         let found = ["TILE_ROWS", "TILE_COLUMNS"].map(|name| constant(&module, name));
         assert_eq!(found, used.covers().map(Some), "{tile:?} in {}", spec.name);
     }
@@ -229,7 +256,8 @@ fn tile_constants_are_those_that_rust_counts_workgroups_with() {
 #[test]
 fn every_head_width_fits_its_registers() {
     for width in (4..=128).step_by(4) {
-        let text = kernels::attention::SPEC.assemble(Variant::ALL[0], width).text;
+        let form = Form { head_width: width, ..Form::default() };
+        let text = kernels::attention::SPEC.assemble(plain(), form).text;
         let vectors = constant(&naga::front::wgsl::parse_str(&text).unwrap(), "WIDTH4").unwrap();
         assert!(vectors * 4 >= width, "head width {width}, {vectors} vectors");
         assert!(vectors <= 32, "head width {width} would take {vectors} vectors");
@@ -238,11 +266,12 @@ fn every_head_width_fits_its_registers() {
 
 #[test]
 fn an_assembled_line_is_traced_to_its_file() {
-    for spec in kernels::ALL {
-        let variant = Variant::ALL[0];
-        let assembled = spec.assemble(variant, 64);
-        let mut line = 0;
-        let files = spec.parts.iter().map(|p| p.file(variant, 64)).map(|f| (f.name.to_owned(), f.text));
+    let pairs = kernels::ALL.into_iter().flat_map(|spec| Variant::all().map(move |variant| (spec, variant)));
+    for (spec, variant) in pairs {
+        let form = Form { head_width: 64, ..Form::default() };
+        let assembled = spec.assemble(variant, form);
+        let mut line = assembled.text.lines().take_while(|line| line.starts_with("enable ")).count();
+        let files = spec.parts.iter().map(|p| p.file(variant, form)).map(|f| (f.name.to_owned(), f.text));
         for (name, text) in files.chain([(format!("{}.wgsl", spec.name), spec.source)]) {
             for (i, wanted) in text.lines().enumerate() {
                 line += 1;
@@ -251,6 +280,11 @@ fn an_assembled_line_is_traced_to_its_file() {
             }
         }
     }
+}
+
+/// The variant that needs nothing.
+fn plain() -> Variant {
+    Variant { element: Element::F32, lane: Lane::Tree, tile: Tile::Workgroup }
 }
 
 fn root() -> &'static Path {
@@ -307,9 +341,11 @@ fn every_library_file_is_a_part_of_some_variant() {
         .iter()
         .map(|path| format!("lib/{}", path.file_name().unwrap().to_str().unwrap()))
         .collect();
-    for part in kernels::ALL.iter().flat_map(|k| k.parts) {
-        for (variant, width) in Variant::ALL.into_iter().flat_map(|v| HEAD_WIDTHS.map(|w| (v, w))) {
-            unused.remove(part.file(variant, width).name);
+    for spec in kernels::ALL {
+        for (part, variant) in spec.parts.iter().flat_map(|part| Variant::all().map(move |v| (part, v))) {
+            forms(spec).into_iter().for_each(|form| {
+                unused.remove(part.file(variant, form).name);
+            });
         }
     }
     assert!(unused.is_empty(), "never assembled: {unused:?}");

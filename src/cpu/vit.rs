@@ -25,7 +25,7 @@ impl VisionTransformer {
     /// What [`Parameters::load`] says.
     pub fn new(config: Config, weights: &Weights) -> Result<Self> {
         let mut bytes = 0;
-        let mut parameters = Parameters::load(&config, weights, |_, data| {
+        let mut parameters = Parameters::load(&config, weights, |_, _, data| {
             bytes += size_of_val(data) as u64;
             Ok(data.to_vec())
         })?;

@@ -7,7 +7,7 @@ use super::{elements, multiple_of_four, require};
 use crate::dispatch::Dispatch;
 use crate::error::Result;
 use crate::gpu::{Call, Gpu};
-use crate::kernel::{Access, KernelSpec, Part};
+use crate::kernel::{Access, Form, KernelSpec, Part};
 use crate::view::View;
 
 /// The kernel's description.
@@ -16,11 +16,11 @@ pub const SPEC: KernelSpec = KernelSpec {
     source: include_str!("../../shaders/attention.wgsl"),
     bindings: &[
         ("params", Access::Uniform),
-        ("q", Access::Read),
-        ("k", Access::Read),
-        ("v", Access::Read),
+        ("q", Access::ReadElem),
+        ("k", Access::ReadElem),
+        ("v", Access::ReadElem),
         ("size", Access::Read),
-        ("y", Access::Write),
+        ("y", Access::WriteElem),
     ],
     parts: &[Part::Grid, Part::Element, Part::Width, Part::Math],
     params_size: size_of::<Params>(),
@@ -137,7 +137,7 @@ pub fn attention(gpu: &Gpu, params: Params, io: Io<'_>) -> Result<Dispatch> {
     let rows = elements(name, "queries", &[batch, queries])?;
     gpu.dispatch(Call {
         spec: &SPEC,
-        head_width,
+        form: Form { head_width, ..Form::default() },
         params: bytemuck::bytes_of(&params),
         views: &[
             (io.q, if batch > 0 { q_end + u64::from(q_start) } else { 0 }),

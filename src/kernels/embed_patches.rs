@@ -7,7 +7,7 @@ use crate::caps::Tile;
 use crate::dispatch::Dispatch;
 use crate::error::{Error, Result};
 use crate::gpu::{Call, Gpu};
-use crate::kernel::{Access, KernelSpec, Part};
+use crate::kernel::{Access, Form, KernelSpec, Part};
 use crate::view::View;
 
 /// The kernel's description.
@@ -17,7 +17,7 @@ pub const SPEC: KernelSpec = KernelSpec {
     bindings: &[
         ("params", Access::Uniform),
         ("image", Access::Read),
-        ("w", Access::Read),
+        ("w", Access::ReadElem),
         ("bias", Access::Read),
         ("position", Access::Read),
         ("first", Access::Read),
@@ -104,7 +104,7 @@ pub fn embed_patches(gpu: &Gpu, params: Params, io: Io<'_>) -> Result<Dispatch> 
     let rows = elements(name, "tokens", &[batch, tokens])? as u32;
     gpu.dispatch(Call {
         spec: &SPEC,
-        head_width: 0,
+        form: Form::default(),
         params: bytemuck::bytes_of(&params),
         views: &[
             (io.image, elements(name, "image", &[batch, image_channels, height, width])?),

@@ -6,7 +6,7 @@ use super::{elements, multiple_of_four, require};
 use crate::dispatch::Dispatch;
 use crate::error::Result;
 use crate::gpu::{Call, Gpu};
-use crate::kernel::{Access, KernelSpec, Part};
+use crate::kernel::{Access, Form, KernelSpec, Part};
 use crate::view::View;
 
 /// The kernel's description.
@@ -104,7 +104,7 @@ pub fn find_matches(gpu: &Gpu, params: Params, io: Io<'_>) -> Result<Dispatch> {
     let edges = elements(name, "scores", &[batch, srcs])?;
     gpu.dispatch(Call {
         spec: &SPEC,
-        head_width: 0,
+        form: Form::default(),
         params: bytemuck::bytes_of(&params),
         views: &[
             (io.metric, elements(name, "metric", &[batch, tokens, width])?),

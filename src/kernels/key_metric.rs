@@ -7,14 +7,14 @@ use super::{elements, multiple_of_four, require};
 use crate::dispatch::Dispatch;
 use crate::error::Result;
 use crate::gpu::{Call, Gpu};
-use crate::kernel::{Access, KernelSpec, Part};
+use crate::kernel::{Access, Form, KernelSpec, Part};
 use crate::view::View;
 
 /// The kernel's description.
 pub const SPEC: KernelSpec = KernelSpec {
     name: "key_metric",
     source: include_str!("../../shaders/key_metric.wgsl"),
-    bindings: &[("params", Access::Uniform), ("keys", Access::Read), ("metric", Access::Write)],
+    bindings: &[("params", Access::Uniform), ("keys", Access::ReadElem), ("metric", Access::Write)],
     parts: &[Part::Grid, Part::Element, Part::Best, Part::Lane],
     params_size: size_of::<Params>(),
 };
@@ -67,7 +67,7 @@ pub fn key_metric(gpu: &Gpu, params: Params, io: Io<'_>) -> Result<Dispatch> {
     let end = elements(name, "keys", &[rows, stride])?.saturating_sub(u64::from(stride) - channels);
     gpu.dispatch(Call {
         spec: &SPEC,
-        head_width: 0,
+        form: Form::default(),
         params: bytemuck::bytes_of(&params),
         views: &[
             (io.keys, end + u64::from(start)),

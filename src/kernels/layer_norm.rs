@@ -5,7 +5,7 @@ use bytemuck::{Pod, Zeroable};
 use crate::dispatch::Dispatch;
 use crate::error::Result;
 use crate::gpu::{Call, Gpu};
-use crate::kernel::{Access, KernelSpec, Part};
+use crate::kernel::{Access, Form, KernelSpec, Part};
 use crate::view::View;
 
 /// The kernel's description.
@@ -17,7 +17,7 @@ pub const SPEC: KernelSpec = KernelSpec {
         ("x", Access::Read),
         ("weight", Access::Read),
         ("bias", Access::Read),
-        ("y", Access::Write),
+        ("y", Access::WriteElem),
     ],
     parts: &[Part::Grid, Part::Element, Part::Best, Part::Lane],
     params_size: size_of::<Params>(),
@@ -58,7 +58,7 @@ pub fn layer_norm(gpu: &Gpu, params: Params, io: Io<'_>) -> Result<Dispatch> {
     let all = u64::from(rows) * u64::from(channels);
     gpu.dispatch(Call {
         spec: &SPEC,
-        head_width: 0,
+        form: Form::default(),
         params: bytemuck::bytes_of(&params),
         views: &[(io.x, all), (io.weight, channels.into()), (io.bias, channels.into()), (io.y, all)],
         workgroups: rows.into(),

@@ -6,7 +6,7 @@ use super::{elements, multiple_of_four};
 use crate::dispatch::Dispatch;
 use crate::error::Result;
 use crate::gpu::{Call, Gpu};
-use crate::kernel::{Access, KernelSpec, Part};
+use crate::kernel::{Access, Form, KernelSpec, Part};
 use crate::view::View;
 
 /// The kernel's description.
@@ -15,15 +15,15 @@ pub const SPEC: KernelSpec = KernelSpec {
     source: include_str!("../../shaders/matmul.wgsl"),
     bindings: &[
         ("params", Access::Uniform),
-        ("x", Access::Read),
-        ("w", Access::Read),
+        ("x", Access::ReadElem),
+        ("w", Access::ReadElem),
         ("bias", Access::Read),
         ("scale", Access::Read),
-        ("gate", Access::Read),
+        ("gate", Access::ReadElem),
         ("residual", Access::Read),
-        ("y", Access::Write),
+        ("y", Access::WriteOut),
     ],
-    parts: &[Part::Grid, Part::Element, Part::Tile, Part::Math],
+    parts: &[Part::Grid, Part::Element, Part::Out, Part::Tile, Part::Math],
     params_size: size_of::<Params>(),
 };
 
@@ -86,7 +86,7 @@ pub struct Io<'a> {
     pub gate: Option<View<'a>>,
     /// `[rows, columns]`
     pub residual: Option<View<'a>>,
-    /// `[rows, columns]`, written.
+    /// `[rows, columns]`, written; 32-bit whatever the storage type where there is a residual.
     pub y: View<'a>,
 }
 
@@ -119,7 +119,7 @@ pub fn matmul(gpu: &Gpu, params: Params, io: Io<'_>) -> Result<Dispatch> {
     }
     gpu.dispatch(Call {
         spec: &SPEC,
-        head_width: 0,
+        form: Form { exact: io.residual.is_some(), ..Form::default() },
         params: bytemuck::bytes_of(&params),
         views: &[
             (io.x, elements(SPEC.name, "x", &[rows, inner])?),

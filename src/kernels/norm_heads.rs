@@ -6,7 +6,7 @@ use super::{elements, multiple_of_four, require};
 use crate::dispatch::Dispatch;
 use crate::error::Result;
 use crate::gpu::{Call, Gpu};
-use crate::kernel::{Access, KernelSpec, Part};
+use crate::kernel::{Access, Form, KernelSpec, Part};
 use crate::view::View;
 
 /// The kernel's description.
@@ -17,7 +17,7 @@ pub const SPEC: KernelSpec = KernelSpec {
         ("params", Access::Uniform),
         ("weight", Access::Read),
         ("bias", Access::Read),
-        ("x", Access::Write),
+        ("x", Access::WriteElem),
     ],
     parts: &[Part::Grid, Part::Element],
     params_size: size_of::<Params>(),
@@ -72,7 +72,7 @@ pub fn norm_heads(gpu: &Gpu, params: Params, io: Io<'_>) -> Result<Dispatch> {
     let weights = 2 * u64::from(head_width);
     gpu.dispatch(Call {
         spec: &SPEC,
-        head_width: 0,
+        form: Form::default(),
         params: bytemuck::bytes_of(&params),
         views: &[(io.weight, weights), (io.bias, weights), (io.x, end)],
         workgroups: elements(name, "heads", &[rows, 2, heads])?.div_ceil(LANES),

@@ -6,7 +6,7 @@ use super::{elements, multiple_of_four, require};
 use crate::dispatch::Dispatch;
 use crate::error::Result;
 use crate::gpu::{Call, Gpu};
-use crate::kernel::{Access, KernelSpec, Part};
+use crate::kernel::{Access, Form, KernelSpec, Part};
 use crate::view::View;
 
 /// The kernel's description.
@@ -77,7 +77,7 @@ pub fn pool(gpu: &Gpu, params: Params, io: Io<'_>) -> Result<Dispatch> {
     require(name, mode != Mode::MEAN_BY_SIZE || io.size.is_some(), || "a mean by size needs sizes".into())?;
     gpu.dispatch(Call {
         spec: &SPEC,
-        head_width: 0,
+        form: Form::default(),
         params: bytemuck::bytes_of(&params),
         views: &[
             (io.x, elements(name, "x", &[batch, tokens, channels])?),

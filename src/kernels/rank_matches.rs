@@ -7,7 +7,7 @@ use super::{elements, require};
 use crate::dispatch::Dispatch;
 use crate::error::Result;
 use crate::gpu::{Call, Gpu};
-use crate::kernel::{Access, KernelSpec, Part};
+use crate::kernel::{Access, Form, KernelSpec, Part};
 use crate::partition::Partition;
 use crate::view::View;
 
@@ -109,7 +109,7 @@ pub fn rank_matches(gpu: &Gpu, params: Params, io: Io<'_>) -> Result<Dispatch> {
     elements(name, "plan", &[batch.max(1), 3, tokens])?;
     gpu.dispatch(Call {
         spec: &SPEC,
-        head_width: 0,
+        form: Form::default(),
         params: bytemuck::bytes_of(&params),
         views: &[
             (io.score, edges),

@@ -6,7 +6,7 @@ use super::{elements, require};
 use crate::dispatch::Dispatch;
 use crate::error::Result;
 use crate::gpu::{Call, Gpu};
-use crate::kernel::{Access, KernelSpec, Part};
+use crate::kernel::{Access, Form, KernelSpec, Part};
 use crate::view::View;
 
 /// The kernel's description.
@@ -131,7 +131,7 @@ pub fn split_tokens(gpu: &Gpu, params: Params, io: Io<'_>) -> Result<Dispatch> {
     let Params { lists, tokens, srcs, .. } = params;
     gpu.dispatch(Call {
         spec: &SPEC,
-        head_width: 0,
+        form: Form::default(),
         params: bytemuck::bytes_of(&params),
         views: &[(io.split, elements(SPEC.name, "split", &[lists, tokens])?)],
         workgroups: lists.into(),

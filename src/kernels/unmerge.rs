@@ -6,7 +6,7 @@ use super::{elements, multiple_of_four, require};
 use crate::dispatch::Dispatch;
 use crate::error::Result;
 use crate::gpu::{Call, Gpu};
-use crate::kernel::{Access, KernelSpec, Part};
+use crate::kernel::{Access, Form, KernelSpec, Part};
 use crate::view::View;
 
 /// The kernel's description.
@@ -72,7 +72,7 @@ pub fn unmerge(gpu: &Gpu, params: Params, io: Io<'_>) -> Result<Dispatch> {
     let values = elements(name, "y", &[batch, sources - first, channels])?;
     gpu.dispatch(Call {
         spec: &SPEC,
-        head_width: 0,
+        form: Form::default(),
         params: bytemuck::bytes_of(&params),
         views: &[
             (io.x, elements(name, "x", &[batch, tokens, channels])?),

@@ -4,7 +4,7 @@ use std::convert::Infallible;
 use std::fmt;
 use std::str::FromStr;
 
-use crate::caps::{wanted_features, wanted_limits};
+use crate::caps::{Element, wanted_features, wanted_limits};
 use crate::error::{Error, Result};
 
 /// What to run on.
@@ -69,14 +69,14 @@ impl fmt::Display for DeviceReport {
 
 impl DeviceReport {
     pub(super) fn cpu(why: String) -> Self {
-        DeviceReport { name: "CPU".into(), backend: "CPU".into(), precision: "f32", why }
+        DeviceReport { name: "CPU".into(), backend: "CPU".into(), precision: Element::F32.name(), why }
     }
 
-    pub(super) fn gpu(info: &wgpu::AdapterInfo, why: String) -> Self {
+    pub(super) fn gpu(info: &wgpu::AdapterInfo, element: Element, why: String) -> Self {
         DeviceReport {
             name: info.name.clone(),
             backend: format!("{:?}", info.backend),
-            precision: "f32",
+            precision: element.name(),
             why,
         }
     }

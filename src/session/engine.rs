@@ -2,6 +2,7 @@
 
 use std::slice::from_ref;
 
+use crate::caps::Element;
 use crate::error::{Error, Result};
 use crate::gpu::{Gpu, guarded};
 use crate::session::readback::{Wait, map, view};
@@ -36,8 +37,14 @@ pub(super) struct Prepared {
 }
 
 impl Engine {
-    pub fn new(device: wgpu::Device, queue: wgpu::Queue, config: Config, weights: &Weights) -> Result<Self> {
-        let gpu = Gpu::new(&device)?;
+    pub fn new(
+        device: wgpu::Device,
+        queue: wgpu::Queue,
+        config: Config,
+        weights: &Weights,
+        element: Element,
+    ) -> Result<Self> {
+        let gpu = Gpu::with_element(&device, element)?;
         let vit = VisionTransformer::new(&gpu, config, weights)?;
         if vit.max_batch() == 0 {
             // Says which limit is in the way.

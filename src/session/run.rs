@@ -2,6 +2,7 @@
 
 use std::time::Instant;
 
+use crate::caps::Element;
 use crate::cpu;
 use crate::error::{Error, Result};
 use crate::session::device::{DeviceChoice, DeviceReport, candidates, open};
@@ -77,28 +78,47 @@ enum Backend {
 }
 
 impl Session {
-    /// Chooses a device and prepares the network on it, waiting for the driver.
+    /// Chooses a device and prepares the network on it in 32-bit floats, waiting for the driver.
     ///
     /// # Errors
     /// [`Error::NoAdapter`] where no adapter is what was asked for; what the device, the config and the weights say.
     pub fn new(config: Config, weights: &Weights, device: &DeviceChoice) -> Result<Self> {
-        pollster::block_on(Self::new_async(config, weights, device))
+        Self::with_element(config, weights, device, Element::F32)
     }
 
-    /// [`Session::new`] without blocking on the driver.
+    /// [`Session::new`] with another storage type of activations and weights. Results come in 32 bits all the same.
     ///
     /// # Errors
-    /// As [`Session::new`].
-    pub async fn new_async(config: Config, weights: &Weights, device: &DeviceChoice) -> Result<Self> {
+    /// As [`Session::new`], and [`Error::Device`] where the device does not have the type; the CPU path has 32 bits
+    /// only.
+    pub fn with_element(
+        config: Config,
+        weights: &Weights,
+        device: &DeviceChoice,
+        element: Element,
+    ) -> Result<Self> {
+        pollster::block_on(Self::new_async(config, weights, device, element))
+    }
+
+    /// [`Session::with_element`] without blocking on the driver.
+    ///
+    /// # Errors
+    /// As [`Session::with_element`].
+    pub async fn new_async(
+        config: Config,
+        weights: &Weights,
+        device: &DeviceChoice,
+        element: Element,
+    ) -> Result<Self> {
         let (adapters, mut why) = candidates(device).await?;
         for adapter in &adapters {
             let engine = match open(adapter).await {
-                Ok((device, queue)) => Engine::new(device, queue, config.clone(), weights),
+                Ok((device, queue)) => Engine::new(device, queue, config.clone(), weights, element),
                 Err(error) => Err(error),
             };
             match engine {
                 Ok(engine) => {
-                    let report = DeviceReport::gpu(&adapter.get_info(), why);
+                    let report = DeviceReport::gpu(&adapter.get_info(), element, why);
                     return Ok(Self::from_backend(Backend::Gpu(Box::new(engine)), report));
                 }
                 // Whatever is wrong with a GPU that nobody asked for, the CPU path works.
@@ -108,11 +128,15 @@ impl Session {
                 Err(error) => return Err(error),
             }
         }
+        if element != Element::F32 {
+            let message = format!("the CPU path computes in 32-bit floats ({why})");
+            return Err(Error::Device { what: format!("{} storage", element.name()), message });
+        }
         let vit = cpu::VisionTransformer::new(config, weights)?;
         Ok(Self::from_backend(Backend::Cpu(Box::new(vit)), DeviceReport::cpu(why)))
     }
 
-    /// Prepares the network on the caller's device, which may be a software driver.
+    /// Prepares the network on the caller's device, which may be a software driver, in 32-bit floats.
     ///
     /// # Errors
     /// What the device, the config and the weights say.
@@ -122,8 +146,10 @@ impl Session {
         config: Config,
         weights: &Weights,
     ) -> Result<Self> {
-        let report = DeviceReport::gpu(&device.adapter_info(), "the caller's device".into());
-        Ok(Self::from_backend(Backend::Gpu(Box::new(Engine::new(device, queue, config, weights)?)), report))
+        let why = "the caller's device".into();
+        let report = DeviceReport::gpu(&device.adapter_info(), Element::F32, why);
+        let engine = Engine::new(device, queue, config, weights, Element::F32)?;
+        Ok(Self::from_backend(Backend::Gpu(Box::new(engine)), report))
     }
 
     fn from_backend(backend: Backend, report: DeviceReport) -> Self {

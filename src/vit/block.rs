@@ -20,6 +20,7 @@ pub(super) fn network(record: &mut Recorder<'_>, p: &Parameters<wgpu::Buffer>) -
     }
     record.enter(None);
 
+    record.exact();
     match &p.pool {
         Some(pool) => record.attention_pool(p, pool)?,
         None => record.features(p)?,

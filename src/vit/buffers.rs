@@ -1,6 +1,6 @@
 //! The activations of a plan.
 
-use super::config::{Config, Mlp};
+use super::config::{Config, Mlp, Pool};
 use crate::error::Result;
 use crate::gpu::Gpu;
 use crate::merger::MergeScratch;
@@ -17,11 +17,11 @@ pub(super) struct Buffers {
     pub size: Vec<wgpu::Buffer>,
     /// `[batch, tokens]`, u32: the first stays 0, 1, 2, ..., then one for each merge.
     pub source: Vec<wgpu::Buffer>,
-    /// `[batch, tokens, channels]`: what enters a linear layer.
+    /// `[batch, tokens, channels]`, of the storage type: what enters a linear layer.
     pub narrow: wgpu::Buffer,
-    /// `[batch, tokens, 3 channels or the MLP's width]`
+    /// `[batch, tokens, 3 channels or the MLP's width]`, of the storage type.
     pub wide: wgpu::Buffer,
-    /// `[batch, tokens, the MLP's width]`, where it has a gate.
+    /// `[batch, tokens, the MLP's width]`, of the storage type, where it has a gate.
     pub gate: Option<wgpu::Buffer>,
     pub scratch: MergeScratch,
     /// `[batch, channels]`
@@ -43,10 +43,17 @@ impl Buffers {
     pub fn new(gpu: &Gpu, config: &Config, batch: u32, merges: usize, metric_width: u32) -> Result<Self> {
         let [b, n, c] = [batch, config.tokens(), config.embed_dim].map(u64::from);
         let tokens = |label: &str, width: u64| gpu.buffer(label, b * n * width);
+        let elems = |label: &str, width: u64| gpu.elem_buffer(label, b * n * width);
         // What stands before the first merge is the same for every batch: every size 1, every token its own source.
         let ones = vec![1.0f32; (b * n) as usize];
         let outputs = b * u64::from(config.outputs());
         let identity: Vec<u32> = (0..batch).flat_map(|_| 0..config.tokens()).collect();
+        // A head that attends to all tokens has k and v, and its MLP's inside, in 32 bits.
+        let of_head = match config.pool {
+            Pool::Attention => u64::from((2 * config.embed_dim).max(config.pool_hidden())) * 4,
+            _ => 0,
+        };
+        let widest = u64::from(config.widest()).max(of_head / gpu.variant().element.bytes());
         let mut size = vec![gpu.buffer_with("tome.ones", &ones)?];
         let mut source = vec![gpu.buffer_with("tome.identity", &identity)?];
         for _ in 0..merges {
@@ -58,11 +65,11 @@ impl Buffers {
             x: [tokens("tome.x0", c)?, tokens("tome.x1", c)?],
             size,
             source,
-            narrow: tokens("tome.narrow", c)?,
-            wide: tokens("tome.wide", config.widest().into())?,
+            narrow: elems("tome.narrow", c)?,
+            wide: elems("tome.wide", widest)?,
             gate: match config.mlp {
                 Mlp::Plain => None,
-                _ => Some(tokens("tome.gate", config.mlp_hidden.into())?),
+                _ => Some(elems("tome.gate", config.mlp_hidden.into())?),
             },
             scratch: MergeScratch::new(gpu, batch, config.tokens(), metric_width)?,
             pooled: gpu.buffer("tome.pooled", b * c)?,

@@ -3,14 +3,14 @@
 use super::buffers::Buffers;
 use super::config::Config;
 use super::options::PoolBy;
-use super::parameters::{AttentionPool, Linear, Parameters};
+use super::parameters::{AttentionPool, Linear, Norm, Parameters};
 use super::recorder::{Epilogue, Recorder};
 use crate::error::Result;
 use crate::kernels::matmul::Activation;
 use crate::kernels::{self, attention, pool};
 
 impl Recorder<'_> {
-    /// The residual stream (or, where it has been normalised, `narrow`) to one row an image.
+    /// Tokens to one row an image.
     fn pool(&mut self, first: u32, mode: pool::Mode, x: &wgpu::Buffer, y: &wgpu::Buffer) -> Result<()> {
         let params = pool::Params {
             batch: self.batch,
@@ -20,27 +20,38 @@ impl Recorder<'_> {
             mode,
         };
         let io = pool::Io { x: x.into(), size: Some((&self.buffers.size[self.merged]).into()), y: y.into() };
-        self.push(kernels::pool(self.gpu, params, io)?);
+        self.push(kernels::pool(&self.gpu, params, io)?);
         Ok(())
+    }
+
+    /// The residual stream, normalised, to the buffer that it is not in.
+    fn norm_all(&mut self, norm: &Norm<wgpu::Buffer>) -> Result<()> {
+        let x = &self.buffers.x;
+        self.layer_norm(&self.gpu.clone(), norm, self.rows(), &x[self.x], &x[1 - self.x])
+    }
+
+    /// One row an image, normalised.
+    fn norm_row(&mut self, norm: &Norm<wgpu::Buffer>, x: &wgpu::Buffer, y: &wgpu::Buffer) -> Result<()> {
+        self.layer_norm(&self.gpu.clone(), norm, self.batch, x, y)
     }
 
     /// Final norm and pooling in the order that the pooling allows. A norm works on each token alone, so that of
     /// single tokens may wait until they are the only ones left.
     pub fn features(&mut self, p: &Parameters<wgpu::Buffer>) -> Result<()> {
-        let Buffers { x, narrow, pooled, features, .. } = self.buffers;
+        let Buffers { x, pooled, features, .. } = self.buffers;
         let poolings = self.options.pooling(self.config);
         let single = poolings.iter().all(|(_, mode)| *mode == pool::Mode::TOKEN);
         let (x, late) = match (&p.norm, single) {
             (Some(norm), false) => {
-                self.layer_norm(norm, self.rows(), &x[self.x], narrow)?;
-                (narrow, &p.fc_norm)
+                self.norm_all(norm)?;
+                (&x[1 - self.x], &p.fc_norm)
             }
             (norm, _) => (&x[self.x], if norm.is_some() { norm } else { &p.fc_norm }),
         };
         for ((first, mode), y) in poolings.into_iter().zip(features) {
             self.pool(first, mode, x, if late.is_some() { pooled } else { y })?;
             if let Some(norm) = late {
-                self.layer_norm(norm, self.batch, pooled, y)?;
+                self.norm_row(norm, pooled, y)?;
             }
         }
         self.stage("features", &features[0], u64::from(self.batch) * u64::from(self.config.embed_dim));
@@ -54,11 +65,11 @@ impl Recorder<'_> {
         pool: &AttentionPool<wgpu::Buffer>,
     ) -> Result<()> {
         let Config { embed_dim, num_heads, .. } = *self.config;
-        let Buffers { x, narrow, wide, pooled, features: [features, row], size, .. } = self.buffers;
+        let Buffers { x, wide, pooled, features: [features, row], size, .. } = self.buffers;
         let tokens = match &p.norm {
             Some(norm) => {
-                self.norm_to_narrow(norm)?;
-                narrow
+                self.norm_all(norm)?;
+                &x[1 - self.x]
             }
             None => &x[self.x],
         };
@@ -80,15 +91,15 @@ impl Recorder<'_> {
             size: counts.then(|| (&size[self.merged]).into()),
             y: pooled.into(),
         };
-        self.push(kernels::attention(self.gpu, params, io)?);
+        self.push(kernels::attention(&self.gpu, params, io)?);
         self.linear(&pool.proj, Activation::NONE, self.batch, pooled, row, Epilogue::default())?;
-        self.layer_norm(&pool.norm, self.batch, row, pooled)?;
+        self.norm_row(&pool.norm, row, pooled)?;
         self.linear(&pool.fc1, self.config.activation, self.batch, pooled, wide, Epilogue::default())?;
         let onto = Epilogue { residual: Some(row), ..Default::default() };
         let y = if p.fc_norm.is_some() { pooled } else { features };
         self.linear(&pool.fc2, Activation::NONE, self.batch, wide, y, onto)?;
         if let Some(norm) = &p.fc_norm {
-            self.layer_norm(norm, self.batch, pooled, features)?;
+            self.norm_row(norm, pooled, features)?;
         }
         self.stage("features", features, u64::from(self.batch) * u64::from(embed_dim));
         Ok(())

@@ -20,7 +20,7 @@ pub use config::{Config, Mlp, Pool, PositionResample, Preprocess, Resample, Resi
 pub use dense::Dense;
 pub use options::{Metric, Options, PoolBy, Protect};
 pub use outputs::Outputs;
-pub use parameters::{AttentionPool, Block, Linear, Norm, Parameters};
+pub use parameters::{AttentionPool, Block, Linear, Norm, Parameters, Storage};
 pub use plan::{Plan, Stage, Step};
 pub use transformer::VisionTransformer;
 pub use weights::{Tensor, Weights};

@@ -66,6 +66,15 @@ pub struct AttentionPool<T> {
     pub fc2: Linear<T>,
 }
 
+/// In which type a tensor is stored.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Storage {
+    /// The variant's storage type: the weights of the blocks.
+    Elem,
+    /// 32-bit floats: vectors, positions, and all after the blocks.
+    F32,
+}
+
 /// All of a network's numbers; `T` is a buffer on the device or a vector.
 #[derive(Clone, Debug)]
 pub struct Parameters<T> {
@@ -93,7 +102,7 @@ pub struct Parameters<T> {
 
 impl<T> Parameters<T> {
     /// Checks config and weights against each other and hands every tensor, packed for the kernels, to `place`
-    /// (with a name for messages).
+    /// (with a name for messages and the type to store it in).
     ///
     /// # Errors
     /// [`Error::Config`](crate::Error::Config), [`Error::Unsupported`](crate::Error::Unsupported) and
@@ -101,7 +110,7 @@ impl<T> Parameters<T> {
     pub fn load(
         config: &Config,
         weights: &Weights,
-        mut place: impl FnMut(&str, &[f32]) -> Result<T>,
+        mut place: impl FnMut(&str, Storage, &[f32]) -> Result<T>,
     ) -> Result<Self> {
         config.check()?;
         weights.check(config)?;
@@ -134,10 +143,10 @@ impl<T> Parameters<T> {
             position = of_patches;
         }
 
-        let patch = place("patch_embed", &patch)?;
-        let patch_bias = place("patch_embed.bias", patch_bias)?;
-        let position = place("pos_embed", position)?;
-        let first = if first.is_empty() { None } else { Some(place("prefix", &first)?) };
+        let patch = place("patch_embed", Storage::Elem, &patch)?;
+        let patch_bias = place("patch_embed.bias", Storage::F32, patch_bias)?;
+        let position = place("pos_embed", Storage::F32, position)?;
+        let first = if first.is_empty() { None } else { Some(place("prefix", Storage::F32, &first)?) };
 
         let mut load = Loader { weights, place };
         let mut norm_if = |there: bool, name: &str| if there { load.norm(name).map(Some) } else { Ok(None) };
@@ -146,18 +155,17 @@ impl<T> Parameters<T> {
         let fc_norm = norm_if(config.final_norm && config.fc_norm, "fc_norm")?;
         let mut blocks = Vec::with_capacity(config.depth as usize);
         for i in 0..config.depth {
-            let scale = |n: u32| config.layer_scale.then(|| format!("blocks.{i}.ls{n}.gamma"));
             let name = |part: &str| format!("blocks.{i}.{part}");
             let (fc1, gate) = load.mlp(config.mlp, &name("mlp"))?;
             blocks.push(Block {
                 norm1: load.norm(&name("norm1"))?,
-                qkv: load.linear(&name("attn.qkv"), config.qkv_bias, None)?,
+                qkv: load.linear(&name("attn.qkv"), Storage::Elem)?,
                 qk_norm: if config.qk_norm { Some(load.qk_norm(&name("attn"))?) } else { None },
-                proj: load.linear(&name("attn.proj"), true, scale(1))?,
+                proj: load.scaled(&name("attn.proj"), &name("ls1.gamma"))?,
                 norm2: load.norm(&name("norm2"))?,
                 fc1,
                 gate,
-                fc2: load.linear(&name("mlp.fc2"), true, scale(2))?,
+                fc2: load.scaled(&name("mlp.fc2"), &name("ls2.gamma"))?,
             });
         }
         let pool = if config.pool == Pool::Attention { Some(load.attention_pool(c)?) } else { None };
@@ -184,9 +192,9 @@ struct Loader<'a, P> {
     place: P,
 }
 
-impl<T, P: FnMut(&str, &[f32]) -> Result<T>> Loader<'_, P> {
+impl<T, P: FnMut(&str, Storage, &[f32]) -> Result<T>> Loader<'_, P> {
     fn tensor(&mut self, name: &str) -> Result<T> {
-        (self.place)(name, &self.weights.get(name)?.data)
+        (self.place)(name, Storage::F32, &self.weights.get(name)?.data)
     }
 
     fn norm(&mut self, name: &str) -> Result<Norm<T>> {
@@ -194,20 +202,34 @@ impl<T, P: FnMut(&str, &[f32]) -> Result<T>> Loader<'_, P> {
         Ok(Norm { weight, bias: self.tensor(&format!("{name}.bias"))? })
     }
 
-    fn linear(&mut self, name: &str, has_bias: bool, scale: Option<String>) -> Result<Linear<T>> {
-        let shape = &self.weights.get(&format!("{name}.weight"))?.shape;
-        let (columns, inner) = (shape[0] as u32, shape[1] as u32);
-        let weight = self.tensor(&format!("{name}.weight"))?;
-        let bias = if has_bias { Some(self.tensor(&format!("{name}.bias"))?) } else { None };
-        let scale = scale.map(|name| self.tensor(&name)).transpose()?;
-        Ok(Linear { weight, bias, scale, columns, inner })
+    /// A linear layer, with a bias where the network has one.
+    fn linear(&mut self, name: &str, storage: Storage) -> Result<Linear<T>> {
+        let weight = self.weights.get(&format!("{name}.weight"))?;
+        let (columns, inner) = (weight.shape[0] as u32, weight.shape[1] as u32);
+        let weight = (self.place)(name, storage, &weight.data)?;
+        let bias = self.if_there(&format!("{name}.bias"))?;
+        Ok(Linear { weight, bias, scale: None, columns, inner })
+    }
+
+    /// A linear layer with LayerScale, where the network has one.
+    fn scaled(&mut self, name: &str, scale: &str) -> Result<Linear<T>> {
+        let scale = self.if_there(scale)?;
+        Ok(Linear { scale, ..self.linear(name, Storage::Elem)? })
+    }
+
+    fn if_there(&mut self, name: &str) -> Result<Option<T>> {
+        if self.weights.contains(name) { self.tensor(name).map(Some) } else { Ok(None) }
     }
 
     /// q's norm and k's as one.
     fn qk_norm(&mut self, name: &str) -> Result<Norm<T>> {
         let mut both = |part: &str| {
             let [q, k] = ["q_norm", "k_norm"].map(|norm| self.weights.get(&format!("{name}.{norm}.{part}")));
-            (self.place)(&format!("{name}.qk_norm.{part}"), &[q?.data.as_slice(), &k?.data].concat())
+            (self.place)(
+                &format!("{name}.qk_norm.{part}"),
+                Storage::F32,
+                &[q?.data.as_slice(), &k?.data].concat(),
+            )
         };
         Ok(Norm { weight: both("weight")?, bias: both("bias")? })
     }
@@ -216,24 +238,24 @@ impl<T, P: FnMut(&str, &[f32]) -> Result<T>> Loader<'_, P> {
     fn mlp(&mut self, mlp: Mlp, name: &str) -> Result<(Linear<T>, Option<Linear<T>>)> {
         let fc1 = format!("{name}.fc1");
         Ok(match mlp {
-            Mlp::Plain => (self.linear(&fc1, true, None)?, None),
+            Mlp::Plain => (self.linear(&fc1, Storage::Elem)?, None),
             Mlp::GateFirst => (self.half(&fc1, 1)?, Some(self.half(&fc1, 0)?)),
             Mlp::GateLast => (self.half(&fc1, 0)?, Some(self.half(&fc1, 1)?)),
             Mlp::GateApart => {
-                let gate = self.linear(&format!("{fc1}_g"), true, None)?;
-                (self.linear(&format!("{fc1}_x"), true, None)?, Some(gate))
+                let gate = self.linear(&format!("{fc1}_g"), Storage::Elem)?;
+                (self.linear(&format!("{fc1}_x"), Storage::Elem)?, Some(gate))
             }
         })
     }
 
     /// One half of the rows of a linear layer.
     fn half(&mut self, name: &str, half: usize) -> Result<Linear<T>> {
-        let mut part = |part: &str| {
+        let mut part = |part: &str, storage| {
             let data = &self.weights.get(&format!("{name}.{part}"))?.data;
             let length = data.len() / 2;
-            (self.place)(&format!("{name}.{part}.{half}"), &data[half * length..][..length])
+            (self.place)(&format!("{name}.{part}.{half}"), storage, &data[half * length..][..length])
         };
-        let (weight, bias) = (part("weight")?, Some(part("bias")?));
+        let (weight, bias) = (part("weight", Storage::Elem)?, Some(part("bias", Storage::F32)?));
         let shape = &self.weights.get(&format!("{name}.weight"))?.shape;
         Ok(Linear { weight, bias, scale: None, columns: shape[0] as u32 / 2, inner: shape[1] as u32 })
     }
@@ -249,12 +271,12 @@ impl<T, P: FnMut(&str, &[f32]) -> Result<T>> Loader<'_, P> {
         };
         let query: Vec<f32> = rows.map(project).collect();
         Ok(AttentionPool {
-            query: (self.place)("attn_pool.query", &query)?,
-            kv: self.linear("attn_pool.kv", true, None)?,
-            proj: self.linear("attn_pool.proj", true, None)?,
+            query: (self.place)("attn_pool.query", Storage::F32, &query)?,
+            kv: self.linear("attn_pool.kv", Storage::F32)?,
+            proj: self.linear("attn_pool.proj", Storage::F32)?,
             norm: self.norm("attn_pool.norm")?,
-            fc1: self.linear("attn_pool.mlp.fc1", true, None)?,
-            fc2: self.linear("attn_pool.mlp.fc2", true, None)?,
+            fc1: self.linear("attn_pool.mlp.fc1", Storage::F32)?,
+            fc2: self.linear("attn_pool.mlp.fc2", Storage::F32)?,
         })
     }
 
@@ -262,8 +284,9 @@ impl<T, P: FnMut(&str, &[f32]) -> Result<T>> Loader<'_, P> {
     fn heads(&mut self, config: &Config) -> Result<Vec<Linear<T>>> {
         let (columns, inner) = (config.num_classes, config.embed_dim);
         let mut head = |name: &str, weight: &[f32], bias: Option<&[f32]>| {
-            let weight = (self.place)(&format!("{name}.weight"), weight)?;
-            let bias = bias.map(|bias| (self.place)(&format!("{name}.bias"), bias)).transpose()?;
+            let weight = (self.place)(&format!("{name}.weight"), Storage::F32, weight)?;
+            let bias =
+                bias.map(|bias| (self.place)(&format!("{name}.bias"), Storage::F32, bias)).transpose()?;
             Ok(Linear { weight, bias, scale: None, columns, inner })
         };
         let data = |name: &str| Ok::<_, crate::Error>(self.weights.get(name)?.data.as_slice());

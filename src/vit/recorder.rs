@@ -14,7 +14,8 @@ use crate::merger::{MergeIo, MergeShape, TokenMerger};
 
 /// Makes the calls of a network in order and keeps track of where tokens and sizes stand.
 pub(super) struct Recorder<'a> {
-    pub gpu: &'a Gpu,
+    /// Its variant runs the blocks.
+    pub gpu: Gpu,
     pub config: &'a Config,
     pub options: &'a Options,
     pub batch: u32,
@@ -62,7 +63,7 @@ impl<'a> Recorder<'a> {
     ) -> Self {
         let tokens = config.tokens();
         Recorder {
-            gpu,
+            gpu: gpu.clone(),
             config,
             options,
             batch,
@@ -133,12 +134,18 @@ impl<'a> Recorder<'a> {
             first: p.first.as_ref().map(Into::into),
             y: (&self.buffers.x[self.x]).into(),
         };
-        self.push(kernels::embed_patches(self.gpu, params, io)?);
+        self.push(kernels::embed_patches(&self.gpu, params, io)?);
         Ok(())
+    }
+
+    /// From here on all is computed in 32 bits: after the blocks there is little left to save.
+    pub fn exact(&mut self) {
+        self.gpu = self.gpu.exact();
     }
 
     pub fn layer_norm(
         &mut self,
+        gpu: &Gpu,
         norm: &Norm<wgpu::Buffer>,
         rows: u32,
         x: &wgpu::Buffer,
@@ -151,21 +158,21 @@ impl<'a> Recorder<'a> {
             bias: (&norm.bias).into(),
             y: y.into(),
         };
-        self.push(kernels::layer_norm(self.gpu, params, io)?);
+        self.push(kernels::layer_norm(gpu, params, io)?);
         Ok(())
     }
 
     /// A norm of the residual stream itself.
     pub fn norm_tokens(&mut self, norm: &Norm<wgpu::Buffer>) -> Result<()> {
         let [from, to] = [self.x, 1 - self.x];
-        self.layer_norm(norm, self.rows(), &self.buffers.x[from], &self.buffers.x[to])?;
+        self.layer_norm(&self.gpu.exact(), norm, self.rows(), &self.buffers.x[from], &self.buffers.x[to])?;
         self.x = to;
         Ok(())
     }
 
     /// The residual stream, normalised, to `narrow`.
     pub fn norm_to_narrow(&mut self, norm: &Norm<wgpu::Buffer>) -> Result<()> {
-        self.layer_norm(norm, self.rows(), &self.buffers.x[self.x], &self.buffers.narrow)
+        self.layer_norm(&self.gpu.clone(), norm, self.rows(), &self.buffers.x[self.x], &self.buffers.narrow)
     }
 
     /// `narrow` to `wide`.
@@ -226,7 +233,7 @@ impl<'a> Recorder<'a> {
             residual: residual.map(Into::into),
             y: y.into(),
         };
-        self.push(kernels::matmul(self.gpu, params, io)?);
+        self.push(kernels::matmul(&self.gpu, params, io)?);
         Ok(())
     }
 
@@ -245,7 +252,7 @@ impl<'a> Recorder<'a> {
             bias: (&norm.bias).into(),
             x: (&self.buffers.wide).into(),
         };
-        self.push(kernels::norm_heads(self.gpu, params, io)?);
+        self.push(kernels::norm_heads(&self.gpu, params, io)?);
         Ok(())
     }
 
@@ -258,7 +265,7 @@ impl<'a> Recorder<'a> {
         let counts = self.options.prop_attn && self.merged > 0;
         let size = counts.then(|| (&self.buffers.size[self.merged]).into());
         let io = attention::Io { q: wide, k: wide, v: wide, size, y: (&self.buffers.narrow).into() };
-        self.push(kernels::attention(self.gpu, params, io)?);
+        self.push(kernels::attention(&self.gpu, params, io)?);
         Ok(())
     }
 
@@ -285,11 +292,11 @@ impl<'a> Recorder<'a> {
         };
         let Buffers { x, size, source, scratch, wide, .. } = self.buffers;
         let [from, to] = [self.merged, self.merged + 1];
-        let keys = match metric {
-            Metric::Keys | Metric::Queries | Metric::Values => wide,
-            // What attention was added to.
-            Metric::Input => &x[1 - self.x],
-            Metric::Attention => &x[self.x],
+        let (keys, gpu) = match metric {
+            Metric::Keys | Metric::Queries | Metric::Values => (wide, self.gpu.clone()),
+            // What attention was added to; the residual stream is 32-bit always.
+            Metric::Input => (&x[1 - self.x], self.gpu.exact()),
+            Metric::Attention => (&x[self.x], self.gpu.exact()),
         };
         let io = MergeIo {
             keys: keys.into(),
@@ -300,7 +307,7 @@ impl<'a> Recorder<'a> {
             size_out: Some((&size[to]).into()),
             source_out: Some((&source[to]).into()),
         };
-        let merger = TokenMerger::with_scratch(self.gpu, shape, io, scratch)?;
+        let merger = TokenMerger::with_scratch(&gpu, shape, io, scratch)?;
         let [b, n] = [self.batch, self.tokens].map(u64::from);
         let listed = partition.split(self.batch, self.tokens, shape.protect, r);
         let edges = b * listed.map_or(n.div_ceil(2), |split| split.srcs.into());

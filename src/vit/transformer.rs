@@ -5,7 +5,7 @@ use std::sync::Arc;
 use super::buffers::Buffers;
 use super::config::Config;
 use super::options::Options;
-use super::parameters::Parameters;
+use super::parameters::{Parameters, Storage};
 use super::plan::Plan;
 use super::weights::Weights;
 use crate::error::{Error, Result};
@@ -27,8 +27,11 @@ impl VisionTransformer {
     /// What [`Parameters::load`] says, and what [`Gpu::buffer`] says.
     pub fn new(gpu: &Gpu, config: Config, weights: &Weights) -> Result<Self> {
         let mut bytes = 0;
-        let parameters = Parameters::load(&config, weights, |name, data| {
-            let buffer = gpu.buffer_with(name, data)?;
+        let parameters = Parameters::load(&config, weights, |name, storage, data| {
+            let buffer = match storage {
+                Storage::Elem => gpu.elem_buffer_with(name, data)?,
+                Storage::F32 => gpu.buffer_with(name, data)?,
+            };
             bytes += buffer.size();
             Ok(buffer)
         })?;

@@ -5,7 +5,7 @@ use std::fmt::Display;
 use std::sync::OnceLock;
 
 use tome_wgpu::{
-    Caps, Dispatch, Gpu, KernelSpec, Lane, Part, Partition, Tile, wanted_features, wanted_limits,
+    Caps, Dispatch, Element, Gpu, KernelSpec, Lane, Part, Partition, Tile, wanted_features, wanted_limits,
 };
 
 /// A device and its queue.
@@ -67,7 +67,8 @@ pub fn rigs() -> &'static [Rig] {
         let capable = open(adapter, wanted_features(adapter), wanted_limits(adapter));
         let variants = Caps::of(&capable.device).variants().into_iter();
         let rig = variants.map(|variant| {
-            let Opened { device, queue } = if variant.lane == Lane::Tree { &plain } else { &capable };
+            let needs_nothing = variant.lane == Lane::Tree && variant.element == Element::F32;
+            let Opened { device, queue } = if needs_nothing { &plain } else { &capable };
             Rig { gpu: Gpu::with_variant(device, variant).unwrap(), queue: queue.clone() }
         });
         rig.collect()
@@ -76,10 +77,12 @@ pub fn rigs() -> &'static [Rig] {
 
 /// A rig for each variant in which the kernel's shader differs.
 pub fn rigs_for(spec: &KernelSpec) -> impl Iterator<Item = &'static Rig> {
-    let (lane, tile) = (spec.parts.contains(&Part::Lane), spec.parts.contains(&Part::Tile));
+    let [lane, tile, element] = [Part::Lane, Part::Tile, Part::Element].map(|p| spec.parts.contains(&p));
     rigs().iter().filter(move |rig| {
         let variant = rig.gpu.variant();
-        (lane || variant.lane == Lane::Tree) && (tile || variant.tile == Tile::Workgroup)
+        (lane || variant.lane == Lane::Tree)
+            && (tile || variant.tile == Tile::Workgroup)
+            && (element || variant.element == Element::F32)
     })
 }
 
@@ -95,6 +98,33 @@ impl Rig {
     /// A buffer holding `data`.
     pub fn data<T: bytemuck::NoUninit>(&self, data: &[T]) -> wgpu::Buffer {
         self.gpu.buffer_with("test", data).unwrap()
+    }
+
+    /// A buffer holding values of the storage type. What is to be the same in every type must be multiples of
+    /// 1/1024, as [`Random::floats`] are.
+    pub fn elems(&self, data: &[f32]) -> wgpu::Buffer {
+        self.gpu.elem_buffer_with("test", data).unwrap()
+    }
+
+    /// The first values of a buffer of the storage type.
+    pub fn read_elems(&self, buffer: &wgpu::Buffer, elements: u32) -> Vec<f32> {
+        match self.gpu.variant().element {
+            Element::F32 => self.read(buffer, elements),
+            Element::F16 => {
+                let pairs: Vec<[half::f16; 2]> = self.read(buffer, elements.div_ceil(2));
+                pairs.as_flattened()[..elements as usize].iter().map(|v| v.to_f32()).collect()
+            }
+            other => unimplemented!("{other:?}"),
+        }
+    }
+
+    /// A tolerance for results in the storage type: rounding to 16 bits takes off half a unit in the 11th digit, or
+    /// 3e-8 of what is below 6e-5.
+    pub fn stored(&self, tol: Tol) -> Tol {
+        match self.gpu.variant().element {
+            Element::F32 => tol,
+            _ => Tol { abs: tol.abs + 3e-8, rel: tol.rel + 4.9e-4 },
+        }
     }
 
     /// A buffer to write to.
@@ -178,9 +208,9 @@ impl Random {
         (self.next() % u64::from(end)) as u32
     }
 
-    /// In [-1, 1).
+    /// A multiple of 1/1024 in [-1, 1), which 16 bits hold exactly.
     pub fn float(&mut self) -> f32 {
-        (self.next() >> 40) as f32 / (1u64 << 23) as f32 - 1.0
+        (self.next() >> 53) as f32 / 1024.0 - 1.0
     }
 
     /// Floats in [-1, 1).

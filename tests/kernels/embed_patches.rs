@@ -41,8 +41,8 @@ impl Case {
     }
 
     fn on_gpu(&self, rig: &Rig) -> Vec<f32> {
-        let [image, w, bias, position] =
-            [&self.image, &self.w, &self.bias, &self.position].map(|data| rig.data(data));
+        let [image, bias, position] = [&self.image, &self.bias, &self.position].map(|data| rig.data(data));
+        let w = rig.elems(&self.w);
         let first = self.first.as_ref().map(|first| rig.data(first));
         let y = rig.unwritten(self.len());
         let io = Io {

@@ -1,7 +1,7 @@
 //! What a kernel refuses, and in which words: always when the dispatch is made, always a typed error.
 
 use tome_wgpu::kernels::*;
-use tome_wgpu::{Dispatch, Error, Gpu, Lane, Result, Variant, View};
+use tome_wgpu::{Dispatch, Element, Error, Gpu, Lane, Result, Variant, View};
 
 use crate::common::{Rig, adapter, open, rigs};
 
@@ -346,9 +346,10 @@ fn limits_of_the_device_are_named() {
 #[test]
 fn a_variant_that_the_device_was_not_made_for_is_refused() {
     let Some(rig) = plain() else { return };
-    for variant in Variant::ALL {
+    for variant in Variant::all() {
         let made = Gpu::with_variant(rig.gpu.device(), variant);
-        assert_eq!(made.is_ok(), variant.lane == Lane::Tree, "{}", variant.id());
+        let needs_nothing = variant.lane == Lane::Tree && variant.element == Element::F32;
+        assert_eq!(made.is_ok(), needs_nothing, "{}", variant.id());
         if let Err(error) = made {
             assert!(
                 matches!(&error, Error::Device { .. }) && error.to_string().contains(&variant.id()),

@@ -12,7 +12,7 @@ fn on_gpu(rig: &Rig, params: Params, x: &[f32], weight: &[f32], bias: &[f32]) ->
     let y = rig.unwritten(params.rows * params.channels);
     let io = Io { x: (&x).into(), weight: (&weight).into(), bias: (&bias).into(), y: (&y).into() };
     rig.run(&[layer_norm(&rig.gpu, params, io).unwrap()]);
-    rig.read(&y, params.rows * params.channels)
+    rig.read_elems(&y, params.rows * params.channels)
 }
 
 fn on_cpu(params: Params, x: &[f32], weight: &[f32], bias: &[f32]) -> Vec<f32> {
@@ -25,7 +25,7 @@ fn check(rig: &Rig, params: Params, x: &[f32], tol: Tol) {
     let mut random = Random(7);
     let [weight, bias] = [(); 2].map(|()| random.floats(params.channels));
     let got = on_gpu(rig, params, x, &weight, &bias);
-    close(format!("{} {params:?}", rig.id()), &got, &on_cpu(params, x, &weight, &bias), tol);
+    close(format!("{} {params:?}", rig.id()), &got, &on_cpu(params, x, &weight, &bias), rig.stored(tol));
 }
 
 #[test]

@@ -1,5 +1,5 @@
-use tome_wgpu::cpu;
 use tome_wgpu::kernels::norm_heads::{Io, Params, SPEC, norm_heads};
+use tome_wgpu::{Element, cpu};
 
 use crate::common::{Random, Rig, Tol, close, rigs_for, same};
 
@@ -22,10 +22,11 @@ impl Case {
     }
 
     fn on_gpu(&self, rig: &Rig) -> Vec<f32> {
-        let [weight, bias, x] = [&self.weight, &self.bias, &self.x].map(|data| rig.data(data));
+        let [weight, bias] = [&self.weight, &self.bias].map(|data| rig.data(data));
+        let x = rig.elems(&self.x);
         let io = Io { weight: (&weight).into(), bias: (&bias).into(), x: (&x).into() };
         rig.run(&[norm_heads(&rig.gpu, self.params, io).unwrap()]);
-        rig.read(&x, self.x.len() as u32)
+        rig.read_elems(&x, self.x.len() as u32)
     }
 
     fn on_cpu(&self) -> Vec<f32> {
@@ -35,7 +36,7 @@ impl Case {
     }
 
     fn check(&self, rig: &Rig, tol: Tol) {
-        close(format!("{} {:?}", rig.id(), self.params), &self.on_gpu(rig), &self.on_cpu(), tol);
+        close(format!("{} {:?}", rig.id(), self.params), &self.on_gpu(rig), &self.on_cpu(), rig.stored(tol));
     }
 }
 
@@ -64,7 +65,8 @@ fn values_and_what_lies_between_tokens_stay() {
 
 #[test]
 fn every_head_has_mean_0_and_variance_1() {
-    for rig in rigs_for(&SPEC) {
+    // 16 bits know values around 30 to 1/128 only.
+    for rig in rigs_for(&SPEC).filter(|rig| rig.gpu.variant().element == Element::F32) {
         let mut case = Case::new(4, 3, 16, 144);
         case.weight.fill(1.0);
         case.bias.fill(0.0);

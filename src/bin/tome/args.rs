@@ -6,8 +6,8 @@ use std::str::FromStr;
 use clap::{Args, ValueEnum};
 use tome_wgpu::kernels::find_matches::Similarity;
 use tome_wgpu::kernels::merge_tokens::Mode;
-use tome_wgpu::vit::{Config, Metric, Options, PoolBy, Protect};
-use tome_wgpu::{DeviceChoice, Partition, Schedule};
+use tome_wgpu::vit::{Config, Metric, Options, PoolBy, Protect, Weights};
+use tome_wgpu::{DeviceChoice, Element, Partition, Schedule, Session};
 
 /// Which network.
 #[derive(Args)]
@@ -44,6 +44,26 @@ pub struct DeviceArgs {
     /// auto, cpu, an adapter's number in `tome devices`, or a part of its name
     #[arg(long, value_name = "auto|cpu|NAME|INDEX", default_value = "auto")]
     pub device: DeviceChoice,
+    /// How weights and activations are stored; the CPU path has f32 only
+    #[arg(long, value_enum, default_value = "f32")]
+    pub precision: Precision,
+}
+
+#[derive(Clone, Copy, ValueEnum)]
+pub enum Precision {
+    F32,
+    F16,
+}
+
+impl DeviceArgs {
+    /// A network on the device.
+    pub fn session(&self, config: Config, weights: &Weights) -> tome_wgpu::Result<Session> {
+        let element = match self.precision {
+            Precision::F32 => Element::F32,
+            Precision::F16 => Element::F16,
+        };
+        Session::with_element(config, weights, &self.device, element)
+    }
 }
 
 /// What merges, and how.

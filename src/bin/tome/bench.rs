@@ -67,7 +67,7 @@ pub fn run(args: &Args) -> Result<()> {
     } else {
         model::random(&args.arch, args.model.image_size)?
     };
-    let mut session = Session::new(config, &weights, &args.device.device)?;
+    let mut session = args.device.session(config, &weights)?;
     drop(weights);
     tracing::info!("{}", session.device());
     let blocks = session.config().depth as usize;

@@ -36,7 +36,7 @@ pub fn run(args: &Args) -> Result<()> {
     let file = output::beside(&args.out)?;
     let mut out = std::io::stdout().lock();
     let (config, weights) = digits::network()?;
-    let mut session = Session::new(config, &weights, &args.device.device)?;
+    let mut session = args.device.session(config, &weights)?;
     let config = session.config().clone();
     writeln!(out, "Runs on {}", session.device())?;
 

@@ -47,7 +47,7 @@ fn fetch(name: &str) -> tome_wgpu::Result<PathBuf> {
 /// The network on its device; says which and why.
 pub fn start(model: &ModelArgs, device: &DeviceArgs) -> Result<Session> {
     let (config, weights) = load(model)?;
-    let session = Session::new(config, &weights, &device.device)?;
+    let session = device.session(config, &weights)?;
     tracing::info!("{}", session.device());
     Ok(session)
 }

@@ -1,0 +1,2 @@
+// Type of the output: the storage type.
+alias Out = Elem;
