@@ -11,6 +11,8 @@ pub struct Dispatch {
     pub(crate) pipeline: wgpu::ComputePipeline,
     pub(crate) bind_group: wgpu::BindGroup,
     pub(crate) workgroups: [u32; 2],
+    pub(crate) flops: u64,
+    pub(crate) bytes: u64,
 }
 
 impl Dispatch {
@@ -24,6 +26,27 @@ impl Dispatch {
     /// The kernel's stem: its shader, its function and its twin have the same name.
     pub fn kernel(&self) -> &'static str {
         self.kernel
+    }
+
+    /// Floating-point operations of its products, an addition and a multiplication counting as two; 0 for kernels that
+    /// mostly move data.
+    pub fn flops(&self) -> u64 {
+        self.flops
+    }
+
+    /// Bytes of its buffers that it reads or writes, each counted once however often it is touched.
+    pub fn bytes(&self) -> u64 {
+        self.bytes
+    }
+
+    /// What its products come to.
+    pub(crate) fn of_flops(self, flops: u64) -> Self {
+        Dispatch { flops, ..self }
+    }
+
+    /// Bytes within its views that it steps over.
+    pub(crate) fn skipping(self, bytes: u64) -> Self {
+        Dispatch { bytes: self.bytes.saturating_sub(bytes), ..self }
     }
 
     /// How many workgroups it starts, in x and y.

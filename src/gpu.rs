@@ -250,9 +250,11 @@ impl Gpu {
             Some(call.params),
         )?;
         let mut entries = vec![wgpu::BindGroupEntry { binding: 0, resource: params.as_entire_binding() }];
+        let mut all = 0u64;
         for (i, ((view, elements), (binding, access))) in call.views.iter().zip(names).enumerate() {
             let bytes = elements.saturating_mul(access.bytes(self.variant, call.form));
             let resource = view.bind(name, binding, bytes, &self.caps.limits)?;
+            all = all.saturating_add(bytes);
             entries.push(wgpu::BindGroupEntry { binding: i as u32 + 1, resource });
         }
         let bind_group = guarded(&self.device, name, 0, || {
@@ -262,7 +264,8 @@ impl Gpu {
                 entries: &entries,
             })
         })?;
-        Ok(Dispatch { kernel: name, shape: call.shape, pipeline, bind_group, workgroups })
+        let shape = call.shape;
+        Ok(Dispatch { kernel: name, shape, pipeline, bind_group, workgroups, flops: 0, bytes: all })
     }
 
     /// Workgroups counted in x, then y: a single dimension ends at 65,535.

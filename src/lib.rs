@@ -38,5 +38,7 @@ pub use merger::{MergeIo, MergeScratch, MergeShape, TokenMerger};
 pub use partition::Partition;
 pub use schedule::Schedule;
 #[cfg(feature = "blocking")]
-pub use session::{AdapterReport, DeviceChoice, DeviceReport, Measured, Session, Want, adapters};
+pub use session::{
+    AdapterReport, DeviceChoice, DeviceReport, KernelTime, Measured, Profile, Session, Want, adapters,
+};
 pub use view::View;

@@ -270,6 +270,33 @@ fn sixteen_bits_are_close_or_refused() {
 }
 
 #[test]
+fn a_profile_counts_what_the_network_computes() {
+    let config = config();
+    for mut session in sessions(&config) {
+        // The GPU of these sessions is opened without timestamps.
+        assert!(session.profile(2, &options(3)).unwrap().is_none(), "{}", session.device());
+    }
+    let Some(adapter) = adapter() else { return };
+    if !adapter.features().contains(wgpu::Features::TIMESTAMP_QUERY) {
+        return;
+    }
+    let choice = DeviceChoice::Name(adapter.get_info().name);
+    let mut session = Session::new(config.clone(), &Weights::random(&config, 3), &choice).unwrap();
+    let options = options(3);
+    let profile = session.profile(2, &options).unwrap().expect("a profile");
+    let calls =
+        |kernel: &str| profile.kernels.iter().find(|time| time.kernel == kernel).map_or(0, |time| time.calls);
+    assert_eq!(["matmul", "attention", "merge_tokens", "pool"].map(calls), [9, 2, 2, 1]);
+    // Matching is left out of the config's count.
+    let products: u64 =
+        profile.kernels.iter().filter(|time| time.kernel != "find_matches").map(|time| time.flops).sum();
+    let counted = 2.0 * 2.0 * config.macs(&options.tokens_per_block(&config));
+    assert_eq!(products as f64, counted);
+    assert!(profile.kernels.iter().all(|time| time.seconds >= 0.0 && time.bytes > 0));
+    assert!(profile.best_flops > 0.0 && profile.best_bytes > 0.0);
+}
+
+#[test]
 fn more_schedules_than_are_kept_take_turns() {
     let config = config();
     for mut session in sessions(&config) {

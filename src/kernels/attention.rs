@@ -135,7 +135,9 @@ pub fn attention(gpu: &Gpu, params: Params, io: Io<'_>) -> Result<Dispatch> {
     let images = elements(name, "q", &[batch.saturating_sub(1), q_image])?;
     let q_end = images + elements(name, "q", &[queries - 1, q_stride])? + channels;
     let rows = elements(name, "queries", &[batch, queries])?;
-    gpu.dispatch(Call {
+    let spans = q_end + 2 * end + [q_start, k_start, v_start].map(u64::from).iter().sum::<u64>();
+    let between = spans.saturating_sub((rows + 2 * keys) * channels) * gpu.variant().element.bytes();
+    let call = gpu.dispatch(Call {
         spec: &SPEC,
         form: Form { head_width, ..Form::default() },
         params: bytemuck::bytes_of(&params),
@@ -152,5 +154,6 @@ pub fn attention(gpu: &Gpu, params: Params, io: Io<'_>) -> Result<Dispatch> {
             if queries == tokens { String::new() } else { format!("{queries} of ") },
             if io.size.is_some() { " +ln size" } else { "" }
         ),
-    })
+    })?;
+    Ok(call.of_flops(4 * rows * u64::from(tokens) * channels).skipping(between))
 }

@@ -102,7 +102,7 @@ pub fn embed_patches(gpu: &Gpu, params: Params, io: Io<'_>) -> Result<Dispatch> 
         tokens.ok_or_else(|| Error::Params { kernel: name, what: format!("{prefix} prefix tokens") })?;
     let [tile_rows, tile_columns] = Tile::Workgroup.covers();
     let rows = elements(name, "tokens", &[batch, tokens])? as u32;
-    gpu.dispatch(Call {
+    let call = gpu.dispatch(Call {
         spec: &SPEC,
         form: Form::default(),
         params: bytemuck::bytes_of(&params),
@@ -116,5 +116,7 @@ pub fn embed_patches(gpu: &Gpu, params: Params, io: Io<'_>) -> Result<Dispatch> 
         ],
         workgroups: u64::from(rows.div_ceil(tile_rows)) * u64::from(channels.div_ceil(tile_columns)),
         shape: format!("[{batch}, {image_channels}, {height}, {width}] -> [{batch}, {tokens}, {channels}]"),
-    })
+    })?;
+    let products = [batch, patches, channels, params.patch_values()].map(u64::from).iter().product::<u64>();
+    Ok(call.of_flops(2 * products))
 }

@@ -102,7 +102,7 @@ pub fn find_matches(gpu: &Gpu, params: Params, io: Io<'_>) -> Result<Dispatch> {
     require(name, srcs > 0 && srcs <= tokens, || format!("{srcs} sources of {tokens} tokens"))?;
     let params = Params { srcs, has_split: io.split.is_some().into(), ..params };
     let edges = elements(name, "scores", &[batch, srcs])?;
-    gpu.dispatch(Call {
+    let call = gpu.dispatch(Call {
         spec: &SPEC,
         form: Form::default(),
         params: bytemuck::bytes_of(&params),
@@ -114,7 +114,8 @@ pub fn find_matches(gpu: &Gpu, params: Params, io: Io<'_>) -> Result<Dispatch> {
         ],
         workgroups: edges,
         shape: format!("[{batch}, {tokens}, {width}] -> [{batch}, {srcs}]"),
-    })
+    })?;
+    Ok(call.of_flops(2 * edges * u64::from(tokens - srcs) * u64::from(width)))
 }
 
 /// The end of the last image's list in `split`.

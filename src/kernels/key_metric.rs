@@ -65,7 +65,8 @@ pub fn key_metric(gpu: &Gpu, params: Params, io: Io<'_>) -> Result<Dispatch> {
         format!("stride {stride} is less than a token, {channels}")
     })?;
     let end = elements(name, "keys", &[rows, stride])?.saturating_sub(u64::from(stride) - channels);
-    gpu.dispatch(Call {
+    let between = (end + u64::from(start)).saturating_sub(u64::from(rows) * channels);
+    let call = gpu.dispatch(Call {
         spec: &SPEC,
         form: Form::default(),
         params: bytemuck::bytes_of(&params),
@@ -75,5 +76,6 @@ pub fn key_metric(gpu: &Gpu, params: Params, io: Io<'_>) -> Result<Dispatch> {
         ],
         workgroups: rows.into(),
         shape: format!("[{rows}, {heads}, {head_width}] -> [{rows}, {head_width}]"),
-    })
+    })?;
+    Ok(call.skipping(between * gpu.variant().element.bytes()))
 }

@@ -117,7 +117,7 @@ pub fn matmul(gpu: &Gpu, params: Params, io: Io<'_>) -> Result<Dispatch> {
     ] {
         shape.push_str(if there { part } else { "" });
     }
-    gpu.dispatch(Call {
+    let call = gpu.dispatch(Call {
         spec: &SPEC,
         form: Form { exact: io.residual.is_some(), ..Form::default() },
         params: bytemuck::bytes_of(&params),
@@ -132,5 +132,6 @@ pub fn matmul(gpu: &Gpu, params: Params, io: Io<'_>) -> Result<Dispatch> {
         ],
         workgroups: u64::from(rows.div_ceil(tile_rows)) * u64::from(columns.div_ceil(tile_columns)),
         shape,
-    })
+    })?;
+    Ok(call.of_flops(2 * y * u64::from(inner)))
 }

@@ -70,12 +70,14 @@ pub fn norm_heads(gpu: &Gpu, params: Params, io: Io<'_>) -> Result<Dispatch> {
     // The last token ends after its own values, not after a whole stride.
     let end = elements(name, "x", &[rows, stride])?.saturating_sub(u64::from(stride) - both);
     let weights = 2 * u64::from(head_width);
-    gpu.dispatch(Call {
+    let between = end.saturating_sub(u64::from(rows) * both);
+    let call = gpu.dispatch(Call {
         spec: &SPEC,
         form: Form::default(),
         params: bytemuck::bytes_of(&params),
         views: &[(io.weight, weights), (io.bias, weights), (io.x, end)],
         workgroups: elements(name, "heads", &[rows, 2, heads])?.div_ceil(LANES),
         shape: format!("[{rows}, 2, {heads}, {head_width}]"),
-    })
+    })?;
+    Ok(call.skipping(between * gpu.variant().element.bytes()))
 }

@@ -8,6 +8,7 @@ use crate::error::{Error, Result};
 use crate::session::device::{DeviceChoice, DeviceReport, candidates, open};
 use crate::session::engine::Engine;
 use crate::session::measure::Measured;
+use crate::session::profile::Profile;
 use crate::session::readback::Wait;
 use crate::vit::{Config, Options, Outputs, Weights};
 
@@ -265,6 +266,19 @@ impl Session {
         let values = self.make_inputs(batch)?;
         match &mut self.backend {
             Backend::Gpu(engine) => engine.merge_share(&self.inputs[..values], options),
+            Backend::Cpu(_) => Ok(None),
+        }
+    }
+
+    /// Where a forward pass spends its time, kernel by kernel, by timestamps; none where the adapter has none, and for
+    /// the CPU path.
+    ///
+    /// # Errors
+    /// As [`Session::measure`].
+    pub fn profile(&mut self, batch: usize, options: &Options) -> Result<Option<Profile>> {
+        let values = self.make_inputs(batch)?;
+        match &mut self.backend {
+            Backend::Gpu(engine) => engine.profile(&self.inputs[..values], options),
             Backend::Cpu(_) => Ok(None),
         }
     }

@@ -3,12 +3,12 @@
 use std::io::Write;
 use std::time::{Duration, Instant};
 
-use anyhow::Result;
+use anyhow::{Result, bail};
 use clap::builder::PossibleValuesParser;
 use comfy_table::{Table, presets};
 use serde_json::{Value, json};
 use tome_wgpu::vit::{Config, Options};
-use tome_wgpu::{Measured, Schedule, Session};
+use tome_wgpu::{KernelTime, Measured, Profile, Schedule, Session};
 
 use crate::args::{DeviceArgs, ModelArgs};
 use crate::model;
@@ -21,6 +21,7 @@ use crate::model;
 #[command(after_help = "\
 Examples:
   tome bench --arch vit_small_patch16_224 --r 0,13
+  tome bench --arch vit_base_patch16_224 --batch 1 --r 13 --profile
   tome bench --model vit_base --batch 1,8,32 --r 0,16,16:-1 --json")]
 pub struct Args {
     /// An architecture with random weights, by timm's name; a wrong one lists them all
@@ -44,6 +45,9 @@ pub struct Args {
     r: Vec<Schedule>,
     #[command(flatten)]
     device: DeviceArgs,
+    /// Show where each forward pass spends its time, kernel by kernel, instead
+    #[arg(long)]
+    profile: bool,
     /// Print one JSON document
     #[arg(long)]
     json: bool,
@@ -70,6 +74,9 @@ pub fn run(args: &Args) -> Result<()> {
     let mut session = args.device.session(config, &weights)?;
     drop(weights);
     tracing::info!("{}", session.device());
+    if args.profile {
+        return profile(&mut session, args);
+    }
     let blocks = session.config().depth as usize;
     let mut schedules = args.r.clone();
     if !schedules.iter().any(|schedule| schedule.is_none(blocks)) {
@@ -107,6 +114,59 @@ pub fn run(args: &Args) -> Result<()> {
         ]);
     }
     writeln!(out, "{}, {}\n{table}", session.config().name, session.device().name)?;
+    Ok(())
+}
+
+/// A table of kernels for each batch and r.
+fn profile(session: &mut Session, args: &Args) -> Result<()> {
+    let mut out = std::io::stdout().lock();
+    let mut documents = Vec::new();
+    for (&batch, r) in args.batch.iter().flat_map(|batch| args.r.iter().map(move |r| (batch, r))) {
+        let options = Options::for_network(session.config(), r.clone());
+        let Some(Profile { kernels, best_flops, best_bytes }) = session.profile(batch as usize, &options)?
+        else {
+            bail!("{} has no timestamps to profile with", session.device().name);
+        };
+        let all: f64 = kernels.iter().map(|time| time.seconds).sum();
+        let (arch, device) = (session.config().name.clone(), session.device().clone());
+        if args.json {
+            let kernel = |t: &KernelTime| json!({ "kernel": t.kernel, "calls": t.calls, "seconds": t.seconds, "flops": t.flops, "bytes": t.bytes });
+            let kernels: Vec<Value> = kernels.iter().map(kernel).collect();
+            documents.push(json!({
+                "arch": arch, "device": device.name, "precision": device.precision, "batch": batch,
+                "r": r.to_string(), "kernels": kernels, "best_flops": best_flops, "best_bytes": best_bytes,
+            }));
+            continue;
+        }
+        let mut table = Table::new();
+        table.load_style(presets::ASCII_MARKDOWN);
+        table.set_header(["kernel", "calls", "ms", "share", "GFLOP/s", "GB/s", "of the roof"]);
+        for time in &kernels {
+            let [flops, bytes] = [time.flops, time.bytes].map(|work| work as f64 / time.seconds);
+            let roof = (flops / best_flops).max(bytes / best_bytes);
+            table.add_row([
+                time.kernel.into(),
+                time.calls.to_string(),
+                format!("{:.3}", time.seconds * 1e3),
+                format!("{:.1} %", 100.0 * time.seconds / all),
+                if time.flops > 0 { format!("{:.1}", flops * 1e-9) } else { "-".into() },
+                format!("{:.1}", bytes * 1e-9),
+                format!("{:.0} %", 100.0 * roof),
+            ]);
+        }
+        writeln!(out, "{arch}, batch {batch}, r = {r}, {}, {}", device.name, device.precision)?;
+        writeln!(out, "{table}")?;
+        writeln!(
+            out,
+            "{:.3} ms in all; the roofs, measured here: {:.1} GFLOP/s in a product of 2048 x 2048, {:.1} GB/s in a copy\n",
+            all * 1e3,
+            best_flops * 1e-9,
+            best_bytes * 1e-9
+        )?;
+    }
+    if args.json {
+        writeln!(out, "{}", json!({ "profiles": documents }))?;
+    }
     Ok(())
 }
 
