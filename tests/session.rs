@@ -424,3 +424,22 @@ fn a_plan_lists_its_kernels() {
     assert_eq!(text.lines().count(), plan.steps().len());
     assert!(text.contains("block 1   merge_tokens   [2, 14, 32] -> [2, 11, 32]"), "{text}");
 }
+
+#[test]
+fn later_batches_allocate_nothing_on_the_device() {
+    let Some(adapter) = adapter() else { return };
+    let opened = open(adapter, wgpu::Features::empty(), wgpu::Limits::default());
+    let (config, device) = (config(), opened.device.clone());
+    let weights = Weights::random(&config, 3);
+    let images = images(&config, 4);
+    let mut session = Session::with_device(opened.device, opened.queue, config, &weights).unwrap();
+    let mut held_after = |batches: usize| {
+        for _ in 0..batches {
+            session.run(&images, &options(3), Want::ALL).unwrap();
+        }
+        // Not every backend can say.
+        device.generate_allocator_report().map(|all| (all.allocations.len(), all.total_allocated_bytes))
+    };
+    let first = held_after(1);
+    assert_eq!(held_after(30), first, "allocations and their bytes");
+}
