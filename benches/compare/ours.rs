@@ -10,7 +10,7 @@ use std::time::Instant;
 use serde_json::{Value, json};
 use tome_wgpu::files::load_model;
 use tome_wgpu::vit::Options;
-use tome_wgpu::{DeviceChoice, Session, Want};
+use tome_wgpu::{DeviceChoice, Session, Want, adapters};
 
 fn main() -> Result<(), Box<dyn Error>> {
     let args: Vec<String> = std::env::args().skip(1).collect();
@@ -27,7 +27,11 @@ fn main() -> Result<(), Box<dyn Error>> {
     let options = Options::with_schedule(r.parse()?);
     let images: Vec<f32> = bytemuck::pod_collect_to_vec(&std::fs::read(images)?);
     let images = &images[..batch.parse::<usize>()? * session.config().image_values()];
-    say(&json!({ "device": session.device().to_string(), "load": started.elapsed().as_secs_f64() }))?;
+    let load = started.elapsed().as_secs_f64();
+    let report = session.device();
+    let adapter = adapters().into_iter().find(|adapter| adapter.name == report.name);
+    let driver = adapter.map_or_else(String::new, |adapter| format!(", driver {}", adapter.driver));
+    say(&json!({ "device": format!("{}, {}{driver}", report.name, report.precision), "load": load }))?;
 
     for line in std::io::stdin().lock().lines() {
         line?;

@@ -36,7 +36,7 @@ fn main() {
         let input = TensorData::new(images.clone(), [batch, 3, side, side]);
         let data = vit.forward(Tensor::from_data(input, &device)).into_data();
         let seconds = start.elapsed().as_secs_f64();
-        let values = data.to_vec::<f32>().expect("f32 logits");
+        let values = data.try_to_vec::<f32>().expect("f32 logits");
         std::fs::write(logits, values.iter().flat_map(|v| v.to_le_bytes()).collect::<Vec<u8>>())
             .expect("a file");
         say(json!({ "seconds": seconds }));
