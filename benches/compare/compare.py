@@ -203,9 +203,12 @@ def markdown(report):
                 f"| {row['engine']} | {row['r']} | {milliseconds} | {batch / row['seconds']:.1f} "
                 f"| {row['first'] - row['second']:.2f} | {row['apart']:.1e} |"
             )
-        lines += ["", "| ours | against | times as fast |", "|---|---|---|"]
+        lines += ["", "| ours | against | times as fast | best round against best round |", "|---|---|---|---|"]
         for ours, peer, times in ratios(rows):
-            lines.append(f"| {ours['engine']}, r = {ours['r']} | {peer['engine']}, r = {peer['r']} | {spread(times, '.2f')} |")
+            best = min(peer["rounds"]) / min(ours["rounds"])
+            lines.append(
+                f"| {ours['engine']}, r = {ours['r']} | {peer['engine']}, r = {peer['r']} | {spread(times, '.2f')} | {best:.2f} |"
+            )
         devices = {row["engine"]: row["device"] for row in rows}
         lines += [""] + [f"- {engine} runs on {device}" for engine, device in devices.items()]
     return "\n".join(lines) + "\n"
