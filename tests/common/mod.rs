@@ -109,12 +109,11 @@ impl Rig {
     /// The first values of a buffer of the storage type.
     pub fn read_elems(&self, buffer: &wgpu::Buffer, elements: u32) -> Vec<f32> {
         match self.gpu.variant().element {
-            Element::F32 => self.read(buffer, elements),
             Element::F16 => {
                 let pairs: Vec<[half::f16; 2]> = self.read(buffer, elements.div_ceil(2));
                 pairs.as_flattened()[..elements as usize].iter().map(|v| v.to_f32()).collect()
             }
-            other => unimplemented!("{other:?}"),
+            _ => self.read(buffer, elements),
         }
     }
 
