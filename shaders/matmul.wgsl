@@ -59,6 +59,31 @@ fn activate(v: f32) -> f32 {
     }
 }
 
+// What becomes of a sum, and where it goes.
+fn put(row: u32, column: u32, sum: f32) {
+    if column >= params.columns {
+        return;
+    }
+    let at = row * params.columns + column;
+    var v = sum;
+    if params.has_bias != 0u {
+        v += bias[column];
+    }
+    if params.activation != 0u {
+        v = activate(v);
+    }
+    if params.has_scale != 0u {
+        v *= scale[column];
+    }
+    if params.has_gate != 0u {
+        v *= f32(gate[at]);
+    }
+    if params.has_residual != 0u {
+        v += residual[at];
+    }
+    y[at] = Out(v);
+}
+
 @compute @workgroup_size(TILE_LANES)
 fn matmul(grid: Grid, @builtin(local_invocation_index) lane: u32) {
     let across = (params.columns + TILE_COLUMNS - 1u) / TILE_COLUMNS;
@@ -68,31 +93,14 @@ fn matmul(grid: Grid, @builtin(local_invocation_index) lane: u32) {
         return;
     }
     let tile = multiply_tile(lane, row, index % across * TILE_COLUMNS, params.inner / 4u, params.rows, params.columns);
+    // Without a way out of the loop, so that compilers unroll it and the sums stay in registers.
     for (var i = 0u; i < LANE_ROWS; i++) {
-        if tile.row + i >= params.rows {
-            break;
-        }
-        for (var j = 0u; j < 4u; j++) {
-            let column = tile.column + j;
-            if column >= params.columns {
-                break;
-            }
-            let at = (tile.row + i) * params.columns + column;
-            var v = tile.sums[i][j];
-            if params.has_bias != 0u {
-                v += bias[column];
-            }
-            v = activate(v);
-            if params.has_scale != 0u {
-                v *= scale[column];
-            }
-            if params.has_gate != 0u {
-                v *= f32(gate[at]);
-            }
-            if params.has_residual != 0u {
-                v += residual[at];
-            }
-            y[at] = Out(v);
+        if tile.row + i < params.rows {
+            let sums = tile.sums[i];
+            put(tile.row + i, tile.column, sums.x);
+            put(tile.row + i, tile.column + 1u, sums.y);
+            put(tile.row + i, tile.column + 2u, sums.z);
+            put(tile.row + i, tile.column + 3u, sums.w);
         }
     }
 }
