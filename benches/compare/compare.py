@@ -219,8 +219,10 @@ def about(args, load):
         processor = next(line.split(":")[1].strip() for line in cpuinfo if line.startswith("model name"))
     lock = (HERE / "burn/Cargo.lock").read_text()
     burn = lock.split('name = "burn"\nversion = "')[1].split('"')[0]
+    commit = subprocess.run(["git", "rev-parse", "--short", "HEAD"], cwd=ROOT, stdout=subprocess.PIPE, text=True)
     return {
         "date": datetime.date.today().isoformat(),
+        "commit": commit.stdout.strip(),
         "processor": f"{processor}, {args.threads} threads for every engine",
         "system": platform.platform(),
         "burn": burn,
