@@ -59,8 +59,9 @@ impl Engine {
             }
         }
         let share = self.timestamps(plan, &runs)?.and_then(|seconds| {
-            let timed = || runs.iter().zip(&seconds);
-            let merge: f64 = timed().filter(|(run, _)| merging(run.start)).map(|(_, seconds)| seconds).sum();
+            // Not `sum`, which makes -0 of nothing.
+            let timed = runs.iter().zip(&seconds).filter(|(run, _)| merging(run.start));
+            let merge = timed.fold(0.0, |sum, (_, seconds)| sum + seconds);
             let all: f64 = seconds.iter().sum();
             // A driver that reports no time has no answer.
             (all > 0.0).then(|| merge / all)
