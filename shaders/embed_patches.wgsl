@@ -53,8 +53,22 @@ fn w_load(column: u32, k: u32) -> vec4<f32> {
     return vec4<f32>(w[column * ((patch_values() + 3u) / 4u) + k]);
 }
 
+// A patch token takes its bias and its place, a prefix token what it is.
+fn put(row: u32, channel: u32, sum: f32) {
+    if channel >= params.channels {
+        return;
+    }
+    let token = row % tokens();
+    let at = row * params.channels + channel;
+    if token < params.prefix {
+        y[at] = first[token * params.channels + channel];
+    } else {
+        y[at] = sum + bias[channel] + position[(token - params.prefix) * params.channels + channel];
+    }
+}
+
 @compute @workgroup_size(TILE_LANES)
-fn embed_patches(grid: Grid, @builtin(local_invocation_index) lane: u32) {
+fn embed_patches(grid: Grid, lane: TileLane) {
     let rows = params.batch * tokens();
     let across = (params.channels + TILE_COLUMNS - 1u) / TILE_COLUMNS;
     let index = workgroup_index(grid);
@@ -62,24 +76,5 @@ fn embed_patches(grid: Grid, @builtin(local_invocation_index) lane: u32) {
     if row >= rows {
         return;
     }
-    let tile = multiply_tile(lane, row, index % across * TILE_COLUMNS, (patch_values() + 3u) / 4u, rows, params.channels);
-    for (var i = 0u; i < LANE_ROWS; i++) {
-        if tile.row + i >= rows {
-            break;
-        }
-        let token = (tile.row + i) % tokens();
-        for (var j = 0u; j < 4u; j++) {
-            let channel = tile.column + j;
-            if channel >= params.channels {
-                break;
-            }
-            let at = (tile.row + i) * params.channels + channel;
-            if token < params.prefix {
-                y[at] = first[token * params.channels + channel];
-            } else {
-                let place = position[(token - params.prefix) * params.channels + channel];
-                y[at] = tile.sums[i][j] + bias[channel] + place;
-            }
-        }
-    }
+    multiply_tile(lane, row, index % across * TILE_COLUMNS, (patch_values() + 3u) / 4u, rows, params.channels);
 }

@@ -23,12 +23,12 @@ fn x_start(row: u32) -> u32 {
     return row * (params.inner / 4u);
 }
 
-fn x_load(start: u32, k: u32) -> vec4<f32> {
-    return vec4<f32>(x[start + k]);
+fn x_load(start: u32, k: u32) -> Elem4 {
+    return x[start + k];
 }
 
-fn w_load(column: u32, k: u32) -> vec4<f32> {
-    return vec4<f32>(w[column * (params.inner / 4u) + k]);
+fn w_load(column: u32, k: u32) -> Elem4 {
+    return w[column * (params.inner / 4u) + k];
 }
 
 fn activate(v: f32) -> f32 {
@@ -85,22 +85,12 @@ fn put(row: u32, column: u32, sum: f32) {
 }
 
 @compute @workgroup_size(TILE_LANES)
-fn matmul(grid: Grid, @builtin(local_invocation_index) lane: u32) {
+fn matmul(grid: Grid, lane: TileLane) {
     let across = (params.columns + TILE_COLUMNS - 1u) / TILE_COLUMNS;
     let index = workgroup_index(grid);
     let row = index / across * TILE_ROWS;
     if row >= params.rows {
         return;
     }
-    let tile = multiply_tile(lane, row, index % across * TILE_COLUMNS, params.inner / 4u, params.rows, params.columns);
-    // Without a way out of the loop, so that compilers unroll it and the sums stay in registers.
-    for (var i = 0u; i < LANE_ROWS; i++) {
-        if tile.row + i < params.rows {
-            let sums = tile.sums[i];
-            put(tile.row + i, tile.column, sums.x);
-            put(tile.row + i, tile.column + 1u, sums.y);
-            put(tile.row + i, tile.column + 2u, sums.z);
-            put(tile.row + i, tile.column + 3u, sums.w);
-        }
-    }
+    multiply_tile(lane, row, index % across * TILE_COLUMNS, params.inner / 4u, params.rows, params.columns);
 }

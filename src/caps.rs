@@ -7,11 +7,18 @@ pub struct Caps {
     pub subgroups: bool,
     /// The device was made with `Features::SHADER_F16`.
     pub half: bool,
+    /// The device was made with `Features::EXPERIMENTAL_COOPERATIVE_MATRIX`.
+    pub matrices: bool,
     /// A software driver (lavapipe, SwiftShader, WARP): workgroup memory and barriers are slow there.
     pub software: bool,
+    /// What kind of device it is.
+    pub kind: wgpu::DeviceType,
     /// The device's limits.
     pub limits: wgpu::Limits,
 }
+
+/// Bytes of workgroup memory that the largest tile takes.
+const LARGEST_TILE: u32 = 25_600;
 
 impl Caps {
     /// Reads a device.
@@ -19,7 +26,9 @@ impl Caps {
         Caps {
             subgroups: device.features().contains(wgpu::Features::SUBGROUP),
             half: device.features().contains(wgpu::Features::SHADER_F16),
+            matrices: device.features().contains(wgpu::Features::EXPERIMENTAL_COOPERATIVE_MATRIX),
             software: device.adapter_info().device_type == wgpu::DeviceType::Cpu,
+            kind: device.adapter_info().device_type,
             limits: device.limits(),
         }
     }
@@ -33,28 +42,92 @@ impl Caps {
         }
     }
 
-    /// Every variant that the device can run: what the tests go through.
+    /// Every variant that the device can run, but for matrix units, which only its adapter knows: see
+    /// [`cooperative_tile`].
     pub fn variants(&self) -> Vec<Variant> {
-        let can = |v: &Variant| {
-            (self.subgroups || v.lane != Lane::Subgroup) && (self.half || v.element != Element::F16)
-        };
-        Variant::all().filter(can).collect()
+        let plain = |v: &Variant| !matches!(v.tile, Tile::Cooperative { .. });
+        Variant::all().filter(|v| plain(v) && self.runs(*v)).collect()
+    }
+
+    /// Whether the device has the features of a variant. That its matrix units have the right shape is
+    /// [`cooperative_tile`]'s to say.
+    pub fn runs(&self, variant: Variant) -> bool {
+        (self.subgroups || variant.lane != Lane::Subgroup)
+            && (self.half || variant.element != Element::F16)
+            && (self.matrices || !matches!(variant.tile, Tile::Cooperative { .. }))
+    }
+
+    /// How a matrix product is cut where nobody has measured: the table of device kinds.
+    pub fn tile_choice(&self) -> TileChoice {
+        TileChoice::Fill(match self.kind {
+            wgpu::DeviceType::DiscreteGpu | wgpu::DeviceType::VirtualGpu => 96,
+            wgpu::DeviceType::IntegratedGpu => 24,
+            wgpu::DeviceType::Cpu => 4,
+            wgpu::DeviceType::Other => 48,
+        })
     }
 }
 
-/// The features worth asking for when an application makes its device: those of [`Caps`] that the adapter has.
+/// A device's descriptor with everything that this crate can use of an adapter for a storage type: features, limits,
+/// and for 16 bits the adapter's matrix units, which wgpu counts among its experimental features.
+pub fn wanted_device(adapter: &wgpu::Adapter, element: Element) -> wgpu::DeviceDescriptor<'static> {
+    let plain = wgpu::DeviceDescriptor {
+        label: Some("tome"),
+        required_features: wanted_features(adapter),
+        required_limits: wanted_limits(adapter),
+        ..Default::default()
+    };
+    if element == Element::F32 || cooperative_tile(adapter).is_none() {
+        return plain;
+    }
+    wgpu::DeviceDescriptor {
+        required_features: plain.required_features | wgpu::Features::EXPERIMENTAL_COOPERATIVE_MATRIX,
+        // SAFETY: of the experimental features only cooperative matrices are asked for, and only this crate's shaders
+        // use them: in the shapes that the adapter names and within their buffers and arrays.
+        experimental_features: unsafe { wgpu::ExperimentalFeatures::enabled() },
+        ..plain
+    }
+}
+
+/// The tile for an adapter's matrix units, where it has such that multiply f16 to sums in f32 in a shape that shaders
+/// can name, and one size of subgroup. Whether they compute what they should is for a test to say.
+pub fn cooperative_tile(adapter: &wgpu::Adapter) -> Option<Tile> {
+    let needs = wgpu::Features::EXPERIMENTAL_COOPERATIVE_MATRIX
+        | wgpu::Features::SHADER_F16
+        | wgpu::Features::SUBGROUP;
+    if !adapter.features().contains(needs) {
+        return None;
+    }
+    let there = adapter.cooperative_matrix_properties();
+    let has = |matrix: &Matrix| {
+        let of = |p: &wgpu::CooperativeMatrixProperties| {
+            [p.m_size, p.n_size, p.k_size] == [matrix.rows(); 3]
+                && p.ab_type == wgpu::CooperativeScalarType::F16
+                && p.cr_type == wgpu::CooperativeScalarType::F32
+        };
+        there.iter().any(of)
+    };
+    let matrix = [Matrix::Sixteen, Matrix::Eight].into_iter().find(has)?;
+    // Where drivers choose between sizes, the larger: too many subgroups repeat each other's work, too few leave some undone.
+    let tile = Tile::Cooperative { matrix, subgroup: adapter.get_info().subgroup_max_size };
+    Tile::cooperative().any(|known| known == tile).then_some(tile)
+}
+
+/// The features worth asking for when an application makes its device: those of [`Caps`] that the adapter has, but for
+/// the experimental ones, see [`wanted_device`].
 pub fn wanted_features(adapter: &wgpu::Adapter) -> wgpu::Features {
     adapter.features()
         & (wgpu::Features::SUBGROUP | wgpu::Features::SHADER_F16 | wgpu::Features::TIMESTAMP_QUERY)
 }
 
 /// The limits worth asking for when an application makes its device: WebGPU's defaults, with buffers and
-/// bindings as large as the adapter allows.
+/// bindings as large as the adapter allows, and workgroup memory for the largest tile.
 pub fn wanted_limits(adapter: &wgpu::Adapter) -> wgpu::Limits {
     let has = adapter.limits();
     wgpu::Limits {
         max_buffer_size: has.max_buffer_size,
         max_storage_buffer_binding_size: has.max_storage_buffer_binding_size,
+        max_compute_workgroup_storage_size: has.max_compute_workgroup_storage_size.min(LARGEST_TILE),
         ..wgpu::Limits::default().or_worse_values_from(&has)
     }
 }
@@ -101,8 +174,54 @@ pub enum Lane {
 pub enum Tile {
     /// Each lane reads what it needs from the buffers: fastest on software drivers.
     Direct,
-    /// The workgroup shares slabs of both operands in workgroup memory: fastest on GPUs.
+    /// The workgroup shares slabs of both operands in workgroup memory: for every GPU.
     Workgroup,
+    /// The same, multiplied by the device's matrix units (cooperative matrices, tensor cores): 16-bit storage only.
+    Cooperative {
+        /// Their shape.
+        matrix: Matrix,
+        /// Lanes of a subgroup: 8, 16, 32 or 64.
+        subgroup: u32,
+    },
+}
+
+/// Square matrices that a subgroup multiplies at once.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Matrix {
+    /// 8 x 8 x 8: Metal.
+    Eight,
+    /// 16 x 16 x 16: Vulkan on GPUs.
+    Sixteen,
+}
+
+impl Matrix {
+    /// Rows, columns, and inner values.
+    pub fn rows(self) -> u32 {
+        match self {
+            Matrix::Eight => 8,
+            Matrix::Sixteen => 16,
+        }
+    }
+}
+
+/// How much of a product one workgroup computes: large tiles read less, small ones occupy more of the device.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum TileSize {
+    /// 32 x 32 (by matrices of eight 16 x 16).
+    Small,
+    /// 64 x 64 (32 x 32).
+    Medium,
+    /// 128 x 128 (64 x 64).
+    Large,
+}
+
+/// How the size of tiles is chosen for a product.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum TileChoice {
+    /// The largest of which there are so many: as many workgroups as occupy the device.
+    Fill(u32),
+    /// Always the same.
+    Always(TileSize),
 }
 
 /// One choice of all swapped parts.
@@ -119,8 +238,11 @@ pub struct Variant {
 impl Variant {
     /// Every variant.
     pub fn all() -> impl Iterator<Item = Variant> {
-        let tiles = [Tile::Workgroup, Tile::Direct];
-        let of = move |element, lane| tiles.map(|tile| Variant { element, lane, tile });
+        let of = |element, lane| {
+            let matrices = (element == Element::F16 && lane == Lane::Subgroup).then(Tile::cooperative);
+            let tiles = [Tile::Workgroup, Tile::Direct].into_iter().chain(matrices.into_iter().flatten());
+            tiles.map(move |tile| Variant { element, lane, tile })
+        };
         let pairs =
             [Element::F32, Element::F16].into_iter().flat_map(|e| [(e, Lane::Tree), (e, Lane::Subgroup)]);
         pairs.flat_map(move |(element, lane)| of(element, lane))
@@ -128,16 +250,63 @@ impl Variant {
 
     /// The name under which tests and benches list it, such as `f32-subgroup-workgroup`.
     pub fn id(&self) -> String {
-        format!("{:?}-{:?}-{:?}", self.element, self.lane, self.tile).to_lowercase()
+        let Variant { element, lane, tile } = self;
+        let tile = match tile {
+            Tile::Cooperative { matrix, subgroup } => format!("matrices{}x{subgroup}", matrix.rows()),
+            plain => format!("{plain:?}"),
+        };
+        format!("{element:?}-{lane:?}-{tile}").to_lowercase()
     }
 }
 
 impl Tile {
-    /// Rows and columns that one workgroup covers: the constants `TILE_ROWS` and `TILE_COLUMNS` of its file.
-    pub fn covers(self) -> [u32; 2] {
+    /// Every tile by matrix units.
+    pub fn cooperative() -> impl Iterator<Item = Tile> {
+        let of = |matrix: Matrix, subgroups: [u32; 3]| {
+            subgroups.into_iter().map(move |subgroup| Tile::Cooperative { matrix, subgroup })
+        };
+        of(Matrix::Eight, [8, 16, 32]).chain(of(Matrix::Sixteen, [16, 32, 64]))
+    }
+
+    /// Its sizes, from small to large.
+    pub fn sizes(self) -> &'static [TileSize] {
+        match self {
+            Tile::Direct => &[TileSize::Medium],
+            _ => &[TileSize::Small, TileSize::Medium, TileSize::Large],
+        }
+    }
+
+    /// Rows and columns that one workgroup covers: the constants `TILE_ROWS` and `TILE_COLUMNS` of its files.
+    pub fn covers(self, size: TileSize) -> [u32; 2] {
+        let of = |small: u32| match size {
+            TileSize::Small => [small; 2],
+            TileSize::Medium => [2 * small; 2],
+            TileSize::Large => [4 * small; 2],
+        };
         match self {
             Tile::Direct => [16, 64],
-            Tile::Workgroup => [64, 64],
+            Tile::Workgroup => of(32),
+            Tile::Cooperative { matrix, .. } => of(2 * matrix.rows()),
         }
+    }
+
+    /// The size for a product of so many rows and columns.
+    pub(crate) fn size(self, choice: TileChoice, [rows, columns]: [u32; 2], limits: &wgpu::Limits) -> TileSize {
+        let fits = |size: TileSize| {
+            size != TileSize::Large
+                || !matches!(self, Tile::Cooperative { matrix: Matrix::Sixteen, .. })
+                || limits.max_compute_workgroup_storage_size >= LARGEST_TILE
+        };
+        let of = |size| {
+            let [high, wide] = self.covers(size);
+            u64::from(rows.div_ceil(high)) * u64::from(columns.div_ceil(wide))
+        };
+        let wanted = |size: TileSize| match choice {
+            TileChoice::Fill(workgroups) => of(size) >= workgroups.into(),
+            TileChoice::Always(always) => size == always,
+        };
+        let sizes = self.sizes();
+        let chosen = sizes.iter().rev().copied().find(|&size| fits(size) && wanted(size));
+        chosen.unwrap_or(sizes[0])
     }
 }

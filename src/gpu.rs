@@ -6,7 +6,7 @@ use std::pin::pin;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::task::{Context, Poll, Waker};
 
-use crate::caps::{Caps, Element, Variant};
+use crate::caps::{Caps, Element, Tile, TileChoice, TileSize, Variant};
 use crate::dispatch::Dispatch;
 use crate::error::{Error, Result};
 use crate::kernel::{Access, Form, KernelSpec};
@@ -18,6 +18,7 @@ pub struct Gpu {
     device: wgpu::Device,
     caps: Arc<Caps>,
     variant: Variant,
+    tiles: TileChoice,
     empty: wgpu::Buffer,
     pipelines: Arc<Mutex<HashMap<Key, wgpu::ComputePipeline>>>,
 }
@@ -68,10 +69,11 @@ impl Gpu {
     /// As [`Gpu::new`], and [`Error::Device`] where the device lacks a feature that the variant needs.
     pub fn with_variant(device: &wgpu::Device, variant: Variant) -> Result<Self> {
         let caps = Caps::of(device);
-        if !caps.variants().contains(&variant) {
+        if !caps.runs(variant) {
+            let needs = "Features::SUBGROUP, SHADER_F16 or EXPERIMENTAL_COOPERATIVE_MATRIX";
             return Err(Error::Device {
                 what: format!("variant {}", variant.id()),
-                message: "the device was made without Features::SUBGROUP or Features::SHADER_F16".into(),
+                message: format!("the device was made without {needs}"),
             });
         }
         let (has, wants) = (&caps.limits, wgpu::Limits::default());
@@ -115,7 +117,14 @@ impl Gpu {
                 mapped_at_creation: false,
             })
         })?;
-        Ok(Gpu { device: device.clone(), caps: Arc::new(caps), variant, empty, pipelines: Arc::default() })
+        let tiles = caps.tile_choice();
+        Ok(Gpu { device: device.clone(), caps: Arc::new(caps), variant, tiles, empty, pipelines: Arc::default() })
+    }
+
+    /// The same device and pipelines, matrix products cut into tiles as told instead of as suits the kind of device.
+    #[must_use]
+    pub fn with_tiles(self, tiles: TileChoice) -> Self {
+        Gpu { tiles, ..self }
     }
 
     /// The device.
@@ -133,9 +142,23 @@ impl Gpu {
         self.variant
     }
 
+    /// How matrix products are cut into tiles.
+    pub fn tiles(&self) -> TileChoice {
+        self.tiles
+    }
+
+    /// The size of the tiles for a product of so many rows and columns.
+    pub(crate) fn tile_size(&self, rows: u32, columns: u32) -> TileSize {
+        self.variant.tile.size(self.tiles, [rows, columns], &self.caps.limits)
+    }
+
     /// The same device and pipelines with the variant in 32-bit floats.
     pub(crate) fn exact(&self) -> Gpu {
-        Gpu { variant: Variant { element: Element::F32, ..self.variant }, ..self.clone() }
+        let tile = match self.variant.tile {
+            Tile::Cooperative { .. } => self.caps.variant().tile,
+            plain => plain,
+        };
+        Gpu { variant: Variant { element: Element::F32, tile, ..self.variant }, ..self.clone() }
     }
 
     /// A storage buffer of `elements` 4-byte elements that can also be copied to and from.
@@ -280,7 +303,7 @@ impl Gpu {
     }
 
     fn pipeline(&self, spec: &'static KernelSpec, form: Form) -> Result<wgpu::ComputePipeline> {
-        let files = spec.parts.iter().map(|part| part.file(self.variant, form).name).collect();
+        let files = spec.parts.iter().flat_map(|part| part.files(self.variant, form)).map(|file| file.name).collect();
         let key = Key { kernel: spec.name, files };
         // A poisoned lock means another thread panicked between two insertions; the map itself is whole.
         let mut pipelines = self.pipelines.lock().unwrap_or_else(PoisonError::into_inner);

@@ -1,6 +1,6 @@
 //! A kernel's description, and assembling its shader from library files.
 
-use crate::caps::{Element, Lane, Tile, Variant};
+use crate::caps::{Element, Lane, Matrix, Tile, TileSize, Variant};
 
 /// What a kernel is: its shader, what it binds, which library parts it is assembled with.
 #[derive(Clone, Copy, Debug)]
@@ -51,12 +51,20 @@ impl Access {
 }
 
 /// What a call asks of a shader besides the device's variant.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Form {
     /// For kernels that hold a row in registers; 0 for the others.
     pub head_width: u32,
     /// The output is 32-bit whatever the storage type: a sum with the residual stream.
     pub exact: bool,
+    /// For matrix products, where the variant's tile has several sizes.
+    pub tile_size: TileSize,
+}
+
+impl Default for Form {
+    fn default() -> Self {
+        Form { head_width: 0, exact: false, tile_size: TileSize::Medium }
+    }
 }
 
 /// A part of a shader that comes from a library file.
@@ -72,7 +80,7 @@ pub enum Part {
     Best,
     /// `Lane`, `workgroup_sum`, `workgroup_best`: reductions.
     Lane,
-    /// `multiply_tile`: a tile of x times w transposed.
+    /// `TileLane`, `multiply_tile`: a tile of x times w transposed.
     Tile,
     /// `multiply_tile` by the workgroup on every device: for operands that take some reckoning to read.
     SharedTile,
@@ -103,9 +111,11 @@ macro_rules! library {
 }
 
 impl Part {
-    /// The file that holds this part for a variant and a form.
-    pub fn file(self, variant: Variant, form: Form) -> LibraryFile {
-        match self {
+    /// The files that hold this part for a variant and a form.
+    pub fn files(self, variant: Variant, form: Form) -> Vec<LibraryFile> {
+        let file = match self {
+            Part::Tile => return tile(variant.tile, form.tile_size),
+            Part::SharedTile => return tile(Tile::Workgroup, TileSize::Medium),
             Part::Grid => library!("grid"),
             Part::Math => library!("math"),
             Part::Best => library!("best"),
@@ -120,11 +130,6 @@ impl Part {
                 Lane::Tree => library!("lane_tree"),
                 Lane::Subgroup => library!("lane_subgroup"),
             },
-            Part::Tile => match variant.tile {
-                Tile::Direct => library!("tile_direct"),
-                Tile::Workgroup => library!("tile_workgroup"),
-            },
-            Part::SharedTile => library!("tile_workgroup"),
             Part::Width => match form.head_width {
                 0..=16 => library!("width_16"),
                 17..=32 => library!("width_32"),
@@ -132,6 +137,40 @@ impl Part {
                 65..=80 => library!("width_80"),
                 _ => library!("width_128"),
             },
+        };
+        vec![file]
+    }
+}
+
+/// The files of a tile: its size, what else it is made for, how it multiplies.
+fn tile(tile: Tile, size: TileSize) -> Vec<LibraryFile> {
+    match tile {
+        Tile::Direct => vec![library!("tile_direct")],
+        Tile::Workgroup => {
+            let size = match size {
+                TileSize::Small => library!("workgroup_small"),
+                TileSize::Medium => library!("workgroup_medium"),
+                TileSize::Large => library!("workgroup_large"),
+            };
+            vec![size, library!("tile_workgroup")]
+        }
+        Tile::Cooperative { matrix, subgroup } => {
+            let matrix = match matrix {
+                Matrix::Eight => library!("cooperative_8"),
+                Matrix::Sixteen => library!("cooperative_16"),
+            };
+            let subgroup = match subgroup {
+                0..=8 => library!("subgroup_8"),
+                9..=16 => library!("subgroup_16"),
+                17..=32 => library!("subgroup_32"),
+                _ => library!("subgroup_64"),
+            };
+            let size = match size {
+                TileSize::Small => library!("cooperative_small"),
+                TileSize::Medium => library!("cooperative_medium"),
+                TileSize::Large => library!("cooperative_large"),
+            };
+            vec![matrix, subgroup, size, library!("tile_cooperative")]
         }
     }
 }
@@ -148,11 +187,14 @@ pub struct Assembled {
 impl KernelSpec {
     /// The shader of a variant and a form: what it enables, library files, then the kernel's own text.
     pub fn assemble(&self, variant: Variant, form: Form) -> Assembled {
-        let files = self.parts.iter().map(|part| part.file(variant, form));
+        let files = self.parts.iter().flat_map(|part| part.files(variant, form));
         let own = (format!("{}.wgsl", self.name), self.source);
         let mut assembled = Assembled { text: String::new(), starts: Vec::new() };
         if variant.element == Element::F16 && self.parts.contains(&Part::Element) {
             assembled.text.push_str("enable f16;\n");
+        }
+        if matches!(variant.tile, Tile::Cooperative { .. }) && self.parts.contains(&Part::Tile) {
+            assembled.text.push_str("enable wgpu_cooperative_matrix;\n");
         }
         for (name, text) in files.map(|f| (f.name.to_owned(), f.text)).chain([own]) {
             assembled.starts.push((assembled.text.lines().count() + 1, name));

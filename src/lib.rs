@@ -29,7 +29,10 @@ mod session;
 mod view;
 pub mod vit;
 
-pub use caps::{Caps, Element, Lane, Tile, Variant, wanted_features, wanted_limits};
+pub use caps::{
+    Caps, Element, Lane, Matrix, Tile, TileChoice, TileSize, Variant, cooperative_tile, wanted_device, wanted_features,
+    wanted_limits,
+};
 pub use dispatch::Dispatch;
 pub use error::{Error, Result};
 pub use gpu::Gpu;

@@ -12,26 +12,31 @@ use bytemuck::Zeroable;
 use naga::back::{hlsl, msl, spv};
 use naga::valid::{Capabilities, ModuleInfo, ValidationFlags, Validator};
 use naga::{AddressSpace, Module, StorageAccess, TypeInner};
-use tome_wgpu::{Access, Element, Form, KernelSpec, Lane, Part, Tile, Variant, kernels};
+use tome_wgpu::{Access, Element, Form, KernelSpec, Lane, Matrix, Part, Tile, TileSize, Variant, kernels};
 
 /// One head width for each file that a width may choose.
 const HEAD_WIDTHS: [u32; 5] = [16, 32, 64, 80, 128];
 
-/// A form for each shader that a call may choose.
-fn forms(spec: &KernelSpec) -> Vec<Form> {
-    let widths = if spec.parts.contains(&Part::Width) { &HEAD_WIDTHS[..] } else { &[0] };
-    let outputs = if spec.parts.contains(&Part::Out) { &[false, true][..] } else { &[false] };
-    widths
-        .iter()
-        .flat_map(|&head_width| outputs.iter().map(move |&exact| Form { head_width, exact }))
-        .collect()
+/// A form for each shader of a variant that a call may choose.
+fn forms(spec: &KernelSpec, variant: Variant) -> Vec<Form> {
+    let has = |part| spec.parts.contains(&part);
+    let widths = if has(Part::Width) { &HEAD_WIDTHS[..] } else { &[0] };
+    let outputs = if has(Part::Out) { &[false, true][..] } else { &[false] };
+    let sizes = if has(Part::Tile) { variant.tile.sizes() } else { &[TileSize::Medium] };
+    let mut forms = Vec::new();
+    for &head_width in widths {
+        for &exact in outputs {
+            forms.extend(sizes.iter().map(|&tile_size| Form { head_width, exact, tile_size }));
+        }
+    }
+    forms
 }
 
 /// Calls `check` with every shader that the crate can assemble.
 fn every_shader(check: impl Fn(&KernelSpec, (Variant, Form), &str, &Module, &ModuleInfo)) {
     for spec in kernels::ALL {
         for variant in Variant::all() {
-            for form in forms(spec) {
+            for form in forms(spec, variant) {
                 let name = format!("{} {} {form:?}", spec.name, variant.id());
                 let assembled = spec.assemble(variant, form);
                 let module = naga::front::wgsl::parse_str(&assembled.text)
@@ -55,7 +60,11 @@ fn needs(variant: Variant) -> Capabilities {
         Element::F16 => Capabilities::SHADER_FLOAT16,
         _ => Capabilities::empty(),
     };
-    lane | element
+    let tile = match variant.tile {
+        Tile::Cooperative { .. } => Capabilities::COOPERATIVE_MATRIX,
+        _ => Capabilities::empty(),
+    };
+    lane | element | tile
 }
 
 #[test]
@@ -68,11 +77,19 @@ fn every_variant_is_valid_and_translates_to_spirv_msl_and_hlsl() {
             Lane::Subgroup => ((1, 3), (2, 4), hlsl::ShaderModel::V6_0),
         };
         let model = if variant.element == Element::F16 { hlsl::ShaderModel::V6_2 } else { model };
+        // Metal's matrices are 8 x 8, DirectX has none.
+        let matrix = match variant.tile {
+            Tile::Cooperative { matrix, .. } if spec.parts.contains(&Part::Tile) => Some(matrix),
+            _ => None,
+        };
         let options = spv::Options { lang_version: spirv, ..Default::default() };
         let words =
             spv::write_vec(module, info, &options, None).unwrap_or_else(|e| panic!("{name}: SPIR-V: {e}"));
         assert_eq!(words[0], 0x0723_0203, "{name}: no SPIR-V");
 
+        if matrix == Some(Matrix::Sixteen) {
+            return;
+        }
         let options = msl::Options { lang_version: metal, ..Default::default() };
         let (text, _) = msl::write_string(module, info, &options, &msl::PipelineOptions::default())
             .unwrap_or_else(|e| panic!("{name}: MSL: {e}"));
@@ -81,6 +98,9 @@ fn every_variant_is_valid_and_translates_to_spirv_msl_and_hlsl() {
             "{name}: entry point renamed in MSL\n{text}"
         );
 
+        if matrix.is_some() {
+            return;
+        }
         let options = hlsl::Options { shader_model: model, ..Default::default() };
         let (mut text, pipeline) = (String::new(), hlsl::PipelineOptions::default());
         hlsl::Writer::new(&mut text, &options, &pipeline)
@@ -98,7 +118,8 @@ fn subgroup_operations_stay_in_the_subgroup_variants() {
     every_shader(|spec, (variant, _), name, module, _| {
         let capabilities = needs(Variant { lane: Lane::Tree, ..variant });
         let valid = Validator::new(ValidationFlags::all(), capabilities).validate(module).is_ok();
-        let uses = variant.lane == Lane::Subgroup && spec.parts.contains(&Part::Lane);
+        let matrices = matches!(variant.tile, Tile::Cooperative { .. }) && spec.parts.contains(&Part::Tile);
+        let uses = variant.lane == Lane::Subgroup && spec.parts.contains(&Part::Lane) || matrices;
         assert_eq!(valid, !uses, "{name}: runs without features");
     });
 }
@@ -106,7 +127,7 @@ fn subgroup_operations_stay_in_the_subgroup_variants() {
 #[test]
 fn the_entry_point_has_the_kernels_name_and_fits_the_default_limits() {
     let limits = wgpu::Limits::default();
-    every_shader(|spec, _, name, module, _| {
+    every_shader(|spec, (variant, form), name, module, _| {
         let names: Vec<_> = module.entry_points.iter().map(|e| e.name.as_str()).collect();
         assert_eq!(names, [spec.name], "{name}");
 
@@ -118,8 +139,10 @@ fn the_entry_point_has_the_kernels_name_and_fits_the_default_limits() {
         let size =
             |g: &naga::GlobalVariable| module.types[g.ty].inner.size(module.to_ctx()).next_multiple_of(16);
         let shared: u32 = globals().filter(|g| g.space == AddressSpace::WorkGroup).map(size).sum();
+        let largest = form.tile_size == TileSize::Large && matches!(variant.tile, Tile::Cooperative { .. });
+        let most = if largest { 25_600 } else { limits.max_compute_workgroup_storage_size };
         assert!(
-            shared <= limits.max_compute_workgroup_storage_size,
+            shared <= most,
             "{name}: {shared} bytes of workgroup memory"
         );
         let storage = globals().filter(|g| matches!(g.space, AddressSpace::Storage { .. })).count();
@@ -238,18 +261,18 @@ fn constant(module: &Module, name: &str) -> Option<u32> {
 
 #[test]
 fn tile_constants_are_those_that_rust_counts_workgroups_with() {
-    let uses = [
-        (kernels::matmul::SPEC, Tile::Direct, Tile::Direct),
-        (kernels::matmul::SPEC, Tile::Workgroup, Tile::Workgroup),
-        // Shares its tiles on every device.
-        (kernels::embed_patches::SPEC, Tile::Direct, Tile::Workgroup),
-        (kernels::embed_patches::SPEC, Tile::Workgroup, Tile::Workgroup),
-    ];
-    for (spec, tile, used) in uses {
-        let variant = Variant { tile, ..plain() };
-        let module = naga::front::wgsl::parse_str(&spec.assemble(variant, Form::default()).text).unwrap();
+    let check = |spec: KernelSpec, variant: Variant, size: TileSize, used: Tile| {
+        let form = Form { tile_size: size, ..Form::default() };
+        let module = naga::front::wgsl::parse_str(&spec.assemble(variant, form).text).unwrap();
         let found = ["TILE_ROWS", "TILE_COLUMNS"].map(|name| constant(&module, name));
-        assert_eq!(found, used.covers().map(Some), "{tile:?} in {}", spec.name);
+        assert_eq!(found, used.covers(size).map(Some), "{size:?} {variant:?} in {}", spec.name);
+    };
+    for variant in Variant::all() {
+        for &size in variant.tile.sizes() {
+            check(kernels::matmul::SPEC, variant, size, variant.tile);
+        }
+        // Shares its tiles on every device.
+        check(kernels::embed_patches::SPEC, variant, TileSize::Medium, Tile::Workgroup);
     }
 }
 
@@ -271,7 +294,7 @@ fn an_assembled_line_is_traced_to_its_file() {
         let form = Form { head_width: 64, ..Form::default() };
         let assembled = spec.assemble(variant, form);
         let mut line = assembled.text.lines().take_while(|line| line.starts_with("enable ")).count();
-        let files = spec.parts.iter().map(|p| p.file(variant, form)).map(|f| (f.name.to_owned(), f.text));
+        let files = spec.parts.iter().flat_map(|p| p.files(variant, form)).map(|f| (f.name.to_owned(), f.text));
         for (name, text) in files.chain([(format!("{}.wgsl", spec.name), spec.source)]) {
             for (i, wanted) in text.lines().enumerate() {
                 line += 1;
@@ -343,8 +366,10 @@ fn every_library_file_is_a_part_of_some_variant() {
         .collect();
     for spec in kernels::ALL {
         for (part, variant) in spec.parts.iter().flat_map(|part| Variant::all().map(move |v| (part, v))) {
-            forms(spec).into_iter().for_each(|form| {
-                unused.remove(part.file(variant, form).name);
+            forms(spec, variant).into_iter().for_each(|form| {
+                for file in part.files(variant, form) {
+                    unused.remove(file.name);
+                }
             });
         }
     }

@@ -1,63 +1,76 @@
-// A tile of x times w transposed, slabs of both operands shared in workgroup memory.
-// The kernel defines x_start, x_load and w_load. Twin of tile_direct.wgsl.
-const TILE_LANES: u32 = 256u;
-const TILE_ROWS: u32 = 64u;
-const TILE_COLUMNS: u32 = 64u;
-const LANE_ROWS: u32 = 4u;
-// Vectors of four inner values in a slab.
-const SLAB: u32 = 4u;
+// A tile of x times w transposed, slabs of both operands shared in workgroup memory; the next ones are on their way
+// from the buffers while these are multiplied. A lane has SPAN x SPAN sums, ACROSS apart, so that neighbouring lanes
+// read neighbouring rows and write neighbouring columns. The kernel defines x_start, x_load, w_load and put. Twin of
+// tile_direct.wgsl and tile_cooperative.wgsl.
+const TILE_LANES: u32 = ACROSS * ACROSS;
+const TILE_ROWS: u32 = ACROSS * SPAN;
+const TILE_COLUMNS: u32 = ACROSS * SPAN;
 // One vector more than a slab, so that lanes on neighbouring rows hit different banks.
 const PITCH: u32 = SLAB + 1u;
+// Vectors of a slab that each lane brings.
+const SHARE: u32 = TILE_ROWS * SLAB / TILE_LANES;
 
 var<workgroup> x_slab: array<vec4<f32>, TILE_ROWS * PITCH>;
 var<workgroup> w_slab: array<vec4<f32>, TILE_COLUMNS * PITCH>;
 
-// Sums for rows row .. row + LANE_ROWS and columns column .. column + 4, unclipped.
-struct Products {
-    row: u32,
-    column: u32,
-    sums: array<vec4<f32>, LANE_ROWS>,
+struct TileLane {
+    @builtin(local_invocation_index) index: u32,
+}
+
+// A lane's part of a slab of each operand.
+struct Slabs {
+    x: array<vec4<f32>, SHARE>,
+    w: array<vec4<f32>, SHARE>,
+}
+
+// Reads them from the buffers: rows past the last are that one again and never put, inner values past the last are 0.
+fn fetch(lane: u32, row: u32, column: u32, k: u32, vectors: u32, rows: u32, columns: u32) -> Slabs {
+    var slabs: Slabs;
+    for (var i = 0u; i < SHARE; i++) {
+        let at = lane + i * TILE_LANES;
+        let vector = k + at % SLAB;
+        if vector < vectors {
+            slabs.x[i] = vec4<f32>(x_load(x_start(min(row + at / SLAB, rows - 1u)), vector));
+            slabs.w[i] = vec4<f32>(w_load(min(column + at / SLAB, columns - 1u), vector));
+        }
+    }
+    return slabs;
 }
 
 // Rows and columns from `row` and `column` on, over `vectors` groups of four inner values.
-fn multiply_tile(lane: u32, row: u32, column: u32, vectors: u32, rows: u32, columns: u32) -> Products {
-    // Loading: 64 rows by 4 vectors of each operand, one vector a lane.
-    let load_at = lane / SLAB;
-    let load_k = lane % SLAB;
-    let x_from = x_start(min(row + load_at, rows - 1u));
-    let w_from = min(column + load_at, columns - 1u);
-    // Multiplying: 16 by 16 lanes, 4 by 4 products a lane.
-    let at_row = lane / 16u * LANE_ROWS;
-    let at_column = lane % 16u * 4u;
-    var s0 = vec4<f32>();
-    var s1 = vec4<f32>();
-    var s2 = vec4<f32>();
-    var s3 = vec4<f32>();
+fn multiply_tile(lane: TileLane, row: u32, column: u32, vectors: u32, rows: u32, columns: u32) {
+    let down = lane.index / ACROSS;
+    let across = lane.index % ACROSS;
+    var sums: array<vec4<f32>, SPAN * SPAN / 4u>;
+    var slabs = fetch(lane.index, row, column, 0u, vectors, rows, columns);
     for (var k = 0u; k < vectors; k += SLAB) {
-        var a = vec4<f32>();
-        var b = vec4<f32>();
-        if k + load_k < vectors {
-            a = x_load(x_from, k + load_k);
-            b = w_load(w_from, k + load_k);
-        }
         workgroupBarrier(); // the previous slab's readers are done
-        x_slab[load_at * PITCH + load_k] = a;
-        w_slab[load_at * PITCH + load_k] = b;
+        for (var i = 0u; i < SHARE; i++) {
+            let at = lane.index + i * TILE_LANES;
+            x_slab[at / SLAB * PITCH + at % SLAB] = slabs.x[i];
+            w_slab[at / SLAB * PITCH + at % SLAB] = slabs.w[i];
+        }
         workgroupBarrier();
-        for (var i = 0u; i < SLAB; i++) {
-            let w0 = w_slab[at_column * PITCH + i];
-            let w1 = w_slab[(at_column + 1u) * PITCH + i];
-            let w2 = w_slab[(at_column + 2u) * PITCH + i];
-            let w3 = w_slab[(at_column + 3u) * PITCH + i];
-            let x0 = x_slab[at_row * PITCH + i];
-            let x1 = x_slab[(at_row + 1u) * PITCH + i];
-            let x2 = x_slab[(at_row + 2u) * PITCH + i];
-            let x3 = x_slab[(at_row + 3u) * PITCH + i];
-            s0 += vec4<f32>(dot(x0, w0), dot(x0, w1), dot(x0, w2), dot(x0, w3));
-            s1 += vec4<f32>(dot(x1, w0), dot(x1, w1), dot(x1, w2), dot(x1, w3));
-            s2 += vec4<f32>(dot(x2, w0), dot(x2, w1), dot(x2, w2), dot(x2, w3));
-            s3 += vec4<f32>(dot(x3, w0), dot(x3, w1), dot(x3, w2), dot(x3, w3));
+        slabs = fetch(lane.index, row, column, k + SLAB, vectors, rows, columns);
+        for (var at = 0u; at < SLAB; at++) {
+            var w: array<vec4<f32>, SPAN>;
+            for (var j = 0u; j < SPAN; j++) {
+                w[j] = w_slab[(across + j * ACROSS) * PITCH + at];
+            }
+            for (var i = 0u; i < SPAN; i++) {
+                let x = x_slab[(down + i * ACROSS) * PITCH + at];
+                for (var j = 0u; j < SPAN; j += 4u) {
+                    sums[(i * SPAN + j) / 4u] += vec4<f32>(dot(x, w[j]), dot(x, w[j + 1u]), dot(x, w[j + 2u]), dot(x, w[j + 3u]));
+                }
+            }
         }
     }
-    return Products(row + at_row, column + at_column, array<vec4<f32>, LANE_ROWS>(s0, s1, s2, s3));
+    for (var i = 0u; i < SPAN; i++) {
+        let to = row + down + i * ACROSS;
+        if to < rows {
+            for (var j = 0u; j < SPAN; j++) {
+                put(to, column + across + j * ACROSS, sums[(i * SPAN + j) / 4u][j % 4u]);
+            }
+        }
+    }
 }

@@ -3,7 +3,7 @@
 use bytemuck::{Pod, Zeroable};
 
 use super::{elements, multiple_of_four, require};
-use crate::caps::Tile;
+use crate::caps::{Tile, TileSize};
 use crate::dispatch::Dispatch;
 use crate::error::{Error, Result};
 use crate::gpu::{Call, Gpu};
@@ -100,7 +100,7 @@ pub fn embed_patches(gpu: &Gpu, params: Params, io: Io<'_>) -> Result<Dispatch> 
     let tokens = prefix.checked_add(patches);
     let tokens =
         tokens.ok_or_else(|| Error::Params { kernel: name, what: format!("{prefix} prefix tokens") })?;
-    let [tile_rows, tile_columns] = Tile::Workgroup.covers();
+    let [tile_rows, tile_columns] = Tile::Workgroup.covers(TileSize::Medium);
     let rows = elements(name, "tokens", &[batch, tokens])? as u32;
     let call = gpu.dispatch(Call {
         spec: &SPEC,

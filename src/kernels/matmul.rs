@@ -107,7 +107,8 @@ pub fn matmul(gpu: &Gpu, params: Params, io: Io<'_>) -> Result<Dispatch> {
         ..params
     };
     let y = elements(SPEC.name, "y", &[rows, columns])?;
-    let [tile_rows, tile_columns] = gpu.variant().tile.covers();
+    let tile_size = gpu.tile_size(rows, columns);
+    let [tile_rows, tile_columns] = gpu.variant().tile.covers(tile_size);
     let mut shape = format!("[{rows}, {inner}] x [{columns}, {inner}]");
     for (part, there) in [
         (" act", activation != Activation::NONE),
@@ -119,7 +120,7 @@ pub fn matmul(gpu: &Gpu, params: Params, io: Io<'_>) -> Result<Dispatch> {
     }
     let call = gpu.dispatch(Call {
         spec: &SPEC,
-        form: Form { exact: io.residual.is_some(), ..Form::default() },
+        form: Form { exact: io.residual.is_some(), tile_size, ..Form::default() },
         params: bytemuck::bytes_of(&params),
         views: &[
             (io.x, elements(SPEC.name, "x", &[rows, inner])?),

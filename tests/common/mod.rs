@@ -5,7 +5,8 @@ use std::fmt::Display;
 use std::sync::OnceLock;
 
 use tome_wgpu::{
-    Caps, Dispatch, Element, Gpu, KernelSpec, Lane, Part, Partition, Tile, wanted_features, wanted_limits,
+    Caps, Dispatch, Element, Gpu, KernelSpec, Lane, Part, Partition, Tile, TileChoice, TileSize, Variant,
+    cooperative_tile, wanted_device,
 };
 
 /// A device and its queue.
@@ -53,7 +54,12 @@ pub fn adapter() -> Option<&'static wgpu::Adapter> {
 pub fn open(adapter: &wgpu::Adapter, features: wgpu::Features, limits: wgpu::Limits) -> Opened {
     let descriptor =
         wgpu::DeviceDescriptor { required_features: features, required_limits: limits, ..Default::default() };
-    let (device, queue) = pollster::block_on(adapter.request_device(&descriptor)).expect("a device");
+    open_as(adapter, &descriptor)
+}
+
+/// A device as described.
+pub fn open_as(adapter: &wgpu::Adapter, descriptor: &wgpu::DeviceDescriptor<'_>) -> Opened {
+    let (device, queue) = pollster::block_on(adapter.request_device(descriptor)).expect("a device");
     Opened { device, queue }
 }
 
@@ -64,12 +70,19 @@ pub fn rigs() -> &'static [Rig] {
     let Some(adapter) = adapter() else { return &[] };
     RIGS.get_or_init(|| {
         let plain = open(adapter, wgpu::Features::empty(), wgpu::Limits::default());
-        let capable = open(adapter, wanted_features(adapter), wanted_limits(adapter));
-        let variants = Caps::of(&capable.device).variants().into_iter();
-        let rig = variants.map(|variant| {
+        let capable = open_as(adapter, &wanted_device(adapter, Element::F16));
+        let matrices = cooperative_tile(adapter).map(|tile| Variant {
+            element: Element::F16,
+            lane: Lane::Subgroup,
+            tile,
+        });
+        let variants = Caps::of(&capable.device).variants().into_iter().chain(matrices);
+        let sizes = variants.flat_map(|v| v.tile.sizes().iter().map(move |&size| (v, size)));
+        let rig = sizes.map(|(variant, size)| {
             let needs_nothing = variant.lane == Lane::Tree && variant.element == Element::F32;
             let Opened { device, queue } = if needs_nothing { &plain } else { &capable };
-            Rig { gpu: Gpu::with_variant(device, variant).unwrap(), queue: queue.clone() }
+            let gpu = Gpu::with_variant(device, variant).unwrap().with_tiles(TileChoice::Always(size));
+            Rig { gpu, queue: queue.clone() }
         });
         rig.collect()
     })
@@ -80,8 +93,10 @@ pub fn rigs_for(spec: &KernelSpec) -> impl Iterator<Item = &'static Rig> {
     let [lane, tile, element] = [Part::Lane, Part::Tile, Part::Element].map(|p| spec.parts.contains(&p));
     rigs().iter().filter(move |rig| {
         let variant = rig.gpu.variant();
-        (lane || variant.lane == Lane::Tree)
-            && (tile || variant.tile == Tile::Workgroup)
+        let usual = variant.tile == Tile::Workgroup && rig.tile_size() == TileSize::Medium;
+        let matrices = matches!(variant.tile, Tile::Cooperative { .. });
+        (lane || variant.lane == Lane::Tree || matrices)
+            && (tile || usual)
             && (element || variant.element == Element::F32)
     })
 }
@@ -92,7 +107,20 @@ const UNWRITTEN: u32 = 0x7fc0_dead;
 impl Rig {
     /// The variant's name, for messages.
     pub fn id(&self) -> String {
-        self.gpu.variant().id()
+        format!("{}-{:?}", self.gpu.variant().id(), self.tile_size()).to_lowercase()
+    }
+
+    /// The size of its tiles.
+    pub fn tile_size(&self) -> TileSize {
+        match self.gpu.tiles() {
+            TileChoice::Always(size) => size,
+            TileChoice::Fill(_) => panic!("rigs have tiles of one size"),
+        }
+    }
+
+    /// Rows of a tile.
+    pub fn tile_rows(&self) -> u32 {
+        self.gpu.variant().tile.covers(self.tile_size())[0]
     }
 
     /// A buffer holding `data`.

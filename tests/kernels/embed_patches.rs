@@ -131,7 +131,7 @@ fn prefix_tokens_are_copied_and_nan_pixels_stay_in_their_patch() {
 fn more_tiles_than_one_dimension_of_workgroups() {
     for rig in rigs_for(&SPEC) {
         // 66,000 tiles of 16 or 64 tokens, 4 pixels a patch.
-        let rows = rig.gpu.variant().tile.covers()[0];
+        let rows = Tile::Workgroup.covers(TileSize::Medium)[0];
         let params = Params {
             batch: 660,
             image_channels: 1,

@@ -1,0 +1,2 @@
+// Lanes of a subgroup.
+const SUBGROUP: u32 = 32u;
