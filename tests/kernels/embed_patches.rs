@@ -1,4 +1,4 @@
-use tome_wgpu::cpu;
+use tome_wgpu::{Tile, TileSize, cpu};
 use tome_wgpu::kernels::embed_patches::{Io, Params, SPEC, embed_patches};
 
 use crate::common::{Random, Rig, close, rigs_for, same};
