@@ -23,6 +23,7 @@ mod kernel;
 pub mod kernels;
 mod merger;
 mod partition;
+mod pipelines;
 mod schedule;
 #[cfg(feature = "blocking")]
 mod session;

@@ -69,7 +69,8 @@ pub fn rigs() -> &'static [Rig] {
         let rig = variants.map(|variant| {
             let needs_nothing = variant.lane == Lane::Tree && variant.element == Element::F32;
             let Opened { device, queue } = if needs_nothing { &plain } else { &capable };
-            Rig { gpu: Gpu::with_variant(device, variant).unwrap(), queue: queue.clone() }
+            let gpu = Gpu::with_variant(device, variant).unwrap().checked();
+            Rig { gpu, queue: queue.clone() }
         });
         rig.collect()
     })
