@@ -21,7 +21,6 @@ struct Params {
 @group(0) @binding(7) var<storage, read_write> source_out: array<u32>;    // [batch, sources]
 
 const LANES: u32 = 64u;
-const END: u32 = 0xffffffffu;
 
 const WEIGHTED_MEAN: u32 = 0u;
 const MEAN: u32 = 1u;
@@ -50,15 +49,17 @@ fn merge_tokens(grid: Grid, @builtin(local_invocation_index) lane: u32) {
     let next = keep + m;
     let group = next + n;
     let vectors = params.channels / 4u;
-    let kept = plan[keep + place];
+    // Plan and map are data and may be damaged: what stays is clamped to the tokens, and a group ends at the first member
+    // that is no token, as END is none.
+    let kept = min(plan[keep + place], n - 1u);
     let weighted = params.mode == WEIGHTED_MEAN;
-    let alone = plan[next + kept] == END || params.mode == KEEP_ONE;
+    let alone = plan[next + kept] >= n || params.mode == KEEP_ONE;
 
     var total = size_of(item * n + kept);
     var members = 1.0;
-    // A group has at most every token: the count ends the walk even in a damaged plan.
+    // A group has at most every token: the count ends the walk where members go round in circles.
     var member = plan[next + kept];
-    for (var steps = 0u; steps < n && member != END; steps++) {
+    for (var steps = 0u; steps < n && member < n; steps++) {
         total += size_of(item * n + member);
         members += 1.0;
         member = plan[next + member];
@@ -70,7 +71,7 @@ fn merge_tokens(grid: Grid, @builtin(local_invocation_index) lane: u32) {
                 value *= size_of(item * n + kept);
             }
             member = plan[next + kept];
-            for (var steps = 0u; steps < n && member != END; steps++) {
+            for (var steps = 0u; steps < n && member < n; steps++) {
                 let other = x[(item * n + member) * vectors + i];
                 if weighted {
                     value += other * size_of(item * n + member);
@@ -98,7 +99,7 @@ fn merge_tokens(grid: Grid, @builtin(local_invocation_index) lane: u32) {
     for (var i = place + lane * m; i < params.sources; i += LANES * m) {
         var holder = i;
         if params.has_source != 0u {
-            holder = source[item * params.sources + i];
+            holder = min(source[item * params.sources + i], n - 1u);
         }
         source_out[item * params.sources + i] = plan[group + holder];
     }

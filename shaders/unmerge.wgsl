@@ -25,7 +25,8 @@ fn unmerge(grid: Grid, @builtin(local_invocation_index) lane: u32) {
         return;
     }
     let image = row / wanted;
-    let holder = source[image * params.sources + params.first + row % wanted];
+    // The map is data and may hold what is no token.
+    let holder = min(source[image * params.sources + params.first + row % wanted], params.tokens - 1u);
     let vectors = params.channels / 4u;
     let begin = (image * params.tokens + holder) * vectors;
     for (var i = lane; i < vectors; i += LANES) {

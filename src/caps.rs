@@ -291,7 +291,12 @@ impl Tile {
     }
 
     /// The size for a product of so many rows and columns.
-    pub(crate) fn size(self, choice: TileChoice, [rows, columns]: [u32; 2], limits: &wgpu::Limits) -> TileSize {
+    pub(crate) fn size(
+        self,
+        choice: TileChoice,
+        [rows, columns]: [u32; 2],
+        limits: &wgpu::Limits,
+    ) -> TileSize {
         let fits = |size: TileSize| {
             size != TileSize::Large
                 || !matches!(self, Tile::Cooperative { matrix: Matrix::Sixteen, .. })

@@ -1,6 +1,9 @@
 //! One prepared kernel call.
 
 use std::fmt;
+use std::sync::Arc;
+
+use crate::pipelines::Pipeline;
 
 /// A kernel with its buffers bound and its workgroups counted: three calls to encode, nothing to allocate,
 /// nothing that can fail. It keeps its pipeline and buffers alive; it may be encoded any number of times.
@@ -8,7 +11,8 @@ use std::fmt;
 pub struct Dispatch {
     pub(crate) kernel: &'static str,
     pub(crate) shape: String,
-    pub(crate) pipeline: wgpu::ComputePipeline,
+    /// Compiled once the dispatch is out of the crate's hands.
+    pub(crate) pipeline: Arc<Pipeline>,
     pub(crate) bind_group: wgpu::BindGroup,
     pub(crate) workgroups: [u32; 2],
     pub(crate) flops: u64,
@@ -18,7 +22,8 @@ pub struct Dispatch {
 impl Dispatch {
     /// Records the call into a compute pass of the same device.
     pub fn encode(&self, pass: &mut wgpu::ComputePass<'_>) {
-        pass.set_pipeline(&self.pipeline);
+        let Some(pipeline) = self.pipeline.get() else { return };
+        pass.set_pipeline(pipeline);
         pass.set_bind_group(0, &self.bind_group, &[]);
         pass.dispatch_workgroups(self.workgroups[0], self.workgroups[1], 1);
     }

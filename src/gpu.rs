@@ -1,18 +1,18 @@
 //! The caller's device, what it can do, and the pipelines compiled for it. No queue: nothing here submits.
 
-use std::collections::HashMap;
 use std::future::Future;
 use std::pin::pin;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 use std::task::{Context, Poll, Waker};
 
 use crate::caps::{Caps, Element, Tile, TileChoice, TileSize, Variant};
 use crate::dispatch::Dispatch;
 use crate::error::{Error, Result};
-use crate::kernel::{Access, Form, KernelSpec};
+use crate::kernel::{Form, KernelSpec};
+use crate::pipelines::Pipelines;
 use crate::view::View;
 
-/// A `wgpu::Device` of the caller with a cache of this crate's pipelines. Cloning is cheap and shares the cache.
+/// A `wgpu::Device` of the caller with this crate's pipelines on it. Cloning is cheap and shares them.
 #[derive(Clone, Debug)]
 pub struct Gpu {
     device: wgpu::Device,
@@ -20,14 +20,9 @@ pub struct Gpu {
     variant: Variant,
     tiles: TileChoice,
     empty: wgpu::Buffer,
-    pipelines: Arc<Mutex<HashMap<Key, wgpu::ComputePipeline>>>,
-}
-
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
-struct Key {
-    kernel: &'static str,
-    /// The library files that it is assembled from: calls whose shaders are the same share a pipeline.
-    files: Vec<&'static str>,
+    pipelines: Arc<Pipelines>,
+    /// Dispatches are made without compiling; [`Gpu::compile`] does it for all of them.
+    defers: bool,
 }
 
 /// What a kernel's function hands over once it has checked its `Params`.
@@ -117,14 +112,31 @@ impl Gpu {
                 mapped_at_creation: false,
             })
         })?;
+        let (device, pipelines) = (device.clone(), Arc::new(Pipelines::new(device)));
         let tiles = caps.tile_choice();
-        Ok(Gpu { device: device.clone(), caps: Arc::new(caps), variant, tiles, empty, pipelines: Arc::default() })
+        Ok(Gpu { device, caps: Arc::new(caps), variant, tiles, empty, pipelines, defers: false })
     }
 
     /// The same device and pipelines, matrix products cut into tiles as told instead of as suits the kind of device.
     #[must_use]
     pub fn with_tiles(self, tiles: TileChoice) -> Self {
         Gpu { tiles, ..self }
+    }
+
+    /// The same device with shaders that check at run time that they stay within buffers and arrays, sharing no
+    /// pipelines. Debug builds always check. Others leave it out, as every index is known to be within: sizes are
+    /// checked when a dispatch is made, and indices that come from data are clamped in the shaders. The checks are for
+    /// tests of shaders.
+    #[must_use]
+    pub fn checked(self) -> Self {
+        Gpu { pipelines: Arc::new(self.pipelines.checked()), ..self }
+    }
+
+    /// The same device with a cache that pipelines are taken from and added to, sharing no pipelines. Keeping its data
+    /// from run to run is the caller's business (`Session` does it for its own device).
+    #[must_use]
+    pub fn with_pipeline_cache(self, cache: wgpu::PipelineCache) -> Self {
+        Gpu { pipelines: Arc::new(self.pipelines.with_cache(cache)), ..self }
     }
 
     /// The device.
@@ -159,6 +171,23 @@ impl Gpu {
             plain => plain,
         };
         Gpu { variant: Variant { element: Element::F32, tile, ..self.variant }, ..self.clone() }
+    }
+
+    /// The same, making dispatches that are not to be encoded before [`Gpu::compile`] has had them.
+    pub(crate) fn deferring(&self) -> Gpu {
+        Gpu { defers: true, ..self.clone() }
+    }
+
+    /// Compiles what the dispatches lack, side by side.
+    pub(crate) fn compile<'a>(&self, dispatches: impl IntoIterator<Item = &'a Dispatch>) -> Result<()> {
+        let wanted: Vec<_> = dispatches.into_iter().map(|dispatch| dispatch.pipeline.clone()).collect();
+        self.pipelines.compile(&wanted)
+    }
+
+    /// How many pipelines have been compiled.
+    #[cfg(feature = "blocking")]
+    pub(crate) fn compiled(&self) -> usize {
+        self.pipelines.compiled()
     }
 
     /// A storage buffer of `elements` 4-byte elements that can also be copied to and from.
@@ -265,7 +294,7 @@ impl Gpu {
                 return Err(Error::BufferAliased { kernel: name, write: binding, other: names[j].0 });
             }
         }
-        let pipeline = self.pipeline(call.spec, call.form)?;
+        let pipeline = self.pipelines.slot(call.spec, self.variant, call.form)?;
         let params = self.create(
             name,
             call.params.len().next_multiple_of(16) as u64,
@@ -283,10 +312,13 @@ impl Gpu {
         let bind_group = guarded(&self.device, name, 0, || {
             self.device.create_bind_group(&wgpu::BindGroupDescriptor {
                 label: Some(name),
-                layout: &pipeline.get_bind_group_layout(0),
+                layout: &pipeline.layout,
                 entries: &entries,
             })
         })?;
+        if !self.defers {
+            self.pipelines.compile(std::slice::from_ref(&pipeline))?;
+        }
         let shape = call.shape;
         Ok(Dispatch { kernel: name, shape, pipeline, bind_group, workgroups, flops: 0, bytes: all })
     }
@@ -300,93 +332,6 @@ impl Gpu {
             return Err(Error::Limit { what: kernel.into(), limit, need: y, have: most });
         }
         Ok([count.div_ceil(y) as u32, y as u32])
-    }
-
-    fn pipeline(&self, spec: &'static KernelSpec, form: Form) -> Result<wgpu::ComputePipeline> {
-        let files = spec.parts.iter().flat_map(|part| part.files(self.variant, form)).map(|file| file.name).collect();
-        let key = Key { kernel: spec.name, files };
-        // A poisoned lock means another thread panicked between two insertions; the map itself is whole.
-        let mut pipelines = self.pipelines.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(pipeline) = pipelines.get(&key) {
-            return Ok(pipeline.clone());
-        }
-        let pipeline = self.compile(spec, form)?;
-        pipelines.insert(key, pipeline.clone());
-        Ok(pipeline)
-    }
-
-    fn compile(&self, spec: &'static KernelSpec, form: Form) -> Result<wgpu::ComputePipeline> {
-        let assembled = spec.assemble(self.variant, form);
-        let label = format!("tome.{}", spec.name);
-        let shader = |place: String, reported| match reported {
-            Reported::NoMemory => Error::OutOfMemory { what: label.clone(), bytes: 0 },
-            Reported::Refused(message) => Error::Shader { kernel: spec.name, place, message },
-        };
-        // SAFETY: the shaders are this crate's own. Every loop counts up to a number from `Params` or a
-        // constant, and every divisor is checked to be positive when the dispatch is made.
-        let (module, reported) = watched(&self.device, || unsafe {
-            self.device.create_shader_module_trusted(
-                wgpu::ShaderModuleDescriptor {
-                    label: Some(&label),
-                    source: wgpu::ShaderSource::Wgsl(assembled.text.as_str().into()),
-                },
-                wgpu::ShaderRuntimeChecks {
-                    force_loop_bounding: false,
-                    int_div_checks: false,
-                    ..wgpu::ShaderRuntimeChecks::checked()
-                },
-            )
-        });
-        if let Some(reported) = reported {
-            let info = now(module.get_compilation_info());
-            let first = info.iter().flat_map(|i| &i.messages).find_map(|m| m.location);
-            let place = first.map_or_else(String::new, |at| assembled.locate(at.line_number as usize));
-            return Err(shader(place, reported));
-        }
-        let entries: Vec<_> = spec.bindings.iter().enumerate().map(layout_entry).collect();
-        let (pipeline, reported) = watched(&self.device, || {
-            let layout = self.device.create_bind_group_layout(&wgpu::BindGroupLayoutDescriptor {
-                label: Some(&label),
-                entries: &entries,
-            });
-            let layout = self.device.create_pipeline_layout(&wgpu::PipelineLayoutDescriptor {
-                label: Some(&label),
-                bind_group_layouts: &[Some(&layout)],
-                immediate_size: 0,
-            });
-            self.device.create_compute_pipeline(&wgpu::ComputePipelineDescriptor {
-                label: Some(&label),
-                layout: Some(&layout),
-                module: &module,
-                entry_point: Some(spec.name),
-                // Every kernel writes workgroup memory before it reads it.
-                compilation_options: wgpu::PipelineCompilationOptions {
-                    zero_initialize_workgroup_memory: false,
-                    ..Default::default()
-                },
-                cache: None,
-            })
-        });
-        match reported {
-            Some(reported) => Err(shader("pipeline".into(), reported)),
-            None => Ok(pipeline),
-        }
-    }
-}
-
-fn layout_entry((i, (_, access)): (usize, &(&str, Access))) -> wgpu::BindGroupLayoutEntry {
-    wgpu::BindGroupLayoutEntry {
-        binding: i as u32,
-        visibility: wgpu::ShaderStages::COMPUTE,
-        ty: wgpu::BindingType::Buffer {
-            ty: match access {
-                Access::Uniform => wgpu::BufferBindingType::Uniform,
-                written => wgpu::BufferBindingType::Storage { read_only: !written.writes() },
-            },
-            has_dynamic_offset: false,
-            min_binding_size: None,
-        },
-        count: None,
     }
 }
 
@@ -405,14 +350,14 @@ pub(crate) fn guarded<T>(
 }
 
 /// What a device reports about a call.
-enum Reported {
+pub(crate) enum Reported {
     NoMemory,
     Refused(String),
 }
 
 /// Makes something on the device and catches what the device reports meanwhile, which would go to the uncaptured-error
 /// handler, and by default end the program.
-fn watched<T>(device: &wgpu::Device, make: impl FnOnce() -> T) -> (T, Option<Reported>) {
+pub(crate) fn watched<T>(device: &wgpu::Device, make: impl FnOnce() -> T) -> (T, Option<Reported>) {
     let memory = device.push_error_scope(wgpu::ErrorFilter::OutOfMemory);
     let internal = device.push_error_scope(wgpu::ErrorFilter::Internal);
     let validation = device.push_error_scope(wgpu::ErrorFilter::Validation);
@@ -430,7 +375,7 @@ fn watched<T>(device: &wgpu::Device, make: impl FnOnce() -> T) -> (T, Option<Rep
 
 /// The value of a future that is ready at once, as wgpu's own are everywhere but in a browser. There the answer
 /// comes later, and errors go to the device's uncaptured-error handler instead.
-fn now<T>(future: impl Future<Output = T>) -> Option<T> {
+pub(crate) fn now<T>(future: impl Future<Output = T>) -> Option<T> {
     match pin!(future).poll(&mut Context::from_waker(Waker::noop())) {
         Poll::Ready(value) => Some(value),
         Poll::Pending => None,

@@ -23,6 +23,7 @@ mod kernel;
 pub mod kernels;
 mod merger;
 mod partition;
+mod pipelines;
 mod schedule;
 #[cfg(feature = "blocking")]
 mod session;
@@ -30,8 +31,8 @@ mod view;
 pub mod vit;
 
 pub use caps::{
-    Caps, Element, Lane, Matrix, Tile, TileChoice, TileSize, Variant, cooperative_tile, wanted_device, wanted_features,
-    wanted_limits,
+    Caps, Element, Lane, Matrix, Tile, TileChoice, TileSize, Variant, cooperative_tile, wanted_device,
+    wanted_features, wanted_limits,
 };
 pub use dispatch::Dispatch;
 pub use error::{Error, Result};

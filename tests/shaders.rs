@@ -141,10 +141,7 @@ fn the_entry_point_has_the_kernels_name_and_fits_the_default_limits() {
         let shared: u32 = globals().filter(|g| g.space == AddressSpace::WorkGroup).map(size).sum();
         let largest = form.tile_size == TileSize::Large && matches!(variant.tile, Tile::Cooperative { .. });
         let most = if largest { 25_600 } else { limits.max_compute_workgroup_storage_size };
-        assert!(
-            shared <= most,
-            "{name}: {shared} bytes of workgroup memory"
-        );
+        assert!(shared <= most, "{name}: {shared} bytes of workgroup memory");
         let storage = globals().filter(|g| matches!(g.space, AddressSpace::Storage { .. })).count();
         assert!(
             storage <= limits.max_storage_buffers_per_shader_stage as usize,
@@ -294,7 +291,8 @@ fn an_assembled_line_is_traced_to_its_file() {
         let form = Form { head_width: 64, ..Form::default() };
         let assembled = spec.assemble(variant, form);
         let mut line = assembled.text.lines().take_while(|line| line.starts_with("enable ")).count();
-        let files = spec.parts.iter().flat_map(|p| p.files(variant, form)).map(|f| (f.name.to_owned(), f.text));
+        let files =
+            spec.parts.iter().flat_map(|p| p.files(variant, form)).map(|f| (f.name.to_owned(), f.text));
         for (name, text) in files.chain([(format!("{}.wgsl", spec.name), spec.source)]) {
             for (i, wanted) in text.lines().enumerate() {
                 line += 1;

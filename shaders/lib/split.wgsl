@@ -1,15 +1,16 @@
-// Which token a source or a destination is. The kernel binds `split` and has `srcs`, `split_stride` and `has_split`
-// in its Params. Without a list tokens alternate and the even ones are the sources.
+// Which token a source or a destination is. The kernel binds `split` and has `tokens`, `srcs`, `split_stride` and
+// `has_split` in its Params. Without a list tokens alternate and the even ones are the sources. What a list holds is
+// data and may be no token.
 fn source_token(item: u32, i: u32) -> u32 {
     if params.has_split == 0u {
         return 2u * i;
     }
-    return split[item * params.split_stride + i];
+    return min(split[item * params.split_stride + i], params.tokens - 1u);
 }
 
 fn destination_token(item: u32, i: u32) -> u32 {
     if params.has_split == 0u {
         return 2u * i + 1u;
     }
-    return split[item * params.split_stride + params.srcs + i];
+    return min(split[item * params.split_stride + params.srcs + i], params.tokens - 1u);
 }

@@ -63,9 +63,10 @@ impl Plan {
         let tokens = options.tokens_per_block(config);
         let merges = tokens.windows(2).filter(|pair| pair[1] < pair[0]).count();
         let buffers = Buffers::new(gpu, config, batch, merges, options.metric.width(config))?;
-        let mut recorder = Recorder::new(gpu, config, options, batch, &buffers);
+        let mut recorder = Recorder::new(&gpu.deferring(), config, options, batch, &buffers);
         super::block::network(&mut recorder, p)?;
         let (steps, ends) = recorder.finish();
+        gpu.compile(steps.iter().map(|step| &step.dispatch))?;
         let mut merges = 0;
         let after = |pair: &[u32]| {
             merges += usize::from(pair[1] < pair[0]);

@@ -55,7 +55,7 @@ pub(super) enum From {
 
 impl<'a> Recorder<'a> {
     pub fn new(
-        gpu: &'a Gpu,
+        gpu: &Gpu,
         config: &'a Config,
         options: &'a Options,
         batch: u32,

@@ -81,7 +81,8 @@ pub fn rigs() -> &'static [Rig] {
         let rig = sizes.map(|(variant, size)| {
             let needs_nothing = variant.lane == Lane::Tree && variant.element == Element::F32;
             let Opened { device, queue } = if needs_nothing { &plain } else { &capable };
-            let gpu = Gpu::with_variant(device, variant).unwrap().with_tiles(TileChoice::Always(size));
+            let gpu = Gpu::with_variant(device, variant).unwrap().checked();
+            let gpu = gpu.with_tiles(TileChoice::Always(size));
             Rig { gpu, queue: queue.clone() }
         });
         rig.collect()

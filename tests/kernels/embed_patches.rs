@@ -1,5 +1,5 @@
-use tome_wgpu::{Tile, TileSize, cpu};
 use tome_wgpu::kernels::embed_patches::{Io, Params, SPEC, embed_patches};
+use tome_wgpu::{Tile, TileSize, cpu};
 
 use crate::common::{Random, Rig, close, rigs_for, same};
 use crate::matmul::tol;

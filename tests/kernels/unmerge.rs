@@ -1,3 +1,4 @@
+use tome_wgpu::Gpu;
 use tome_wgpu::cpu;
 use tome_wgpu::kernels::unmerge::{Io, Params, SPEC, unmerge};
 
@@ -62,6 +63,21 @@ fn a_residual_is_added() {
             rig.run(&[unmerge(&rig.gpu, params, Io { x, source, residual, y: (&y).into() }).unwrap()]);
             same(rig.id(), &rig.read::<f32>(&y, values as u32), &want);
         }
+    }
+}
+
+/// Source maps are data, and nothing checks at run time that they name tokens.
+#[test]
+fn a_map_that_names_no_token_gives_the_last_one() {
+    for rig in rigs_for(&SPEC) {
+        let gpu = Gpu::with_variant(rig.gpu.device(), rig.gpu.variant()).unwrap();
+        let params = Params { batch: 1, tokens: 3, sources: 4, channels: 4, ..Default::default() };
+        let x: Vec<f32> = (0..12).map(|i| i as f32).collect();
+        let (x, source, y) = (rig.data(&x), rig.data(&[1, 3, u32::MAX, 0]), rig.unwritten(16));
+        let io = Io { x: (&x).into(), source: (&source).into(), residual: None, y: (&y).into() };
+        rig.run(&[unmerge(&gpu, params, io).unwrap()]);
+        let want = [4, 5, 6, 7, 8, 9, 10, 11, 8, 9, 10, 11, 0, 1, 2, 3].map(|i| i as f32);
+        same(rig.id(), &rig.read::<f32>(&y, 16), &want);
     }
 }
 

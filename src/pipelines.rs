@@ -1,0 +1,233 @@
+//! Pipelines: each compiled once, those of a network side by side, from what an earlier run left where there is a cache.
+
+use std::collections::HashMap;
+use std::num::NonZero;
+use std::panic::resume_unwind;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+use std::thread;
+
+use crate::caps::Variant;
+use crate::error::{Error, Result};
+use crate::gpu::{Reported, guarded, now, watched};
+use crate::kernel::{Access, Form, KernelSpec};
+
+/// The pipelines of a device, compiled and to be compiled.
+#[derive(Debug)]
+pub(crate) struct Pipelines {
+    device: wgpu::Device,
+    cache: Option<wgpu::PipelineCache>,
+    checks: Checks,
+    /// Locked only to look up and to add, never while something compiles.
+    slots: Mutex<HashMap<Key, Arc<Pipeline>>>,
+    compiled: AtomicUsize,
+}
+
+/// Whether shaders check their own accesses to buffers and arrays.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Checks {
+    On,
+    Off,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+struct Key {
+    kernel: &'static str,
+    /// The library files that it is assembled from: calls whose shaders are the same share a pipeline.
+    files: Vec<&'static str>,
+}
+
+/// A kernel on a device in a variant and a form, which is compiled or will be.
+#[derive(Debug)]
+pub(crate) struct Pipeline {
+    spec: &'static KernelSpec,
+    variant: Variant,
+    form: Form,
+    /// What its buffers are bound by.
+    pub layout: wgpu::BindGroupLayout,
+    /// Held while it compiles, so that nobody does the same at the same time.
+    compiling: Mutex<()>,
+    compiled: OnceLock<wgpu::ComputePipeline>,
+}
+
+impl Pipeline {
+    /// What has been compiled.
+    pub fn get(&self) -> Option<&wgpu::ComputePipeline> {
+        self.compiled.get()
+    }
+}
+
+impl Pipelines {
+    /// None yet. Debug builds check.
+    pub fn new(device: &wgpu::Device) -> Self {
+        Pipelines {
+            device: device.clone(),
+            cache: None,
+            checks: if cfg!(debug_assertions) { Checks::On } else { Checks::Off },
+            slots: Mutex::default(),
+            compiled: AtomicUsize::new(0),
+        }
+    }
+
+    /// None yet, to be compiled with what a cache has.
+    pub fn with_cache(&self, cache: wgpu::PipelineCache) -> Self {
+        Pipelines { cache: Some(cache), checks: self.checks, ..Pipelines::new(&self.device) }
+    }
+
+    /// None yet, to be compiled with run-time checks.
+    pub fn checked(&self) -> Self {
+        Pipelines { cache: self.cache.clone(), checks: Checks::On, ..Pipelines::new(&self.device) }
+    }
+
+    /// How many have been compiled.
+    #[cfg(feature = "blocking")]
+    pub fn compiled(&self) -> usize {
+        self.compiled.load(Ordering::Relaxed)
+    }
+
+    /// The place of a pipeline, compiled or not.
+    pub fn slot(&self, spec: &'static KernelSpec, variant: Variant, form: Form) -> Result<Arc<Pipeline>> {
+        let files =
+            spec.parts.iter().flat_map(|part| part.files(variant, form)).map(|file| file.name).collect();
+        let key = Key { kernel: spec.name, files };
+        // A poisoned lock means another thread panicked between two insertions; the map itself is whole.
+        let mut slots = self.slots.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(slot) = slots.get(&key) {
+            return Ok(slot.clone());
+        }
+        let entries: Vec<_> = spec.bindings.iter().enumerate().map(layout_entry).collect();
+        let layout = guarded(&self.device, spec.name, 0, || {
+            self.device.create_bind_group_layout(&wgpu::BindGroupLayoutDescriptor {
+                label: Some(spec.name),
+                entries: &entries,
+            })
+        })?;
+        let (compiling, compiled) = (Mutex::new(()), OnceLock::new());
+        let slot = Arc::new(Pipeline { spec, variant, form, layout, compiling, compiled });
+        slots.insert(key, slot.clone());
+        Ok(slot)
+    }
+
+    /// Compiles those that have not been yet, on as many threads as there are cores.
+    pub fn compile(&self, wanted: &[Arc<Pipeline>]) -> Result<()> {
+        let mut missing: Vec<&Pipeline> = Vec::new();
+        for pipeline in wanted.iter().filter(|pipeline| pipeline.get().is_none()) {
+            if !missing.iter().any(|&other| std::ptr::eq(other, &**pipeline)) {
+                missing.push(pipeline);
+            }
+        }
+        let taken = AtomicUsize::new(0);
+        let work = || {
+            while let Some(pipeline) = missing.get(taken.fetch_add(1, Ordering::Relaxed)) {
+                self.fill(pipeline)?;
+            }
+            Ok(())
+        };
+        // This thread works too: where no other can be had it does all.
+        let cores = thread::available_parallelism().map_or(1, NonZero::get);
+        let others = cores.min(missing.len()).saturating_sub(1);
+        thread::scope(|scope| {
+            let start = || thread::Builder::new().name("tome-compile".into()).spawn_scoped(scope, work).ok();
+            let others: Vec<_> = (0..others).map_while(|_| start()).collect();
+            let own = work();
+            let results =
+                others.into_iter().map(|other| other.join().unwrap_or_else(|why| resume_unwind(why)));
+            // Every thread is waited for, whatever the first of them says.
+            results.fold(own, Result::and)
+        })
+    }
+
+    fn fill(&self, pipeline: &Pipeline) -> Result<()> {
+        let _compiling = pipeline.compiling.lock().unwrap_or_else(PoisonError::into_inner);
+        // Another thread may have been faster.
+        if pipeline.get().is_none() {
+            let compiled = self.compile_one(pipeline)?;
+            // Cannot be set already: only who holds the lock sets it.
+            _ = pipeline.compiled.set(compiled);
+            self.compiled.fetch_add(1, Ordering::Relaxed);
+        }
+        Ok(())
+    }
+
+    fn compile_one(&self, pipeline: &Pipeline) -> Result<wgpu::ComputePipeline> {
+        let Pipeline { spec, variant, form, .. } = *pipeline;
+        let assembled = spec.assemble(variant, form);
+        let label = format!("tome.{}", spec.name);
+        let shader = |place: String, reported| match reported {
+            Reported::NoMemory => Error::OutOfMemory { what: label.clone(), bytes: 0 },
+            Reported::Refused(message) => Error::Shader { kernel: spec.name, place, message },
+        };
+        // SAFETY: the shaders are this crate's own. Every loop counts up to a number from `Params` or a constant, and
+        // every divisor is checked to be positive when the dispatch is made.
+        //
+        // No access lies outside of its buffer or array. Nearly every index is reckoned from workgroup, lane and
+        // `Params` alone; `Params` are bound where nobody else can write them, and when the dispatch is made each
+        // buffer is checked to hold the shape that follows from them and each shape to have less than 2^32 elements,
+        // so that no index wraps. The data that become indices may hold anything: they are the caller's, or come from
+        // kernels whose input was NaN. These are all:
+        // - lists of who may merge into whom (lib/split.wgsl) and source maps (unmerge, merge_tokens) name tokens, and
+        //   are clamped to the last token where they are read;
+        // - plans (merge_tokens) name tokens: those that stay are clamped, and a chain of members ends at the first
+        //   that is no token, after as many steps as there are tokens at the latest;
+        // - scores (rank_matches) become ranks by counting, at most as many as there are sources whatever the scores,
+        //   and ranks become places in the image's plan below twice the tokens, of which a plan has room for more;
+        // - `best` (rank_matches) becomes a value of the plan, which is clamped as above where it is an index.
+        let (module, reported) = watched(&self.device, || unsafe {
+            self.device.create_shader_module_trusted(
+                wgpu::ShaderModuleDescriptor {
+                    label: Some(&label),
+                    source: wgpu::ShaderSource::Wgsl(assembled.text.as_str().into()),
+                },
+                wgpu::ShaderRuntimeChecks {
+                    bounds_checks: self.checks == Checks::On,
+                    ..wgpu::ShaderRuntimeChecks::unchecked()
+                },
+            )
+        });
+        if let Some(reported) = reported {
+            let info = now(module.get_compilation_info());
+            let first = info.iter().flat_map(|i| &i.messages).find_map(|m| m.location);
+            let place = first.map_or_else(String::new, |at| assembled.locate(at.line_number as usize));
+            return Err(shader(place, reported));
+        }
+        let (compiled, reported) = watched(&self.device, || {
+            let layout = self.device.create_pipeline_layout(&wgpu::PipelineLayoutDescriptor {
+                label: Some(&label),
+                bind_group_layouts: &[Some(&pipeline.layout)],
+                immediate_size: 0,
+            });
+            self.device.create_compute_pipeline(&wgpu::ComputePipelineDescriptor {
+                label: Some(&label),
+                layout: Some(&layout),
+                module: &module,
+                entry_point: Some(spec.name),
+                // Every kernel writes workgroup memory before it reads it.
+                compilation_options: wgpu::PipelineCompilationOptions {
+                    zero_initialize_workgroup_memory: false,
+                    ..Default::default()
+                },
+                cache: self.cache.as_ref(),
+            })
+        });
+        match reported {
+            Some(reported) => Err(shader("pipeline".into(), reported)),
+            None => Ok(compiled),
+        }
+    }
+}
+
+fn layout_entry((i, (_, access)): (usize, &(&str, Access))) -> wgpu::BindGroupLayoutEntry {
+    wgpu::BindGroupLayoutEntry {
+        binding: i as u32,
+        visibility: wgpu::ShaderStages::COMPUTE,
+        ty: wgpu::BindingType::Buffer {
+            ty: match access {
+                Access::Uniform => wgpu::BufferBindingType::Uniform,
+                written => wgpu::BufferBindingType::Storage { read_only: !written.writes() },
+            },
+            has_dynamic_offset: false,
+            min_binding_size: None,
+        },
+        count: None,
+    }
+}
