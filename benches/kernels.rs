@@ -166,20 +166,21 @@ fn embed_patches(criterion: &mut Criterion) {
 
 fn layer_norm(criterion: &mut Criterion) {
     for shape in shapes() {
-        let params = layer_norm::Params { rows: shape.rows(), channels: shape.channels(), eps: 1e-6 };
+        let (rows, channels) = (shape.rows(), shape.channels());
+        let params = layer_norm::Params { rows, channels, eps: 1e-6, ..Default::default() };
         let len = params.rows * params.channels;
         let mut random = shape.random();
         let [x, weight, bias] = [len, params.channels, params.channels].map(|len| random.floats(len));
         let mut want = vec![0.0; len as usize];
-        cpu::layer_norm(&params, &x, &weight, &bias, &mut want);
+        cpu::layer_norm(&params, &x, Some(&weight), Some(&bias), &mut want);
         let call = format!("{}/batch {}", shape.name, shape.batch);
         time(criterion, &layer_norm::SPEC, call, bytes(2 * len), Want::Floats(&want), |rig| {
             let [x, weight, bias] = [&x, &weight, &bias].map(|data| rig.data(data));
             let y = rig.unwritten(len);
             let io = layer_norm::Io {
                 x: (&x).into(),
-                weight: (&weight).into(),
-                bias: (&bias).into(),
+                weight: Some((&weight).into()),
+                bias: Some((&bias).into()),
                 y: (&y).into(),
             };
             (kernels::layer_norm(&rig.gpu, params, io).unwrap(), y)

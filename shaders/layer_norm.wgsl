@@ -1,9 +1,11 @@
-// y = (x - mean) / sqrt(variance + eps) * weight + bias over each row. One workgroup a row; the variance is
-// taken around the mean in a second pass, as the squares of large activations would lose digits.
+// y = (x - mean) / sqrt(variance + eps) * weight + bias over each row, weight and bias optional. One workgroup a row;
+// the variance is taken around the mean in a second pass, as the squares of large activations would lose digits.
 struct Params {
     rows: u32,
     channels: u32,
     eps: f32,
+    has_weight: u32,
+    has_bias: u32,
 }
 
 @group(0) @binding(0) var<uniform> params: Params;
@@ -36,6 +38,13 @@ fn layer_norm(grid: Grid, lane: Lane) {
 
     let scale = 1.0 / sqrt(variance + params.eps);
     for (var i = lane.index; i < vectors; i += WG) {
-        y[start + i] = Elem4((x[start + i] - mean) * scale * weight[i] + bias[i]);
+        var value = (x[start + i] - mean) * scale;
+        if params.has_weight != 0u {
+            value *= weight[i];
+        }
+        if params.has_bias != 0u {
+            value += bias[i];
+        }
+        y[start + i] = Elem4(value);
     }
 }

@@ -126,11 +126,11 @@ fn our_kernels_run_between_two_passes_of_theirs_and_submit_nothing() {
     let merger = TokenMerger::new(&gpu, shape, io).unwrap();
     let norm = layer_norm(
         &gpu,
-        layer_norm::Params { rows: 8, channels: CHANNELS, eps: 1e-6 },
+        layer_norm::Params { rows: 8, channels: CHANNELS, eps: 1e-6, ..Default::default() },
         layer_norm::Io {
             x: View::at(&merged, 256),
-            weight: View::at(&inputs, WEIGHT_AT),
-            bias: View::at(&inputs, BIAS_AT),
+            weight: Some(View::at(&inputs, WEIGHT_AT)),
+            bias: Some(View::at(&inputs, BIAS_AT)),
             y: View::at(&normed, 768),
         },
     )
@@ -200,9 +200,10 @@ fn a_dispatch_outlives_what_it_was_made_with() {
     let dispatch = {
         let gpu = Gpu::new(&app.device).unwrap();
         let [x, weight, bias] = [[1.0; 8], [1.0; 8], [0.75; 8]].map(|v| buffer(&app.device, &app.queue, &v));
-        let io =
-            layer_norm::Io { x: (&x).into(), weight: (&weight).into(), bias: (&bias).into(), y: (&y).into() };
-        layer_norm(&gpu, layer_norm::Params { rows: 1, channels: 8, eps: 1.0 }, io).unwrap()
+        let (weight, bias) = (Some((&weight).into()), Some((&bias).into()));
+        let io = layer_norm::Io { x: (&x).into(), weight, bias, y: (&y).into() };
+        let params = layer_norm::Params { rows: 1, channels: 8, eps: 1.0, ..Default::default() };
+        layer_norm(&gpu, params, io).unwrap()
     };
     // Recorded twice, in two encoders.
     for _ in 0..2 {

@@ -200,7 +200,7 @@ fn rust_params() -> Vec<(&'static str, Vec<Member>)> {
     }
     params! {
         embed_patches: batch image_channels height width patch_height patch_width prefix channels;
-        layer_norm: rows channels eps;
+        layer_norm: rows channels eps has_weight has_bias;
         matmul: rows inner columns activation has_bias has_scale has_gate has_residual;
         norm_heads: rows heads head_width stride eps;
         attention: batch queries tokens heads head_width q_image q_stride stride q_start k_start v_start scale has_size;

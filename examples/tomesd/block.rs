@@ -12,8 +12,6 @@ pub struct Block {
     head_width: u32,
     /// `[tokens, channels]`
     pub x: wgpu::Buffer,
-    norm_weight: wgpu::Buffer,
-    norm_bias: wgpu::Buffer,
     qkv: wgpu::Buffer,
     projection: wgpu::Buffer,
 }
@@ -52,8 +50,6 @@ impl Block {
             heads,
             head_width,
             x: gpu.buffer_with("x", &x)?,
-            norm_weight: gpu.buffer_with("norm.weight", &vec![1.0f32; c as usize])?,
-            norm_bias: gpu.buffer_with("norm.bias", &vec![0.0f32; c as usize])?,
             qkv: gpu.buffer_with("qkv", &matrix(1 << 20, 3 * c))?,
             projection: gpu.buffer_with("projection", &matrix(1 << 22, c))?,
             gpu: gpu.clone(),
@@ -67,13 +63,8 @@ impl Block {
         let buffer = |tokens: u32, width: u32| gpu.buffer("activation", u64::from(tokens) * u64::from(width));
 
         let normed = buffer(n, c)?;
-        let norm = layer_norm::Io {
-            x: (&self.x).into(),
-            weight: (&self.norm_weight).into(),
-            bias: (&self.norm_bias).into(),
-            y: (&normed).into(),
-        };
-        let params = layer_norm::Params { rows: n, channels: c, eps: 1e-5 };
+        let norm = layer_norm::Io { x: (&self.x).into(), weight: None, bias: None, y: (&normed).into() };
+        let params = layer_norm::Params { rows: n, channels: c, eps: 1e-5, ..Default::default() };
         let mut dispatches = vec![kernels::layer_norm(gpu, params, norm)?];
 
         // Merge: matched by the block's input, the normalised tokens merge.

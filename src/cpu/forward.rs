@@ -110,12 +110,16 @@ impl<'a> Forward<'a> {
         let n = self.tokens;
         let counts = self.options.prop_attn && n < self.config.tokens();
 
-        self.norm(&p.norm1);
+        self.norm(None);
         linear(&p.qkv, Activation::NONE, n, &self.narrow, Epilogue::default(), &mut self.wide);
         if let Some(norm) = &p.qk_norm {
             self.norm_heads(norm);
         }
-        let params = kernels::attention::Params::fused(1, n, heads, self.config.head_width());
+        // Queries come scaled.
+        let params = kernels::attention::Params {
+            scale: 1.0,
+            ..kernels::attention::Params::fused(1, n, heads, self.config.head_width())
+        };
         let qkv = &self.wide;
         attention(&params, qkv, qkv, qkv, counts.then_some(&self.size), &mut self.narrow);
         let onto = Epilogue { residual: Some(&self.x), ..Default::default() };
@@ -129,7 +133,7 @@ impl<'a> Forward<'a> {
         let n = self.tokens;
         trace("size", Value::F32(&self.size[..n as usize]));
 
-        self.norm(&p.norm2);
+        self.norm(None);
         let activation = self.config.activation;
         match &p.gate {
             Some(gate) => {
@@ -241,7 +245,7 @@ impl<'a> Forward<'a> {
         };
         embed_patches(&params, image, &p.patch, &p.patch_bias, &p.position, p.first.as_deref(), &mut self.x);
         if let Some(norm) = &p.norm_pre {
-            self.norm(norm);
+            self.norm(Some(norm));
             swap(&mut self.x, &mut self.narrow);
         }
     }
@@ -254,11 +258,12 @@ impl<'a> Forward<'a> {
         norm_heads(&params, &norm.weight, &norm.bias, &mut self.wide);
     }
 
-    /// The residual stream, normalised, to `narrow`.
-    pub fn norm(&mut self, norm: &Norm<Vec<f32>>) {
+    /// The residual stream, normalised, to `narrow`. In a block the norm's weight and bias are part of what reads it.
+    pub fn norm(&mut self, norm: Option<&Norm<Vec<f32>>>) {
         let Config { embed_dim: channels, norm_eps: eps, .. } = *self.config;
-        let params = kernels::layer_norm::Params { rows: self.tokens, channels, eps };
-        layer_norm(&params, &self.x, &norm.weight, &norm.bias, &mut self.narrow);
+        let params = kernels::layer_norm::Params { rows: self.tokens, channels, eps, ..Default::default() };
+        let (weight, bias) = (norm.map(|norm| &norm.weight[..]), norm.map(|norm| &norm.bias[..]));
+        layer_norm(&params, &self.x, weight, bias, &mut self.narrow);
     }
 
     /// The part of the residual stream that is in use.
@@ -292,5 +297,5 @@ pub(super) fn linear(
     };
     let [inner, columns] = [p.inner, p.columns].map(|v| v as usize);
     let w = Matrix::new(&p.weight, [inner, columns], columns);
-    matmul::linear(&params, x, w, p.bias.as_deref(), p.scale.as_deref(), gate, residual, y);
+    matmul::linear(&params, x, w, p.bias.as_deref(), None, gate, residual, y);
 }

@@ -26,7 +26,7 @@ impl Forward<'_> {
         let single = poolings.iter().all(|(_, mode)| *mode == Mode::TOKEN);
         let (x, late) = match (&p.norm, single) {
             (Some(norm), false) => {
-                self.norm(norm);
+                self.norm(Some(norm));
                 (&self.narrow, p.fc_norm.as_ref())
             }
             (norm, _) => (&self.x, norm.as_ref().or(p.fc_norm.as_ref())),
@@ -49,7 +49,7 @@ impl Forward<'_> {
         let plain = Epilogue::default();
         let tokens = match &p.norm {
             Some(norm) => {
-                self.norm(norm);
+                self.norm(Some(norm));
                 &self.narrow
             }
             None => &self.x,
@@ -62,6 +62,7 @@ impl Forward<'_> {
             stride: 2 * embed_dim,
             k_start: 0,
             v_start: embed_dim,
+            scale: 1.0,
             ..kernels::attention::Params::fused(1, self.tokens, num_heads, self.config.head_width())
         };
         let row = || vec![0.0; embed_dim as usize];
@@ -82,8 +83,8 @@ impl Forward<'_> {
     fn norm_row(&self, norm: &Norm<Vec<f32>>, row: &[f32]) -> Vec<f32> {
         let Config { embed_dim: channels, norm_eps: eps, .. } = *self.config;
         let mut normed = vec![0.0; row.len()];
-        let params = kernels::layer_norm::Params { rows: 1, channels, eps };
-        layer_norm(&params, row, &norm.weight, &norm.bias, &mut normed);
+        let params = kernels::layer_norm::Params { rows: 1, channels, eps, ..Default::default() };
+        layer_norm(&params, row, Some(&norm.weight), Some(&norm.bias), &mut normed);
         normed
     }
 }

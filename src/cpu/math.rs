@@ -34,15 +34,13 @@ wide! {
         sum(row, |v| v * v)
     }
 
-    /// y = (x - mean) / sqrt(variance + eps) * weight + bias
-    pub fn normalise(x: &'a [f32], weight: &'a [f32], bias: &'a [f32], eps: f32, y: &'a mut [f32]) {
+    /// y = (x - mean) / sqrt(variance + eps)
+    pub fn normalise(x: &'a [f32], eps: f32, y: &'a mut [f32]) {
         let mean = sum(x, |v| v) / x.len() as f64;
         let variance = sum(x, |v| (v - mean) * (v - mean)) / x.len() as f64;
         let scale = 1.0 / (variance + f64::from(eps)).sqrt();
         let (mean, scale) = (mean as f32, scale as f32);
-        for (((y, x), weight), bias) in y.iter_mut().zip(x).zip(weight).zip(bias) {
-            *y = (x - mean) * scale * weight + bias;
-        }
+        y.iter_mut().zip(x).for_each(|(y, x)| *y = (x - mean) * scale);
     }
 
     /// Scores to shares that sum to 1.

@@ -17,8 +17,10 @@ pub fn norm_heads(params: &Params, weight: &[f32], bias: &[f32], x: &mut [f32]) 
         for (part, x) in x[row * stride..][..both].chunks_exact_mut(channels).enumerate() {
             let (weight, bias) = (&weight[part * width..][..width], &bias[part * width..][..width]);
             for x in x.chunks_exact_mut(width) {
-                normalise(x, weight, bias, eps, &mut head);
-                x.copy_from_slice(&head);
+                normalise(x, eps, &mut head);
+                for (((x, normed), weight), bias) in x.iter_mut().zip(&head).zip(weight).zip(bias) {
+                    *x = normed * weight + bias;
+                }
             }
         }
     }

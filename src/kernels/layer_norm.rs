@@ -25,7 +25,7 @@ pub const SPEC: KernelSpec = KernelSpec {
 
 /// Scalars of the kernel and of its twin.
 #[repr(C)]
-#[derive(Clone, Copy, Debug, PartialEq, Pod, Zeroable)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Pod, Zeroable)]
 pub struct Params {
     /// Rows, all independent.
     pub rows: u32,
@@ -33,6 +33,10 @@ pub struct Params {
     pub channels: u32,
     /// Added to the variance; 1e-6 in timm's ViTs.
     pub eps: f32,
+    /// 1 where there is a weight. Set by [`layer_norm`] from what [`Io`] holds, as is the next.
+    pub has_weight: u32,
+    /// 1 where there is a bias.
+    pub has_bias: u32,
 }
 
 /// Buffers of the kernel.
@@ -40,19 +44,22 @@ pub struct Params {
 pub struct Io<'a> {
     /// `[rows, channels]`
     pub x: View<'a>,
-    /// `[channels]`
-    pub weight: View<'a>,
-    /// `[channels]`
-    pub bias: View<'a>,
+    /// `[channels]`; absent where it is part of what reads y.
+    pub weight: Option<View<'a>>,
+    /// `[channels]`; likewise.
+    pub bias: Option<View<'a>>,
     /// `[rows, channels]`, written.
     pub y: View<'a>,
 }
 
-/// Prepares `y = (x - mean) / sqrt(variance + eps) * weight + bias`, mean and variance over each row.
+/// Prepares `y = (x - mean) / sqrt(variance + eps) * weight + bias`, mean and variance over each row; an absent part is
+/// left out.
 ///
 /// # Errors
 /// [`Error::Params`](crate::Error::Params) where `channels` is 0 or no multiple of 4; buffer errors.
 pub fn layer_norm(gpu: &Gpu, params: Params, io: Io<'_>) -> Result<Dispatch> {
+    let params =
+        Params { has_weight: io.weight.is_some().into(), has_bias: io.bias.is_some().into(), ..params };
     let Params { rows, channels, .. } = params;
     super::multiple_of_four(SPEC.name, "channels", channels)?;
     let all = u64::from(rows) * u64::from(channels);
@@ -60,7 +67,12 @@ pub fn layer_norm(gpu: &Gpu, params: Params, io: Io<'_>) -> Result<Dispatch> {
         spec: &SPEC,
         form: Form::default(),
         params: bytemuck::bytes_of(&params),
-        views: &[(io.x, all), (io.weight, channels.into()), (io.bias, channels.into()), (io.y, all)],
+        views: &[
+            (io.x, all),
+            gpu.optional(io.weight, channels.into()),
+            gpu.optional(io.bias, channels.into()),
+            (io.y, all),
+        ],
         workgroups: rows.into(),
         shape: format!("[{rows}, {channels}]"),
     })

@@ -32,7 +32,7 @@ pub(super) fn network(record: &mut Recorder<'_>, p: &Parameters<wgpu::Buffer>) -
 fn block(record: &mut Recorder<'_>, p: &Block<wgpu::Buffer>, r: u32) -> Result<()> {
     let activation = record.config.activation;
 
-    record.norm_to_narrow(&p.norm1)?;
+    record.norm_to_narrow()?;
     record.widen(&p.qkv, Activation::NONE)?;
     if let Some(norm) = &p.qk_norm {
         record.norm_heads(norm)?;
@@ -45,7 +45,7 @@ fn block(record: &mut Recorder<'_>, p: &Block<wgpu::Buffer>, r: u32) -> Result<(
         record.merge(r)?;
     }
 
-    record.norm_to_narrow(&p.norm2)?;
+    record.norm_to_narrow()?;
     match &p.gate {
         Some(gate) => record.widen_gated(gate, &p.fc1, activation)?,
         None => record.widen(&p.fc1, activation)?,

@@ -177,6 +177,11 @@ impl Config {
         self.embed_dim / self.num_heads
     }
 
+    /// What attention multiplies its scores by.
+    pub(crate) fn attention_scale(&self) -> f64 {
+        f64::from(self.head_width()).sqrt().recip()
+    }
+
     /// Hidden values of the MLP in the head of [`Pool::Attention`]: `int(embed_dim * mlp_ratio)`.
     pub fn pool_hidden(&self) -> u32 {
         match self.mlp {

@@ -27,12 +27,12 @@ impl Recorder<'_> {
     /// The residual stream, normalised, to the buffer that it is not in.
     fn norm_all(&mut self, norm: &Norm<wgpu::Buffer>) -> Result<()> {
         let x = &self.buffers.x;
-        self.layer_norm(&self.gpu.clone(), norm, self.rows(), &x[self.x], &x[1 - self.x])
+        self.layer_norm(&self.gpu.clone(), Some(norm), self.rows(), &x[self.x], &x[1 - self.x])
     }
 
     /// One row an image, normalised.
     fn norm_row(&mut self, norm: &Norm<wgpu::Buffer>, x: &wgpu::Buffer, y: &wgpu::Buffer) -> Result<()> {
-        self.layer_norm(&self.gpu.clone(), norm, self.batch, x, y)
+        self.layer_norm(&self.gpu.clone(), Some(norm), self.batch, x, y)
     }
 
     /// Final norm and pooling in the order that the pooling allows. A norm works on each token alone, so that of
@@ -81,6 +81,7 @@ impl Recorder<'_> {
             stride: 2 * embed_dim,
             k_start: 0,
             v_start: embed_dim,
+            scale: 1.0,
             ..attention::Params::fused(self.batch, self.tokens, num_heads, self.config.head_width())
         };
         let counts = self.options.pool_by == PoolBy::Size && self.merged > 0;

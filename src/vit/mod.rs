@@ -5,6 +5,7 @@ mod block;
 mod buffers;
 mod config;
 mod dense;
+mod fold;
 mod head;
 mod options;
 mod outputs;

@@ -34,7 +34,7 @@ pub enum Metric {
     /// The mean of the attention's keys over the heads.
     #[default]
     Keys,
-    /// The mean of its queries.
+    /// The mean of its queries. They are scaled by `head_width^-0.5`, which changes no order.
     Queries,
     /// The mean of its values.
     Values,

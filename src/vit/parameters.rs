@@ -1,7 +1,8 @@
 //! A network's numbers in the shapes that the kernels read, on the device or on the CPU.
 
 use super::config::{Config, Mlp, Pool};
-use super::weights::Weights;
+use super::fold::Fold;
+use super::weights::{Tensor, Weights};
 use crate::error::Result;
 
 /// A LayerNorm's numbers.
@@ -13,34 +14,28 @@ pub struct Norm<T> {
     pub bias: T,
 }
 
-/// A linear layer's numbers.
+/// A linear layer's numbers, with what is [folded](Parameters) into them.
 #[derive(Clone, Debug)]
 pub struct Linear<T> {
     /// `[columns, inner]`
     pub weight: T,
     /// `[columns]`
     pub bias: Option<T>,
-    /// `[columns]`: LayerScale's gamma, applied to the product and its bias.
-    pub scale: Option<T>,
     /// Rows of the weight.
     pub columns: u32,
     /// Columns of the weight.
     pub inner: u32,
 }
 
-/// One block's numbers.
+/// One block's numbers. Its two LayerNorms have none left: they only bring rows to mean 0 and variance 1.
 #[derive(Clone, Debug)]
 pub struct Block<T> {
-    /// Before attention.
-    pub norm1: Norm<T>,
     /// To q, k and v, `[3, heads, head_width]`.
     pub qkv: Linear<T>,
     /// Of each head's values of q and of k, `[2, head_width]`.
     pub qk_norm: Option<Norm<T>>,
     /// After attention.
     pub proj: Linear<T>,
-    /// Before the MLP.
-    pub norm2: Norm<T>,
     /// Into the MLP.
     pub fc1: Linear<T>,
     /// Into the MLP's gate: the activation is its, and what `fc1` gives is multiplied by it.
@@ -52,7 +47,7 @@ pub struct Block<T> {
 /// The numbers of an attention-pooling head, timm's `AttentionPoolLatent`.
 #[derive(Clone, Debug)]
 pub struct AttentionPool<T> {
-    /// `[channels]`: the learned query, already projected.
+    /// `[channels]`: the learned query, already projected and scaled.
     pub query: T,
     /// To k and v, `[2, heads, head_width]`.
     pub kv: Linear<T>,
@@ -76,6 +71,10 @@ pub enum Storage {
 }
 
 /// All of a network's numbers; `T` is a buffer on the device or a vector.
+///
+/// What is a constant before or behind a linear layer of a block is folded into that layer: a LayerNorm's weight and
+/// bias into what reads it, LayerScale's gamma into what it scales, and attention's `head_width^-0.5` into what makes
+/// the queries, so that they come out scaled.
 #[derive(Clone, Debug)]
 pub struct Parameters<T> {
     /// `[channels, patch values rounded up to 4]`
@@ -153,22 +152,27 @@ impl<T> Parameters<T> {
         let norm_pre = norm_if(config.pre_norm, "norm_pre")?;
         let norm = norm_if(config.final_norm && !config.fc_norm, "norm")?;
         let fc_norm = norm_if(config.final_norm && config.fc_norm, "fc_norm")?;
+        let scale = config.attention_scale();
+        // Queries that are brought to norm lose any factor; there it is the norm's.
+        let scale_of_queries = vec![scale as f32; if config.qk_norm { 0 } else { c }];
         let mut blocks = Vec::with_capacity(config.depth as usize);
         for i in 0..config.depth {
             let name = |part: &str| format!("blocks.{i}.{part}");
-            let (fc1, gate) = load.mlp(config.mlp, &name("mlp"))?;
+            let into_attention = Fold { scale: Some(&scale_of_queries), ..load.norm_before(&name("norm1"))? };
+            let behind_attention = load.scale_behind(&name("ls1.gamma"))?;
+            let behind_mlp = load.scale_behind(&name("ls2.gamma"))?;
+            let into_mlp = load.norm_before(&name("norm2"))?;
+            let (fc1, gate) = load.mlp(config.mlp, &name("mlp"), into_mlp)?;
             blocks.push(Block {
-                norm1: load.norm(&name("norm1"))?,
-                qkv: load.linear(&name("attn.qkv"), Storage::Elem)?,
-                qk_norm: if config.qk_norm { Some(load.qk_norm(&name("attn"))?) } else { None },
-                proj: load.scaled(&name("attn.proj"), &name("ls1.gamma"))?,
-                norm2: load.norm(&name("norm2"))?,
+                qkv: load.linear(&name("attn.qkv"), Storage::Elem, into_attention)?,
+                qk_norm: if config.qk_norm { Some(load.qk_norm(&name("attn"), scale)?) } else { None },
+                proj: load.linear(&name("attn.proj"), Storage::Elem, behind_attention)?,
                 fc1,
                 gate,
-                fc2: load.scaled(&name("mlp.fc2"), &name("ls2.gamma"))?,
+                fc2: load.linear(&name("mlp.fc2"), Storage::Elem, behind_mlp)?,
             });
         }
-        let pool = if config.pool == Pool::Attention { Some(load.attention_pool(c)?) } else { None };
+        let pool = if config.pool == Pool::Attention { Some(load.attention_pool(config)?) } else { None };
         let heads = if config.num_classes > 0 { load.heads(config)? } else { Vec::new() };
         Ok(Parameters { patch, patch_bias, position, first, norm_pre, blocks, norm, fc_norm, pool, heads })
     }
@@ -192,7 +196,7 @@ struct Loader<'a, P> {
     place: P,
 }
 
-impl<T, P: FnMut(&str, Storage, &[f32]) -> Result<T>> Loader<'_, P> {
+impl<'a, T, P: FnMut(&str, Storage, &[f32]) -> Result<T>> Loader<'a, P> {
     fn tensor(&mut self, name: &str) -> Result<T> {
         (self.place)(name, Storage::F32, &self.weights.get(name)?.data)
     }
@@ -202,81 +206,96 @@ impl<T, P: FnMut(&str, Storage, &[f32]) -> Result<T>> Loader<'_, P> {
         Ok(Norm { weight, bias: self.tensor(&format!("{name}.bias"))? })
     }
 
-    /// A linear layer, with a bias where the network has one.
-    fn linear(&mut self, name: &str, storage: Storage) -> Result<Linear<T>> {
-        let weight = self.weights.get(&format!("{name}.weight"))?;
-        let (columns, inner) = (weight.shape[0] as u32, weight.shape[1] as u32);
-        let weight = (self.place)(name, storage, &weight.data)?;
-        let bias = self.if_there(&format!("{name}.bias"))?;
-        Ok(Linear { weight, bias, scale: None, columns, inner })
+    /// A LayerNorm, to be folded into what reads it.
+    fn norm_before(&self, name: &str) -> Result<Fold<'a>> {
+        let data = |part: &str| Ok::<_, crate::Error>(&self.weights.get(&format!("{name}.{part}"))?.data[..]);
+        Ok(Fold { norm: Some([data("weight")?, data("bias")?]), ..Fold::default() })
     }
 
-    /// A linear layer with LayerScale, where the network has one.
-    fn scaled(&mut self, name: &str, scale: &str) -> Result<Linear<T>> {
-        let scale = self.if_there(scale)?;
-        Ok(Linear { scale, ..self.linear(name, Storage::Elem)? })
+    /// LayerScale's gamma, where the network has one, to be folded into what it scales.
+    fn scale_behind(&self, name: &str) -> Result<Fold<'a>> {
+        let there = self.weights.contains(name);
+        Ok(Fold { scale: if there { Some(&self.weights.get(name)?.data) } else { None }, ..Fold::default() })
     }
 
-    fn if_there(&mut self, name: &str) -> Result<Option<T>> {
-        if self.weights.contains(name) { self.tensor(name).map(Some) } else { Ok(None) }
+    /// A linear layer.
+    fn linear(&mut self, name: &str, storage: Storage, fold: Fold<'_>) -> Result<Linear<T>> {
+        self.rows(name, storage, fold, 0, 1)
     }
 
-    /// q's norm and k's as one.
-    fn qk_norm(&mut self, name: &str) -> Result<Norm<T>> {
+    /// One of `parts` equal parts of a linear layer's rows.
+    fn rows(
+        &mut self,
+        name: &str,
+        storage: Storage,
+        fold: Fold<'_>,
+        part: usize,
+        parts: usize,
+    ) -> Result<Linear<T>> {
+        let of_part = |all: &'_ [f32]| -> std::ops::Range<usize> {
+            let length = all.len() / parts;
+            part * length..(part + 1) * length
+        };
+        let (weight, bias) = ([name, ".weight"].concat(), [name, ".bias"].concat());
+        let Tensor { shape, data } = self.weights.get(&weight)?;
+        let (columns, inner) = (shape[0] / parts, shape[1]);
+        let has_bias = self.weights.contains(&bias);
+        let plain = if has_bias { Some(&self.weights.get(&bias)?.data[..]) } else { None };
+        let (w, b) = fold.into_layer(&data[of_part(data)], plain.map(|all| &all[of_part(all)]), inner);
+        Ok(Linear {
+            weight: (self.place)(&weight, storage, &w)?,
+            bias: b.map(|b| (self.place)(&bias, Storage::F32, &b)).transpose()?,
+            columns: columns as u32,
+            inner: inner as u32,
+        })
+    }
+
+    /// q's norm and k's as one, q's with a factor.
+    fn qk_norm(&mut self, name: &str, scale: f64) -> Result<Norm<T>> {
         let mut both = |part: &str| {
             let [q, k] = ["q_norm", "k_norm"].map(|norm| self.weights.get(&format!("{name}.{norm}.{part}")));
-            (self.place)(
-                &format!("{name}.qk_norm.{part}"),
-                Storage::F32,
-                &[q?.data.as_slice(), &k?.data].concat(),
-            )
+            let q: Vec<f32> = q?.data.iter().map(|&v| (scale * f64::from(v)) as f32).collect();
+            (self.place)(&format!("{name}.qk_norm.{part}"), Storage::F32, &[&q[..], &k?.data].concat())
         };
         Ok(Norm { weight: both("weight")?, bias: both("bias")? })
     }
 
     /// The layers into the MLP: the plain one, and the gate where there is one.
-    fn mlp(&mut self, mlp: Mlp, name: &str) -> Result<(Linear<T>, Option<Linear<T>>)> {
+    fn mlp(&mut self, mlp: Mlp, name: &str, fold: Fold<'_>) -> Result<(Linear<T>, Option<Linear<T>>)> {
         let fc1 = format!("{name}.fc1");
+        let mut half = |half: usize| self.rows(&fc1, Storage::Elem, fold, half, 2);
         Ok(match mlp {
-            Mlp::Plain => (self.linear(&fc1, Storage::Elem)?, None),
-            Mlp::GateFirst => (self.half(&fc1, 1)?, Some(self.half(&fc1, 0)?)),
-            Mlp::GateLast => (self.half(&fc1, 0)?, Some(self.half(&fc1, 1)?)),
+            Mlp::Plain => (self.linear(&fc1, Storage::Elem, fold)?, None),
+            Mlp::GateFirst => (half(1)?, Some(half(0)?)),
+            Mlp::GateLast => (half(0)?, Some(half(1)?)),
             Mlp::GateApart => {
-                let gate = self.linear(&format!("{fc1}_g"), Storage::Elem)?;
-                (self.linear(&format!("{fc1}_x"), Storage::Elem)?, Some(gate))
+                let gate = self.linear(&format!("{fc1}_g"), Storage::Elem, fold)?;
+                (self.linear(&format!("{fc1}_x"), Storage::Elem, fold)?, Some(gate))
             }
         })
     }
 
-    /// One half of the rows of a linear layer.
-    fn half(&mut self, name: &str, half: usize) -> Result<Linear<T>> {
-        let mut part = |part: &str, storage| {
-            let data = &self.weights.get(&format!("{name}.{part}"))?.data;
-            let length = data.len() / 2;
-            (self.place)(&format!("{name}.{part}.{half}"), storage, &data[half * length..][..length])
-        };
-        let (weight, bias) = (part("weight", Storage::Elem)?, Some(part("bias", Storage::F32)?));
-        let shape = &self.weights.get(&format!("{name}.weight"))?.shape;
-        Ok(Linear { weight, bias, scale: None, columns: shape[0] as u32 / 2, inner: shape[1] as u32 })
-    }
-
-    fn attention_pool(&mut self, channels: usize) -> Result<AttentionPool<T>> {
+    fn attention_pool(&mut self, config: &Config) -> Result<AttentionPool<T>> {
         // The query is the same for every image, so its projection is a constant.
         let data = |name: &str| Ok::<_, crate::Error>(&self.weights.get(&format!("attn_pool.{name}"))?.data);
         let (latent, weight, bias) = (data("latent")?, data("q.weight")?, data("q.bias")?);
-        let rows = weight.chunks_exact(channels).zip(bias);
+        let rows = weight.chunks_exact(config.embed_dim as usize).zip(bias);
+        let scale = config.attention_scale();
         let project = |(row, &bias): (&[f32], &f32)| {
             let product: f64 = row.iter().zip(latent).map(|(&w, &x)| f64::from(w) * f64::from(x)).sum();
-            (product + f64::from(bias)) as f32
+            (scale * (product + f64::from(bias))) as f32
         };
         let query: Vec<f32> = rows.map(project).collect();
+        let mut linear =
+            |name: &str| self.linear(&format!("attn_pool.{name}"), Storage::F32, Fold::default());
+        let (kv, proj, fc1, fc2) = (linear("kv")?, linear("proj")?, linear("mlp.fc1")?, linear("mlp.fc2")?);
         Ok(AttentionPool {
             query: (self.place)("attn_pool.query", Storage::F32, &query)?,
-            kv: self.linear("attn_pool.kv", Storage::F32)?,
-            proj: self.linear("attn_pool.proj", Storage::F32)?,
+            kv,
+            proj,
             norm: self.norm("attn_pool.norm")?,
-            fc1: self.linear("attn_pool.mlp.fc1", Storage::F32)?,
-            fc2: self.linear("attn_pool.mlp.fc2", Storage::F32)?,
+            fc1,
+            fc2,
         })
     }
 
@@ -287,7 +306,7 @@ impl<T, P: FnMut(&str, Storage, &[f32]) -> Result<T>> Loader<'_, P> {
             let weight = (self.place)(&format!("{name}.weight"), Storage::F32, weight)?;
             let bias =
                 bias.map(|bias| (self.place)(&format!("{name}.bias"), Storage::F32, bias)).transpose()?;
-            Ok(Linear { weight, bias, scale: None, columns, inner })
+            Ok(Linear { weight, bias, columns, inner })
         };
         let data = |name: &str| Ok::<_, crate::Error>(self.weights.get(name)?.data.as_slice());
         match config.pool {

@@ -146,16 +146,17 @@ impl<'a> Recorder<'a> {
     pub fn layer_norm(
         &mut self,
         gpu: &Gpu,
-        norm: &Norm<wgpu::Buffer>,
+        norm: Option<&Norm<wgpu::Buffer>>,
         rows: u32,
         x: &wgpu::Buffer,
         y: &wgpu::Buffer,
     ) -> Result<()> {
-        let params = layer_norm::Params { rows, channels: self.config.embed_dim, eps: self.config.norm_eps };
+        let Config { embed_dim: channels, norm_eps: eps, .. } = *self.config;
+        let params = layer_norm::Params { rows, channels, eps, ..Default::default() };
         let io = layer_norm::Io {
             x: x.into(),
-            weight: (&norm.weight).into(),
-            bias: (&norm.bias).into(),
+            weight: norm.map(|norm| (&norm.weight).into()),
+            bias: norm.map(|norm| (&norm.bias).into()),
             y: y.into(),
         };
         self.push(kernels::layer_norm(gpu, params, io)?);
@@ -165,14 +166,15 @@ impl<'a> Recorder<'a> {
     /// A norm of the residual stream itself.
     pub fn norm_tokens(&mut self, norm: &Norm<wgpu::Buffer>) -> Result<()> {
         let [from, to] = [self.x, 1 - self.x];
-        self.layer_norm(&self.gpu.exact(), norm, self.rows(), &self.buffers.x[from], &self.buffers.x[to])?;
+        let x = &self.buffers.x;
+        self.layer_norm(&self.gpu.exact(), Some(norm), self.rows(), &x[from], &x[to])?;
         self.x = to;
         Ok(())
     }
 
-    /// The residual stream, normalised, to `narrow`.
-    pub fn norm_to_narrow(&mut self, norm: &Norm<wgpu::Buffer>) -> Result<()> {
-        self.layer_norm(&self.gpu.clone(), norm, self.rows(), &self.buffers.x[self.x], &self.buffers.narrow)
+    /// The residual stream, normalised, to `narrow`. The norm's weight and bias are part of what reads it.
+    pub fn norm_to_narrow(&mut self) -> Result<()> {
+        self.layer_norm(&self.gpu.clone(), None, self.rows(), &self.buffers.x[self.x], &self.buffers.narrow)
     }
 
     /// `narrow` to `wide`.
@@ -228,7 +230,7 @@ impl<'a> Recorder<'a> {
             x: x.into(),
             w: (&linear.weight).into(),
             bias: linear.bias.as_ref().map(Into::into),
-            scale: linear.scale.as_ref().map(Into::into),
+            scale: None,
             gate: gate.map(Into::into),
             residual: residual.map(Into::into),
             y: y.into(),
@@ -259,7 +261,11 @@ impl<'a> Recorder<'a> {
     /// q, k and v in `wide` to `narrow`, counting merged tokens by their sizes.
     pub fn attention(&mut self) -> Result<()> {
         let Config { num_heads, .. } = *self.config;
-        let params = attention::Params::fused(self.batch, self.tokens, num_heads, self.config.head_width());
+        let params = attention::Params {
+            // Queries come scaled.
+            scale: 1.0,
+            ..attention::Params::fused(self.batch, self.tokens, num_heads, self.config.head_width())
+        };
         let wide = (&self.buffers.wide).into();
         // Before the first merge every size is 1, and ln 1 adds nothing.
         let counts = self.options.prop_attn && self.merged > 0;

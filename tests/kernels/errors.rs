@@ -19,16 +19,16 @@ fn small_layer_norm<'a>(gpu: &Gpu, rows: u32, io: [View<'a>; 4]) -> Result<Dispa
     let [x, weight, bias, y] = io;
     layer_norm(
         gpu,
-        layer_norm::Params { rows, channels: 64, eps: 1e-6 },
-        layer_norm::Io { x, weight, bias, y },
+        layer_norm::Params { rows, channels: 64, eps: 1e-6, ..Default::default() },
+        layer_norm::Io { x, weight: Some(weight), bias: Some(bias), y },
     )
 }
 
 /// Every kernel with good parameters, changed by `change`.
 macro_rules! call {
     ($gpu:expr, $b:expr, layer_norm, $($change:tt)*) => {
-        layer_norm($gpu, layer_norm::Params { $($change)*, ..layer_norm::Params { rows: 4, channels: 64, eps: 1e-6 } },
-            layer_norm::Io { x: (&$b[0]).into(), weight: (&$b[1]).into(), bias: (&$b[2]).into(), y: (&$b[3]).into() })
+        layer_norm($gpu, layer_norm::Params { $($change)*, ..layer_norm::Params { rows: 4, channels: 64, eps: 1e-6, ..Default::default() } },
+            layer_norm::Io { x: (&$b[0]).into(), weight: Some((&$b[1]).into()), bias: Some((&$b[2]).into()), y: (&$b[3]).into() })
     };
     ($gpu:expr, $b:expr, matmul, $($change:tt)*) => {
         matmul($gpu, matmul::Params { $($change)*, ..matmul::Params { rows: 4, inner: 8, columns: 5, ..Default::default() } },

@@ -7,15 +7,19 @@ use crate::common::{Random, Rig, Tol, close, rigs_for, same};
 // numbers by 64 lanes and a tree, so their error stays below that.
 const TOL: Tol = Tol { abs: 2e-6, rel: 1e-6 };
 
-fn on_gpu(rig: &Rig, params: Params, x: &[f32], weight: &[f32], bias: &[f32]) -> Vec<f32> {
-    let [x, weight, bias] = [x, weight, bias].map(|data| rig.data(data));
+type Part<'a> = Option<&'a [f32]>;
+
+fn on_gpu(rig: &Rig, params: Params, x: &[f32], weight: Part<'_>, bias: Part<'_>) -> Vec<f32> {
+    let x = rig.data(x);
+    let [weight, bias] = [weight, bias].map(|part| part.map(|data| rig.data(data)));
     let y = rig.unwritten(params.rows * params.channels);
-    let io = Io { x: (&x).into(), weight: (&weight).into(), bias: (&bias).into(), y: (&y).into() };
+    let (weight, bias) = (weight.as_ref().map(Into::into), bias.as_ref().map(Into::into));
+    let io = Io { x: (&x).into(), weight, bias, y: (&y).into() };
     rig.run(&[layer_norm(&rig.gpu, params, io).unwrap()]);
     rig.read_elems(&y, params.rows * params.channels)
 }
 
-fn on_cpu(params: Params, x: &[f32], weight: &[f32], bias: &[f32]) -> Vec<f32> {
+fn on_cpu(params: Params, x: &[f32], weight: Part<'_>, bias: Part<'_>) -> Vec<f32> {
     let mut y = vec![f32::NAN; x.len()];
     cpu::layer_norm(&params, x, weight, bias, &mut y);
     y
@@ -24,8 +28,16 @@ fn on_cpu(params: Params, x: &[f32], weight: &[f32], bias: &[f32]) -> Vec<f32> {
 fn check(rig: &Rig, params: Params, x: &[f32], tol: Tol) {
     let mut random = Random(7);
     let [weight, bias] = [(); 2].map(|()| random.floats(params.channels));
-    let got = on_gpu(rig, params, x, &weight, &bias);
-    close(format!("{} {params:?}", rig.id()), &got, &on_cpu(params, x, &weight, &bias), rig.stored(tol));
+    for (weight, bias) in [
+        (Some(&weight[..]), Some(&bias[..])),
+        (Some(&weight[..]), None),
+        (None, Some(&bias[..])),
+        (None, None),
+    ] {
+        let (got, want) = (on_gpu(rig, params, x, weight, bias), on_cpu(params, x, weight, bias));
+        let parts = (weight.is_some(), bias.is_some());
+        close(format!("{} {params:?} {parts:?}", rig.id()), &got, &want, rig.stored(tol));
+    }
 }
 
 #[test]
@@ -35,7 +47,7 @@ fn matches_cpu() {
     for rig in rigs_for(&SPEC) {
         for (rows, channels) in shapes {
             let x = Random(rows.into()).floats(rows * channels);
-            check(rig, Params { rows, channels, eps: 1e-6 }, &x, TOL);
+            check(rig, Params { rows, channels, eps: 1e-6, ..Default::default() }, &x, TOL);
         }
     }
 }
@@ -43,7 +55,7 @@ fn matches_cpu() {
 #[test]
 fn more_rows_than_one_dimension_of_workgroups() {
     for rig in rigs_for(&SPEC) {
-        let params = Params { rows: 70_000, channels: 4, eps: 1e-6 };
+        let params = Params { rows: 70_000, channels: 4, eps: 1e-6, ..Default::default() };
         check(rig, params, &Random(1).floats(params.rows * params.channels), TOL);
     }
 }
@@ -54,7 +66,7 @@ fn eps_counts() {
         // The variance is about 3e-7, so that 1e-5 instead of 1e-6 would halve every value.
         let x: Vec<f32> = Random(2).floats(4 * 64).iter().map(|v| v * 1e-3).collect();
         for eps in [1e-5, 1e-6] {
-            check(rig, Params { rows: 4, channels: 64, eps }, &x, TOL);
+            check(rig, Params { rows: 4, channels: 64, eps, ..Default::default() }, &x, TOL);
         }
     }
 }
@@ -65,16 +77,21 @@ fn a_large_mean_costs_no_more_than_its_own_rounding() {
         // The mean, 1000, is known to 6e-5 (one unit in its last place), and the deviation is 0.6. Squares instead of
         // centred squares would be off by 1e6 * 6e-8 = 0.06 of a variance of 0.33.
         let x: Vec<f32> = Random(3).floats(4 * 768).iter().map(|v| v + 1000.0).collect();
-        check(rig, Params { rows: 4, channels: 768, eps: 1e-6 }, &x, Tol { abs: 3e-4, rel: 0.0 });
+        check(
+            rig,
+            Params { rows: 4, channels: 768, eps: 1e-6, ..Default::default() },
+            &x,
+            Tol { abs: 3e-4, rel: 0.0 },
+        );
     }
 }
 
 #[test]
 fn a_constant_row_becomes_the_bias() {
     for rig in rigs_for(&SPEC) {
-        let params = Params { rows: 2, channels: 64, eps: 1e-6 };
+        let params = Params { rows: 2, channels: 64, eps: 1e-6, ..Default::default() };
         let bias = Random(4).floats(64);
-        let got = on_gpu(rig, params, &[0.5; 128], &[3.0; 64], &bias);
+        let got = on_gpu(rig, params, &[0.5; 128], Some(&[3.0; 64]), Some(&bias));
         same(rig.id(), &got, &[&bias[..], &bias[..]].concat());
     }
 }
@@ -82,11 +99,11 @@ fn a_constant_row_becomes_the_bias() {
 #[test]
 fn a_row_with_nan_spoils_no_other() {
     for rig in rigs_for(&SPEC) {
-        let params = Params { rows: 3, channels: 64, eps: 1e-6 };
+        let params = Params { rows: 3, channels: 64, eps: 1e-6, ..Default::default() };
         let mut x = Random(5).floats(3 * 64);
-        let clean = on_gpu(rig, params, &x, &[1.0; 64], &[0.0; 64]);
+        let clean = on_gpu(rig, params, &x, Some(&[1.0; 64]), Some(&[0.0; 64]));
         x[64 + 17] = f32::NAN;
-        let got = on_gpu(rig, params, &x, &[1.0; 64], &[0.0; 64]);
+        let got = on_gpu(rig, params, &x, Some(&[1.0; 64]), Some(&[0.0; 64]));
         assert!(got[64..128].iter().all(|v| v.is_nan()), "{}", rig.id());
         same(rig.id(), &got[..64], &clean[..64]);
         same(rig.id(), &got[128..], &clean[128..]);
