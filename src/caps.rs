@@ -17,9 +17,6 @@ pub struct Caps {
     pub limits: wgpu::Limits,
 }
 
-/// Bytes of workgroup memory that the largest tile takes.
-const LARGEST_TILE: u32 = 25_600;
-
 impl Caps {
     /// Reads a device.
     pub fn of(device: &wgpu::Device) -> Self {
@@ -54,7 +51,12 @@ impl Caps {
     pub fn runs(&self, variant: Variant) -> bool {
         (self.subgroups || variant.lane != Lane::Subgroup)
             && (self.half || variant.element != Element::F16)
-            && (self.matrices || !matches!(variant.tile, Tile::Cooperative { .. }))
+            && match variant.tile {
+                Tile::Cooperative { matrix, .. } => {
+                    self.matrices && self.limits.max_compute_workgroup_storage_size >= matrix.memory()
+                }
+                _ => true,
+            }
     }
 
     /// How a matrix product is cut where nobody has measured: the table of device kinds.
@@ -121,13 +123,14 @@ pub fn wanted_features(adapter: &wgpu::Adapter) -> wgpu::Features {
 }
 
 /// The limits worth asking for when an application makes its device: WebGPU's defaults, with buffers and
-/// bindings as large as the adapter allows, and workgroup memory for the largest tile.
+/// bindings as large as the adapter allows, and workgroup memory for matrix units.
 pub fn wanted_limits(adapter: &wgpu::Adapter) -> wgpu::Limits {
     let has = adapter.limits();
+    let memory = has.max_compute_workgroup_storage_size.min(Matrix::Sixteen.memory());
     wgpu::Limits {
         max_buffer_size: has.max_buffer_size,
         max_storage_buffer_binding_size: has.max_storage_buffer_binding_size,
-        max_compute_workgroup_storage_size: has.max_compute_workgroup_storage_size.min(LARGEST_TILE),
+        max_compute_workgroup_storage_size: memory,
         ..wgpu::Limits::default().or_worse_values_from(&has)
     }
 }
@@ -200,6 +203,14 @@ impl Matrix {
         match self {
             Matrix::Eight => 8,
             Matrix::Sixteen => 16,
+        }
+    }
+
+    /// Bytes of workgroup memory of the kernel that takes the most.
+    pub fn memory(self) -> u32 {
+        match self {
+            Matrix::Eight => 22_144,
+            Matrix::Sixteen => 44_288,
         }
     }
 }
@@ -290,18 +301,21 @@ impl Tile {
         }
     }
 
+    /// Whether attention of a head width goes by matrix units, which takes workgroup memory by the width.
+    pub fn attends(self, head_width: u32) -> bool {
+        matches!(self, Tile::Cooperative { .. }) && head_width <= 80
+    }
+
+    /// Queries that a workgroup of attention answers: `QUERIES` of its files.
+    pub fn queries(self, head_width: u32) -> u32 {
+        match self {
+            Tile::Cooperative { matrix, .. } if self.attends(head_width) => 4 * matrix.rows(),
+            _ => 64,
+        }
+    }
+
     /// The size for a product of so many rows and columns.
-    pub(crate) fn size(
-        self,
-        choice: TileChoice,
-        [rows, columns]: [u32; 2],
-        limits: &wgpu::Limits,
-    ) -> TileSize {
-        let fits = |size: TileSize| {
-            size != TileSize::Large
-                || !matches!(self, Tile::Cooperative { matrix: Matrix::Sixteen, .. })
-                || limits.max_compute_workgroup_storage_size >= LARGEST_TILE
-        };
+    pub(crate) fn size(self, choice: TileChoice, rows: u32, columns: u32) -> TileSize {
         let of = |size| {
             let [high, wide] = self.covers(size);
             u64::from(rows.div_ceil(high)) * u64::from(columns.div_ceil(wide))
@@ -311,7 +325,7 @@ impl Tile {
             TileChoice::Always(always) => size == always,
         };
         let sizes = self.sizes();
-        let chosen = sizes.iter().rev().copied().find(|&size| fits(size) && wanted(size));
+        let chosen = sizes.iter().rev().copied().find(|&size| wanted(size));
         chosen.unwrap_or(sizes[0])
     }
 }

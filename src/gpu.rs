@@ -161,7 +161,7 @@ impl Gpu {
 
     /// The size of the tiles for a product of so many rows and columns.
     pub(crate) fn tile_size(&self, rows: u32, columns: u32) -> TileSize {
-        self.variant.tile.size(self.tiles, [rows, columns], &self.caps.limits)
+        self.variant.tile.size(self.tiles, rows, columns)
     }
 
     /// The same device and pipelines with the variant in 32-bit floats.

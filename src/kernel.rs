@@ -84,6 +84,8 @@ pub enum Part {
     Tile,
     /// `multiply_tile` by the workgroup on every device: for operands that take some reckoning to read.
     SharedTile,
+    /// `AttendLane`, `attend`: a few queries against all keys.
+    Attend,
     /// `WIDTH4`: the vectors in a row held in registers, by head width.
     Width,
     /// `source_token`, `destination_token`: who may merge into whom.
@@ -115,6 +117,7 @@ impl Part {
     pub fn files(self, variant: Variant, form: Form) -> Vec<LibraryFile> {
         let file = match self {
             Part::Tile => return tile(variant.tile, form.tile_size),
+            Part::Attend => return attend(variant.tile, form.head_width),
             Part::SharedTile => return tile(Tile::Workgroup, TileSize::Medium),
             Part::Grid => library!("grid"),
             Part::Math => library!("math"),
@@ -155,24 +158,40 @@ fn tile(tile: Tile, size: TileSize) -> Vec<LibraryFile> {
             vec![size, library!("tile_workgroup")]
         }
         Tile::Cooperative { matrix, subgroup } => {
-            let matrix = match matrix {
-                Matrix::Eight => library!("cooperative_8"),
-                Matrix::Sixteen => library!("cooperative_16"),
-            };
-            let subgroup = match subgroup {
-                0..=8 => library!("subgroup_8"),
-                9..=16 => library!("subgroup_16"),
-                17..=32 => library!("subgroup_32"),
-                _ => library!("subgroup_64"),
-            };
             let size = match size {
                 TileSize::Small => library!("cooperative_small"),
                 TileSize::Medium => library!("cooperative_medium"),
                 TileSize::Large => library!("cooperative_large"),
             };
+            let [matrix, subgroup] = matrices(matrix, subgroup);
             vec![matrix, subgroup, size, library!("tile_cooperative")]
         }
     }
+}
+
+/// The files of attention: by matrix units where they suit the head's width.
+fn attend(tile: Tile, head_width: u32) -> Vec<LibraryFile> {
+    match tile {
+        Tile::Cooperative { matrix, subgroup } if tile.attends(head_width) => {
+            let [matrix, subgroup] = matrices(matrix, subgroup);
+            vec![matrix, subgroup, library!("attend_cooperative")]
+        }
+        _ => vec![library!("attend_direct")],
+    }
+}
+
+fn matrices(matrix: Matrix, subgroup: u32) -> [LibraryFile; 2] {
+    let matrix = match matrix {
+        Matrix::Eight => library!("cooperative_8"),
+        Matrix::Sixteen => library!("cooperative_16"),
+    };
+    let subgroup = match subgroup {
+        0..=8 => library!("subgroup_8"),
+        9..=16 => library!("subgroup_16"),
+        17..=32 => library!("subgroup_32"),
+        _ => library!("subgroup_64"),
+    };
+    [matrix, subgroup]
 }
 
 /// A whole shader with the place of each file in it.
@@ -193,7 +212,7 @@ impl KernelSpec {
         if variant.element == Element::F16 && self.parts.contains(&Part::Element) {
             assembled.text.push_str("enable f16;\n");
         }
-        if matches!(variant.tile, Tile::Cooperative { .. }) && self.parts.contains(&Part::Tile) {
+        if self.by_matrices(variant, form) {
             assembled.text.push_str("enable wgpu_cooperative_matrix;\n");
         }
         for (name, text) in files.map(|f| (f.name.to_owned(), f.text)).chain([own]) {
@@ -201,6 +220,14 @@ impl KernelSpec {
             assembled.text.push_str(text);
         }
         assembled
+    }
+}
+
+impl KernelSpec {
+    /// Whether the shader of a variant and a form uses matrix units.
+    pub fn by_matrices(&self, variant: Variant, form: Form) -> bool {
+        let attends = || self.parts.contains(&Part::Attend) && variant.tile.attends(form.head_width);
+        matches!(variant.tile, Tile::Cooperative { .. }) && (self.parts.contains(&Part::Tile) || attends())
     }
 }
 

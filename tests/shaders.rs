@@ -69,7 +69,7 @@ fn needs(variant: Variant) -> Capabilities {
 
 #[test]
 fn every_variant_is_valid_and_translates_to_spirv_msl_and_hlsl() {
-    every_shader(|spec, (variant, _), name, module, info| {
+    every_shader(|spec, (variant, form), name, module, info| {
         // Subgroup operations came with SPIR-V 1.3, Metal 2.1 and shader model 6.0, the last being DXC's; 16-bit
         // floats with shader model 6.2.
         let (spirv, metal, model) = match variant.lane {
@@ -79,7 +79,7 @@ fn every_variant_is_valid_and_translates_to_spirv_msl_and_hlsl() {
         let model = if variant.element == Element::F16 { hlsl::ShaderModel::V6_2 } else { model };
         // Metal's matrices are 8 x 8, DirectX has none.
         let matrix = match variant.tile {
-            Tile::Cooperative { matrix, .. } if spec.parts.contains(&Part::Tile) => Some(matrix),
+            Tile::Cooperative { matrix, .. } if spec.by_matrices(variant, form) => Some(matrix),
             _ => None,
         };
         let options = spv::Options { lang_version: spirv, ..Default::default() };
@@ -115,11 +115,11 @@ fn every_variant_is_valid_and_translates_to_spirv_msl_and_hlsl() {
 
 #[test]
 fn subgroup_operations_stay_in_the_subgroup_variants() {
-    every_shader(|spec, (variant, _), name, module, _| {
+    every_shader(|spec, (variant, form), name, module, _| {
         let capabilities = needs(Variant { lane: Lane::Tree, ..variant });
         let valid = Validator::new(ValidationFlags::all(), capabilities).validate(module).is_ok();
-        let matrices = matches!(variant.tile, Tile::Cooperative { .. }) && spec.parts.contains(&Part::Tile);
-        let uses = variant.lane == Lane::Subgroup && spec.parts.contains(&Part::Lane) || matrices;
+        let reduces = variant.lane == Lane::Subgroup && spec.parts.contains(&Part::Lane);
+        let uses = reduces || spec.by_matrices(variant, form);
         assert_eq!(valid, !uses, "{name}: runs without features");
     });
 }
@@ -139,8 +139,10 @@ fn the_entry_point_has_the_kernels_name_and_fits_the_default_limits() {
         let size =
             |g: &naga::GlobalVariable| module.types[g.ty].inner.size(module.to_ctx()).next_multiple_of(16);
         let shared: u32 = globals().filter(|g| g.space == AddressSpace::WorkGroup).map(size).sum();
-        let largest = form.tile_size == TileSize::Large && matches!(variant.tile, Tile::Cooperative { .. });
-        let most = if largest { 25_600 } else { limits.max_compute_workgroup_storage_size };
+        let most = match variant.tile {
+            Tile::Cooperative { matrix, .. } if spec.by_matrices(variant, form) => matrix.memory(),
+            _ => limits.max_compute_workgroup_storage_size,
+        };
         assert!(shared <= most, "{name}: {shared} bytes of workgroup memory");
         let storage = globals().filter(|g| matches!(g.space, AddressSpace::Storage { .. })).count();
         assert!(
@@ -257,7 +259,7 @@ fn constant(module: &Module, name: &str) -> Option<u32> {
 }
 
 #[test]
-fn tile_constants_are_those_that_rust_counts_workgroups_with() {
+fn constants_of_tiles_are_those_that_rust_counts_workgroups_with() {
     let check = |spec: KernelSpec, variant: Variant, size: TileSize, used: Tile| {
         let form = Form { tile_size: size, ..Form::default() };
         let module = naga::front::wgsl::parse_str(&spec.assemble(variant, form).text).unwrap();
@@ -267,6 +269,12 @@ fn tile_constants_are_those_that_rust_counts_workgroups_with() {
     for variant in Variant::all() {
         for &size in variant.tile.sizes() {
             check(kernels::matmul::SPEC, variant, size, variant.tile);
+        }
+        for head_width in HEAD_WIDTHS {
+            let form = Form { head_width, ..Form::default() };
+            let text = kernels::attention::SPEC.assemble(variant, form).text;
+            let queries = constant(&naga::front::wgsl::parse_str(&text).unwrap(), "QUERIES");
+            assert_eq!(queries, Some(variant.tile.queries(head_width)), "{head_width} of attention, {variant:?}");
         }
         // Shares its tiles on every device.
         check(kernels::embed_patches::SPEC, variant, TileSize::Medium, Tile::Workgroup);

@@ -22,12 +22,10 @@ pub const SPEC: KernelSpec = KernelSpec {
         ("size", Access::Read),
         ("y", Access::WriteElem),
     ],
-    parts: &[Part::Grid, Part::Element, Part::Width, Part::Math],
+    parts: &[Part::Grid, Part::Element, Part::Width, Part::Attend, Part::Math],
     params_size: size_of::<Params>(),
 };
 
-/// Queries that one workgroup answers: `LANES` of the shader.
-const LANES: u32 = 64;
 /// The widest head: a query's row is held in registers.
 const WIDEST: u32 = 128;
 
@@ -148,7 +146,9 @@ pub fn attention(gpu: &Gpu, params: Params, io: Io<'_>) -> Result<Dispatch> {
             gpu.optional(io.size, keys),
             (io.y, elements(name, "y", &[rows as u32, heads, head_width])?),
         ],
-        workgroups: u64::from(queries.div_ceil(LANES)) * u64::from(heads) * u64::from(batch),
+        workgroups: u64::from(queries.div_ceil(gpu.variant().tile.queries(head_width)))
+            * u64::from(heads)
+            * u64::from(batch),
         shape: format!(
             "[{batch}, {}{tokens}, {heads}, {head_width}]{}",
             if queries == tokens { String::new() } else { format!("{queries} of ") },

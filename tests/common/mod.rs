@@ -91,13 +91,15 @@ pub fn rigs() -> &'static [Rig] {
 
 /// A rig for each variant in which the kernel's shader differs.
 pub fn rigs_for(spec: &KernelSpec) -> impl Iterator<Item = &'static Rig> {
-    let [lane, tile, element] = [Part::Lane, Part::Tile, Part::Element].map(|p| spec.parts.contains(&p));
+    let has = |part| spec.parts.contains(&part);
+    let [lane, tile, element] = [Part::Lane, Part::Tile, Part::Element].map(has);
+    let attend = has(Part::Attend);
     rigs().iter().filter(move |rig| {
         let variant = rig.gpu.variant();
         let usual = variant.tile == Tile::Workgroup && rig.tile_size() == TileSize::Medium;
         let matrices = matches!(variant.tile, Tile::Cooperative { .. });
         (lane || variant.lane == Lane::Tree || matrices)
-            && (tile || usual)
+            && (tile || usual || attend && matrices && rig.tile_size() == TileSize::Medium)
             && (element || variant.element == Element::F32)
     })
 }
