@@ -110,6 +110,9 @@ pub fn cooperative_tile(adapter: &wgpu::Adapter) -> Option<Tile> {
         there.iter().any(of)
     };
     let matrix = [Matrix::Sixteen, Matrix::Eight].into_iter().find(has)?;
+    if adapter.limits().max_compute_workgroup_storage_size < matrix.memory() {
+        return None;
+    }
     // Where drivers choose between sizes, the larger: too many subgroups repeat each other's work, too few leave some undone.
     let tile = Tile::Cooperative { matrix, subgroup: adapter.get_info().subgroup_max_size };
     Tile::cooperative().any(|known| known == tile).then_some(tile)
@@ -210,7 +213,7 @@ impl Matrix {
     pub fn memory(self) -> u32 {
         match self {
             Matrix::Eight => 22_144,
-            Matrix::Sixteen => 44_288,
+            Matrix::Sixteen => 38_528,
         }
     }
 }

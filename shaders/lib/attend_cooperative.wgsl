@@ -3,7 +3,7 @@
 // are rounded to 16 bits before they multiply the values, and summed as rounded. Twin of attend_direct.wgsl.
 const ATTEND_LANES: u32 = 4u * SUBGROUP;
 const QUERIES: u32 = 4u * MATRIX;
-const KEYS: u32 = 4u * MATRIX;
+const KEYS: u32 = 32u;
 const KEYS4: u32 = KEYS / 4u;
 // Matrices across a row.
 const STEPS: u32 = WIDTH4 * 4u / MATRIX;
@@ -16,7 +16,7 @@ const SHARERS: u32 = SUBGROUP / MATRIX;
 const OWN4: u32 = (WIDTH4 + SHARERS - 1u) / SHARERS;
 
 // Queries, then a chunk's keys, then its weights.
-var<workgroup> x_slab: array<Slab, max(KEYS * PITCH, QUERIES * WEIGHT_PITCH) * 4u / SLAB_VALUES>;
+var<workgroup> x_slab: array<Slab, QUERIES * max(PITCH, WEIGHT_PITCH) * 4u / SLAB_VALUES>;
 // A chunk's values.
 var<workgroup> w_slab: array<Slab, KEYS * PITCH * 4u / SLAB_VALUES>;
 // A chunk's scores, then its sums.
@@ -81,7 +81,7 @@ fn attend(lane: AttendLane, item: u32, head: u32, first: u32) {
             }
         }
         workgroupBarrier();
-        for (var j = 0u; j < 4u; j++) {
+        for (var j = 0u; j < KEYS / MATRIX; j++) {
             var scores = Sums();
             for (var i = 0u; i < STEPS; i++) {
                 let at = (j * MATRIX * PITCH * 4u + i * MATRIX) / SLAB_VALUES;
@@ -112,7 +112,7 @@ fn attend(lane: AttendLane, item: u32, head: u32, first: u32) {
         workgroupBarrier();
         for (var j = 0u; j < STEPS; j++) {
             var of_chunk = Sums();
-            for (var i = 0u; i < 4u; i++) {
+            for (var i = 0u; i < KEYS / MATRIX; i++) {
                 let weights_at = (strip * WEIGHT_PITCH * 4u + i * MATRIX) / SLAB_VALUES;
                 let values_at = (i * MATRIX * PITCH * 4u + j * MATRIX) / SLAB_VALUES;
                 let weights = coopLoadT<Left>(&x_slab[weights_at], WEIGHT_PITCH * 4u / SLAB_VALUES);

@@ -7,6 +7,16 @@ use crate::common::{Random, Rig, Tol, close, rigs_for, same};
 // weight by as much, relatively.
 const TOL: Tol = Tol { abs: 3e-6, rel: 1e-6 };
 
+/// What storing adds, and where matrix units multiply, rounding weights to 16 bits: it takes half a unit in the 11th
+/// digit off each, which a mean of values below 1 can follow.
+fn tol(rig: &Rig, head_width: u32) -> Tol {
+    let stored = rig.stored(TOL);
+    match rig.gpu.variant().tile.attends(head_width) {
+        true => Tol { abs: stored.abs + 4.9e-4, ..stored },
+        false => stored,
+    }
+}
+
 struct Case {
     params: Params,
     qkv: Vec<f32>,
@@ -48,7 +58,7 @@ impl Case {
 
     fn check(&self, rig: &Rig) {
         let what = format!("{} size {} {:?}", rig.id(), self.size.is_some(), self.params);
-        close(what, &self.on_gpu(rig), &self.on_cpu(), rig.stored(TOL));
+        close(what, &self.on_gpu(rig), &self.on_cpu(), tol(rig, self.params.head_width));
     }
 }
 
@@ -136,7 +146,7 @@ fn queries_may_be_fewer_or_more_than_tokens_and_shared_by_all_images() {
                 format!("{} {params:?}", rig.id()),
                 &rig.read_elems(&y, 2 * queries * 32),
                 &want,
-                rig.stored(TOL),
+                tol(rig, params.head_width),
             );
         }
     }
@@ -170,7 +180,7 @@ fn a_token_of_size_3_counts_as_three_tokens() {
         let token = |i: usize| &merged.qkv[i * 96..][..96];
         apart.qkv = (0..10).chain([4, 4]).flat_map(token).copied().collect();
         apart.size = None;
-        close(rig.id(), &merged.on_gpu(rig), &apart.on_gpu(rig)[..10 * 32], rig.stored(TOL));
+        close(rig.id(), &merged.on_gpu(rig), &apart.on_gpu(rig)[..10 * 32], tol(rig, 32));
     }
 }
 
