@@ -418,6 +418,7 @@ fn merge_tokens(criterion: &mut Criterion) {
         let merged = batch * (TOKENS - R);
         let mut want = vec![0.0; (merged * channels) as usize];
         let (mut size_out, mut source_out) = (vec![0.0; merged as usize], vec![0; source.len()]);
+        let mut normed = want.clone();
         cpu::merge_tokens(
             &params,
             &plan,
@@ -427,14 +428,15 @@ fn merge_tokens(criterion: &mut Criterion) {
             &mut want,
             &mut size_out,
             &mut source_out,
+            Some(&mut normed),
         );
         let call = format!("{}/batch {batch}", shape.name);
-        let work = bytes((shape.rows() + merged) * channels);
+        let work = bytes((shape.rows() + 2 * merged) * channels);
         time(criterion, &merge_tokens::SPEC, call, work, Want::Floats(&want), |rig| {
             let (plan, source) = (rig.data(&plan), rig.data(&source));
             let (x, size) = (rig.data(&x), rig.data(&size));
-            let [x_out, size_out, source_out] =
-                [merged * channels, merged, shape.rows()].map(|len| rig.unwritten(len));
+            let [x_out, size_out, source_out, normed] =
+                [merged * channels, merged, shape.rows(), merged * channels].map(|len| rig.unwritten(len));
             let io = merge_tokens::Io {
                 plan: (&plan).into(),
                 x: (&x).into(),
@@ -443,6 +445,7 @@ fn merge_tokens(criterion: &mut Criterion) {
                 x_out: (&x_out).into(),
                 size_out: (&size_out).into(),
                 source_out: (&source_out).into(),
+                normed: Some((&normed).into()),
             };
             (kernels::merge_tokens(&rig.gpu, params, io).unwrap(), x_out)
         });

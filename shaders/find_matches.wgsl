@@ -1,5 +1,5 @@
-// For every source its most similar destination, the lower one on equal similarity. One workgroup a source, its
-// lanes over the destinations: similarities are never stored.
+// For every source its most similar destination, the lower one on equal similarity. One workgroup a few sources, its
+// lanes over the destinations, each of which is read once for all of them: similarities are never stored.
 struct Params {
     batch: u32,
     tokens: u32,
@@ -34,44 +34,73 @@ fn directed(start: u32, vectors: u32) -> bool {
 
 @compute @workgroup_size(WG)
 fn find_matches(grid: Grid, lane: Lane) {
+    let across = (params.srcs + BESTS - 1u) / BESTS;
     let index = workgroup_index(grid);
-    let item = index / params.srcs;
+    let item = index / across;
     if item >= params.batch {
         return;
     }
+    let first = index % across * BESTS;
     let dsts = params.tokens - params.srcs;
     let vectors = params.width / 4u;
-    let source = source_token(item, index % params.srcs);
-    let a_start = (item * params.tokens + source) * vectors;
-
-    var candidate = Best(PROTECTED, 0u);
-    if source >= params.protect {
-        for (var i = lane.index; i < dsts; i += WG) {
-            let destination = destination_token(item, i);
-            let b_start = (item * params.tokens + destination) * vectors;
-            var terms = vec4<f32>();
-            if params.similarity == EUCLIDEAN {
-                for (var j = 0u; j < vectors; j++) {
-                    let apart = metric[a_start + j] - metric[b_start + j];
-                    terms -= apart * apart;
-                }
-            } else {
-                for (var j = 0u; j < vectors; j++) {
-                    terms += metric[a_start + j] * metric[b_start + j];
-                }
+    var sources: array<u32, BESTS>;
+    var starts: array<u32, BESTS>;
+    var candidates: array<Best, BESTS>;
+    for (var s = 0u; s < BESTS; s++) {
+        sources[s] = source_token(item, min(first + s, params.srcs - 1u));
+        starts[s] = (item * params.tokens + sources[s]) * vectors;
+        candidates[s] = Best(PROTECTED, 0u);
+    }
+    let s0 = starts[0];
+    let s1 = starts[1];
+    let s2 = starts[2];
+    let s3 = starts[3];
+    for (var i = lane.index; i < dsts; i += WG) {
+        let destination = destination_token(item, i);
+        let start = (item * params.tokens + destination) * vectors;
+        // By name: drivers keep arrays that are gone through in loops in memory.
+        var t0 = vec4<f32>();
+        var t1 = vec4<f32>();
+        var t2 = vec4<f32>();
+        var t3 = vec4<f32>();
+        if params.similarity == EUCLIDEAN {
+            for (var j = 0u; j < vectors; j++) {
+                let b = metric[start + j];
+                let a0 = metric[s0 + j] - b;
+                let a1 = metric[s1 + j] - b;
+                let a2 = metric[s2 + j] - b;
+                let a3 = metric[s3 + j] - b;
+                t0 -= a0 * a0;
+                t1 -= a1 * a1;
+                t2 -= a2 * a2;
+                t3 -= a3 * a3;
             }
-            var value = dot(terms, vec4<f32>(1.0));
+        } else {
+            for (var j = 0u; j < vectors; j++) {
+                let b = metric[start + j];
+                t0 += metric[s0 + j] * b;
+                t1 += metric[s1 + j] * b;
+                t2 += metric[s2 + j] * b;
+                t3 += metric[s3 + j] * b;
+            }
+        }
+        var terms = array<vec4<f32>, BESTS>(t0, t1, t2, t3);
+        for (var s = 0u; s < BESTS; s++) {
+            var value = dot(terms[s], vec4<f32>(1.0));
             // By a product, only what is orthogonal can be without direction.
             let doubtful = value == 0.0 || params.similarity == EUCLIDEAN;
-            if doubtful && !(directed(a_start, vectors) && directed(b_start, vectors)) {
+            if doubtful && !(directed(starts[s], vectors) && directed(start, vectors)) {
                 value = UNDIRECTED;
             }
-            candidate = better(candidate, Best(select(PROTECTED, value, destination >= params.protect), i));
+            let free = sources[s] >= params.protect && destination >= params.protect;
+            if free {
+                candidates[s] = better(candidates[s], Best(value, i));
+            }
         }
     }
-    let winner = workgroup_best(lane, candidate);
-    if lane.index == 0u {
-        score[index] = winner.score;
-        best[index] = winner.index;
+    let winners = workgroup_bests(lane, candidates);
+    if lane.index < BESTS && first + lane.index < params.srcs {
+        score[item * params.srcs + first + lane.index] = winners[lane.index].score;
+        best[item * params.srcs + first + lane.index] = winners[lane.index].index;
     }
 }

@@ -28,25 +28,29 @@ fn mean_key(row: u32, i: u32) -> vec4<f32> {
     return sum / f32(params.heads);
 }
 
-@compute @workgroup_size(WG)
-fn key_metric(grid: Grid, lane: Lane) {
-    let row = workgroup_index(grid);
-    if row >= params.rows {
+@compute @workgroup_size(ROWS * ROW_LANES)
+fn key_metric(grid: Grid, @builtin(local_invocation_index) lane: u32) {
+    let index = workgroup_index(grid);
+    if index * ROWS >= params.rows {
         return;
     }
-    let vectors = params.head_width / 4u;
+    let row = index * ROWS + lane / ROW_LANES;
+    let place = lane % ROW_LANES;
+    // Nothing to do past the last row but to wait for the others.
+    let vectors = select(0u, params.head_width / 4u, row < params.rows);
     var partial = 0.0;
-    for (var i = lane.index; i < vectors; i += WG) {
+    for (var i = place; i < vectors; i += ROW_LANES) {
         let mean = mean_key(row, i);
         partial += dot(mean, mean);
+        metric[row * vectors + i] = mean;
     }
-    let squares = workgroup_sum(lane, partial);
+    let squares = row_sum(lane, partial);
     // As bits, which rise with floats from 0 to infinity and then NaN; comparing floats would not do, as compilers may
     // assume that they are finite.
     let bits = bitcast<u32>(squares);
     let directed = bits >= LEAST && bits <= bitcast<u32>(MOST);
     let length = select(1.0, sqrt(squares), params.unit != 0u);
-    for (var i = lane.index; i < vectors; i += WG) {
-        metric[row * vectors + i] = select(vec4<f32>(), mean_key(row, i) / length, directed);
+    for (var i = place; i < vectors; i += ROW_LANES) {
+        metric[row * vectors + i] = select(vec4<f32>(), metric[row * vectors + i] / length, directed);
     }
 }

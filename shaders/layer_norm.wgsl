@@ -1,5 +1,5 @@
-// y = (x - mean) / sqrt(variance + eps) * weight + bias over each row, weight and bias optional. One workgroup a row;
-// the variance is taken around the mean in a second pass, as the squares of large activations would lose digits.
+// y = (x - mean) / sqrt(variance + eps) * weight + bias over each row, weight and bias optional. The variance is
+// taken around the mean in a second pass, as the squares of large activations would lose digits.
 struct Params {
     rows: u32,
     channels: u32,
@@ -14,30 +14,33 @@ struct Params {
 @group(0) @binding(3) var<storage, read> bias: array<vec4<f32>>;   // [channels]
 @group(0) @binding(4) var<storage, read_write> y: array<Elem4>;    // [rows, channels]
 
-@compute @workgroup_size(WG)
-fn layer_norm(grid: Grid, lane: Lane) {
-    let row = workgroup_index(grid);
-    if row >= params.rows {
+@compute @workgroup_size(ROWS * ROW_LANES)
+fn layer_norm(grid: Grid, @builtin(local_invocation_index) lane: u32) {
+    let index = workgroup_index(grid);
+    if index * ROWS >= params.rows {
         return;
     }
-    let vectors = params.channels / 4u;
+    let row = index * ROWS + lane / ROW_LANES;
+    let place = lane % ROW_LANES;
+    // Nothing to do past the last row but to wait for the others.
+    let vectors = select(0u, params.channels / 4u, row < params.rows);
     let start = row * vectors;
 
     var sum = 0.0;
-    for (var i = lane.index; i < vectors; i += WG) {
+    for (var i = place; i < vectors; i += ROW_LANES) {
         sum += dot(x[start + i], vec4<f32>(1.0));
     }
-    let mean = workgroup_sum(lane, sum) / f32(params.channels);
+    let mean = row_sum(lane, sum) / f32(params.channels);
 
     var squares = 0.0;
-    for (var i = lane.index; i < vectors; i += WG) {
+    for (var i = place; i < vectors; i += ROW_LANES) {
         let centred = x[start + i] - mean;
         squares += dot(centred, centred);
     }
-    let variance = workgroup_sum(lane, squares) / f32(params.channels);
+    let variance = row_sum(lane, squares) / f32(params.channels);
 
     let scale = 1.0 / sqrt(variance + params.eps);
-    for (var i = lane.index; i < vectors; i += WG) {
+    for (var i = place; i < vectors; i += ROW_LANES) {
         var value = (x[start + i] - mean) * scale;
         if params.has_weight != 0u {
             value *= weight[i];

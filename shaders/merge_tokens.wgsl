@@ -1,5 +1,6 @@
 // Each output token gathers its group: x becomes one value by the mode, size the sum. Gathering in the order of the
-// plan makes the sums reproducible to the last bit. One workgroup an output token.
+// plan makes the sums reproducible to the last bit. What has become of a token can be brought to mean 0 and variance 1
+// on the way, as what follows wants it.
 struct Params {
     batch: u32,
     tokens: u32,   // before
@@ -9,6 +10,8 @@ struct Params {
     mode: u32,
     has_size: u32,
     has_source: u32,
+    has_normed: u32,
+    eps: f32,
 }
 
 @group(0) @binding(0) var<uniform> params: Params;
@@ -19,8 +22,7 @@ struct Params {
 @group(0) @binding(5) var<storage, read_write> x_out: array<vec4<f32>>;   // [batch, tokens - r, channels]
 @group(0) @binding(6) var<storage, read_write> size_out: array<f32>;      // [batch, tokens - r]
 @group(0) @binding(7) var<storage, read_write> source_out: array<u32>;    // [batch, sources]
-
-const LANES: u32 = 64u;
+@group(0) @binding(8) var<storage, read_write> normed: array<Elem4>;      // [batch, tokens - r, channels]
 
 const WEIGHTED_MEAN: u32 = 0u;
 const MEAN: u32 = 1u;
@@ -35,20 +37,25 @@ fn size_of(token: u32) -> f32 {
     return size[token];
 }
 
-@compute @workgroup_size(LANES)
+@compute @workgroup_size(ROWS * ROW_LANES)
 fn merge_tokens(grid: Grid, @builtin(local_invocation_index) lane: u32) {
     let n = params.tokens;
     let m = n - params.r;
-    let index = workgroup_index(grid);
-    let item = index / m;
-    let place = index % m;
-    if item >= params.batch {
+    let begin = workgroup_index(grid) * ROWS;
+    if begin >= params.batch * m {
         return;
     }
+    // Past the last token there is nothing to do but to wait for the others.
+    let some = begin + lane / ROW_LANES < params.batch * m;
+    let index = min(begin + lane / ROW_LANES, params.batch * m - 1u);
+    let row_lane = lane % ROW_LANES;
+    let item = index / m;
+    let place = index % m;
     let keep = item * (3u * n - params.r);
     let next = keep + m;
     let group = next + n;
     let vectors = params.channels / 4u;
+    let end = select(0u, vectors, some);
     // Plan and map are data and may be damaged: what stays is clamped to the tokens, and a group ends at the first member
     // that is no token, as END is none.
     let kept = min(plan[keep + place], n - 1u);
@@ -64,7 +71,8 @@ fn merge_tokens(grid: Grid, @builtin(local_invocation_index) lane: u32) {
         members += 1.0;
         member = plan[next + member];
     }
-    for (var i = lane; i < vectors; i += LANES) {
+    var sum = 0.0;
+    for (var i = row_lane; i < end; i += ROW_LANES) {
         var value = x[(item * n + kept) * vectors + i];
         if !alone {
             if weighted {
@@ -91,16 +99,33 @@ fn merge_tokens(grid: Grid, @builtin(local_invocation_index) lane: u32) {
             }
         }
         x_out[index * vectors + i] = value;
+        sum += dot(value, vec4<f32>(1.0));
     }
-    if lane == 0u {
+    if some && row_lane == 0u {
         size_out[index] = total;
     }
-    // The source map of the image, spread over the workgroups of its output tokens.
-    for (var i = place + lane * m; i < params.sources; i += LANES * m) {
+    // The source map of the image, spread over its output tokens.
+    let sources = select(0u, params.sources, some);
+    for (var i = place + row_lane * m; i < sources; i += ROW_LANES * m) {
         var holder = i;
         if params.has_source != 0u {
             holder = min(source[item * params.sources + i], n - 1u);
         }
         source_out[item * params.sources + i] = plan[group + holder];
+    }
+    if params.has_normed == 0u {
+        return;
+    }
+    // As layer_norm; each lane reads what it has written itself.
+    let mean = row_sum(lane, sum) / f32(params.channels);
+    var squares = 0.0;
+    for (var i = row_lane; i < end; i += ROW_LANES) {
+        let centred = x_out[index * vectors + i] - mean;
+        squares += dot(centred, centred);
+    }
+    let variance = row_sum(lane, squares) / f32(params.channels);
+    let scale = 1.0 / sqrt(variance + params.eps);
+    for (var i = row_lane; i < end; i += ROW_LANES) {
+        normed[index * vectors + i] = Elem4((x_out[index * vectors + i] - mean) * scale);
     }
 }

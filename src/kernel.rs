@@ -78,8 +78,10 @@ pub enum Part {
     Out,
     /// `Best`, `better`: candidates of a search. `Lane` needs it.
     Best,
-    /// `Lane`, `workgroup_sum`, `workgroup_best`: reductions.
+    /// `Lane`, `workgroup_bests`: searches by all lanes of a workgroup.
     Lane,
+    /// `row_sum`: a few rows to a workgroup, and sums over each.
+    Rows,
     /// `TileLane`, `multiply_tile`: a tile of x times w transposed.
     Tile,
     /// `multiply_tile` by the workgroup on every device: for operands that take some reckoning to read.
@@ -122,6 +124,7 @@ impl Part {
             Part::Grid => library!("grid"),
             Part::Math => library!("math"),
             Part::Best => library!("best"),
+            Part::Rows => library!("rows"),
             Part::Split => library!("split"),
             Part::Element => match variant.element {
                 Element::F32 => library!("elem_f32"),

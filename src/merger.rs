@@ -40,6 +40,10 @@ pub struct MergeShape {
     pub similarity: Similarity,
     /// What becomes of those that merge.
     pub mode: Mode,
+    /// The keys are 32-bit whatever the storage type.
+    pub exact_keys: bool,
+    /// Added to the variance of [`MergeIo::normed`]; not read without it.
+    pub eps: f32,
 }
 
 impl MergeShape {
@@ -98,6 +102,9 @@ pub struct MergeIo<'a> {
     pub size_out: Option<View<'a>>,
     /// `[batch, sources]`, u32, written; where it is absent the merger has a buffer of its own.
     pub source_out: Option<View<'a>>,
+    /// `[batch, tokens_out, channels]`, written where there is one: `x_out` brought to mean 0 and variance 1 over the
+    /// channels, as the linear layer behind a LayerNorm wants it.
+    pub normed: Option<View<'a>>,
 }
 
 /// What a merge needs between its kernels; merges that follow each other can share it.
@@ -174,15 +181,16 @@ impl TokenMerger {
         scratch: &MergeScratch,
     ) -> Result<Self> {
         let MergeShape { batch, tokens, channels, heads, head_width, protect, sources, .. } = shape;
-        let MergeShape { partition, similarity, mode, .. } = shape;
+        let MergeShape { partition, similarity, mode, eps, .. } = shape;
         partition.check(tokens, protect)?;
         let r = shape.r_clamped();
         let MergeScratch { metric, split, score, best, rank, plan } = scratch;
         let listed = partition.split(batch, tokens, protect, r);
         let (srcs, split_stride) = listed.map_or((0, 0), |list| (list.srcs, list.stride()));
         let split = listed.map(|_| View::from(split));
+        let of_keys = if shape.exact_keys { gpu.exact() } else { gpu.clone() };
         let mut dispatches = vec![kernels::key_metric(
-            gpu,
+            &of_keys,
             key_metric::Params {
                 rows: elements("key_metric", "tokens", &[batch, tokens])? as u32,
                 heads,
@@ -229,7 +237,7 @@ impl TokenMerger {
         let source_out = own(io.source_out, "tome.source", sources)?;
         dispatches.push(kernels::merge_tokens(
             gpu,
-            merge_tokens::Params { batch, tokens, r, channels, sources, mode, ..Default::default() },
+            merge_tokens::Params { batch, tokens, r, channels, sources, mode, eps, ..Default::default() },
             merge_tokens::Io {
                 plan: plan.into(),
                 x: io.x,
@@ -238,6 +246,7 @@ impl TokenMerger {
                 x_out: io.x_out,
                 size_out: View::at(&size_out.0, size_out.1),
                 source_out: View::at(&source_out.0, source_out.1),
+                normed: io.normed,
             },
         )?);
         Ok(TokenMerger {

@@ -122,6 +122,7 @@ fn our_kernels_run_between_two_passes_of_theirs_and_submit_nothing() {
         x_out: View::at(&merged, 256),
         size_out: Some((&size_out).into()),
         source_out: Some((&source_out).into()),
+        normed: None,
     };
     let merger = TokenMerger::new(&gpu, shape, io).unwrap();
     let norm = layer_norm(

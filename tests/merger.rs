@@ -68,6 +68,7 @@ fn merge(rig: &Rig, shape: MergeShape, input: &Input) -> Merged {
         x_out: (&x_out).into(),
         size_out: Some((&size_out).into()),
         source_out: Some((&source_out).into()),
+        normed: None,
     };
     let merger = TokenMerger::new(&rig.gpu, shape, io).unwrap();
     rig.run(merger.dispatches());
@@ -342,7 +343,7 @@ fn merge_on_cpu(shape: MergeShape, input: &Input) -> Merged {
     let mut source = vec![u32::MAX; (batch * sources) as usize];
     let params = merge_tokens::Params { batch, tokens, r, channels, sources, mode, ..Default::default() };
     let (given, map) = (Some(&input.size[..]), Some(&input.source[..]));
-    cpu::merge_tokens(&params, &plan, &input.x, given, map, &mut x, &mut size, &mut source);
+    cpu::merge_tokens(&params, &plan, &input.x, given, map, &mut x, &mut size, &mut source, None);
     Merged { x, size, source, tokens: merged as usize }
 }
 
@@ -440,6 +441,7 @@ fn unmerge_is_right_in_every_way() {
                 x_out: (&x_out).into(),
                 size_out: None,
                 source_out: None,
+                normed: None,
             };
             let merger = TokenMerger::new(&rig.gpu, shape, io).unwrap();
             let back = merger.unmerge(8, (&x_out).into(), Some((&x).into()), (&y).into()).unwrap();
@@ -526,6 +528,7 @@ fn a_partition_that_does_not_fit_is_refused() {
             x_out: (&others[0]).into(),
             size_out: Some((&others[1]).into()),
             source_out: Some((&others[2]).into()),
+            normed: None,
         };
         let shape = MergeShape { partition, ..shape(1, 13, 8, 3, 1) };
         matches!(TokenMerger::new(&rig.gpu, shape, io), Err(Error::Input(_)))

@@ -210,7 +210,7 @@ fn rust_params() -> Vec<(&'static str, Vec<Member>)> {
         split_tokens: lists tokens protect srcs mode columns cell_height cell_width place seed first;
         find_matches: batch tokens width protect similarity srcs split_stride has_split;
         rank_matches: batch tokens r protect srcs split_stride has_split;
-        merge_tokens: batch tokens r channels sources mode has_size has_source;
+        merge_tokens: batch tokens r channels sources mode has_size has_source has_normed eps;
         pool: batch tokens channels first mode;
         unmerge: batch tokens sources first channels has_residual;
     }
@@ -274,7 +274,11 @@ fn constants_of_tiles_are_those_that_rust_counts_workgroups_with() {
             let form = Form { head_width, ..Form::default() };
             let text = kernels::attention::SPEC.assemble(variant, form).text;
             let queries = constant(&naga::front::wgsl::parse_str(&text).unwrap(), "QUERIES");
-            assert_eq!(queries, Some(variant.tile.queries(head_width)), "{head_width} of attention, {variant:?}");
+            assert_eq!(
+                queries,
+                Some(variant.tile.queries(head_width)),
+                "{head_width} of attention, {variant:?}"
+            );
         }
         // Shares its tiles on every device.
         check(kernels::embed_patches::SPEC, variant, TileSize::Medium, Tile::Workgroup);

@@ -80,6 +80,7 @@ impl Block {
                 x_out: (&merged).into(),
                 size_out: None,
                 source_out: None,
+                normed: None,
             };
             TokenMerger::new(gpu, shape, io)
         });

@@ -4,6 +4,9 @@ struct Best {
     index: u32,
 }
 
+// Searches that a workgroup makes at once.
+const BESTS: u32 = 4u;
+
 fn better(a: Best, b: Best) -> Best {
     if b.score > a.score || (b.score == a.score && b.index < a.index) {
         return b;

@@ -10,36 +10,25 @@ struct Lane {
 }
 
 // One entry a subgroup; a subgroup may be as small as one lane.
-var<workgroup> lane_sums: array<f32, WG>;
-var<workgroup> lane_bests: array<Best, WG>;
+var<workgroup> lane_bests: array<array<Best, BESTS>, WG>;
 
-// The sum of every lane's value, in every lane.
-fn workgroup_sum(lane: Lane, value: f32) -> f32 {
-    let sum = subgroupAdd(value);
+// The best of every lane's candidates for each search, in every lane.
+fn workgroup_bests(lane: Lane, candidates: array<Best, BESTS>) -> array<Best, BESTS> {
+    var bests = candidates;
+    for (var i = 0u; i < BESTS; i++) {
+        let score = subgroupMax(bests[i].score);
+        bests[i] = Best(score, subgroupMin(select(0xffffffffu, bests[i].index, bests[i].score == score)));
+    }
     workgroupBarrier(); // the previous call's readers are done
     if lane.place == 0u {
-        lane_sums[lane.subgroup] = sum;
+        lane_bests[lane.subgroup] = bests;
     }
     workgroupBarrier();
-    var total = lane_sums[0];
-    for (var i = 1u; i < lane.subgroups; i++) {
-        total += lane_sums[i];
+    for (var i = 0u; i < BESTS; i++) {
+        bests[i] = lane_bests[0][i];
+        for (var j = 1u; j < lane.subgroups; j++) {
+            bests[i] = better(bests[i], lane_bests[j][i]);
+        }
     }
-    return total;
-}
-
-// The best of every lane's candidate, in every lane.
-fn workgroup_best(lane: Lane, candidate: Best) -> Best {
-    let score = subgroupMax(candidate.score);
-    let index = subgroupMin(select(0xffffffffu, candidate.index, candidate.score == score));
-    workgroupBarrier();
-    if lane.place == 0u {
-        lane_bests[lane.subgroup] = Best(score, index);
-    }
-    workgroupBarrier();
-    var best = lane_bests[0];
-    for (var i = 1u; i < lane.subgroups; i++) {
-        best = better(best, lane_bests[i]);
-    }
-    return best;
+    return bests;
 }

@@ -127,13 +127,13 @@ impl<'a> Forward<'a> {
         swap(&mut self.x, &mut self.x_next);
         trace("attn", Value::F32(self.x()));
 
-        if r > 0 {
-            self.merge(index, r, trace);
+        match r {
+            0 => self.norm(None),
+            r => self.merge(index, r, trace),
         }
         let n = self.tokens;
         trace("size", Value::F32(&self.size[..n as usize]));
 
-        self.norm(None);
         let activation = self.config.activation;
         match &p.gate {
             Some(gate) => {
@@ -150,7 +150,7 @@ impl<'a> Forward<'a> {
     }
 
     /// r tokens of the residual stream disappear, by what attention left in `wide`, or by the residual stream before
-    /// (which `x_next` still holds) or after attention.
+    /// (which `x_next` still holds) or after attention. What is left is in `narrow` too, normalised.
     fn merge(&mut self, block: u32, r: u32, trace: &mut Trace<'_>) {
         let (n, c) = (self.tokens, self.config.embed_dim);
         let Options { metric: by, similarity, partition, merge: mode, .. } = *self.options;
@@ -213,6 +213,7 @@ impl<'a> Forward<'a> {
             channels: c,
             sources,
             mode,
+            eps: self.config.norm_eps,
             ..Default::default()
         };
         let (mut size, mut source) = (vec![0.0; (n - r) as usize], vec![0; sources as usize]);
@@ -225,6 +226,7 @@ impl<'a> Forward<'a> {
             &mut self.x_next,
             &mut size,
             &mut source,
+            Some(&mut self.narrow),
         );
         swap(&mut self.x, &mut self.x_next);
         (self.size, self.source, self.tokens) = (size, source, n - r);

@@ -1,8 +1,10 @@
 use super::slices::{part, part_mut};
+use crate::kernels::layer_norm;
 use crate::kernels::merge_tokens::{Mode, Params};
 use crate::kernels::rank_matches::END;
 
-/// Each output token gathers its group: x becomes one value by the mode, size the sum.
+/// Each output token gathers its group: x becomes one value by the mode, size the sum; `normed` is x brought to mean 0
+/// and variance 1.
 ///
 /// # Panics
 /// Where `channels` is 0, `r` is not below `tokens`, the plan is not one of
@@ -17,8 +19,9 @@ pub fn merge_tokens(
     x_out: &mut [f32],
     size_out: &mut [f32],
     source_out: &mut [u32],
+    normed: Option<&mut [f32]>,
 ) {
-    let &Params { batch, tokens, r, channels, sources, mode, .. } = params;
+    let &Params { batch, tokens, r, channels, sources, mode, eps, .. } = params;
     assert!(r < tokens, "r is {r} of {tokens} tokens");
     assert!(mode.exists(), "there is no {mode:?}");
     assert!(source.is_some() || sources == tokens || sources == 0, "{sources} original tokens of {tokens}");
@@ -78,5 +81,10 @@ pub fn merge_tokens(
             let holder = source.map_or(i, |source| source[item * sources + i] as usize);
             source_out[item * sources + i] = group[holder];
         }
+    }
+    if let Some(normed) = normed {
+        let rows = batch * merged as u32;
+        let params = layer_norm::Params { rows, channels: channels as u32, eps, ..Default::default() };
+        super::layer_norm(&params, x_out, None, None, normed);
     }
 }

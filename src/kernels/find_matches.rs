@@ -24,6 +24,9 @@ pub const SPEC: KernelSpec = KernelSpec {
     params_size: size_of::<Params>(),
 };
 
+/// Sources that share a workgroup: `BESTS` of shaders/lib/best.wgsl.
+const BESTS: u32 = 4;
+
 /// The score of an edge with a token that has no direction: below every similarity of metrics as
 /// [`key_metric`](crate::kernels::key_metric()) leaves them, which lie within 4e36.
 pub const UNDIRECTED: f32 = -1e38;
@@ -112,7 +115,7 @@ pub fn find_matches(gpu: &Gpu, params: Params, io: Io<'_>) -> Result<Dispatch> {
             (io.score, edges),
             (io.best, edges),
         ],
-        workgroups: edges,
+        workgroups: u64::from(batch) * u64::from(srcs.div_ceil(BESTS)),
         shape: format!("[{batch}, {tokens}, {width}] -> [{batch}, {srcs}]"),
     })?;
     Ok(call.of_flops(2 * edges * u64::from(tokens - srcs) * u64::from(width)))

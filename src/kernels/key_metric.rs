@@ -3,7 +3,7 @@
 
 use bytemuck::{Pod, Zeroable};
 
-use super::{elements, multiple_of_four, require};
+use super::{ROWS, elements, multiple_of_four, require};
 use crate::dispatch::Dispatch;
 use crate::error::Result;
 use crate::gpu::{Call, Gpu};
@@ -15,7 +15,7 @@ pub const SPEC: KernelSpec = KernelSpec {
     name: "key_metric",
     source: include_str!("../../shaders/key_metric.wgsl"),
     bindings: &[("params", Access::Uniform), ("keys", Access::ReadElem), ("metric", Access::Write)],
-    parts: &[Part::Grid, Part::Element, Part::Best, Part::Lane],
+    parts: &[Part::Grid, Part::Element, Part::Rows],
     params_size: size_of::<Params>(),
 };
 
@@ -74,7 +74,7 @@ pub fn key_metric(gpu: &Gpu, params: Params, io: Io<'_>) -> Result<Dispatch> {
             (io.keys, end + u64::from(start)),
             (io.metric, elements(name, "metric", &[rows, head_width])?),
         ],
-        workgroups: rows.into(),
+        workgroups: u64::from(rows).div_ceil(ROWS),
         shape: format!("[{rows}, {heads}, {head_width}] -> [{rows}, {head_width}]"),
     })?;
     Ok(call.skipping(between * gpu.variant().element.bytes()))

@@ -19,7 +19,7 @@ pub const SPEC: KernelSpec = KernelSpec {
         ("bias", Access::Read),
         ("y", Access::WriteElem),
     ],
-    parts: &[Part::Grid, Part::Element, Part::Best, Part::Lane],
+    parts: &[Part::Grid, Part::Element, Part::Rows],
     params_size: size_of::<Params>(),
 };
 
@@ -73,7 +73,7 @@ pub fn layer_norm(gpu: &Gpu, params: Params, io: Io<'_>) -> Result<Dispatch> {
             gpu.optional(io.bias, channels.into()),
             (io.y, all),
         ],
-        workgroups: rows.into(),
+        workgroups: u64::from(rows).div_ceil(super::ROWS),
         shape: format!("[{rows}, {channels}]"),
     })
 }

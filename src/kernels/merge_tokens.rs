@@ -2,7 +2,7 @@
 
 use bytemuck::{Pod, Zeroable};
 
-use super::{elements, multiple_of_four, require};
+use super::{ROWS, elements, multiple_of_four, require};
 use crate::dispatch::Dispatch;
 use crate::error::Result;
 use crate::gpu::{Call, Gpu};
@@ -22,8 +22,9 @@ pub const SPEC: KernelSpec = KernelSpec {
         ("x_out", Access::Write),
         ("size_out", Access::Write),
         ("source_out", Access::Write),
+        ("normed", Access::WriteElem),
     ],
-    parts: &[Part::Grid],
+    parts: &[Part::Grid, Part::Element, Part::Rows],
     params_size: size_of::<Params>(),
 };
 
@@ -72,6 +73,10 @@ pub struct Params {
     pub has_size: u32,
     /// 1 where there is a source map to follow. Set by [`merge_tokens`] from what [`Io`] holds.
     pub has_source: u32,
+    /// 1 where `normed` is written. Set by [`merge_tokens`] from what [`Io`] holds.
+    pub has_normed: u32,
+    /// Added to the variance of `normed`; not read without it.
+    pub eps: f32,
 }
 
 /// Buffers of the kernel.
@@ -91,6 +96,9 @@ pub struct Io<'a> {
     pub size_out: View<'a>,
     /// `[batch, sources]`, u32, written.
     pub source_out: View<'a>,
+    /// `[batch, tokens - r, channels]`, written where there is one: `x_out` brought to mean 0 and variance 1 over the
+    /// channels, [`layer_norm`](crate::kernels::layer_norm()) without weight and bias.
+    pub normed: Option<View<'a>>,
 }
 
 /// Prepares the merge that a plan describes.
@@ -107,13 +115,21 @@ pub fn merge_tokens(gpu: &Gpu, params: Params, io: Io<'_>) -> Result<Dispatch> {
     require(name, io.source.is_some() || sources == tokens || sources == 0, || {
         format!("{sources} original tokens of {tokens}, and no source map")
     })?;
-    let params =
-        Params { has_size: io.size.is_some().into(), has_source: io.source.is_some().into(), ..params };
+    let params = Params {
+        has_size: io.size.is_some().into(),
+        has_source: io.source.is_some().into(),
+        has_normed: io.normed.is_some().into(),
+        ..params
+    };
     let merged = tokens - r;
     // Without the r that is taken off: three times the tokens must not wrap either.
     elements(name, "plan", &[batch.max(1), 3, tokens])?;
     let source = elements(name, "source", &[batch, sources])?;
     let size_out = elements(name, "size_out", &[batch, merged])?;
+    let x_out = elements(name, "x_out", &[batch, merged, channels])?;
+    // What is bound to be written may be bound nowhere else, even where nothing is.
+    let nowhere = gpu.buffer("tome.nowhere", 4)?;
+    let normed = io.normed.map_or((View::from(&nowhere), 4), |normed| (normed, x_out));
     gpu.dispatch(Call {
         spec: &SPEC,
         form: Form::default(),
@@ -123,11 +139,15 @@ pub fn merge_tokens(gpu: &Gpu, params: Params, io: Io<'_>) -> Result<Dispatch> {
             (io.x, elements(name, "x", &[batch, tokens, channels])?),
             gpu.optional(io.size, elements(name, "size", &[batch, tokens])?),
             gpu.optional(io.source, source),
-            (io.x_out, elements(name, "x_out", &[batch, merged, channels])?),
+            (io.x_out, x_out),
             (io.size_out, size_out),
             (io.source_out, source),
+            normed,
         ],
-        workgroups: size_out,
-        shape: format!("[{batch}, {tokens}, {channels}] -> [{batch}, {merged}, {channels}]"),
+        workgroups: size_out.div_ceil(ROWS),
+        shape: format!(
+            "[{batch}, {tokens}, {channels}] -> [{batch}, {merged}, {channels}]{}",
+            if io.normed.is_some() { " +norm" } else { "" }
+        ),
     })
 }

@@ -45,6 +45,9 @@ pub const ALL: [&KernelSpec; 12] = [
     &unmerge::SPEC,
 ];
 
+/// Rows that share a workgroup: `ROWS` of shaders/lib/rows.wgsl.
+pub(crate) const ROWS: u64 = 4;
+
 /// Shaders read four values at a time.
 pub(crate) fn multiple_of_four(kernel: &'static str, name: &str, value: u32) -> Result<()> {
     if value > 0 && value.is_multiple_of(4) {

@@ -41,11 +41,10 @@ fn block(record: &mut Recorder<'_>, p: &Block<wgpu::Buffer>, r: u32) -> Result<(
     record.add(&p.proj, From::Narrow)?;
     record.name_tokens("attn");
 
-    if r > 0 {
-        record.merge(r)?;
+    match r {
+        0 => record.norm_to_narrow()?,
+        r => record.merge(r)?,
     }
-
-    record.norm_to_narrow()?;
     match &p.gate {
         Some(gate) => record.widen_gated(gate, &p.fc1, activation)?,
         None => record.widen(&p.fc1, activation)?,

@@ -276,9 +276,9 @@ impl<'a> Recorder<'a> {
     }
 
     /// Merges r tokens of the residual stream by what attention left in `wide`, or by the residual stream before or
-    /// after attention.
+    /// after attention. What is left is in `narrow` too, normalised.
     pub fn merge(&mut self, r: u32) -> Result<()> {
-        let Config { embed_dim, num_heads, .. } = *self.config;
+        let Config { embed_dim, num_heads, norm_eps: eps, .. } = *self.config;
         let Options { metric, similarity, partition, merge, .. } = *self.options;
         let projected = metric.of_projection();
         let shape = MergeShape {
@@ -295,14 +295,16 @@ impl<'a> Recorder<'a> {
             partition: partition.in_block(self.block.unwrap_or(0)),
             similarity,
             mode: merge,
+            exact_keys: projected.is_none(),
+            eps,
         };
-        let Buffers { x, size, source, scratch, wide, .. } = self.buffers;
+        let Buffers { x, size, source, scratch, narrow, wide, .. } = self.buffers;
         let [from, to] = [self.merged, self.merged + 1];
-        let (keys, gpu) = match metric {
-            Metric::Keys | Metric::Queries | Metric::Values => (wide, self.gpu.clone()),
-            // What attention was added to; the residual stream is 32-bit always.
-            Metric::Input => (&x[1 - self.x], self.gpu.exact()),
-            Metric::Attention => (&x[self.x], self.gpu.exact()),
+        let keys = match metric {
+            Metric::Keys | Metric::Queries | Metric::Values => wide,
+            // What attention was added to.
+            Metric::Input => &x[1 - self.x],
+            Metric::Attention => &x[self.x],
         };
         let io = MergeIo {
             keys: keys.into(),
@@ -312,8 +314,9 @@ impl<'a> Recorder<'a> {
             x_out: (&x[1 - self.x]).into(),
             size_out: Some((&size[to]).into()),
             source_out: Some((&source[to]).into()),
+            normed: Some(narrow.into()),
         };
-        let merger = TokenMerger::with_scratch(&gpu, shape, io, scratch)?;
+        let merger = TokenMerger::with_scratch(&self.gpu, shape, io, scratch)?;
         let [b, n] = [self.batch, self.tokens].map(u64::from);
         let listed = partition.split(self.batch, self.tokens, shape.protect, r);
         let edges = b * listed.map_or(n.div_ceil(2), |split| split.srcs.into());

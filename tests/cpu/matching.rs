@@ -99,7 +99,8 @@ pub fn merge(
     let merged = params.batch * (params.tokens - params.r);
     let mut x_out = vec![f32::NAN; (merged * params.channels) as usize];
     let (mut size_out, mut source_out) = (vec![f32::NAN; merged as usize], vec![u32::MAX; source.len()]);
-    cpu::merge_tokens(&params, plan, x, Some(size), Some(source), &mut x_out, &mut size_out, &mut source_out);
+    let (size, source) = (Some(size), Some(source));
+    cpu::merge_tokens(&params, plan, x, size, source, &mut x_out, &mut size_out, &mut source_out, None);
     (x_out, size_out, source_out)
 }
 

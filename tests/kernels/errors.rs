@@ -62,7 +62,7 @@ macro_rules! call {
     ($gpu:expr, $b:expr, merge_tokens, $($change:tt)*) => {
         merge_tokens($gpu, merge_tokens::Params { $($change)*, ..merge_tokens::Params { batch: 2, tokens: 9, r: 2, channels: 8, sources: 12, ..Default::default() } },
             merge_tokens::Io { plan: (&$b[0]).into(), x: (&$b[1]).into(), size: Some((&$b[2]).into()), source: Some((&$b[3]).into()),
-                x_out: (&$b[4]).into(), size_out: (&$b[5]).into(), source_out: (&$b[6]).into() })
+                x_out: (&$b[4]).into(), size_out: (&$b[5]).into(), source_out: (&$b[6]).into(), normed: None })
     };
     ($gpu:expr, $b:expr, pool, $($change:tt)*) => {
         pool($gpu, pool::Params { $($change)*, ..pool::Params { batch: 2, tokens: 5, channels: 8, first: 1, mode: pool::Mode::MEAN } },

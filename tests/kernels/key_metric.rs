@@ -24,11 +24,11 @@ fn check(rig: &Rig, params: Params, keys: &[f32]) -> Vec<f32> {
 
 #[test]
 fn matches_cpu() {
-    // A workgroup takes 64 vectors of four at a time.
+    // A workgroup takes four rows, 16 vectors of four of each at a time.
     let shapes = [
         (1, 1, 4),
-        (3, 1, 252),
-        (3, 1, 256),
+        (3, 1, 60),
+        (5, 1, 256),
         (3, 2, 260),
         (2 * 197, 3, 64),
         (40, 12, 64),

@@ -2,7 +2,7 @@ use tome_wgpu::cpu;
 use tome_wgpu::kernels::find_matches::PROTECTED;
 use tome_wgpu::kernels::merge_tokens::{Io, Mode, Params, SPEC};
 use tome_wgpu::kernels::rank_matches::END;
-use tome_wgpu::kernels::{merge_tokens, rank_matches};
+use tome_wgpu::kernels::{layer_norm, merge_tokens, rank_matches};
 
 use crate::common::{Random, Rig, Tol, close, rigs_for, same};
 
@@ -52,6 +52,10 @@ impl Case {
     }
 
     fn on_gpu(&self, rig: &Rig) -> Merged {
+        self.on_gpu_and_normed(rig, None)
+    }
+
+    fn on_gpu_and_normed(&self, rig: &Rig, normed: Option<&wgpu::Buffer>) -> Merged {
         let (plan, x) = (rig.data(&self.plan), rig.data(&self.x));
         let size = self.size.as_ref().map(|size| rig.data(size));
         let source = self.source.as_ref().map(|source| rig.data(source));
@@ -64,6 +68,7 @@ impl Case {
             x_out: (&x_out).into(),
             size_out: (&size_out).into(),
             source_out: (&source_out).into(),
+            normed: normed.map(Into::into),
         };
         rig.run(&[merge_tokens(&rig.gpu, self.params, io).unwrap()]);
         let [x, size, source] = self.lens();
@@ -75,7 +80,7 @@ impl Case {
         let (mut x, mut size, mut source) = (vec![f32::NAN; x], vec![f32::NAN; size], vec![u32::MAX; source]);
         let Case { params, plan, .. } = self;
         let (given, map) = (self.size.as_deref(), self.source.as_deref());
-        cpu::merge_tokens(params, plan, &self.x, given, map, &mut x, &mut size, &mut source);
+        cpu::merge_tokens(params, plan, &self.x, given, map, &mut x, &mut size, &mut source, None);
         (x, size, source)
     }
 
@@ -101,6 +106,33 @@ fn matches_cpu() {
             [(1, 0, 1), (2, 1, 0), (3, 1, 1), (197, 16, 1), (198, 98, 2), (50, 22, 5), (51, 25, 0)]
         {
             Case::new(2, tokens, r, 20, protect, (tokens / 2).saturating_sub(protect / 2).max(1)).check(rig);
+        }
+    }
+}
+
+#[test]
+fn what_is_left_is_brought_to_norm_as_well() {
+    // As layer_norm: values of about 1, a few roundings, sums of at most 1,028 numbers.
+    let tol = Tol { abs: 2e-6, rel: 1e-6 };
+    for rig in rigs_for(&SPEC) {
+        for channels in [4, 60, 64, 68, 192, 768, 1028] {
+            for (batch, tokens, r) in [(1, 1, 0), (2, 21, 8), (3, 51, 25)] {
+                let mut case = Case::new(batch, tokens, r, channels, 1, (tokens / 2).max(1));
+                case.params.eps = 1e-3;
+                let [x, size, _] = case.lens();
+                let normed = rig.unwritten(x);
+                let merged = case.on_gpu_and_normed(rig, Some(&normed));
+                let plain = case.on_gpu(rig);
+                let what = format!("{} {:?}", rig.id(), case.params);
+                same(format!("{what} x"), &merged.0, &plain.0);
+                same(format!("{what} size"), &merged.1, &plain.1);
+                same(format!("{what} source"), &merged.2, &plain.2);
+
+                let mut want = vec![f32::NAN; x as usize];
+                let params = layer_norm::Params { rows: size, channels, eps: 1e-3, ..Default::default() };
+                cpu::layer_norm(&params, &case.on_cpu().0, None, None, &mut want);
+                close(what, &rig.read_elems(&normed, x), &want, rig.stored(tol));
+            }
         }
     }
 }
