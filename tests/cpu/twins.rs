@@ -4,7 +4,7 @@ use tome_wgpu::cpu;
 use tome_wgpu::kernels::matmul::Activation;
 use tome_wgpu::kernels::{attention, embed_patches, key_metric, layer_norm, matmul, pool};
 
-use crate::common::{Random, Tol, close};
+use crate::common::{Random, Tol, close, same};
 
 /// A few roundings of a sum of values around 1.
 const SUMS: Tol = Tol { abs: 2e-6, rel: 2e-6 };

@@ -45,7 +45,7 @@ impl Case {
         let mut random = Random(9);
         let bytes = (0..self.image.len()).map(|_| random.below(256) as u8).collect();
         let (mean, deviation) =
-            (0..image_channels).map(|i| (0.5 - 0.1 * i as f32, 0.2 + 0.1 * i as f32)).unzip();
+            (0..image_channels).map(|i| (0.5 - 0.1 * i as f32, 0.5 + 0.1 * i as f32)).unzip();
         let normal = [mean, deviation].map(|values: Vec<f32>| values).concat();
         Case { pixels: Some((bytes, normal)), ..self }
     }
