@@ -201,7 +201,7 @@ fn rust_params() -> Vec<(&'static str, Vec<Member>)> {
         }),)*] };
     }
     params! {
-        embed_patches: batch image_channels height width patch_height patch_width prefix channels;
+        embed_patches: batch image_channels height width patch_height patch_width prefix channels has_normal;
         layer_norm: rows channels eps has_weight has_bias;
         matmul: rows inner columns activation has_bias has_scale has_gate has_residual;
         norm_heads: rows heads head_width stride eps;
@@ -274,7 +274,11 @@ fn constants_of_tiles_are_those_that_rust_counts_workgroups_with() {
             let form = Form { head_width, ..Form::default() };
             let text = kernels::attention::SPEC.assemble(variant, form).text;
             let queries = constant(&naga::front::wgsl::parse_str(&text).unwrap(), "QUERIES");
-            assert_eq!(queries, Some(variant.tile.queries(head_width)), "{head_width} of attention, {variant:?}");
+            assert_eq!(
+                queries,
+                Some(variant.tile.queries(head_width)),
+                "{head_width} of attention, {variant:?}"
+            );
         }
         // Shares its tiles on every device.
         check(kernels::embed_patches::SPEC, variant, TileSize::Medium, Tile::Workgroup);
