@@ -137,13 +137,14 @@ fn embed_patches(criterion: &mut Criterion) {
             patch_width: 16,
             prefix: 1,
             channels,
+            ..Default::default()
         };
         let mut random = shape.random();
         let image = random.floats(shape.batch * 3 * 224 * 224);
         let [w, bias] = [768 * channels, channels].map(|len| random.floats(len));
         let [position, first] = [196 * channels, channels].map(|len| random.floats(len));
         let mut want = vec![0.0; (shape.rows() * channels) as usize];
-        cpu::embed_patches(&params, &image, &w, &bias, &position, Some(&first), &mut want);
+        cpu::embed_patches(&params, &image, None, &w, &bias, &position, Some(&first), &mut want);
         let call = format!("{}/batch {}", shape.name, shape.batch);
         let work = flops(&[2, shape.batch, 196, 768, channels]);
         time(criterion, &embed_patches::SPEC, call, work, Want::Floats(&want), |rig| {
@@ -153,6 +154,7 @@ fn embed_patches(criterion: &mut Criterion) {
             let y = rig.unwritten(shape.rows() * channels);
             let io = embed_patches::Io {
                 image: (&image).into(),
+                normal: None,
                 w: (&w).into(),
                 bias: (&bias).into(),
                 position: (&position).into(),

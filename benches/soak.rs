@@ -80,9 +80,14 @@ fn options() -> Options {
 fn soak(name: &str, mut session: Session, device: Option<&wgpu::Device>, count: usize) {
     let images = Random(1).floats(session.config().image_values() as u32);
     let options = options();
-    let mut run = || session.run(&images, &options, Want::LOGITS).expect("a batch").logits;
-    let first = run();
-    (1..WARM).for_each(|_| drop(run()));
+    let first = session.run(&images, &options, Want::LOGITS).expect("a batch").logits;
+    let mut stream = session.stream(&options, Want::LOGITS);
+    let mut run = || {
+        let done = if stream.is_full() { stream.pop().expect("a batch") } else { None };
+        stream.push(&images).expect("a batch");
+        done.map_or_else(|| first.clone(), |outputs| outputs.logits)
+    };
+    (0..WARM).for_each(|_| drop(run()));
     let (resident, allocated) = (resident_bytes(), device.and_then(allocations));
     let (start, on_cpu) = (Instant::now(), on_cpu_seconds().expect("/proc"));
     for _ in 0..count {

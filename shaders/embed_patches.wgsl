@@ -9,15 +9,18 @@ struct Params {
     patch_width: u32,
     prefix: u32,
     channels: u32,
+    has_normal: u32, // 1 where images are bytes
 }
 
 @group(0) @binding(0) var<uniform> params: Params;
-@group(0) @binding(1) var<storage, read> image: array<f32>;      // [batch, image_channels, height, width]
-@group(0) @binding(2) var<storage, read> w: array<Elem4>;        // [channels, patch values rounded up to 4]
-@group(0) @binding(3) var<storage, read> bias: array<f32>;       // [channels]
-@group(0) @binding(4) var<storage, read> position: array<f32>;   // [patches, channels]
-@group(0) @binding(5) var<storage, read> first: array<f32>;      // [prefix, channels]
-@group(0) @binding(6) var<storage, read_write> y: array<f32>;    // [batch, prefix + patches, channels]
+// Floats [batch, image_channels, height, width], or four bytes an element of [batch, height, width, image_channels].
+@group(0) @binding(1) var<storage, read> image: array<u32>;
+@group(0) @binding(2) var<storage, read> normal: array<f32>;     // [2, image_channels], means and deviations
+@group(0) @binding(3) var<storage, read> w: array<Elem4>;        // [channels, patch values rounded up to 4]
+@group(0) @binding(4) var<storage, read> bias: array<f32>;       // [channels]
+@group(0) @binding(5) var<storage, read> position: array<f32>;   // [patches, channels]
+@group(0) @binding(6) var<storage, read> first: array<f32>;      // [prefix, channels]
+@group(0) @binding(7) var<storage, read_write> y: array<f32>;    // [batch, prefix + patches, channels]
 
 fn tokens() -> u32 {
     return params.prefix + (params.height / params.patch_height) * (params.width / params.patch_width);
@@ -32,7 +35,18 @@ fn x_start(row: u32) -> u32 {
     let place = max(row % tokens(), params.prefix) - params.prefix;
     let across = params.width / params.patch_width;
     let item = row / tokens() * params.image_channels * params.height * params.width;
-    return item + place / across * params.patch_height * params.width + place % across * params.patch_width;
+    let corner = place / across * params.patch_height * params.width + place % across * params.patch_width;
+    return item + corner * select(1u, params.image_channels, params.has_normal != 0u);
+}
+
+// The value of a channel at so many lines and pixels from where a patch starts.
+fn pixel(start: u32, channel: u32, line: u32, column: u32) -> f32 {
+    if params.has_normal == 0u {
+        return bitcast<f32>(image[start + (channel * params.height + line) * params.width + column]);
+    }
+    let at = start + (line * params.width + column) * params.image_channels + channel;
+    let byte = (image[at / 4u] >> (at % 4u * 8u)) & 0xffu;
+    return (f32(byte) / 255.0 - normal[channel]) / normal[params.image_channels + channel];
 }
 
 fn x_load(start: u32, k: u32) -> vec4<f32> {
@@ -41,9 +55,7 @@ fn x_load(start: u32, k: u32) -> vec4<f32> {
         let value = k * 4u + j;
         if value < patch_values() {
             let line = value / params.patch_width;
-            let plane = line / params.patch_height;
-            let at = (plane * params.height + line % params.patch_height) * params.width + value % params.patch_width;
-            v[j] = image[start + at];
+            v[j] = pixel(start, line / params.patch_height, line % params.patch_height, value % params.patch_width);
         }
     }
     return v;

@@ -122,7 +122,10 @@ pub fn cooperative_tile(adapter: &wgpu::Adapter) -> Option<Tile> {
 /// the experimental ones, see [`wanted_device`].
 pub fn wanted_features(adapter: &wgpu::Adapter) -> wgpu::Features {
     adapter.features()
-        & (wgpu::Features::SUBGROUP | wgpu::Features::SHADER_F16 | wgpu::Features::TIMESTAMP_QUERY)
+        & (wgpu::Features::SUBGROUP
+            | wgpu::Features::SHADER_F16
+            | wgpu::Features::TIMESTAMP_QUERY
+            | wgpu::Features::PIPELINE_CACHE)
 }
 
 /// The limits worth asking for when an application makes its device: WebGPU's defaults, with buffers and

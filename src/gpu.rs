@@ -9,7 +9,7 @@ use crate::caps::{Caps, Element, Tile, TileChoice, TileSize, Variant};
 use crate::dispatch::Dispatch;
 use crate::error::{Error, Result};
 use crate::kernel::{Form, KernelSpec};
-use crate::pipelines::Pipelines;
+use crate::pipelines::{Checks, Pipelines};
 use crate::view::View;
 
 /// A `wgpu::Device` of the caller with this crate's pipelines on it. Cloning is cheap and shares them.
@@ -112,7 +112,8 @@ impl Gpu {
                 mapped_at_creation: false,
             })
         })?;
-        let (device, pipelines) = (device.clone(), Arc::new(Pipelines::new(device)));
+        let pipelines = Arc::new(Pipelines::new(device, Checks::for_device(&caps)));
+        let device = device.clone();
         let tiles = caps.tile_choice();
         Ok(Gpu { device, caps: Arc::new(caps), variant, tiles, empty, pipelines, defers: false })
     }
@@ -124,9 +125,9 @@ impl Gpu {
     }
 
     /// The same device with shaders that check at run time that they stay within buffers and arrays, sharing no
-    /// pipelines. Debug builds always check. Others leave it out, as every index is known to be within: sizes are
-    /// checked when a dispatch is made, and indices that come from data are clamped in the shaders. The checks are for
-    /// tests of shaders.
+    /// pipelines. Debug builds always check, and software drivers are made to, as they compile such shaders sooner.
+    /// Elsewhere it is left out, since every index is known to be within: sizes are checked when a dispatch is made, and
+    /// indices that come from data are clamped in the shaders. The checks are for tests of shaders.
     #[must_use]
     pub fn checked(self) -> Self {
         Gpu { pipelines: Arc::new(self.pipelines.checked()), ..self }

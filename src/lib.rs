@@ -43,6 +43,6 @@ pub use partition::Partition;
 pub use schedule::Schedule;
 #[cfg(feature = "blocking")]
 pub use session::{
-    AdapterReport, DeviceChoice, DeviceReport, KernelTime, Measured, Profile, Session, Want, adapters,
+    AdapterReport, DeviceChoice, DeviceReport, KernelTime, Measured, Profile, Session, Stream, Want, adapters,
 };
 pub use view::View;

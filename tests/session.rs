@@ -5,7 +5,7 @@ mod common;
 use std::future::Future;
 
 use common::{Random, Tol, adapter, close, open, same};
-use tome_wgpu::vit::{Config, Options, Outputs, Pool, PoolBy, Protect, Weights};
+use tome_wgpu::vit::{Config, Images, Options, Outputs, Pool, PoolBy, Protect, Weights};
 use tome_wgpu::{DeviceChoice, Element, Error, Gpu, Schedule, Session, Want, wanted_features, wanted_limits};
 
 /// 17 tokens, 2 blocks.
@@ -162,6 +162,73 @@ fn an_image_gives_the_same_bits_alone_and_in_a_batch() {
         // A schedule in between must leave nothing behind.
         session.run(&images, &options(5), Want::LOGITS).unwrap();
         assert_eq!(together, session.run(&images, &options(3), Want::ALL).unwrap(), "again");
+    }
+}
+
+fn pixels(config: &Config, count: usize) -> Vec<u8> {
+    let mut random = Random(11);
+    (0..config.image_values() * count).map(|_| random.below(256) as u8).collect()
+}
+
+#[test]
+fn pixels_give_what_the_same_images_give_normalised() {
+    // A grey network whose images take no whole number of words, and one of more channels than pictures have.
+    for (in_chans, image_size) in [(3, [16, 16]), (1, [13, 17]), (5, [16, 16])] {
+        let mut config = Config { in_chans, image_size, ..config() };
+        config.preprocess.mean = (0..in_chans).map(|i| 0.5 - 0.05 * i as f32).collect();
+        config.preprocess.std = (0..in_chans).map(|i| 0.2 + 0.05 * i as f32).collect();
+        let pixels = pixels(&config, 3);
+        let normalised = Images::Pixels(&pixels).normalised(&config);
+        assert_eq!(normalised[0], (f32::from(pixels[0]) / 255.0 - 0.5) / 0.2);
+        for mut session in sessions(&config) {
+            let want = session.run(&*normalised, &options(3), Want::ALL).unwrap();
+            let got = session.run(&pixels, &options(3), Want::ALL).unwrap();
+            // The device may round the normalisation otherwise: two divisions in the last place, of values of up to 3.
+            close("tokens", &got.tokens, &want.tokens, Tol { abs: 1e-4, rel: 0.0 });
+            close("logits", &got.logits, &want.logits, Tol { abs: 1e-4, rel: 0.0 });
+            same("source", &got.source, &want.source);
+            // A plan that has run on the ones still runs on the others.
+            assert_eq!(want, session.run(&*normalised, &options(3), Want::ALL).unwrap());
+        }
+    }
+}
+
+#[test]
+fn a_stream_gives_every_batch_its_own_results_in_order() {
+    let config = config();
+    let per_image = config.image_values();
+    for mut session in sessions(&config) {
+        let all = images(&config, 12);
+        // Of different sizes, more than are on their way at once.
+        let batches: Vec<&[f32]> = [0..2, 2..3, 3..7, 7..9, 9..11, 11..12]
+            .map(|range| &all[range.start * per_image..range.end * per_image])
+            .to_vec();
+        let want: Vec<Outputs> =
+            batches.iter().map(|batch| session.run(*batch, &options(3), Want::ALL).unwrap()).collect();
+        let mut got = Vec::new();
+        let mut stream = session.stream(&options(3), Want::ALL);
+        for batch in &batches {
+            if stream.is_full() {
+                got.extend(stream.pop().unwrap());
+            }
+            stream.push(*batch).unwrap();
+            // What is refused leaves the others alone.
+            assert!(matches!(stream.push(&[0.0f32][..]), Err(Error::Input(_))));
+        }
+        while let Some(outputs) = stream.pop().unwrap() {
+            got.push(outputs);
+        }
+        assert_eq!(got, want);
+        // Nothing need be taken before the end.
+        batches.iter().for_each(|batch| stream.push(*batch).unwrap());
+        for want in &want {
+            assert_eq!(stream.pop().unwrap().as_ref(), Some(want));
+        }
+        // Dropped with batches on their way.
+        stream.push(batches[2]).unwrap();
+        stream.push(batches[0]).unwrap();
+        drop(stream);
+        assert_eq!(session.run(batches[0], &options(3), Want::ALL).unwrap(), want[0]);
     }
 }
 
@@ -395,6 +462,8 @@ fn a_lost_device_is_a_typed_error() {
         let lost = session.run(&images, &options(r), Want::LOGITS);
         assert!(matches!(lost, Err(Error::DeviceLost(_) | Error::Device { .. })), "r = {r}: {lost:?}");
     }
+    let mut stream = session.stream(&options(2), Want::LOGITS);
+    assert!(stream.push(&images).is_err() && stream.pop().unwrap().is_none());
 }
 
 #[test]
@@ -442,4 +511,17 @@ fn later_batches_allocate_nothing_on_the_device() {
     };
     let first = held_after(1);
     assert_eq!(held_after(30), first, "allocations and their bytes");
+
+    let mut stream = session.stream(&options(3), Want::ALL);
+    let mut held_after = |batches: usize| {
+        for _ in 0..batches {
+            if stream.is_full() {
+                stream.pop().unwrap();
+            }
+            stream.push(&images).unwrap();
+        }
+        device.generate_allocator_report().map(|all| (all.allocations.len(), all.total_allocated_bytes))
+    };
+    let first = held_after(3);
+    assert_eq!(held_after(30), first, "allocations and their bytes in a stream");
 }

@@ -201,7 +201,7 @@ fn rust_params() -> Vec<(&'static str, Vec<Member>)> {
         }),)*] };
     }
     params! {
-        embed_patches: batch image_channels height width patch_height patch_width prefix channels;
+        embed_patches: batch image_channels height width patch_height patch_width prefix channels has_normal;
         layer_norm: rows channels eps has_weight has_bias;
         matmul: rows inner columns activation has_bias has_scale has_gate has_residual;
         norm_heads: rows heads head_width stride eps;

@@ -244,8 +244,18 @@ impl<'a> Forward<'a> {
             patch_width: patch_size[1],
             prefix: self.config.prefix(),
             channels: embed_dim,
+            ..Default::default()
         };
-        embed_patches(&params, image, &p.patch, &p.patch_bias, &p.position, p.first.as_deref(), &mut self.x);
+        embed_patches(
+            &params,
+            image,
+            None,
+            &p.patch,
+            &p.patch_bias,
+            &p.position,
+            p.first.as_deref(),
+            &mut self.x,
+        );
         if let Some(norm) = &p.norm_pre {
             self.norm(Some(norm));
             swap(&mut self.x, &mut self.narrow);

@@ -8,7 +8,7 @@ use image::{DynamicImage, GrayImage, ImageReader, RgbImage};
 
 use super::broken;
 use crate::error::{Error, Result};
-use crate::vit::{Config, Preprocess, Resample, Resize};
+use crate::vit::{self, Config, Preprocess, Resample, Resize};
 
 /// Decodes a picture: the first frame of an animated one, and none that takes more than 512 MiB decoded (the
 /// 178,956,970 RGB pixels at which Pillow stops too). The orientation in EXIF data is ignored, as timm ignores it.
@@ -63,14 +63,7 @@ pub fn normalise(picture: &DynamicImage, config: &Config) -> Result<Vec<f32>> {
             config.in_chans
         )));
     }
-    let channels = config.in_chans as usize;
-    let scales = config.preprocess.mean.iter().zip(&config.preprocess.std).enumerate();
-    Ok(scales
-        .flat_map(|(channel, (mean, std))| {
-            let values = bytes[channel..].iter().step_by(channels);
-            values.map(move |&value| (f32::from(value) / 255.0 - mean) / std)
-        })
-        .collect())
+    Ok(vit::normalise(bytes, &config.preprocess).collect())
 }
 
 /// Pillow's `convert("L")`, to the bit.

@@ -17,6 +17,7 @@ pub const SPEC: KernelSpec = KernelSpec {
     bindings: &[
         ("params", Access::Uniform),
         ("image", Access::Read),
+        ("normal", Access::Read),
         ("w", Access::ReadElem),
         ("bias", Access::Read),
         ("position", Access::Read),
@@ -29,7 +30,7 @@ pub const SPEC: KernelSpec = KernelSpec {
 
 /// Scalars of the kernel and of its twin.
 #[repr(C)]
-#[derive(Clone, Copy, Debug, PartialEq, Pod, Zeroable)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Pod, Zeroable)]
 pub struct Params {
     /// Images.
     pub batch: u32,
@@ -47,6 +48,8 @@ pub struct Params {
     pub prefix: u32,
     /// Values in a token.
     pub channels: u32,
+    /// 1 where images are bytes. Set by [`embed_patches`] from what [`Io`] holds.
+    pub has_normal: u32,
 }
 
 impl Params {
@@ -64,8 +67,11 @@ impl Params {
 /// Buffers of the kernel.
 #[derive(Clone, Copy, Debug)]
 pub struct Io<'a> {
-    /// `[batch, image_channels, height, width]`, normalised.
+    /// `[batch, image_channels, height, width]`, normalised; or, with `normal`, `[batch, height, width,
+    /// image_channels]`, a byte each.
     pub image: View<'a>,
+    /// `[2, image_channels]`: the means and deviations that bytes, divided by 255, are normalised by; absent for floats.
+    pub normal: Option<View<'a>>,
     /// `[channels, patch_values rounded up to 4]`, each row in the order channel, y, x.
     pub w: View<'a>,
     /// `[channels]`
@@ -84,7 +90,8 @@ pub struct Io<'a> {
 /// [`Error::Params`] where a patch is empty or larger than the image, `channels` is 0, or
 /// prefix tokens are missing; buffer errors.
 pub fn embed_patches(gpu: &Gpu, params: Params, io: Io<'_>) -> Result<Dispatch> {
-    let Params { batch, image_channels, height, width, patch_height, patch_width, prefix, channels } = params;
+    let Params { batch, image_channels, height, width, patch_height, patch_width, prefix, channels, .. } =
+        params;
     let name = SPEC.name;
     multiple_of_four(name, "channels", channels)?;
     require(name, image_channels > 0 && patch_height > 0 && patch_width > 0, || "a patch is empty".into())?;
@@ -102,12 +109,17 @@ pub fn embed_patches(gpu: &Gpu, params: Params, io: Io<'_>) -> Result<Dispatch> 
         tokens.ok_or_else(|| Error::Params { kernel: name, what: format!("{prefix} prefix tokens") })?;
     let [tile_rows, tile_columns] = Tile::Workgroup.covers(TileSize::Medium);
     let rows = elements(name, "tokens", &[batch, tokens])? as u32;
+    let params = Params { has_normal: io.normal.is_some().into(), ..params };
+    let image = elements(name, "image", &[batch, image_channels, height, width])?;
+    // Four bytes are bound as one element.
+    let image = if io.normal.is_some() { image.div_ceil(4) } else { image };
     let call = gpu.dispatch(Call {
         spec: &SPEC,
         form: Form::default(),
         params: bytemuck::bytes_of(&params),
         views: &[
-            (io.image, elements(name, "image", &[batch, image_channels, height, width])?),
+            (io.image, image),
+            gpu.optional(io.normal, elements(name, "normal", &[2, image_channels])?),
             (io.w, elements(name, "w", &[channels, patch])?),
             (io.bias, channels.into()),
             (io.position, elements(name, "position", &[patches, channels])?),

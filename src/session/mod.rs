@@ -3,11 +3,15 @@
 mod device;
 mod engine;
 mod measure;
+mod pipeline_file;
 mod profile;
 mod readback;
+mod ring;
 mod run;
+mod stream;
 
 pub use device::{AdapterReport, DeviceChoice, DeviceReport, adapters};
 pub use measure::Measured;
 pub use profile::{KernelTime, Profile};
 pub use run::{Session, Want};
+pub use stream::Stream;

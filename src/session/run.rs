@@ -8,9 +8,11 @@ use crate::error::{Error, Result};
 use crate::session::device::{DeviceChoice, DeviceReport, candidates, open};
 use crate::session::engine::Engine;
 use crate::session::measure::Measured;
+use crate::session::pipeline_file::PipelineFile;
 use crate::session::profile::Profile;
 use crate::session::readback::Wait;
-use crate::vit::{Config, Options, Outputs, Weights};
+use crate::session::stream::{Queue, Stream};
+use crate::vit::{Config, Images, Options, Outputs, Weights};
 
 /// Which results are read back, by the names of [`Outputs`]; the others are left empty. `dense` is only
 /// computed where it is wanted.
@@ -79,7 +81,9 @@ enum Backend {
 }
 
 impl Session {
-    /// Chooses a device and prepares the network on it in 32-bit floats, waiting for the driver.
+    /// Chooses a device and prepares the network on it in 32-bit floats, waiting for the driver. Where the driver hands
+    /// out what it has compiled (Vulkan), that is kept for the next start in the user's cache folder (`tome-wgpu` in
+    /// `~/.cache` on Linux); the environment variable `TOME_CACHE_DIR` names another, or none if it is empty.
     ///
     /// # Errors
     /// [`Error::NoAdapter`] where no adapter is what was asked for; what the device, the config and the weights say.
@@ -114,7 +118,10 @@ impl Session {
         let (adapters, mut why) = candidates(device).await?;
         for adapter in &adapters {
             let engine = match open(adapter).await {
-                Ok((device, queue)) => Engine::new(device, queue, config.clone(), weights, element),
+                Ok((device, queue)) => {
+                    let pipelines = PipelineFile::open(&device);
+                    Engine::new(device, queue, config.clone(), weights, element, pipelines)
+                }
                 Err(error) => Err(error),
             };
             match engine {
@@ -137,7 +144,8 @@ impl Session {
         Ok(Self::from_backend(Backend::Cpu(Box::new(vit)), DeviceReport::cpu(why)))
     }
 
-    /// Prepares the network on the caller's device, which may be a software driver, in 32-bit floats.
+    /// Prepares the network on the caller's device, which may be a software driver, in 32-bit floats. Nothing is kept on
+    /// disk.
     ///
     /// # Errors
     /// What the device, the config and the weights say.
@@ -149,7 +157,7 @@ impl Session {
     ) -> Result<Self> {
         let why = "the caller's device".into();
         let report = DeviceReport::gpu(&device.adapter_info(), Element::F32, why);
-        let engine = Engine::new(device, queue, config, weights, Element::F32)?;
+        let engine = Engine::new(device, queue, config, weights, Element::F32, None)?;
         Ok(Self::from_backend(Backend::Gpu(Box::new(engine)), report))
     }
 
@@ -170,14 +178,20 @@ impl Session {
         &self.report
     }
 
-    /// Runs any number of normalised images `[batch, in_chans, height, width]`, as many at once as the device can
-    /// bind and has memory for. A NaN in an image makes that image's results NaN and leaves the others alone.
+    /// Runs any number of images, as many at once as the device can bind and has memory for. A slice of `f32` holds
+    /// them normalised, `[batch, in_chans, height, width]`, one of `u8` as pixels, see [`Images`]. A NaN in an image makes
+    /// that image's results NaN and leaves the others alone.
     ///
     /// # Errors
     /// [`Error::Input`] where `images` is empty or no whole number of images; [`Error::OutOfMemory`],
     /// [`Error::DeviceLost`] and the like from the device.
-    pub fn run(&mut self, images: &[f32], options: &Options, want: Want) -> Result<Outputs> {
-        pollster::block_on(self.run_waiting(images, options, want, Wait::Block))
+    pub fn run<'i>(
+        &mut self,
+        images: impl Into<Images<'i>>,
+        options: &Options,
+        want: Want,
+    ) -> Result<Outputs> {
+        pollster::block_on(self.run_waiting(images.into(), options, want, Wait::Block))
     }
 
     /// [`Session::run`] that yields to the executor while the device works, asking to be polled again at once. It may
@@ -185,17 +199,41 @@ impl Session {
     ///
     /// # Errors
     /// As [`Session::run`].
-    pub async fn run_async(&mut self, images: &[f32], options: &Options, want: Want) -> Result<Outputs> {
-        self.run_waiting(images, options, want, Wait::Yield).await
+    pub async fn run_async<'i>(
+        &mut self,
+        images: impl Into<Images<'i>>,
+        options: &Options,
+        want: Want,
+    ) -> Result<Outputs> {
+        self.run_waiting(images.into(), options, want, Wait::Yield).await
+    }
+
+    /// A way to run batch after batch without waiting for each before the next is handed over.
+    pub fn stream(&mut self, options: &Options, want: Want) -> Stream<'_> {
+        Stream::new(self, options.clone(), want)
     }
 
     async fn run_waiting(
         &mut self,
-        images: &[f32],
+        images: Images<'_>,
         options: &Options,
         want: Want,
         wait: Wait,
     ) -> Result<Outputs> {
+        let mut queue = Queue::default();
+        self.push(&mut queue, images, options, want, wait).await?;
+        self.pop(&mut queue, wait).await.unwrap_or_else(|| Ok(Outputs::default()))
+    }
+
+    /// Appends a batch to a queue.
+    pub(super) async fn push(
+        &mut self,
+        queue: &mut Queue,
+        images: Images<'_>,
+        options: &Options,
+        want: Want,
+        wait: Wait,
+    ) -> Result<()> {
         let per_image = self.config().image_values();
         if images.is_empty() || !images.len().is_multiple_of(per_image) {
             let given = images.len();
@@ -204,16 +242,28 @@ impl Session {
         match &mut self.backend {
             Backend::Cpu(vit) => {
                 let mut all = Outputs::default();
-                for chunk in images.chunks(per_image * CPU_CHUNK) {
-                    let mut outputs = vit.forward(chunk, options)?;
+                let mut rest = images;
+                while !rest.is_empty() {
+                    let (chunk, others) = rest.split_at(rest.len().min(per_image * CPU_CHUNK));
+                    let mut outputs = vit.forward(&chunk.normalised(vit.config()), options)?;
                     if want.dense {
                         outputs.dense = vit.dense(&outputs);
                     }
                     all.append(keep(outputs, want));
+                    rest = others;
                 }
-                Ok(all)
+                queue.push_done(all);
+                Ok(())
             }
-            Backend::Gpu(engine) => engine.run(images, options, want, wait).await,
+            Backend::Gpu(engine) => queue.push(engine, images, options, want, wait).await,
+        }
+    }
+
+    /// Takes the oldest batch off a queue.
+    pub(super) async fn pop(&mut self, queue: &mut Queue, wait: Wait) -> Option<Result<Outputs>> {
+        match &mut self.backend {
+            Backend::Cpu(_) => queue.pop_done(),
+            Backend::Gpu(engine) => queue.pop(engine, wait).await,
         }
     }
 
@@ -221,9 +271,9 @@ impl Session {
     ///
     /// # Errors
     /// As [`Session::run`].
-    pub fn classify(
+    pub fn classify<'i>(
         &mut self,
-        images: &[f32],
+        images: impl Into<Images<'i>>,
         options: &Options,
         top: usize,
     ) -> Result<Vec<Vec<(usize, f32)>>> {
@@ -235,7 +285,7 @@ impl Session {
     ///
     /// # Errors
     /// As [`Session::run`].
-    pub fn features(&mut self, images: &[f32], options: &Options) -> Result<Vec<f32>> {
+    pub fn features<'i>(&mut self, images: impl Into<Images<'i>>, options: &Options) -> Result<Vec<f32>> {
         Ok(self.run(images, options, Want::FEATURES)?.features)
     }
 

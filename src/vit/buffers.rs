@@ -8,8 +8,10 @@ use crate::merger::MergeScratch;
 /// Activations of a plan.
 #[derive(Clone, Debug)]
 pub(super) struct Buffers {
-    /// `[batch, in_chans, height, width]`
+    /// `[batch, in_chans, height, width]`, or its first quarter bytes `[batch, height, width, in_chans]`.
     pub input: wgpu::Buffer,
+    /// `[2, in_chans]`: what bytes are normalised by.
+    pub normal: wgpu::Buffer,
     /// `[batch, tokens, channels]`: read from one, written to the other.
     pub x: [wgpu::Buffer; 2],
     /// `[batch, tokens]`: the first stays all ones, then one for each merge. They and the maps are small, one value a
@@ -62,6 +64,10 @@ impl Buffers {
         }
         Ok(Buffers {
             input: gpu.buffer("tome.input", b * config.image_values() as u64)?,
+            normal: gpu.buffer_with(
+                "tome.normal",
+                &[&config.preprocess.mean[..], &config.preprocess.std].concat(),
+            )?,
             x: [tokens("tome.x0", c)?, tokens("tome.x1", c)?],
             size,
             source,
@@ -80,7 +86,7 @@ impl Buffers {
 
     /// Bytes of device memory.
     pub fn bytes(&self) -> u64 {
-        let single = [&self.input, &self.narrow, &self.wide, &self.pooled];
+        let single = [&self.input, &self.normal, &self.narrow, &self.wide, &self.pooled];
         let ends = self.features.iter().chain(&self.logits);
         let several = self.x.iter().chain(&self.size).chain(&self.source).chain(ends).chain(&self.gate);
         single.into_iter().chain(several).map(wgpu::Buffer::size).sum::<u64>() + self.scratch.bytes()

@@ -7,6 +7,7 @@ mod config;
 mod dense;
 mod fold;
 mod head;
+mod images;
 mod options;
 mod outputs;
 mod parameters;
@@ -19,6 +20,9 @@ mod weights;
 
 pub use config::{Config, Mlp, Pool, PositionResample, Preprocess, Resample, Resize};
 pub use dense::Dense;
+pub use images::Images;
+#[cfg(feature = "files")]
+pub(crate) use images::normalise;
 pub use options::{Metric, Options, PoolBy, Protect};
 pub use outputs::Outputs;
 pub use parameters::{AttentionPool, Block, Linear, Norm, Parameters, Storage};

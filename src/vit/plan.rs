@@ -42,6 +42,8 @@ pub struct Stage {
 pub struct Plan {
     pub(super) gpu: Gpu,
     steps: Vec<Step>,
+    /// What takes the first step's place where images are bytes.
+    of_pixels: Option<Dispatch>,
     batch: u32,
     tokens: Vec<u32>,
     pub(super) prefix: u32,
@@ -65,8 +67,8 @@ impl Plan {
         let buffers = Buffers::new(gpu, config, batch, merges, options.metric.width(config))?;
         let mut recorder = Recorder::new(&gpu.deferring(), config, options, batch, &buffers);
         super::block::network(&mut recorder, p)?;
-        let (steps, ends) = recorder.finish();
-        gpu.compile(steps.iter().map(|step| &step.dispatch))?;
+        let (steps, of_pixels, ends) = recorder.finish();
+        gpu.compile(steps.iter().map(|step| &step.dispatch).chain(&of_pixels))?;
         let mut merges = 0;
         let after = |pair: &[u32]| {
             merges += usize::from(pair[1] < pair[0]);
@@ -76,6 +78,7 @@ impl Plan {
         Ok(Plan {
             gpu: gpu.clone(),
             steps,
+            of_pixels,
             batch,
             tokens,
             prefix: config.prefix(),
@@ -88,9 +91,16 @@ impl Plan {
 
     /// Records the network into the caller's encoder, as one compute pass.
     pub fn encode(&self, encoder: &mut wgpu::CommandEncoder) {
-        let mut pass = encoder
-            .begin_compute_pass(&wgpu::ComputePassDescriptor { label: Some("tome"), timestamp_writes: None });
-        self.encode_in(&mut pass);
+        self.encode_in(&mut begin(encoder));
+    }
+
+    /// [`encode`](Self::encode) for images that are bytes, see [`Images::Pixels`](super::Images::Pixels).
+    pub fn encode_pixels(&self, encoder: &mut wgpu::CommandEncoder) {
+        let mut pass = begin(encoder);
+        let dispatches = self.steps.iter().map(|step| &step.dispatch);
+        for dispatch in self.of_pixels.iter().chain(dispatches.skip(1)) {
+            dispatch.encode(&mut pass);
+        }
     }
 
     /// Records the network into a compute pass.
@@ -120,7 +130,8 @@ impl Plan {
         self.tokens.last().copied().unwrap_or_default()
     }
 
-    /// `[batch, in_chans, height, width]`: to be written before each batch.
+    /// `[batch, in_chans, height, width]`: to be written before each batch. For [`encode_pixels`](Self::encode_pixels)
+    /// its first quarter, `[batch, height, width, in_chans]` in bytes.
     pub fn input(&self) -> &wgpu::Buffer {
         &self.buffers.input
     }
@@ -171,6 +182,10 @@ impl Plan {
     pub fn bytes(&self) -> u64 {
         self.buffers.bytes()
     }
+}
+
+fn begin(encoder: &mut wgpu::CommandEncoder) -> wgpu::ComputePass<'_> {
+    encoder.begin_compute_pass(&wgpu::ComputePassDescriptor { label: Some("tome"), timestamp_writes: None })
 }
 
 impl fmt::Display for Plan {

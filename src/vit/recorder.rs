@@ -28,6 +28,8 @@ pub(super) struct Recorder<'a> {
     pub merged: usize,
     /// Where the logits are by now.
     pub logits: Option<&'a wgpu::Buffer>,
+    /// What takes the first call's place where images are bytes.
+    of_pixels: Option<Dispatch>,
     block: Option<u32>,
     steps: Vec<Step>,
 }
@@ -72,19 +74,20 @@ impl<'a> Recorder<'a> {
             x: 0,
             merged: 0,
             logits: None,
+            of_pixels: None,
             block: None,
             steps: Vec::new(),
         }
     }
 
-    pub fn finish(self) -> (Vec<Step>, Ends) {
+    pub fn finish(self) -> (Vec<Step>, Option<Dispatch>, Ends) {
         let ends = Ends {
             tokens: self.buffers.x[self.x].clone(),
             size: self.buffers.size[self.merged].clone(),
             // Without a head the features are the result.
             logits: self.logits.unwrap_or(&self.buffers.features[0]).clone(),
         };
-        (self.steps, ends)
+        (self.steps, self.of_pixels, ends)
     }
 
     /// The block that the following calls belong to.
@@ -125,9 +128,11 @@ impl<'a> Recorder<'a> {
             patch_width: patch_size[1],
             prefix: self.config.prefix(),
             channels: embed_dim,
+            ..Default::default()
         };
         let io = embed_patches::Io {
             image: (&self.buffers.input).into(),
+            normal: None,
             w: (&p.patch).into(),
             bias: (&p.patch_bias).into(),
             position: (&p.position).into(),
@@ -135,6 +140,8 @@ impl<'a> Recorder<'a> {
             y: (&self.buffers.x[self.x]).into(),
         };
         self.push(kernels::embed_patches(&self.gpu, params, io)?);
+        let io = embed_patches::Io { normal: Some((&self.buffers.normal).into()), ..io };
+        self.of_pixels = Some(kernels::embed_patches(&self.gpu, params, io)?);
         Ok(())
     }
 

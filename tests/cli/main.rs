@@ -2,6 +2,7 @@
 #![cfg(feature = "cli")]
 
 mod bench;
+mod cache;
 mod classify;
 mod demo;
 mod devices;
@@ -38,6 +39,9 @@ fn indices(file: &[u8], name: &str) -> (Vec<usize>, Vec<u32>) {
     (tensor.shape().to_vec(), bytemuck::pod_collect_to_vec(tensor.data()))
 }
 
+/// Where compiled pipelines are kept.
+const CACHE: &str = "TOME_CACHE_DIR";
+
 /// What a run printed and how it ended.
 struct Run {
     code: Option<i32>,
@@ -51,6 +55,10 @@ fn tome_in(folder: &Path, args: &[&str]) -> Run {
 }
 
 fn run(command: &mut Command) -> Run {
+    // What a run keeps for the next is none of the user's, unless a test says where.
+    if !command.get_envs().any(|(name, _)| name == CACHE) {
+        command.env(CACHE, "");
+    }
     let Output { status, stdout, stderr } = command.env_remove("TOME_LOG").output().expect("tome starts");
     let text = |bytes| String::from_utf8(bytes).expect("tome prints UTF-8");
     let run = Run { code: status.code(), stdout: text(stdout), stderr: text(stderr) };

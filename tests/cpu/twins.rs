@@ -4,7 +4,7 @@ use tome_wgpu::cpu;
 use tome_wgpu::kernels::matmul::Activation;
 use tome_wgpu::kernels::{attention, embed_patches, key_metric, layer_norm, matmul, pool};
 
-use crate::common::{Random, Tol, close};
+use crate::common::{Random, Tol, close, same};
 
 /// A few roundings of a sum of values around 1.
 const SUMS: Tol = Tol { abs: 2e-6, rel: 2e-6 };
@@ -201,6 +201,7 @@ fn embed_patches_is_a_convolution_behind_the_prefix() {
             patch_width,
             prefix,
             channels,
+            ..Default::default()
         };
         let values = params.patch_values();
         let padded = values.next_multiple_of(4) as usize;
@@ -210,7 +211,26 @@ fn embed_patches_is_a_convolution_behind_the_prefix() {
         let first = random.floats(prefix * channels);
         let tokens = (prefix + params.patches()) as usize;
         let mut y = vec![f32::NAN; batch as usize * tokens * channels as usize];
-        cpu::embed_patches(&params, &image, &w, &bias, &position, (prefix > 0).then_some(&first[..]), &mut y);
+        let first_tokens = (prefix > 0).then_some(&first[..]);
+        cpu::embed_patches(&params, &image, None, &w, &bias, &position, first_tokens, &mut y);
+
+        // Bytes give what the same values give, normalised and channel by channel.
+        let bytes: Vec<u8> = (0..image.len()).map(|_| random.below(256) as u8).collect();
+        let normal = [0.5, 0.25, 0.75, 0.125, 0.5, 0.25];
+        let normal: Vec<f32> = [&normal[..planes as usize], &normal[3..][..planes as usize]].concat();
+        let pixels = (height * width) as usize;
+        let floats: Vec<f32> = (0..image.len())
+            .map(|at| {
+                let (plane, pixel) =
+                    (at / pixels % planes as usize, at / pixels / planes as usize * pixels + at % pixels);
+                let byte = bytes[pixel * planes as usize + plane];
+                (f32::from(byte) / 255.0 - normal[plane]) / normal[planes as usize + plane]
+            })
+            .collect();
+        let (mut of_bytes, mut of_floats) = (y.clone(), y.clone());
+        cpu::embed_patches(&params, &floats, None, &w, &bias, &position, first_tokens, &mut of_floats);
+        cpu::embed_patches(&params, &bytes, Some(&normal), &w, &bias, &position, first_tokens, &mut of_bytes);
+        same(format!("{params:?}"), &of_bytes, &of_floats);
 
         let [planes, height, width, prefix, channels] =
             [planes, height, width, prefix, channels].map(|v| v as usize);

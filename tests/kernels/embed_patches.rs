@@ -7,6 +7,8 @@ use crate::matmul::tol;
 struct Case {
     params: Params,
     image: Vec<f32>,
+    /// Instead, with what they are normalised by.
+    pixels: Option<(Vec<u8>, Vec<f32>)>,
     w: Vec<f32>,
     bias: Vec<f32>,
     position: Vec<f32>,
@@ -29,6 +31,7 @@ impl Case {
         Case {
             params,
             image: random.floats(batch * image_channels * height * width),
+            pixels: None,
             w,
             bias: random.floats(channels),
             position: random.floats(params.patches() * channels),
@@ -36,17 +39,31 @@ impl Case {
         }
     }
 
+    /// The same with images of bytes.
+    fn of_pixels(self) -> Self {
+        let Params { image_channels, .. } = self.params;
+        let mut random = Random(9);
+        let bytes = (0..self.image.len()).map(|_| random.below(256) as u8).collect();
+        let (mean, deviation) =
+            (0..image_channels).map(|i| (0.5 - 0.1 * i as f32, 0.5 + 0.1 * i as f32)).unzip();
+        let normal = [mean, deviation].map(|values: Vec<f32>| values).concat();
+        Case { pixels: Some((bytes, normal)), ..self }
+    }
+
     fn len(&self) -> u32 {
         self.params.batch * (self.params.prefix + self.params.patches()) * self.params.channels
     }
 
     fn on_gpu(&self, rig: &Rig) -> Vec<f32> {
-        let [image, bias, position] = [&self.image, &self.bias, &self.position].map(|data| rig.data(data));
+        let [bias, position] = [&self.bias, &self.position].map(|data| rig.data(data));
+        let image = self.pixels.as_ref().map_or_else(|| rig.data(&self.image), |(bytes, _)| rig.data(bytes));
+        let normal = self.pixels.as_ref().map(|(_, normal)| rig.data(normal));
         let w = rig.elems(&self.w);
         let first = self.first.as_ref().map(|first| rig.data(first));
         let y = rig.unwritten(self.len());
         let io = Io {
             image: (&image).into(),
+            normal: normal.as_ref().map(Into::into),
             w: (&w).into(),
             bias: (&bias).into(),
             position: (&position).into(),
@@ -58,9 +75,15 @@ impl Case {
     }
 
     fn check(&self, rig: &Rig) {
-        let Case { params, image, w, bias, position, first } = self;
+        let Case { params, image, pixels, w, bias, position, first } = self;
         let mut want = vec![f32::NAN; self.len() as usize];
-        cpu::embed_patches(params, image, w, bias, position, first.as_deref(), &mut want);
+        let (first, want_in) = (first.as_deref(), &mut want);
+        match pixels {
+            None => cpu::embed_patches(params, image, None, w, bias, position, first, want_in),
+            Some((bytes, normal)) => {
+                cpu::embed_patches(params, bytes, Some(normal), w, bias, position, first, want_in);
+            }
+        }
         close(format!("{} {params:?}", rig.id()), &self.on_gpu(rig), &want, tol(params.patch_values()));
     }
 }
@@ -75,6 +98,7 @@ const IMAGES: Params = Params {
     patch_width: 8,
     prefix: 1,
     channels: 20,
+    has_normal: 0,
 };
 
 #[test]
@@ -104,11 +128,13 @@ fn matches_cpu() {
             patch_width: 16,
             prefix: 1,
             channels: 192,
+            has_normal: 0,
         },
     ];
     for rig in rigs_for(&SPEC) {
         for params in cases {
             Case::new(params).check(rig);
+            Case::new(params).of_pixels().check(rig);
         }
     }
 }
@@ -141,6 +167,7 @@ fn more_tiles_than_one_dimension_of_workgroups() {
             patch_width: 2,
             prefix: 0,
             channels: 4,
+            has_normal: 0,
         };
         assert_eq!(params.patches(), 100 * rows);
         Case::new(params).check(rig);

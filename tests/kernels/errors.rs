@@ -74,8 +74,8 @@ macro_rules! call {
     };
     ($gpu:expr, $b:expr, embed_patches, $($change:tt)*) => {
         embed_patches($gpu, embed_patches::Params { $($change)*, ..embed_patches::Params { batch: 2, image_channels: 3, height: 8,
-                width: 8, patch_height: 4, patch_width: 4, prefix: 1, channels: 8 } },
-            embed_patches::Io { image: (&$b[0]).into(), w: (&$b[1]).into(), bias: (&$b[2]).into(), position: (&$b[3]).into(),
+                width: 8, patch_height: 4, patch_width: 4, prefix: 1, channels: 8, ..Default::default() } },
+            embed_patches::Io { image: (&$b[0]).into(), normal: None, w: (&$b[1]).into(), bias: (&$b[2]).into(), position: (&$b[3]).into(),
                 first: Some((&$b[4]).into()), y: (&$b[5]).into() })
     };
 }

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use anyhow::Result;
 use comfy_table::{Table, presets};
-use tome_wgpu::files::{fit, normalise};
+use tome_wgpu::files::fit;
 use tome_wgpu::vit::Options;
 use tome_wgpu::{Schedule, Session, Want};
 
@@ -45,7 +45,7 @@ pub fn run(args: &Args) -> Result<()> {
     let mut labels = Vec::new();
     for (picture, label) in digits::held_out()? {
         let picture = fit(picture, &config)?;
-        images.extend(normalise(&picture, &config)?);
+        images.extend_from_slice(picture.as_bytes());
         pictures.push(picture);
         labels.push(label);
     }
@@ -100,7 +100,7 @@ pub fn run(args: &Args) -> Result<()> {
 fn count_right(
     session: &mut Session,
     batch: usize,
-    images: &[f32],
+    images: &[u8],
     labels: &[usize],
     options: &Options,
 ) -> Result<usize> {

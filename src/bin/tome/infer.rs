@@ -1,13 +1,14 @@
 //! `tome infer`
 
+use std::collections::VecDeque;
 use std::path::PathBuf;
 
 use anyhow::{Result, bail};
 use clap::ValueEnum;
 use indicatif::{ProgressBar, ProgressStyle};
 use safetensors::Dtype;
-use tome_wgpu::Want;
 use tome_wgpu::vit::{Config, Outputs};
+use tome_wgpu::{Stream, Want};
 
 use crate::args::{DeviceArgs, MergeArgs, ModelArgs};
 use crate::inputs::Inputs;
@@ -120,16 +121,29 @@ pub fn run(args: &Args, quiet: bool) -> Result<()> {
     let progress = if quiet { ProgressBar::hidden() } else { ProgressBar::new(count as u64) };
     progress.set_style(ProgressStyle::with_template("{wide_bar} {pos}/{len} images, {per_sec}, {eta} left")?);
     let mut unreadable = 0;
-    for start in (0..count).step_by(args.batch as usize) {
-        let range = start..count.min(start + args.batch as usize);
-        let images = inputs.read(range.clone(), &config)?;
-        let mut outputs = session.run(&images.values, &options, want)?;
-        for &image in &images.unreadable {
+    let mut stream = session.stream(&options, want);
+    // Of each batch on its way.
+    let mut without_picture: VecDeque<Vec<usize>> = VecDeque::new();
+    let mut receive = |stream: &mut Stream<'_>, without_picture: Option<Vec<usize>>| -> Result<()> {
+        let (Some(mut outputs), Some(images)) = (stream.pop()?, without_picture) else { return Ok(()) };
+        for &image in &images {
             blank(&mut outputs, image);
         }
         append(&mut writer, &parts, &outputs)?;
-        unreadable += images.unreadable.len();
-        progress.inc(range.len() as u64);
+        unreadable += images.len();
+        progress.inc(outputs.batch as u64);
+        Ok(())
+    };
+    for start in (0..count).step_by(args.batch as usize) {
+        let images = inputs.read(start..count.min(start + args.batch as usize), &config)?;
+        if stream.is_full() {
+            receive(&mut stream, without_picture.pop_front())?;
+        }
+        stream.push(images.values())?;
+        without_picture.push_back(images.unreadable);
+    }
+    while !without_picture.is_empty() {
+        receive(&mut stream, without_picture.pop_front())?;
     }
     progress.finish_and_clear();
     if unreadable == count {

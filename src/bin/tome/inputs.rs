@@ -7,7 +7,8 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, Result, bail};
 use image::DynamicImage;
 use rayon::prelude::*;
-use tome_wgpu::files::{TensorReader, fit, normalise, open_image};
+use tome_wgpu::files::{TensorReader, fit, open_image};
+use tome_wgpu::vit;
 use tome_wgpu::vit::Config;
 
 const TENSOR: &str = "images";
@@ -24,10 +25,24 @@ pub enum Inputs {
 
 /// Images read together.
 pub struct Images {
-    /// Normalised, one after the other.
-    pub values: Vec<f32>,
+    values: Values,
     /// Those that could not be read, by their places among these; zeros stand in for them.
     pub unreadable: Vec<usize>,
+}
+
+enum Values {
+    Normalised(Vec<f32>),
+    Pixels(Vec<u8>),
+}
+
+impl Images {
+    /// As a session takes them.
+    pub fn values(&self) -> vit::Images<'_> {
+        match &self.values {
+            Values::Normalised(values) => values.into(),
+            Values::Pixels(pixels) => pixels.into(),
+        }
+    }
 }
 
 impl Inputs {
@@ -77,34 +92,34 @@ impl Inputs {
                 let values = config.image_values();
                 let images = reader.read(TENSOR, range.start * values..range.end * values)?;
                 warn_of_nan(&images, range.start, values);
-                Ok(Images { values: images, unreadable: Vec::new() })
+                Ok(Images { values: Values::Normalised(images), unreadable: Vec::new() })
             }
         }
     }
 }
 
-/// Pictures as a network reads them, one after the other.
-pub fn load(paths: &[PathBuf], config: &Config) -> Result<Vec<f32>> {
-    let images: Vec<Vec<f32>> = paths.par_iter().map(|path| load_one(path, config)).collect::<Result<_>>()?;
+/// The pixels of pictures as a network reads them, one after the other.
+pub fn load(paths: &[PathBuf], config: &Config) -> Result<Vec<u8>> {
+    let images: Vec<Vec<u8>> = paths.par_iter().map(|path| load_one(path, config)).collect::<Result<_>>()?;
     Ok(images.concat())
 }
 
-fn load_one(path: &Path, config: &Config) -> Result<Vec<f32>> {
+fn load_one(path: &Path, config: &Config) -> Result<Vec<u8>> {
     let picture = fit(open_image(path)?, config).with_context(|| path.display().to_string())?;
-    Ok(normalise(&picture, config)?)
+    Ok(picture.into_bytes())
 }
 
 fn load_readable(paths: &[PathBuf], config: &Config) -> Images {
     let loaded: Vec<_> = paths.par_iter().map(|path| load_one(path, config)).collect();
-    let mut images = Images { values: Vec::new(), unreadable: Vec::new() };
+    let (mut pixels, mut unreadable) = (Vec::new(), Vec::new());
     for (place, image) in loaded.into_iter().enumerate() {
-        images.values.extend(image.unwrap_or_else(|error| {
+        pixels.extend(image.unwrap_or_else(|error| {
             tracing::warn!("{error:#}; its results are NaN");
-            images.unreadable.push(place);
-            vec![0.0; config.image_values()]
+            unreadable.push(place);
+            vec![0; config.image_values()]
         }));
     }
-    images
+    Images { values: Values::Pixels(pixels), unreadable }
 }
 
 /// Files as they are, which must exist, folders as the pictures directly in them, sorted by name.

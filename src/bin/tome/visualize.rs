@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use anyhow::{Result, bail};
 use tome_wgpu::Want;
-use tome_wgpu::files::{fit, normalise, open_image};
+use tome_wgpu::files::{fit, open_image};
 
 use crate::args::{DeviceArgs, MergeArgs, ModelArgs};
 use crate::{model, output, paint};
@@ -47,10 +47,9 @@ pub fn run(args: &Args) -> Result<()> {
     let mut session = model::start(&args.model, &args.device)?;
     let config = session.config().clone();
     let picture = fit(picture, &config)?;
-    let image = normalise(&picture, &config)?;
     let options = args.merge.options(&config);
     let want = Want { source: !args.strip, source_per_block: args.strip, ..Want::NONE };
-    let outputs = session.run(&image, &options, want)?;
+    let outputs = session.run(picture.as_bytes(), &options, want)?;
     let painted = if args.strip {
         let maps = outputs.source_per_block.chunks(config.tokens() as usize);
         let merged = maps.map(|source| paint::groups(&picture, source, &config));

@@ -1,0 +1,117 @@
+//! What batches travel through: one is uploaded while the next is computed and a third is read.
+
+use crate::error::{Error, Result};
+use crate::gpu::{Gpu, guarded};
+use crate::session::readback::{Mapping, Wait};
+
+/// The most batches on their way at once.
+pub(super) const SLOTS: usize = 3;
+
+/// The slots that no batch is in. A slot whose batch fails or is given up is not put back, and another is made.
+#[derive(Debug, Default)]
+pub(super) struct Ring {
+    free: Vec<Slot>,
+}
+
+/// Buffers that a batch's images and results pass through between host and device.
+#[derive(Debug)]
+pub(super) struct Slot {
+    /// Mapped as long as no batch is in the slot.
+    pub upload: wgpu::Buffer,
+    pub readback: wgpu::Buffer,
+}
+
+/// A slot whose batch has been submitted.
+#[derive(Debug)]
+pub(super) struct Flight {
+    pub slot: Slot,
+    submission: wgpu::SubmissionIndex,
+    results: Mapping,
+    upload: Mapping,
+}
+
+impl Ring {
+    /// A slot with room for so many bytes of images and of results.
+    pub fn take(&mut self, gpu: &Gpu, images: u64, results: u64) -> Result<Slot> {
+        // The last that was put back, so that batches one by one stay in one slot.
+        Ok(match self.free.pop() {
+            None => Slot { upload: upload(gpu, images)?, readback: readback(gpu, results)? },
+            Some(mut slot) => {
+                if slot.upload.size() < images {
+                    slot.upload = upload(gpu, images)?;
+                }
+                if slot.readback.size() < results {
+                    slot.readback = readback(gpu, results)?;
+                }
+                slot
+            }
+        })
+    }
+
+    /// Takes back a slot that is done with.
+    pub fn put(&mut self, slot: Slot) {
+        self.free.push(slot);
+    }
+
+    /// Gives up the memory of the slots that no batch is in.
+    pub fn clear(&mut self) {
+        self.free.clear();
+    }
+}
+
+impl Slot {
+    /// Puts a batch's images where the device can copy them from.
+    pub fn write(&self, images: &[u8]) -> Result<()> {
+        let mapped = self.upload.slice(..).get_mapped_range_mut();
+        let mut mapped = mapped.map_err(|e| Error::DeviceLost(e.to_string()))?;
+        mapped.slice(..images.len()).copy_from_slice(images);
+        drop(mapped);
+        self.upload.unmap();
+        Ok(())
+    }
+
+    /// Starts waiting for a submission that reads `upload` and writes `readback`.
+    pub fn submitted(self, submission: wgpu::SubmissionIndex) -> Flight {
+        let results = Mapping::start(&self.readback, wgpu::MapMode::Read);
+        let upload = Mapping::start(&self.upload, wgpu::MapMode::Write);
+        Flight { slot: self, submission, results, upload }
+    }
+}
+
+impl Flight {
+    /// Waits until the results can be read and images can be written again. Later submissions are not waited for.
+    pub async fn landed(&self, device: &wgpu::Device, wait: Wait) -> Result<()> {
+        self.results.done(device, Some(&self.submission), wait).await?;
+        self.upload.done(device, Some(&self.submission), wait).await
+    }
+}
+
+fn upload(gpu: &Gpu, size: u64) -> Result<wgpu::Buffer> {
+    buffer(gpu, "tome.upload", size, wgpu::BufferUsages::MAP_WRITE | wgpu::BufferUsages::COPY_SRC, true)
+}
+
+fn readback(gpu: &Gpu, size: u64) -> Result<wgpu::Buffer> {
+    buffer(gpu, "tome.readback", size, wgpu::BufferUsages::MAP_READ | wgpu::BufferUsages::COPY_DST, false)
+}
+
+fn buffer(
+    gpu: &Gpu,
+    label: &str,
+    size: u64,
+    usage: wgpu::BufferUsages,
+    mapped_at_creation: bool,
+) -> Result<wgpu::Buffer> {
+    let have = gpu.caps().limits.max_buffer_size;
+    if size > have {
+        return Err(Error::Limit { what: label.into(), limit: "max_buffer_size", need: size, have });
+    }
+    guarded(gpu.device(), label, size, || {
+        gpu.device().create_buffer(&wgpu::BufferDescriptor {
+            label: Some(label),
+            // Nothing at all cannot be mapped.
+            size: size.max(4),
+            usage,
+            mapped_at_creation,
+        })
+    })
+}
