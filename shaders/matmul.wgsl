@@ -1,4 +1,5 @@
-// y = residual + gate * scale * activation(x w^T + bias), every part but the product optional.
+// y = residual + gate * scale * activation(x w^T + bias), every part but the product optional. Which of them there are
+// is compiled in (`activate` and HAS_BIAS to HAS_RESIDUAL): a software driver computes both sides of a branch.
 struct Params {
     rows: u32,
     inner: u32,
@@ -31,34 +32,6 @@ fn w_load(column: u32, k: u32) -> Elem4 {
     return w[column * (params.inner / 4u) + k];
 }
 
-fn activate(v: f32) -> f32 {
-    switch params.activation {
-        case 1u: {
-            return 0.5 * v * (1.0 + erf_f32(v * 0.70710678));
-        }
-        case 2u: {
-            // 0.5 (1 + tanh(u)) = 1 / (1 + e^(-2u))
-            return v / (1.0 + exp_f32(-1.5957691 * (v + 0.044715 * v * v * v)));
-        }
-        case 3u: {
-            return v / (1.0 + exp_f32(-1.702 * v));
-        }
-        case 4u: {
-            return v / (1.0 + exp_f32(-v));
-        }
-        case 5u: {
-            // Written so that NaN stays NaN.
-            return select(v, 0.0, v < 0.0);
-        }
-        case 6u: {
-            return 1.0 / (1.0 + exp_f32(-v));
-        }
-        default: {
-            return v;
-        }
-    }
-}
-
 // What becomes of a sum, and where it goes.
 fn put(row: u32, column: u32, sum: f32) {
     if column >= params.columns {
@@ -66,19 +39,17 @@ fn put(row: u32, column: u32, sum: f32) {
     }
     let at = row * params.columns + column;
     var v = sum;
-    if params.has_bias != 0u {
+    if HAS_BIAS {
         v += bias[column];
     }
-    if params.activation != 0u {
-        v = activate(v);
-    }
-    if params.has_scale != 0u {
+    v = activate(v);
+    if HAS_SCALE {
         v *= scale[column];
     }
-    if params.has_gate != 0u {
+    if HAS_GATE {
         v *= f32(gate[at]);
     }
-    if params.has_residual != 0u {
+    if HAS_RESIDUAL {
         v += residual[at];
     }
     y[at] = Out(v);

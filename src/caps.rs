@@ -5,6 +5,8 @@
 pub struct Caps {
     /// The device was made with `Features::SUBGROUP`.
     pub subgroups: bool,
+    /// Lanes of the smallest subgroup that the device may use.
+    pub smallest_subgroup: u32,
     /// The device was made with `Features::SHADER_F16`.
     pub half: bool,
     /// The device was made with `Features::EXPERIMENTAL_COOPERATIVE_MATRIX`.
@@ -22,6 +24,7 @@ impl Caps {
     pub fn of(device: &wgpu::Device) -> Self {
         Caps {
             subgroups: device.features().contains(wgpu::Features::SUBGROUP),
+            smallest_subgroup: device.adapter_info().subgroup_min_size,
             half: device.features().contains(wgpu::Features::SHADER_F16),
             matrices: device.features().contains(wgpu::Features::EXPERIMENTAL_COOPERATIVE_MATRIX),
             software: device.adapter_info().device_type == wgpu::DeviceType::Cpu,
@@ -32,11 +35,9 @@ impl Caps {
 
     /// The variant in 32-bit floats that suits the device.
     pub fn variant(&self) -> Variant {
-        Variant {
-            element: Element::F32,
-            lane: if self.subgroups { Lane::Subgroup } else { Lane::Tree },
-            tile: if self.software { Tile::Direct } else { Tile::Workgroup },
-        }
+        let tile = if self.software { Tile::Direct } else { Tile::Workgroup };
+        let by_subgroup = Variant { element: Element::F32, lane: Lane::Subgroup, tile };
+        if self.runs(by_subgroup) { by_subgroup } else { Variant { lane: Lane::Tree, ..by_subgroup } }
     }
 
     /// Every variant that the device can run, but for matrix units, which only its adapter knows: see
@@ -49,7 +50,9 @@ impl Caps {
     /// Whether the device has the features of a variant. That its matrix units have the right shape is
     /// [`cooperative_tile`]'s to say.
     pub fn runs(&self, variant: Variant) -> bool {
-        (self.subgroups || variant.lane != Lane::Subgroup)
+        // Direct tiles hand vectors round among eight lanes.
+        let smallest = if variant.tile == Tile::Direct { 8 } else { 1 };
+        (self.subgroups && self.smallest_subgroup >= smallest || variant.lane != Lane::Subgroup)
             && (self.half || variant.element != Element::F16)
             && match variant.tile {
                 Tile::Cooperative { matrix, .. } => {
@@ -301,7 +304,7 @@ impl Tile {
             TileSize::Large => [4 * small; 2],
         };
         match self {
-            Tile::Direct => [16, 64],
+            Tile::Direct => [32, 64],
             Tile::Workgroup => of(32),
             Tile::Cooperative { matrix, .. } => of(2 * matrix.rows()),
         }
@@ -316,6 +319,7 @@ impl Tile {
     pub fn queries(self, head_width: u32) -> u32 {
         match self {
             Tile::Cooperative { matrix, .. } if self.attends(head_width) => 4 * matrix.rows(),
+            Tile::Direct => 16,
             _ => 64,
         }
     }

@@ -59,11 +59,28 @@ pub struct Form {
     pub exact: bool,
     /// For matrix products, where the variant's tile has several sizes.
     pub tile_size: TileSize,
+    /// What follows a matrix product.
+    pub epilogue: Epilogue,
+}
+
+/// What follows a matrix product. A shader is made for each: software drivers compute both sides of a branch.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Epilogue {
+    /// The number of an [`Activation`](crate::kernels::matmul::Activation).
+    pub activation: u32,
+    /// Whether a bias is added.
+    pub bias: bool,
+    /// Whether columns are scaled.
+    pub scale: bool,
+    /// Whether there is a gate to multiply by.
+    pub gate: bool,
+    /// Whether there is a residual to add.
+    pub residual: bool,
 }
 
 impl Default for Form {
     fn default() -> Self {
-        Form { head_width: 0, exact: false, tile_size: TileSize::Medium }
+        Form { head_width: 0, exact: false, tile_size: TileSize::Medium, epilogue: Epilogue::default() }
     }
 }
 
@@ -88,6 +105,8 @@ pub enum Part {
     SharedTile,
     /// `AttendLane`, `attend`: a few queries against all keys.
     Attend,
+    /// `activate`, `HAS_BIAS`, `HAS_SCALE`, `HAS_GATE`, `HAS_RESIDUAL`: what follows a product.
+    Epilogue,
     /// `WIDTH4`: the vectors in a row held in registers, by head width.
     Width,
     /// `source_token`, `destination_token`: who may merge into whom.
@@ -118,9 +137,10 @@ impl Part {
     /// The files that hold this part for a variant and a form.
     pub fn files(self, variant: Variant, form: Form) -> Vec<LibraryFile> {
         let file = match self {
-            Part::Tile => return tile(variant.tile, form.tile_size),
-            Part::Attend => return attend(variant.tile, form.head_width),
-            Part::SharedTile => return tile(Tile::Workgroup, TileSize::Medium),
+            Part::Tile => return tile(variant, form.tile_size),
+            Part::Attend => return attend(variant, form.head_width),
+            Part::SharedTile => return tile(Variant { tile: Tile::Workgroup, ..variant }, TileSize::Medium),
+            Part::Epilogue => return epilogue(form.epilogue),
             Part::Grid => library!("grid"),
             Part::Math => library!("math"),
             Part::Best => library!("best"),
@@ -148,10 +168,42 @@ impl Part {
     }
 }
 
+/// The files of what follows a product: its activation, then the rest.
+fn epilogue(of: Epilogue) -> Vec<LibraryFile> {
+    macro_rules! flag {
+        ($there:expr, $on:literal, $off:literal) => {
+            if $there { library!($on) } else { library!($off) }
+        };
+    }
+    let activation = match of.activation {
+        1 => library!("activation_gelu"),
+        2 => library!("activation_gelu_tanh"),
+        3 => library!("activation_quick_gelu"),
+        4 => library!("activation_silu"),
+        5 => library!("activation_relu"),
+        6 => library!("activation_sigmoid"),
+        _ => library!("activation_none"),
+    };
+    vec![
+        activation,
+        flag!(of.bias, "bias_on", "bias_off"),
+        flag!(of.scale, "scale_on", "scale_off"),
+        flag!(of.gate, "gate_on", "gate_off"),
+        flag!(of.residual, "residual_on", "residual_off"),
+    ]
+}
+
 /// The files of a tile: its size, what else it is made for, how it multiplies.
-fn tile(tile: Tile, size: TileSize) -> Vec<LibraryFile> {
-    match tile {
-        Tile::Direct => vec![library!("tile_direct")],
+fn tile(variant: Variant, size: TileSize) -> Vec<LibraryFile> {
+    match variant.tile {
+        Tile::Direct => {
+            let mut files = match variant.lane {
+                Lane::Tree => vec![library!("rows_lane")],
+                Lane::Subgroup => vec![library!("hand_round"), library!("rows_subgroup")],
+            };
+            files.push(library!("tile_direct"));
+            files
+        }
         Tile::Workgroup => {
             let size = match size {
                 TileSize::Small => library!("workgroup_small"),
@@ -172,15 +224,19 @@ fn tile(tile: Tile, size: TileSize) -> Vec<LibraryFile> {
     }
 }
 
-/// The files of attention: by matrix units where they suit the head's width.
-fn attend(tile: Tile, head_width: u32) -> Vec<LibraryFile> {
-    match tile {
-        Tile::Cooperative { matrix, subgroup } if tile.attends(head_width) => {
+/// The files of attention: by matrix units where they suit the head's width, else how keys are read, and the rest.
+fn attend(variant: Variant, head_width: u32) -> Vec<LibraryFile> {
+    let mut files = match (variant.tile, variant.lane) {
+        (Tile::Cooperative { matrix, subgroup }, _) if variant.tile.attends(head_width) => {
             let [matrix, subgroup] = matrices(matrix, subgroup);
-            vec![matrix, subgroup, library!("attend_cooperative")]
+            return vec![matrix, subgroup, library!("attend_cooperative")];
         }
-        _ => vec![library!("attend_direct")],
-    }
+        (Tile::Direct, Lane::Tree) => vec![library!("keys_lane")],
+        (Tile::Direct, Lane::Subgroup) => vec![library!("hand_round"), library!("keys_subgroup")],
+        _ => vec![library!("keys_workgroup")],
+    };
+    files.push(library!("attend_lanes"));
+    files
 }
 
 fn matrices(matrix: Matrix, subgroup: u32) -> [LibraryFile; 2] {

@@ -37,7 +37,7 @@ pub use caps::{
 pub use dispatch::Dispatch;
 pub use error::{Error, Result};
 pub use gpu::Gpu;
-pub use kernel::{Access, Assembled, Form, KernelSpec, LibraryFile, Part};
+pub use kernel::{Access, Assembled, Epilogue, Form, KernelSpec, LibraryFile, Part};
 pub use merger::{MergeIo, MergeScratch, MergeShape, TokenMerger};
 pub use partition::Partition;
 pub use schedule::Schedule;

@@ -12,7 +12,9 @@ use bytemuck::Zeroable;
 use naga::back::{hlsl, msl, spv};
 use naga::valid::{Capabilities, ModuleInfo, ValidationFlags, Validator};
 use naga::{AddressSpace, Module, StorageAccess, TypeInner};
-use tome_wgpu::{Access, Element, Form, KernelSpec, Lane, Matrix, Part, Tile, TileSize, Variant, kernels};
+use tome_wgpu::{
+    Access, Element, Epilogue, Form, KernelSpec, Lane, Matrix, Part, Tile, TileSize, Variant, kernels,
+};
 
 /// One head width for each file that a width may choose.
 const HEAD_WIDTHS: [u32; 5] = [16, 32, 64, 80, 128];
@@ -23,13 +25,29 @@ fn forms(spec: &KernelSpec, variant: Variant) -> Vec<Form> {
     let widths = if has(Part::Width) { &HEAD_WIDTHS[..] } else { &[0] };
     let outputs = if has(Part::Out) { &[false, true][..] } else { &[false] };
     let sizes = if has(Part::Tile) { variant.tile.sizes() } else { &[TileSize::Medium] };
+    let epilogues = if has(Part::Epilogue) { epilogues() } else { vec![Epilogue::default()] };
     let mut forms = Vec::new();
     for &head_width in widths {
         for &exact in outputs {
-            forms.extend(sizes.iter().map(|&tile_size| Form { head_width, exact, tile_size }));
+            for &tile_size in sizes {
+                forms.extend(epilogues.iter().map(|&epilogue| Form {
+                    head_width,
+                    exact,
+                    tile_size,
+                    epilogue,
+                }));
+            }
         }
     }
     forms
+}
+
+/// Every part of an epilogue: each activation, alone and with all the rest.
+fn epilogues() -> Vec<Epilogue> {
+    let of =
+        |rest| move |activation| Epilogue { activation, bias: rest, scale: rest, gate: rest, residual: rest };
+    let activations = 0..=kernels::matmul::Activation::SIGMOID.0;
+    activations.clone().map(of(false)).chain(activations.map(of(true))).collect()
 }
 
 /// Calls `check` with every shader that the crate can assemble.
@@ -118,8 +136,10 @@ fn subgroup_operations_stay_in_the_subgroup_variants() {
     every_shader(|spec, (variant, form), name, module, _| {
         let capabilities = needs(Variant { lane: Lane::Tree, ..variant });
         let valid = Validator::new(ValidationFlags::all(), capabilities).validate(module).is_ok();
-        let reduces = variant.lane == Lane::Subgroup && spec.parts.contains(&Part::Lane);
-        let uses = reduces || spec.by_matrices(variant, form);
+        let has = |part| spec.parts.contains(&part);
+        let direct = variant.tile == Tile::Direct && (has(Part::Tile) || has(Part::Attend));
+        let uses =
+            variant.lane == Lane::Subgroup && (direct || has(Part::Lane)) || spec.by_matrices(variant, form);
         assert_eq!(valid, !uses, "{name}: runs without features");
     });
 }

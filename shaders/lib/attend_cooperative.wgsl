@@ -1,6 +1,6 @@
 // Attention by the device's matrix units: four subgroups, each with the queries of one matrix, walk the keys in chunks
 // with a running maximum. Scores live for one chunk in workgroup memory, where lanes turn them into weights; those
-// are rounded to 16 bits before they multiply the values, and summed as rounded. Twin of attend_direct.wgsl.
+// are rounded to 16 bits before they multiply the values, and summed as rounded. Twin of attend_lanes.wgsl.
 const ATTEND_LANES: u32 = 4u * SUBGROUP;
 const QUERIES: u32 = 4u * MATRIX;
 const KEYS: u32 = 32u;

@@ -1,47 +1,60 @@
-// A tile of x times w transposed, every lane reading for itself. All lanes of a workgroup share their rows of x,
-// so that those loads are uniform, which a software driver turns into one load for all lanes. Its other loads are
-// slow, one by one, which is why a lane has many rows: 16 is the most that lavapipe still keeps in registers.
-// The kernel defines x_start, x_load, w_load and put. Twin of tile_workgroup.wgsl and tile_cooperative.wgsl.
+// A tile of x times w transposed without workgroup memory, for software drivers. They read a vector lane by lane,
+// which takes as long as dozens of products: so a lane has many rows and four columns of sums. Rows come in eights,
+// since lavapipe keeps in registers what short loops index. The kernel defines x_start, x_load, w_load and put. Twin
+// of tile_workgroup.wgsl and tile_cooperative.wgsl.
 const TILE_LANES: u32 = 16u;
-const TILE_ROWS: u32 = 16u;
+const TILE_ROWS: u32 = 32u;
 const TILE_COLUMNS: u32 = 64u;
-const LANE_ROWS: u32 = 16u;
 
-struct TileLane {
-    @builtin(local_invocation_index) index: u32,
+// A lane's sums of eight rows, four columns each.
+alias EightSums = array<vec4<f32>, 8>;
+
+fn multiply_eight(sums: ptr<function, EightSums>, starts: EightStarts, k: u32, w: array<vec4<f32>, 4>) {
+    let x = eight_vectors(starts, k);
+    for (var i = 0u; i < 8u; i++) {
+        (*sums)[i] += vec4<f32>(dot(x[i], w[0]), dot(x[i], w[1]), dot(x[i], w[2]), dot(x[i], w[3]));
+    }
+}
+
+fn put_eight(sums: EightSums, row: u32, column: u32, rows: u32) {
+    // Without a way out of the loop, so that compilers unroll it.
+    for (var i = 0u; i < 8u; i++) {
+        if row + i < rows {
+            put(row + i, column, sums[i].x);
+            put(row + i, column + 1u, sums[i].y);
+            put(row + i, column + 2u, sums[i].z);
+            put(row + i, column + 3u, sums[i].w);
+        }
+    }
 }
 
 // Rows and columns from `row` and `column` on, over `vectors` groups of four inner values.
 fn multiply_tile(lane: TileLane, row: u32, column: u32, vectors: u32, rows: u32, columns: u32) {
-    let c0 = column + lane.index * 4u;
-    if c0 >= columns {
-        return;
-    }
-    var sums: array<vec4<f32>, LANE_ROWS>;
-    var starts: array<u32, LANE_ROWS>;
-    for (var i = 0u; i < LANE_ROWS; i++) {
-        starts[i] = x_start(min(row + i, rows - 1u));
-    }
-    let c1 = min(c0 + 1u, columns - 1u);
-    let c2 = min(c0 + 2u, columns - 1u);
-    let c3 = min(c0 + 3u, columns - 1u);
+    let first = column + lane.index * 4u;
+    // What is past the last column reads that one and is never put: all lanes stay, since some of them read for others.
+    let c0 = min(first, columns - 1u);
+    let c1 = min(first + 1u, columns - 1u);
+    let c2 = min(first + 2u, columns - 1u);
+    let c3 = min(first + 3u, columns - 1u);
+    let r0 = eight_starts(lane, row, rows);
+    let r1 = eight_starts(lane, row + 8u, rows);
+    let r2 = eight_starts(lane, row + 16u, rows);
+    let r3 = eight_starts(lane, row + 24u, rows);
+    var s0: EightSums;
+    var s1: EightSums;
+    var s2: EightSums;
+    var s3: EightSums;
     for (var k = 0u; k < vectors; k++) {
-        let w0 = vec4<f32>(w_load(c0, k));
-        let w1 = vec4<f32>(w_load(c1, k));
-        let w2 = vec4<f32>(w_load(c2, k));
-        let w3 = vec4<f32>(w_load(c3, k));
-        for (var i = 0u; i < LANE_ROWS; i++) {
-            let a = vec4<f32>(x_load(starts[i], k));
-            sums[i] += vec4<f32>(dot(a, w0), dot(a, w1), dot(a, w2), dot(a, w3));
-        }
+        let w = array<vec4<f32>, 4>(
+            vec4<f32>(w_load(c0, k)), vec4<f32>(w_load(c1, k)), vec4<f32>(w_load(c2, k)), vec4<f32>(w_load(c3, k)),
+        );
+        multiply_eight(&s0, r0, k, w);
+        multiply_eight(&s1, r1, k, w);
+        multiply_eight(&s2, r2, k, w);
+        multiply_eight(&s3, r3, k, w);
     }
-    // Without a way out of the loop, so that compilers unroll it and the sums stay in registers.
-    for (var i = 0u; i < LANE_ROWS; i++) {
-        if row + i < rows {
-            put(row + i, c0, sums[i].x);
-            put(row + i, c0 + 1u, sums[i].y);
-            put(row + i, c0 + 2u, sums[i].z);
-            put(row + i, c0 + 3u, sums[i].w);
-        }
-    }
+    put_eight(s0, row, first, rows);
+    put_eight(s1, row + 8u, first, rows);
+    put_eight(s2, row + 16u, first, rows);
+    put_eight(s3, row + 24u, first, rows);
 }

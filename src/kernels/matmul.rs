@@ -6,7 +6,7 @@ use super::{elements, multiple_of_four};
 use crate::dispatch::Dispatch;
 use crate::error::Result;
 use crate::gpu::{Call, Gpu};
-use crate::kernel::{Access, Form, KernelSpec, Part};
+use crate::kernel::{Access, Epilogue, Form, KernelSpec, Part};
 use crate::view::View;
 
 /// The kernel's description.
@@ -23,7 +23,7 @@ pub const SPEC: KernelSpec = KernelSpec {
         ("residual", Access::Read),
         ("y", Access::WriteOut),
     ],
-    parts: &[Part::Grid, Part::Element, Part::Out, Part::Tile, Part::Math],
+    parts: &[Part::Grid, Part::Element, Part::Out, Part::Tile, Part::Math, Part::Epilogue],
     params_size: size_of::<Params>(),
 };
 
@@ -106,6 +106,13 @@ pub fn matmul(gpu: &Gpu, params: Params, io: Io<'_>) -> Result<Dispatch> {
         has_residual: io.residual.is_some().into(),
         ..params
     };
+    let epilogue = Epilogue {
+        activation: activation.0,
+        bias: io.bias.is_some(),
+        scale: io.scale.is_some(),
+        gate: io.gate.is_some(),
+        residual: io.residual.is_some(),
+    };
     let y = elements(SPEC.name, "y", &[rows, columns])?;
     let tile_size = gpu.tile_size(rows, columns);
     let [tile_rows, tile_columns] = gpu.variant().tile.covers(tile_size);
@@ -120,7 +127,7 @@ pub fn matmul(gpu: &Gpu, params: Params, io: Io<'_>) -> Result<Dispatch> {
     }
     let call = gpu.dispatch(Call {
         spec: &SPEC,
-        form: Form { exact: io.residual.is_some(), tile_size, ..Form::default() },
+        form: Form { exact: epilogue.residual, tile_size, epilogue, ..Form::default() },
         params: bytemuck::bytes_of(&params),
         views: &[
             (io.x, elements(SPEC.name, "x", &[rows, inner])?),

@@ -98,8 +98,9 @@ pub fn rigs_for(spec: &KernelSpec) -> impl Iterator<Item = &'static Rig> {
         let variant = rig.gpu.variant();
         let usual = variant.tile == Tile::Workgroup && rig.tile_size() == TileSize::Medium;
         let matrices = matches!(variant.tile, Tile::Cooperative { .. });
-        (lane || variant.lane == Lane::Tree || matrices)
-            && (tile || usual || attend && matrices && rig.tile_size() == TileSize::Medium)
+        let direct = (tile || attend) && variant.tile == Tile::Direct;
+        (lane || direct || variant.lane == Lane::Tree || matrices)
+            && (tile || direct || usual || attend && matrices && rig.tile_size() == TileSize::Medium)
             && (element || variant.element == Element::F32)
     })
 }

@@ -64,9 +64,9 @@ impl Case {
 
 #[test]
 fn matches_cpu_at_any_count_of_tokens() {
-    // A workgroup answers 64 queries and walks the keys by 8.
+    // A workgroup answers 16 or 64 queries and walks the keys by 8.
     for rig in rigs_for(&SPEC) {
-        for tokens in [1, 2, 7, 8, 9, 63, 64, 65, 127, 130, 197] {
+        for tokens in [1, 2, 7, 8, 9, 15, 16, 17, 63, 64, 65, 127, 130, 197] {
             let mut case = Case::fused(2, tokens, 3, 16);
             case.check(rig);
             case.size = None;
@@ -181,6 +181,23 @@ fn a_token_of_size_3_counts_as_three_tokens() {
         apart.qkv = (0..10).chain([4, 4]).flat_map(token).copied().collect();
         apart.size = None;
         close(rig.id(), &merged.on_gpu(rig), &apart.on_gpu(rig)[..10 * 32], tol(rig, 32));
+    }
+}
+
+#[test]
+fn a_token_of_size_0_counts_as_none() {
+    for rig in rigs_for(&SPEC) {
+        // Among the first eight keys, all of the second eight, the last one.
+        let gone = |i: usize| i == 3 || (8..16).contains(&i) || i == 20;
+        let mut masked = Case::fused(1, 21, 2, 16);
+        masked.size = Some((0..21).map(|i| if gone(i) { 0.0 } else { 2.0 }).collect());
+        let mut rest = Case::fused(1, 11, 2, 16);
+        let kept: Vec<usize> = (0..21).filter(|&i| !gone(i)).collect();
+        rest.qkv = kept.iter().flat_map(|i| &masked.qkv[i * 96..][..96]).copied().collect();
+        rest.size = None;
+        let y = masked.on_gpu(rig);
+        let y: Vec<f32> = kept.iter().flat_map(|i| &y[i * 32..][..32]).copied().collect();
+        close(rig.id(), &y, &rest.on_gpu(rig), rig.stored(TOL));
     }
 }
 

@@ -1,0 +1,4 @@
+// The value itself.
+fn activate(v: f32) -> f32 {
+    return v;
+}

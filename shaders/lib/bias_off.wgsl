@@ -1,0 +1,2 @@
+// There is no bias.
+const HAS_BIAS: bool = false;

@@ -1,0 +1,2 @@
+// There is no gate.
+const HAS_GATE: bool = false;

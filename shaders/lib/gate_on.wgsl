@@ -1,0 +1,2 @@
+// The product is multiplied by a gate.
+const HAS_GATE: bool = true;

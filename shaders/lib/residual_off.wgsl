@@ -1,0 +1,2 @@
+// There is no residual.
+const HAS_RESIDUAL: bool = false;

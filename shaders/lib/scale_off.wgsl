@@ -1,0 +1,2 @@
+// There is no scale.
+const HAS_SCALE: bool = false;

@@ -1,0 +1,2 @@
+// The product is scaled, by column.
+const HAS_SCALE: bool = true;
