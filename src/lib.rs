@@ -43,6 +43,7 @@ pub use partition::Partition;
 pub use schedule::Schedule;
 #[cfg(feature = "blocking")]
 pub use session::{
-    AdapterReport, DeviceChoice, DeviceReport, KernelTime, Measured, Profile, Session, Stream, Want, adapters,
+    AdapterReport, DeviceChoice, DeviceReport, KernelTime, Measured, Profile, Session, Stream, Want,
+    adapters, tested_tile,
 };
 pub use view::View;

@@ -6,7 +6,10 @@ use std::future::Future;
 
 use common::{Random, Tol, adapter, close, open, same};
 use tome_wgpu::vit::{Config, Images, Options, Outputs, Pool, PoolBy, Protect, Weights};
-use tome_wgpu::{DeviceChoice, Element, Error, Gpu, Schedule, Session, Want, wanted_features, wanted_limits};
+use tome_wgpu::{
+    DeviceChoice, Element, Error, Gpu, Schedule, Session, Want, cooperative_tile, tested_tile,
+    wanted_features, wanted_limits,
+};
 
 /// 17 tokens, 2 blocks.
 fn config() -> Config {
@@ -524,4 +527,13 @@ fn later_batches_allocate_nothing_on_the_device() {
     };
     let first = held_after(3);
     assert_eq!(held_after(30), first, "allocations and their bytes in a stream");
+}
+
+#[test]
+fn matrix_units_pass_their_test_and_the_verdict_is_remembered() {
+    let Some(adapter) = common::adapter() else { return };
+    let there = cooperative_tile(adapter);
+    for _ in 0..2 {
+        assert_eq!(pollster::block_on(tested_tile(adapter)), there);
+    }
 }

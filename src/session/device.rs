@@ -4,8 +4,10 @@ use std::convert::Infallible;
 use std::fmt;
 use std::str::FromStr;
 
-use crate::caps::{Element, wanted_features, wanted_limits};
+use crate::caps::{Element, Variant, cooperative_tile, wanted_device, wanted_features};
 use crate::error::{Error, Result};
+use crate::gpu::Gpu;
+use crate::session::matrices::tested_tile;
 
 /// What to run on.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -122,7 +124,11 @@ fn report((index, adapter): (usize, &wgpu::Adapter)) -> AdapterReport {
         backend: format!("{:?}", info.backend),
         driver: format!("{} {}", info.driver, info.driver_info).trim().into(),
         kind: kind(info.device_type).into(),
-        features: wanted_features(adapter).iter_names().map(|(name, _)| name.to_lowercase()).collect(),
+        features: wanted_features(adapter)
+            .iter_names()
+            .map(|(name, _)| name.to_lowercase())
+            .chain(cooperative_tile(adapter).map(|_| "cooperative_matrix".into()))
+            .collect(),
         limits: vec![
             ("maxBufferSize", limits.max_buffer_size),
             ("maxStorageBufferBindingSize", limits.max_storage_buffer_binding_size),
@@ -184,19 +190,23 @@ pub(super) async fn candidates(choice: &DeviceChoice) -> Result<(Vec<wgpu::Adapt
     }
 }
 
-/// A device with what the crate can use of the adapter.
-pub(super) async fn open(adapter: &wgpu::Adapter) -> Result<(wgpu::Device, wgpu::Queue)> {
-    let descriptor = wgpu::DeviceDescriptor {
-        label: Some("tome"),
-        required_features: wanted_features(adapter),
-        required_limits: wanted_limits(adapter),
-        ..Default::default()
-    };
-    let opened = adapter.request_device(&descriptor).await;
-    opened.map_err(|e| Error::Device {
+/// A device with what the crate can use of the adapter for a storage type: matrix units only where they have passed
+/// their test, and not on software drivers, where they are slower than plain loops.
+pub(super) async fn open(adapter: &wgpu::Adapter, element: Element) -> Result<(Gpu, wgpu::Queue)> {
+    let software = adapter.get_info().device_type == wgpu::DeviceType::Cpu;
+    let units = if element == Element::F16 && !software { tested_tile(adapter).await } else { None };
+    let wanted = wanted_device(adapter, if units.is_some() { element } else { Element::F32 });
+    let opened = adapter.request_device(&wanted).await;
+    let (device, queue) = opened.map_err(|e| Error::Device {
         what: format!("a device on {}", adapter.get_info().name),
         message: e.to_string(),
-    })
+    })?;
+    let gpu = Gpu::with_element(&device, element)?;
+    let gpu = match units {
+        Some(tile) => Gpu::with_variant(&device, Variant { tile, ..gpu.variant() })?,
+        None => gpu,
+    };
+    Ok((gpu, queue))
 }
 
 fn preference(adapter: &wgpu::Adapter) -> u32 {

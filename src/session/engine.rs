@@ -2,7 +2,6 @@
 
 use std::slice::from_ref;
 
-use crate::caps::Element;
 use crate::error::{Error, Result};
 use crate::gpu::{Gpu, guarded};
 use crate::session::pipeline_file::PipelineFile;
@@ -52,14 +51,13 @@ pub(super) struct Sent {
 impl Engine {
     /// With a file, pipelines are kept in it.
     pub fn new(
-        device: wgpu::Device,
+        gpu: Gpu,
         queue: wgpu::Queue,
         config: Config,
         weights: &Weights,
-        element: Element,
         pipelines: Option<PipelineFile>,
     ) -> Result<Self> {
-        let gpu = Gpu::with_element(&device, element)?;
+        let device = gpu.device().clone();
         let gpu = match &pipelines {
             Some(file) => gpu.with_pipeline_cache(file.cache.clone()),
             None => gpu,

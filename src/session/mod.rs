@@ -2,6 +2,7 @@
 
 mod device;
 mod engine;
+mod matrices;
 mod measure;
 mod pipeline_file;
 mod profile;
@@ -11,6 +12,7 @@ mod run;
 mod stream;
 
 pub use device::{AdapterReport, DeviceChoice, DeviceReport, adapters};
+pub use matrices::tested_tile;
 pub use measure::Measured;
 pub use profile::{KernelTime, Profile};
 pub use run::{Session, Want};

@@ -78,8 +78,8 @@ impl PipelineFile {
     }
 }
 
-/// Where the file lies.
-fn folder() -> Option<PathBuf> {
+/// The folder of what is kept from run to run.
+pub(super) fn folder() -> Option<PathBuf> {
     match env::var_os(FOLDER) {
         Some(folder) if folder.is_empty() => None,
         Some(folder) => Some(folder.into()),
@@ -109,7 +109,7 @@ fn write(path: &Path, checksum: u64, data: &[u8]) -> io::Result<()> {
 }
 
 /// FNV-1a: against accidents, not against malice.
-fn checksum(data: &[u8]) -> u64 {
+pub(super) fn checksum(data: &[u8]) -> u64 {
     data.iter().fold(0xcbf2_9ce4_8422_2325, |hash, &byte| {
         (hash ^ u64::from(byte)).wrapping_mul(0x0000_0100_0000_01b3)
     })

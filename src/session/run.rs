@@ -2,9 +2,10 @@
 
 use std::time::Instant;
 
-use crate::caps::Element;
+use crate::caps::{Element, Tile};
 use crate::cpu;
 use crate::error::{Error, Result};
+use crate::gpu::Gpu;
 use crate::session::device::{DeviceChoice, DeviceReport, candidates, open};
 use crate::session::engine::Engine;
 use crate::session::measure::Measured;
@@ -117,10 +118,13 @@ impl Session {
     ) -> Result<Self> {
         let (adapters, mut why) = candidates(device).await?;
         for adapter in &adapters {
-            let engine = match open(adapter).await {
-                Ok((device, queue)) => {
-                    let pipelines = PipelineFile::open(&device);
-                    Engine::new(device, queue, config.clone(), weights, element, pipelines)
+            let engine = match open(adapter, element).await {
+                Ok((gpu, queue)) => {
+                    if let Tile::Cooperative { .. } = gpu.variant().tile {
+                        why.push_str(", by its matrix units");
+                    }
+                    let pipelines = PipelineFile::open(gpu.device());
+                    Engine::new(gpu, queue, config.clone(), weights, pipelines)
                 }
                 Err(error) => Err(error),
             };
@@ -157,7 +161,7 @@ impl Session {
     ) -> Result<Self> {
         let why = "the caller's device".into();
         let report = DeviceReport::gpu(&device.adapter_info(), Element::F32, why);
-        let engine = Engine::new(device, queue, config, weights, Element::F32, None)?;
+        let engine = Engine::new(Gpu::new(&device)?, queue, config, weights, None)?;
         Ok(Self::from_backend(Backend::Gpu(Box::new(engine)), report))
     }
 

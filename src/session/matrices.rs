@@ -1,0 +1,171 @@
+//! Whether a device's matrix units compute what the plain kernels do. Cooperative matrices are young, and drivers have
+//! computed nonsense by them.
+
+use std::collections::HashMap;
+use std::fs;
+use std::path::PathBuf;
+use std::sync::{Mutex, PoisonError};
+
+use crate::caps::{Element, Lane, Tile, TileChoice, TileSize, Variant, cooperative_tile, wanted_device};
+use crate::dispatch::Dispatch;
+use crate::error::{Error, Result};
+use crate::gpu::{Gpu, guarded};
+use crate::kernels::{self, attention, matmul};
+use crate::session::pipeline_file::{checksum, folder};
+use crate::session::readback::{Mapping, Wait, view};
+
+/// The verdicts of this process, by adapter, driver and shape.
+static VERDICTS: Mutex<Option<HashMap<String, bool>>> = Mutex::new(None);
+
+/// The tile for an adapter's matrix units, where it has such that this crate can use and they have passed a test: on a
+/// device of its own, matrix products in every tile size must be the plain kernel's to the last bit, and attention as
+/// near to the plain one as rounding weights to 16 bits allows. The verdict is remembered in the user's cache folder
+/// (see [`Session::new`](crate::Session::new)); a test that the process did not survive counts as failed.
+///
+/// `Session` asks this for itself. For a `Gpu` of your own, make the device as [`wanted_device`] says and hand
+/// [`Gpu::with_variant`] this tile.
+pub async fn tested_tile(adapter: &wgpu::Adapter) -> Option<Tile> {
+    let tile = cooperative_tile(adapter)?;
+    let info = adapter.get_info();
+    let key = format!("{} {} {} {} {tile:?}", info.name, info.device, info.driver, info.driver_info);
+    let known = || VERDICTS.lock().unwrap_or_else(PoisonError::into_inner);
+    let verdict = known().as_ref().and_then(|verdicts| verdicts.get(&key).copied());
+    let passed = match verdict.or_else(|| remembered(&key)) {
+        Some(passed) => passed,
+        None => {
+            remember(&key, false);
+            let passed = test(adapter, tile).await.unwrap_or_else(|error| {
+                tracing::debug!("testing the matrix units of {}: {error}", info.name);
+                false
+            });
+            if !passed {
+                tracing::warn!("the matrix units of {} compute wrong numbers and are left alone", info.name);
+            }
+            remember(&key, passed);
+            passed
+        }
+    };
+    known().get_or_insert_default().insert(key, passed);
+    passed.then_some(tile)
+}
+
+fn file(key: &str) -> Option<PathBuf> {
+    let name = format!("matrices-{:016x}-{}.txt", checksum(key.as_bytes()), env!("CARGO_PKG_VERSION"));
+    Some(folder()?.join(name))
+}
+
+fn remembered(key: &str) -> Option<bool> {
+    match fs::read_to_string(file(key)?).ok()?.as_str() {
+        "passed" => Some(true),
+        "failed" => Some(false),
+        _ => None,
+    }
+}
+
+fn remember(key: &str, passed: bool) {
+    let Some(path) = file(key) else { return };
+    let written = path.parent().map_or(Ok(()), fs::create_dir_all);
+    let written = written.and_then(|()| fs::write(&path, if passed { "passed" } else { "failed" }));
+    if let Err(error) = written {
+        tracing::debug!("{}: {error}", path.display());
+    }
+}
+
+async fn test(adapter: &wgpu::Adapter, tile: Tile) -> Result<bool> {
+    let opened = adapter.request_device(&wanted_device(adapter, Element::F16)).await;
+    let (device, queue) = opened.map_err(|e| Error::Device {
+        what: format!("a device on {}", adapter.get_info().name),
+        message: e.to_string(),
+    })?;
+    let of = |tile| Gpu::with_variant(&device, Variant { element: Element::F16, lane: Lane::Subgroup, tile });
+    let bench = Bench { queue, plain: of(Tile::Workgroup)?, units: of(tile)? };
+    for &size in tile.sizes() {
+        for with_residual in [false, true] {
+            if !bench.multiplies(size, with_residual).await? {
+                return Ok(false);
+            }
+        }
+    }
+    bench.attends().await
+}
+
+/// One device seen without and with its matrix units.
+struct Bench {
+    queue: wgpu::Queue,
+    plain: Gpu,
+    units: Gpu,
+}
+
+impl Bench {
+    /// Whether products agree to the last bit: sums of so few multiples of 1/256 are exact in any order. Past one tile
+    /// in rows and columns, and past whole slabs within.
+    async fn multiplies(&self, size: TileSize, with_residual: bool) -> Result<bool> {
+        let [high, wide] = self.units.variant().tile.covers(size);
+        let (rows, inner, columns) = (high + 5, 100, wide + 3);
+        let params = matmul::Params { rows, inner, columns, ..Default::default() };
+        let [x, w, residual] =
+            [rows * inner, columns * inner, rows * columns].map(|count| self.sixteenths(count, 5));
+        let [x, w] = [self.plain.elem_buffer_with("x", &x)?, self.plain.elem_buffer_with("w", &w)?];
+        let residual = self.plain.buffer_with("residual", &residual)?;
+        let run = async |gpu: &Gpu| {
+            let y = gpu.buffer("y", u64::from(rows * columns))?;
+            let io = matmul::Io {
+                x: (&x).into(),
+                w: (&w).into(),
+                bias: None,
+                scale: None,
+                gate: None,
+                residual: with_residual.then_some((&residual).into()),
+                y: (&y).into(),
+            };
+            self.run(&kernels::matmul(gpu, params, io)?, &y).await
+        };
+        let units = self.units.clone().with_tiles(TileChoice::Always(size));
+        Ok(run(&self.plain).await? == run(&units).await?)
+    }
+
+    /// Whether attention agrees to 4e-3: values are below 1, and weights and results are rounded to 11 binary digits.
+    async fn attends(&self) -> Result<bool> {
+        let params = attention::Params::fused(2, 70, 2, 32);
+        let qkv = self.plain.elem_buffer_with("qkv", &self.sixteenths(2 * 70 * params.stride, 31))?;
+        let size: Vec<f32> = (0..2 * 70u16).map(|i| f32::from(1 + i % 3)).collect();
+        let size = self.plain.buffer_with("size", &size)?;
+        let run = async |gpu: &Gpu| {
+            let y = gpu.elem_buffer("y", 2 * 70 * 64)?;
+            let qkv = (&qkv).into();
+            let io = attention::Io { q: qkv, k: qkv, v: qkv, size: Some((&size).into()), y: (&y).into() };
+            let bytes = self.run(&kernels::attention(gpu, params, io)?, &y).await?;
+            Ok::<_, Error>(bytemuck::pod_collect_to_vec::<u8, half::f16>(&bytes))
+        };
+        let (plain, units) = (run(&self.plain).await?, run(&self.units).await?);
+        let near = |(a, b): (&half::f16, &half::f16)| (a.to_f32() - b.to_f32()).abs() <= 4e-3;
+        Ok(plain.iter().zip(&units).all(near))
+    }
+
+    /// Multiples of 1/16 around 0, so many different ones, in no order.
+    fn sixteenths(&self, count: u32, different: u32) -> Vec<f32> {
+        let place = |i: u32| (i.wrapping_mul(2_654_435_761) >> 16) % different;
+        (0..count).map(|i| (place(i) as f32 - (different / 2) as f32) / 16.0).collect()
+    }
+
+    /// What a call writes.
+    async fn run(&self, dispatch: &Dispatch, y: &wgpu::Buffer) -> Result<Vec<u8>> {
+        let device = self.plain.device();
+        let (staging, submission) = guarded(device, "a test of matrix units", y.size(), || {
+            let staging = device.create_buffer(&wgpu::BufferDescriptor {
+                label: Some("tome.test"),
+                size: y.size(),
+                usage: wgpu::BufferUsages::COPY_DST | wgpu::BufferUsages::MAP_READ,
+                mapped_at_creation: false,
+            });
+            let mut encoder = device.create_command_encoder(&Default::default());
+            dispatch.encode(&mut encoder.begin_compute_pass(&Default::default()));
+            encoder.copy_buffer_to_buffer(y, 0, &staging, 0, y.size());
+            let submission = self.queue.submit([encoder.finish()]);
+            (staging, submission)
+        })?;
+        let mapping = Mapping::start(&staging, wgpu::MapMode::Read);
+        mapping.done(device, Some(&submission), Wait::Block).await?;
+        Ok(view(&staging)?.to_vec())
+    }
+}
