@@ -93,6 +93,16 @@ pub enum Error {
         /// The device's words.
         message: String,
     },
+    /// Two variants of the kernels compute different results: a defect of this crate or of the driver.
+    #[error("{what}: logits differ from those of {with} by {apart:.1e} of the largest")]
+    Disagreement {
+        /// The variant.
+        what: String,
+        /// What it was compared with.
+        with: String,
+        /// The largest difference by the largest value.
+        apart: f64,
+    },
     /// The device was lost or destroyed.
     #[error("the device was lost: {0}")]
     DeviceLost(String),

@@ -165,6 +165,12 @@ impl Gpu {
         self.variant.tile.size(self.tiles, rows, columns)
     }
 
+    /// The same device and pipelines with other tiles, which the device must run.
+    #[cfg(feature = "blocking")]
+    pub(crate) fn with_tile(&self, tile: Tile) -> Gpu {
+        Gpu { variant: Variant { tile, ..self.variant }, ..self.clone() }
+    }
+
     /// The same device and pipelines with the variant in 32-bit floats.
     pub(crate) fn exact(&self) -> Gpu {
         let tile = match self.variant.tile {

@@ -43,7 +43,7 @@ pub use partition::Partition;
 pub use schedule::Schedule;
 #[cfg(feature = "blocking")]
 pub use session::{
-    AdapterReport, DeviceChoice, DeviceReport, KernelTime, Measured, Profile, Session, Stream, Want,
-    adapters, tested_tile,
+    AdapterReport, Candidate, DeviceChoice, DeviceReport, KernelTime, Measured, Profile, Session, Stream,
+    TileFamily, Tuned, Tuning, Want, adapters, tested_tile,
 };
 pub use view::View;

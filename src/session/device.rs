@@ -8,6 +8,7 @@ use crate::caps::{Element, Variant, cooperative_tile, wanted_device, wanted_feat
 use crate::error::{Error, Result};
 use crate::gpu::Gpu;
 use crate::session::matrices::tested_tile;
+use crate::session::tuning::{Tuning, saved};
 
 /// What to run on.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -58,20 +59,29 @@ pub struct DeviceReport {
     pub precision: &'static str,
     /// Why this one.
     pub why: String,
+    /// What has been saved for it by [`Session::save_tuning`](crate::Session::save_tuning) and is in use.
+    pub tuning: Option<Tuning>,
 }
 
 impl fmt::Display for DeviceReport {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self.backend == self.name {
-            true => write!(f, "{}, {}: {}", self.name, self.precision, self.why),
-            false => write!(f, "{} ({}), {}: {}", self.name, self.backend, self.precision, self.why),
+            true => write!(f, "{}, {}: {}", self.name, self.precision, self.why)?,
+            false => write!(f, "{} ({}), {}: {}", self.name, self.backend, self.precision, self.why)?,
         }
+        self.tuning.map_or(Ok(()), |tuning| write!(f, "; tuned: {tuning}"))
     }
 }
 
 impl DeviceReport {
     pub(super) fn cpu(why: String) -> Self {
-        DeviceReport { name: "CPU".into(), backend: "CPU".into(), precision: Element::F32.name(), why }
+        DeviceReport {
+            name: "CPU".into(),
+            backend: "CPU".into(),
+            precision: Element::F32.name(),
+            why,
+            tuning: None,
+        }
     }
 
     pub(super) fn gpu(info: &wgpu::AdapterInfo, element: Element, why: String) -> Self {
@@ -80,6 +90,7 @@ impl DeviceReport {
             backend: format!("{:?}", info.backend),
             precision: element.name(),
             why,
+            tuning: None,
         }
     }
 }
@@ -101,6 +112,8 @@ pub struct AdapterReport {
     pub features: Vec<String>,
     /// The limits that matter here, by their names in WebGPU.
     pub limits: Vec<(&'static str, u64)>,
+    /// The tunings that have been saved for it, by storage type, see [`Session::tune`](crate::Session::tune).
+    pub tunings: Vec<(&'static str, Tuning)>,
 }
 
 /// Every adapter, in the order of [`DeviceChoice::Index`].
@@ -135,6 +148,10 @@ fn report((index, adapter): (usize, &wgpu::Adapter)) -> AdapterReport {
             ("maxComputeWorkgroupStorageSize", limits.max_compute_workgroup_storage_size.into()),
             ("maxComputeInvocationsPerWorkgroup", limits.max_compute_invocations_per_workgroup.into()),
         ],
+        tunings: [Element::F32, Element::F16]
+            .into_iter()
+            .filter_map(|element| Some((element.name(), saved(&info, element)?)))
+            .collect(),
     }
 }
 

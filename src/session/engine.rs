@@ -18,6 +18,8 @@ pub(super) struct Engine {
     pub device: wgpu::Device,
     pub queue: wgpu::Queue,
     pub vit: VisionTransformer,
+    /// The device as the table of device kinds has it; the network's own may be tuned.
+    pub table: Gpu,
     /// The last used comes last.
     plans: Vec<Prepared>,
     ring: Ring,
@@ -68,7 +70,16 @@ impl Engine {
             vit.plan(1, &Options::default())?;
         }
         let at_once = vit.max_batch() as usize;
-        Ok(Engine { device, queue, vit, plans: Vec::new(), ring: Ring::default(), pipelines, at_once })
+        Ok(Engine {
+            device,
+            queue,
+            vit,
+            table: gpu,
+            plans: Vec::new(),
+            ring: Ring::default(),
+            pipelines,
+            at_once,
+        })
     }
 
     /// Submits as many images as go into one batch, without waiting for any.

@@ -45,7 +45,7 @@ impl Engine {
         Ok(prepared)
     }
 
-    fn time(&self, plan: &Plan) -> Result<f64> {
+    pub(super) fn time(&self, plan: &Plan) -> Result<f64> {
         self.wait()?;
         let start = Instant::now();
         guarded(&self.device, "a batch", 0, || {

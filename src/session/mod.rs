@@ -10,6 +10,7 @@ mod readback;
 mod ring;
 mod run;
 mod stream;
+mod tuning;
 
 pub use device::{AdapterReport, DeviceChoice, DeviceReport, adapters};
 pub use matrices::tested_tile;
@@ -17,3 +18,4 @@ pub use measure::Measured;
 pub use profile::{KernelTime, Profile};
 pub use run::{Session, Want};
 pub use stream::Stream;
+pub use tuning::{Candidate, TileFamily, Tuned, Tuning};

@@ -11,7 +11,7 @@ use tempfile::NamedTempFile;
 use crate::gpu::guarded;
 
 /// Moves the folder; empty, it turns the file off.
-const FOLDER: &str = "TOME_CACHE_DIR";
+pub(super) const FOLDER: &str = "TOME_CACHE_DIR";
 /// Bytes of the checksum that stands before the data: drivers trust what they are given.
 const CHECKSUM: usize = size_of::<u64>();
 
@@ -71,7 +71,7 @@ impl PipelineFile {
         if self.checksum == Some(checksum) {
             return;
         }
-        match write(&self.path, checksum, &data) {
+        match write(&self.path, &[&checksum.to_le_bytes(), &data]) {
             Ok(()) => self.checksum = Some(checksum),
             Err(error) => tracing::debug!("pipelines are not kept in {}: {error}", self.path.display()),
         }
@@ -98,12 +98,11 @@ fn whole(mut bytes: Vec<u8>) -> Option<Vec<u8>> {
 }
 
 /// Written beside its place, then renamed, so that nobody reads half of it.
-fn write(path: &Path, checksum: u64, data: &[u8]) -> io::Result<()> {
+pub(super) fn write(path: &Path, parts: &[&[u8]]) -> io::Result<()> {
     let folder = path.parent().unwrap_or(Path::new("."));
     fs::create_dir_all(folder)?;
     let mut file = NamedTempFile::new_in(folder)?;
-    file.write_all(&checksum.to_le_bytes())?;
-    file.write_all(data)?;
+    parts.iter().try_for_each(|part| file.write_all(part))?;
     file.persist(path)?;
     Ok(())
 }

@@ -1,5 +1,6 @@
 //! `Session`: a network ready to run, wherever that is.
 
+use std::path::PathBuf;
 use std::time::Instant;
 
 use crate::caps::{Element, Tile};
@@ -13,6 +14,7 @@ use crate::session::pipeline_file::PipelineFile;
 use crate::session::profile::Profile;
 use crate::session::readback::Wait;
 use crate::session::stream::{Queue, Stream};
+use crate::session::tuning::{Tuned, Tuning};
 use crate::vit::{Config, Images, Options, Outputs, Weights};
 
 /// Which results are read back, by the names of [`Outputs`]; the others are left empty. `dense` is only
@@ -129,8 +131,10 @@ impl Session {
                 Err(error) => Err(error),
             };
             match engine {
-                Ok(engine) => {
-                    let report = DeviceReport::gpu(&adapter.get_info(), element, why);
+                Ok(mut engine) => {
+                    let tuning = engine.take_up_tuning();
+                    let report =
+                        DeviceReport { tuning, ..DeviceReport::gpu(&adapter.get_info(), element, why) };
                     return Ok(Self::from_backend(Backend::Gpu(Box::new(engine)), report));
                 }
                 // Whatever is wrong with a GPU that nobody asked for, the CPU path works.
@@ -334,6 +338,55 @@ impl Session {
         match &mut self.backend {
             Backend::Gpu(engine) => engine.profile(&self.inputs[..values], options),
             Backend::Cpu(_) => Ok(None),
+        }
+    }
+
+    /// Times a forward pass without merging for every way of cutting matrix products into tiles that makes a difference
+    /// for these batches: kinds of tile, and how their size is chosen. All take turns for so many rounds (at least one),
+    /// as devices drift, and count only where their logits agree with those of the table's choice. Nothing changes by
+    /// it, see [`Session::save_tuning`].
+    ///
+    /// # Errors
+    /// [`Error::NoAdapter`] on the CPU path, [`Error::Input`] without batches; as [`Session::measure`].
+    pub fn tune(&mut self, batches: &[usize], rounds: usize) -> Result<Tuned> {
+        self.engine()?;
+        let Some(&most) = batches.iter().max() else {
+            return Err(Error::Input("no batches to tune for".into()));
+        };
+        if batches.contains(&0) {
+            return Err(Error::Input("a batch of 0 images".into()));
+        }
+        let values = self.make_inputs(most)?;
+        let batches: Vec<u32> = batches.iter().map(|&batch| batch as u32).collect();
+        self.engine()?.tune(&self.inputs[..values], &batches, rounds.max(1))
+    }
+
+    /// Keeps a tuning for this device, its driver and the storage type in the user's cache folder (see
+    /// [`Session::new`]), and says where. Sessions take it up when they are made, unless they are made with
+    /// [`Session::with_device`].
+    ///
+    /// # Errors
+    /// [`Error::NoAdapter`] on the CPU path; [`Error::File`] where there is no folder or it cannot be written.
+    pub fn save_tuning(&self, tuning: Tuning) -> Result<PathBuf> {
+        self.engine()?.save_tuning(tuning)
+    }
+
+    /// Removes what [`Session::save_tuning`] has kept for this device, driver and storage type; says whether there was
+    /// anything.
+    ///
+    /// # Errors
+    /// As [`Session::save_tuning`].
+    pub fn forget_tuning(&self) -> Result<bool> {
+        self.engine()?.forget_tuning()
+    }
+
+    /// The device, where it is one that can be tuned.
+    fn engine(&self) -> Result<&Engine> {
+        match &self.backend {
+            Backend::Gpu(engine) => Ok(engine),
+            Backend::Cpu(_) => {
+                Err(Error::NoAdapter(format!("the CPU path has nothing to tune ({})", self.report.why)))
+            }
         }
     }
 

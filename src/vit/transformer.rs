@@ -38,6 +38,12 @@ impl VisionTransformer {
         Ok(VisionTransformer { gpu: gpu.clone(), config, parameters: Arc::new(parameters), bytes })
     }
 
+    /// The same network, sharing the weights, by other kernels of the same device and storage type.
+    #[cfg(feature = "blocking")]
+    pub(crate) fn on(&self, gpu: Gpu) -> Self {
+        VisionTransformer { gpu, ..self.clone() }
+    }
+
     /// What the network is.
     pub fn config(&self) -> &Config {
         &self.config

@@ -10,6 +10,7 @@ mod devices;
 mod hub;
 mod image_size;
 mod infer;
+mod tune;
 mod usage;
 mod visualize;
 

@@ -3,12 +3,12 @@ use crate::tome;
 #[test]
 fn help_and_version_are_results() {
     assert!(tome(&["--version"]).done().stdout.contains(env!("CARGO_PKG_VERSION")));
-    for command in ["demo", "classify", "infer", "visualize", "bench", "devices"] {
+    for command in ["demo", "classify", "infer", "visualize", "bench", "tune", "devices"] {
         assert!(tome(&["--help"]).done().stdout.contains(command));
         let help = tome(&[command, "--help"]).done().stdout;
         assert!(help.contains("Usage:") && !help.starts_with("Usage:"), "no description: {help}");
     }
-    for command in ["classify", "infer", "visualize", "bench"] {
+    for command in ["classify", "infer", "visualize", "bench", "tune"] {
         assert!(tome(&[command, "--help"]).done().stdout.contains("Examples:"));
     }
 }
@@ -32,6 +32,8 @@ fn wrong_usage_ends_with_2() {
     tome(&["infer", "--input", "x.png", "--output", "o", "--similarity", "l2"]).misused("euclidean");
     tome(&["classify", "x.png", "--top", "0"]).misused("0 is not in 1..");
     tome(&["bench", "--batch", "0"]).misused("0 is not in 1..");
+    tome(&["tune", "--rounds", "0"]).misused("0 is not in 1..");
+    tome(&["tune", "--forget", "--batch", "1"]).misused("cannot be used with");
     tome(&["bench", "--arch", "resnet50"]).misused("vit_tiny_patch16_224");
     tome(&["bench", "--arch", "vit_tiny_patch16_224", "--model", "m"]).misused("cannot be used with");
 }

@@ -113,7 +113,9 @@ pub fn run(args: &Args) -> Result<()> {
             indicatif::HumanBytes(timing.peak_bytes).to_string(),
         ]);
     }
-    writeln!(out, "{}, {}\n{table}", session.config().name, session.device().name)?;
+    let device = session.device();
+    let tuned = device.tuning.map_or_else(String::new, |tuning| format!(", tuned: {tuning}"));
+    writeln!(out, "{}, {}{tuned}\n{table}", session.config().name, device.name)?;
     Ok(())
 }
 
@@ -176,6 +178,7 @@ fn row(session: &Session, batch: u32, r: &Schedule, timing: &Timing, merge_share
         "arch": session.config().name,
         "device": device.name,
         "precision": device.precision,
+        "tuning": device.tuning.map(|tuning| tuning.to_string()),
         "batch": batch,
         "r": match r {
             Schedule::Constant(r) => json!(r),

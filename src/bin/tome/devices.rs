@@ -14,6 +14,9 @@ pub fn run() -> Result<()> {
         writeln!(out, "   driver    {}", adapter.driver)?;
         let features = if adapter.features.is_empty() { "none".into() } else { adapter.features.join(", ") };
         writeln!(out, "   features  {features}")?;
+        for (precision, tuning) in adapter.tunings {
+            writeln!(out, "   tuned     {precision}: {tuning}")?;
+        }
         for (name, value) in adapter.limits {
             writeln!(out, "   {name:<34} {value:>14}")?;
         }

@@ -13,6 +13,7 @@ mod model;
 mod output;
 mod paint;
 mod tensor_writer;
+mod tune;
 mod visualize;
 
 use std::io::IsTerminal;
@@ -43,6 +44,7 @@ Examples:
   tome infer --model vit_base --input photos --output features.safetensors --want features
   tome visualize cat.jpg --model vit_base --r 16 --out merged.png
   tome bench --arch vit_small_patch16_224 --r 0,13
+  tome tune --arch vit_small_patch16_224
   tome devices
 
 R is how many tokens merge in each block: 13 in every block, 16:-1 falling from 32 to 0, 32,29,26 block by block.
@@ -55,6 +57,7 @@ enum Command {
     Infer(infer::Args),
     Visualize(visualize::Args),
     Bench(bench::Args),
+    Tune(tune::Args),
     /// List the adapters, and what `--device auto` takes
     Devices,
 }
@@ -68,6 +71,7 @@ fn main() -> ExitCode {
         Command::Infer(args) => infer::run(&args, cli.quiet),
         Command::Visualize(args) => visualize::run(&args),
         Command::Bench(args) => bench::run(&args),
+        Command::Tune(args) => tune::run(&args),
         Command::Devices => devices::run(),
     };
     match done {
