@@ -11,7 +11,7 @@ use crate::dispatch::Dispatch;
 use crate::error::{Error, Result};
 use crate::gpu::{Gpu, guarded};
 use crate::kernels::{self, attention, matmul};
-use crate::session::pipeline_file::{checksum, folder};
+use crate::session::pipeline_file::{checksum, folder, write};
 use crate::session::readback::{Mapping, Wait, view};
 
 /// The verdicts of this process, by adapter, driver and shape.
@@ -64,8 +64,8 @@ fn remembered(key: &str) -> Option<bool> {
 
 fn remember(key: &str, passed: bool) {
     let Some(path) = file(key) else { return };
-    let written = path.parent().map_or(Ok(()), fs::create_dir_all);
-    let written = written.and_then(|()| fs::write(&path, if passed { "passed" } else { "failed" }));
+    let verdict: &[u8] = if passed { b"passed" } else { b"failed" };
+    let written = write(&path, &[verdict]);
     if let Err(error) = written {
         tracing::debug!("{}: {error}", path.display());
     }
