@@ -5,6 +5,8 @@ use std::pin::pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, Waker};
 
+use half::slice::HalfFloatSliceExt;
+
 use crate::caps::{Caps, Element, Tile, TileChoice, TileSize, Variant};
 use crate::dispatch::Dispatch;
 use crate::error::{Error, Result};
@@ -230,8 +232,9 @@ impl Gpu {
         match self.variant.element {
             Element::F32 => self.buffer_with(label, data),
             Element::F16 => {
-                let half: Vec<half::f16> = data.iter().map(|&v| half::f16::from_f32(v)).collect();
-                self.buffer_with(label, &half)
+                let mut halves = vec![half::f16::ZERO; data.len()];
+                halves.convert_from_f32_slice(data);
+                self.buffer_with(label, &halves)
             }
         }
     }

@@ -3,7 +3,7 @@
 use rayon::prelude::*;
 
 use super::forward::{Forward, Trace};
-use super::threads::threads;
+use super::threads::{for_each_chunk, threads};
 use super::unmerge;
 use crate::error::{Error, Result};
 use crate::kernels;
@@ -117,10 +117,19 @@ impl VisionTransformer {
     }
 }
 
-/// Rows of `columns` values as columns.
+/// Rows of `columns` values as columns, a few at a time, so that each stretch of a row is read while it is near.
 fn turned(rows: &[f32], columns: usize) -> Vec<f32> {
-    let column = |i: usize| rows[i..].iter().step_by(columns);
-    (0..columns).flat_map(column).copied().collect()
+    const NEAR: usize = 16;
+    let height = rows.len() / columns;
+    let mut turned = vec![0.0; rows.len()];
+    for_each_chunk(&mut turned, NEAR * height, |i, chunk| {
+        for (row, values) in rows.chunks_exact(columns).enumerate() {
+            for (column, &value) in chunk.chunks_exact_mut(height).zip(&values[i * NEAR..]) {
+                column[row] = value;
+            }
+        }
+    });
+    turned
 }
 
 /// The results of single images as those of a batch.
