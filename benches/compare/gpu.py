@@ -11,6 +11,7 @@ import argparse
 import copy
 import datetime
 import json
+import os
 import re
 import statistics
 import subprocess
@@ -96,9 +97,11 @@ def torch_engines(args):
     return engines
 
 
-def tome(args, *rest):
+def tome(args, *rest, cache=None):
+    """Runs the command; what it keeps on disk is in `cache`, where that is given."""
     command = [args.tome, *map(str, rest), "--device", args.tome_device]
-    done = subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    env = os.environ | ({"TOME_CACHE_DIR": str(cache)} if cache else {})
+    done = subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=env)
     if done.returncode:
         raise RuntimeError(f"{' '.join(command)}: {done.stderr.strip()[-500:]}")
     return done.stdout
@@ -132,6 +135,38 @@ def agreement(args, network, report):
             print(f"  r = {r}, {engine}: {apart:.1e} of the largest logit apart" + (" (!)" if far else ""), flush=True)
             if far and r == 0:
                 sys.exit(f"{engine}: nothing is timed that computes something else")
+
+
+def starts(args, network, report):
+    """From the start of the process to the first logits, written: with nothing kept on disk, and with what that run
+    has kept; the least of three."""
+    source, out = network.folder / "images.safetensors", network.folder / "out.safetensors"
+    save_file({"images": merging.images(1, network.side)}, source)
+    for name in args.precisions:
+        with tempfile.TemporaryDirectory() as cache:
+            seconds = []
+            for _ in range(4):
+                start = time.perf_counter()
+                tome(args, "infer", "--model", network.folder, "--input", source, "--output", out, "--want", "logits",
+                     "--r", 13, *precision(args, name), cache=cache)
+                seconds.append(time.perf_counter() - start)
+        cold, warm = seconds[0], min(seconds[1:])
+        report["starts"].append({"network": network.name, "engine": f"tome, {name}", "cold": cold, "warm": warm})
+        print(f"  tome, {name}: {cold:.2f} s to the first logits, then {warm:.2f} s", flush=True)
+
+
+def profiles(args, network, report):
+    """Each kernel's part of the largest common batch and of one image, without merging and with."""
+    for name in args.precisions:
+        for batch in sorted({min(args.batches), min(64, max(args.batches))}):
+            try:
+                text = tome(args, "bench", "--model", network.folder, "--batch", batch, "--r", "0,13", "--profile",
+                            "--json", *precision(args, name))
+            except RuntimeError as error:
+                report["failed"].append({"network": network.name, "batch": batch, "engine": f"profile, {name}", "r": 0,
+                                         "why": str(error)})
+                continue
+            report["profiles"] += [{"network": network.name} | profile for profile in json.loads(text)["profiles"]]
 
 
 def measure(args, network, batch, report, out, deadline):
@@ -179,7 +214,7 @@ def measure(args, network, batch, report, out, deadline):
     for key, rows in mine.items():
         rounds = [batch / row["images_per_s"] for row in rows]
         add(key, rounds=rounds, seconds=statistics.median(rounds), device=rows[0]["device"],
-            stored=rows[0]["precision"], merge_share=rows[-1]["merge_share"], promised=rows[0]["promised_speedup"])
+            stored=rows[0]["precision"], tuning=rows[0]["tuning"], merge_share=rows[-1]["merge_share"], promised=rows[0]["promised_speedup"])
     for key, (engine, first, rounds) in ready.items():
         add(key, rounds=rounds, seconds=statistics.median(rounds), first=first)
     for key, why in failed.items():
@@ -215,6 +250,26 @@ def markdown(report):
                     f"| {'' if share is None else f'{100 * share:.1f} %'} "
                     f"| {'' if row['engine'].startswith('tome') else over(row['seconds'], best)} |"
                 )
+    if report["starts"]:
+        lines += ["", "## From process start to first logits", "", "| network | engine | nothing on disk, s | pipelines on disk, s |"]
+        lines += ["|---|---|---|---|"]
+    for row in report["starts"]:
+        lines.append(f"| {row['network']} | {row['engine']} | {row['cold']:.2f} | {row['warm']:.2f} |")
+    for profile in report["profiles"]:
+        lines += ["", f"## {profile['network']}, batch {profile['batch']}, r = {profile['r']}, {profile['precision']}: kernels", ""]
+        flops, copied = profile["best_flops"], profile["best_bytes"]
+        lines += [f"Roofs of the same run: {flops * 1e-12:.2f} TFLOP/s in a product, {copied * 1e-9:.0f} GB/s in a copy.", ""]
+        lines += ["| kernel | calls | ms | share | TFLOP/s | GB/s | of the roof |", "|---|---|---|---|---|---|---|"]
+        total = sum(kernel["seconds"] for kernel in profile["kernels"])
+        for kernel in profile["kernels"]:
+            spent = kernel["seconds"] or float("nan")
+            of_roof = max(kernel["flops"] / spent / flops, kernel["bytes"] / spent / copied)
+            lines.append(
+                f"| {kernel['kernel']} | {kernel['calls']} | {1e3 * spent:.3f} | {100 * spent / total:.1f} % "
+                f"| {kernel['flops'] / spent * 1e-12:.2f} | {kernel['bytes'] / spent * 1e-9:.0f} | {100 * of_roof:.0f} % |"
+            )
+    tunings = {row["stored"]: row["tuning"] for row in rows if row.get("tuning")}
+    lines += ["", *(f"Tuned, {stored}: {tuning}." for stored, tuning in tunings.items())]
     lines += ["", "## Agreement with PyTorch in f32 on the CPU", "", "| network | r | engine | logits apart | same first class |"]
     lines += ["|---|---|---|---|---|"]
     for row in report["agreement"]:
@@ -265,6 +320,7 @@ def main():
     parser.add_argument("--r", nargs="+", type=int, default=[0, 8, 13, 16])
     parser.add_argument("--compile", nargs="*", type=int, default=[0], help="the r that torch.compile is timed for")
     parser.add_argument("--precisions", nargs="+", default=["f16", "f32"], help="of tome")
+    parser.add_argument("--tune", action="store_true", help="run `tome tune` first, which saves its choice for this device")
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--budget", type=float, default=float("inf"), help="seconds after which nothing new is begun")
     parser.add_argument("--out", type=Path, help="a path without suffix; benches/results/gpu-DATE if not given")
@@ -281,14 +337,18 @@ def main():
         args.out = args.out or Path(tempfile.mkdtemp()) / "smoke"
     if args.device.startswith("cuda") and not torch.cuda.is_available():
         sys.exit("PyTorch has no CUDA device here; --smoke tries this script on the CPU")
+    if args.tune:
+        batches = ",".join(str(batch) for batch in sorted({min(args.batches), min(64, max(args.batches))}))
+        for name in args.precisions:
+            print(tome(args, "tune", "--batch", batches, *precision(args, name)), flush=True)
     # f32 means f32.
     torch.backends.cuda.matmul.allow_tf32 = torch.backends.cudnn.allow_tf32 = False
 
     deadline = time.monotonic() + args.budget
     out = args.out or ROOT / f"benches/results/gpu-{datetime.date.today().isoformat()}"
     found = out.with_name(out.name + ".json")
-    report = json.loads(found.read_text()) if found.exists() else {"rows": [], "agreement": [], "failed": []}
-    report = {"about": about(args)} | report
+    report = json.loads(found.read_text()) if found.exists() else {}
+    report = {"about": about(args), "rows": [], "agreement": [], "starts": [], "profiles": [], "failed": []} | report
     for name in args.archs:
         with tempfile.TemporaryDirectory() as folder:
             if time.monotonic() > deadline:
@@ -297,6 +357,9 @@ def main():
             network = Network(name, Path(folder))
             if name not in [row["network"] for row in report["agreement"]]:
                 agreement(args, network, report)
+                starts(args, network, report)
+                if args.tome_device != "cpu":
+                    profiles(args, network, report)
             for batch in args.batches:
                 measure(args, network, batch, report, out, deadline)
     save(report, out)

@@ -160,7 +160,7 @@ fn profile(session: &mut Session, args: &Args) -> Result<()> {
         writeln!(out, "{table}")?;
         writeln!(
             out,
-            "{:.3} ms in all; the roofs, measured here: {:.1} GFLOP/s in a product of 2048 x 2048, {:.1} GB/s in a copy\n",
+            "{:.3} ms in all; the roofs, measured here: {:.1} GFLOP/s in a large product, {:.1} GB/s in a copy\n",
             all * 1e3,
             best_flops * 1e-9,
             best_bytes * 1e-9
