@@ -5,7 +5,7 @@
 #[path = "../tests/common/mod.rs"]
 mod common;
 
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use criterion::{BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
 use tome_wgpu::kernels::{self, *};
@@ -83,7 +83,7 @@ fn time(
             Want::Numbers(want) => same(what, &rig.read(&written, want.len() as u32), want),
         }
         group.bench_function(BenchmarkId::new(&call, rig.id()), |bencher| {
-            bencher.iter_custom(|count| elapsed(rig, count, |pass| dispatch.encode(pass)));
+            bencher.iter_custom(|count| rig.elapsed(count, |pass| dispatch.encode(pass)));
         });
     }
 }
@@ -95,25 +95,6 @@ fn group<'a>(
     let mut group = criterion.benchmark_group(name);
     group.sample_size(10).warm_up_time(Duration::from_millis(200)).measurement_time(Duration::from_secs(1));
     group
-}
-
-/// How long a call takes `count` times, 32 in a submit so that the cost of submitting does not count.
-fn elapsed(rig: &Rig, count: u64, encode: impl Fn(&mut wgpu::ComputePass<'_>)) -> Duration {
-    rig.wait();
-    let start = Instant::now();
-    let mut left = count;
-    while left > 0 {
-        let mut encoder = rig.gpu.device().create_command_encoder(&Default::default());
-        let mut pass = encoder.begin_compute_pass(&Default::default());
-        for _ in 0..left.min(32) {
-            encode(&mut pass);
-        }
-        drop(pass);
-        rig.queue.submit([encoder.finish()]);
-        left = left.saturating_sub(32);
-    }
-    rig.wait();
-    start.elapsed()
 }
 
 /// Bytes of 4-byte elements.
@@ -491,72 +472,6 @@ fn unmerge(criterion: &mut Criterion) {
     }
 }
 
-/// The best simple kernel on a driver, as a yardstick for matmul there: all of them at 1024 x 1024 x 1024.
-fn matmul_1024(criterion: &mut Criterion) {
-    const N: u32 = 1024;
-    let params = matmul::Params { rows: N, inner: N, columns: N, ..Default::default() };
-    let mut random = Random(1);
-    let [x, w] = [(); 2].map(|()| random.floats(N * N));
-    let mut want = vec![0.0; (N * N) as usize];
-    cpu::matmul(&params, &x, &w, None, None, None, None, &mut want);
-
-    let mut group = group(criterion, "matmul_1024");
-    group.throughput(flops(&[2, N, N, N]));
-    for rig in rigs_for(&matmul::SPEC) {
-        let ([x, w], y) = ([&x, &w].map(|data| rig.elems(data)), rig.unwritten(N * N));
-        let io = matmul::Io {
-            x: (&x).into(),
-            w: (&w).into(),
-            bias: None,
-            scale: None,
-            gate: None,
-            residual: None,
-            y: (&y).into(),
-        };
-        let dispatch = kernels::matmul(&rig.gpu, params, io).unwrap();
-        rig.run(std::slice::from_ref(&dispatch));
-        close(rig.id(), &rig.read_elems(&y, N * N), &want, Tol { abs: 1e-3, rel: 1e-3 });
-        group.bench_function(rig.id(), |bencher| {
-            bencher.iter_custom(|count| elapsed(rig, count, |pass| dispatch.encode(pass)));
-        });
-    }
-
-    let Some(rig) = common::rigs().first() else { return };
-    let device = rig.gpu.device();
-    let pipeline = device.create_compute_pipeline(&wgpu::ComputePipelineDescriptor {
-        label: Some("simple_matmul"),
-        layout: None,
-        module: &device.create_shader_module(wgpu::include_wgsl!("simple_matmul.wgsl")),
-        entry_point: Some("simple_matmul"),
-        compilation_options: Default::default(),
-        cache: None,
-    });
-    let sizes = device.create_buffer(&wgpu::BufferDescriptor {
-        label: Some("params"),
-        size: 16,
-        usage: wgpu::BufferUsages::UNIFORM | wgpu::BufferUsages::COPY_DST,
-        mapped_at_creation: false,
-    });
-    rig.queue.write_buffer(&sizes, 0, bytemuck::cast_slice(&[N; 4]));
-    let ([x, w], y) = ([&x, &w].map(|data| rig.data(data)), rig.unwritten(N * N));
-    let buffers = [&sizes, &x, &w, &y].map(wgpu::Buffer::as_entire_binding).into_iter().enumerate();
-    let entries: Vec<_> =
-        buffers.map(|(i, resource)| wgpu::BindGroupEntry { binding: i as u32, resource }).collect();
-    let bind_group = device.create_bind_group(&wgpu::BindGroupDescriptor {
-        label: Some("simple_matmul"),
-        layout: &pipeline.get_bind_group_layout(0),
-        entries: &entries,
-    });
-    let encode = |pass: &mut wgpu::ComputePass<'_>| {
-        pass.set_pipeline(&pipeline);
-        pass.set_bind_group(0, &bind_group, &[]);
-        pass.dispatch_workgroups(N / 256, N / 4, 1);
-    };
-    elapsed(rig, 1, encode);
-    close("simple_matmul", &rig.read(&y, N * N), &want, Tol { abs: 1e-3, rel: 1e-3 });
-    group.bench_function("simple", |bencher| bencher.iter_custom(|count| elapsed(rig, count, encode)));
-}
-
 criterion_group!(
     benches,
     embed_patches,
@@ -571,6 +486,5 @@ criterion_group!(
     merge_tokens,
     pool,
     unmerge,
-    matmul_1024,
 );
 criterion_main!(benches);

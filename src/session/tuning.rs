@@ -224,7 +224,7 @@ impl Engine {
                     sound.push(entry);
                     continue;
                 }
-                Ok(Tried::New(plan, logits)) => (plan, logits),
+                Ok(Tried::New(plan, logits)) => (*plan, logits),
                 // What nobody chose may fail, unless it takes the device along.
                 Err(error)
                     if usual.is_some()
@@ -274,7 +274,7 @@ impl Engine {
             return Ok(Tried::Known(way));
         }
         let logits = self.logits(&plan, inputs)?;
-        Ok(Tried::New(plan, logits))
+        Ok(Tried::New(plan.into(), logits))
     }
 
     /// Runs a plan once.
@@ -303,7 +303,7 @@ enum Tried {
     /// It is that way once more.
     Known(usize),
     /// A plan and its logits.
-    New(Plan, Vec<f32>),
+    New(Box<Plan>, Vec<f32>),
 }
 
 /// Whether two plans of one network and batch run the same shaders: tile sizes are part of them.

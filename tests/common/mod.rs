@@ -3,6 +3,7 @@
 
 use std::fmt::Display;
 use std::sync::OnceLock;
+use std::time::{Duration, Instant};
 
 use tome_wgpu::{
     Caps, Dispatch, Element, Gpu, KernelSpec, Lane, Part, Partition, Tile, TileChoice, TileSize, Variant,
@@ -172,6 +173,25 @@ impl Rig {
         }
         drop(pass);
         self.queue.submit([encoder.finish()]);
+    }
+
+    /// How long a call takes `count` times by the clock, 32 in a submit so that the cost of submitting does not count.
+    pub fn elapsed(&self, count: u64, encode: impl Fn(&mut wgpu::ComputePass<'_>)) -> Duration {
+        self.wait();
+        let start = Instant::now();
+        let mut left = count;
+        while left > 0 {
+            let mut encoder = self.gpu.device().create_command_encoder(&Default::default());
+            let mut pass = encoder.begin_compute_pass(&Default::default());
+            for _ in 0..left.min(32) {
+                encode(&mut pass);
+            }
+            drop(pass);
+            self.queue.submit([encoder.finish()]);
+            left = left.saturating_sub(32);
+        }
+        self.wait();
+        start.elapsed()
     }
 
     /// The first elements of a buffer, once everything before is done.
