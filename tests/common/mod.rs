@@ -1,6 +1,8 @@
 //! What tests and benches on a GPU share: a rig for each variant, inputs, comparison.
 #![allow(dead_code, reason = "each test binary uses a part of it")]
 
+pub mod validation;
+
 use std::fmt::Display;
 use std::sync::OnceLock;
 use std::time::{Duration, Instant};
@@ -30,6 +32,7 @@ pub fn adapter() -> Option<&'static wgpu::Adapter> {
     let adapter = ADAPTER.get_or_init(|| {
         let mut descriptor = wgpu::InstanceDescriptor::new_without_display_handle();
         descriptor.backends = wgpu::Backends::VULKAN | wgpu::Backends::METAL | wgpu::Backends::DX12;
+        descriptor.flags = validation::flags();
         let backends = descriptor.backends;
         let mut adapters = pollster::block_on(wgpu::Instance::new(descriptor).enumerate_adapters(backends));
         if let Ok(name) = std::env::var("TOME_ADAPTER") {
@@ -41,13 +44,16 @@ pub fn adapter() -> Option<&'static wgpu::Adapter> {
             _ => 2,
         })
     });
+    validation::check();
+    let required = |name: &str| std::env::var_os(name).is_some();
     if adapter.is_none() {
-        assert!(
-            std::env::var("TOME_REQUIRE_GPU").is_err(),
-            "TOME_REQUIRE_GPU is set and there is no adapter"
-        );
+        assert!(!required("TOME_REQUIRE_GPU"), "TOME_REQUIRE_GPU is set and there is no adapter");
         eprintln!("SKIP: no Vulkan, Metal or DX12 adapter");
     }
+    assert!(
+        adapter.as_ref().and_then(cooperative_tile).is_some() || !required("TOME_REQUIRE_MATRICES"),
+        "TOME_REQUIRE_MATRICES is set and the adapter has no matrix units"
+    );
     adapter.as_ref()
 }
 
