@@ -44,16 +44,14 @@ pub fn adapter() -> Option<&'static wgpu::Adapter> {
             _ => 2,
         })
     });
-    validation::check();
-    let required = |name: &str| std::env::var_os(name).is_some();
     if adapter.is_none() {
-        assert!(!required("TOME_REQUIRE_GPU"), "TOME_REQUIRE_GPU is set and there is no adapter");
+        assert!(
+            std::env::var("TOME_REQUIRE_GPU").is_err(),
+            "TOME_REQUIRE_GPU is set and there is no adapter"
+        );
         eprintln!("SKIP: no Vulkan, Metal or DX12 adapter");
     }
-    assert!(
-        adapter.as_ref().and_then(cooperative_tile).is_some() || !required("TOME_REQUIRE_MATRICES"),
-        "TOME_REQUIRE_MATRICES is set and the adapter has no matrix units"
-    );
+    validation::check();
     adapter.as_ref()
 }
 
@@ -70,8 +68,9 @@ pub fn open_as(adapter: &wgpu::Adapter, descriptor: &wgpu::DeviceDescriptor<'_>)
     Opened { device, queue }
 }
 
-/// A rig for every variant that the adapter can run; none, with a message, where there is no adapter. What needs
-/// no feature runs on a device with exactly WebGPU's default limits and no features.
+/// A rig for every variant that the adapter can run, or for those whose names contain `TOME_VARIANT`; none, with a
+/// message, where there is no adapter. What needs no feature runs on a device with exactly WebGPU's default limits and
+/// no features.
 pub fn rigs() -> &'static [Rig] {
     static RIGS: OnceLock<Vec<Rig>> = OnceLock::new();
     let Some(adapter) = adapter() else { return &[] };
@@ -92,7 +91,12 @@ pub fn rigs() -> &'static [Rig] {
             let gpu = gpu.with_tiles(TileChoice::Always(size));
             Rig { gpu, queue: queue.clone() }
         });
-        rig.collect()
+        let mut rigs: Vec<Rig> = rig.collect();
+        if let Ok(part) = std::env::var("TOME_VARIANT") {
+            rigs.retain(|rig| rig.id().contains(&part));
+            assert!(!rigs.is_empty(), "the adapter has no variant {part}");
+        }
+        rigs
     })
 }
 
