@@ -1,6 +1,8 @@
 //! What tests and benches on a GPU share: a rig for each variant, inputs, comparison.
 #![allow(dead_code, reason = "each test binary uses a part of it")]
 
+pub mod validation;
+
 use std::fmt::Display;
 use std::sync::OnceLock;
 use std::time::{Duration, Instant};
@@ -30,6 +32,7 @@ pub fn adapter() -> Option<&'static wgpu::Adapter> {
     let adapter = ADAPTER.get_or_init(|| {
         let mut descriptor = wgpu::InstanceDescriptor::new_without_display_handle();
         descriptor.backends = wgpu::Backends::VULKAN | wgpu::Backends::METAL | wgpu::Backends::DX12;
+        descriptor.flags = validation::flags();
         let backends = descriptor.backends;
         let mut adapters = pollster::block_on(wgpu::Instance::new(descriptor).enumerate_adapters(backends));
         if let Ok(name) = std::env::var("TOME_ADAPTER") {
@@ -48,6 +51,7 @@ pub fn adapter() -> Option<&'static wgpu::Adapter> {
         );
         eprintln!("SKIP: no Vulkan, Metal or DX12 adapter");
     }
+    validation::check();
     adapter.as_ref()
 }
 
@@ -64,8 +68,9 @@ pub fn open_as(adapter: &wgpu::Adapter, descriptor: &wgpu::DeviceDescriptor<'_>)
     Opened { device, queue }
 }
 
-/// A rig for every variant that the adapter can run; none, with a message, where there is no adapter. What needs
-/// no feature runs on a device with exactly WebGPU's default limits and no features.
+/// A rig for every variant that the adapter can run, or for those whose names contain `TOME_VARIANT`; none, with a
+/// message, where there is no adapter. What needs no feature runs on a device with exactly WebGPU's default limits and
+/// no features.
 pub fn rigs() -> &'static [Rig] {
     static RIGS: OnceLock<Vec<Rig>> = OnceLock::new();
     let Some(adapter) = adapter() else { return &[] };
@@ -86,7 +91,12 @@ pub fn rigs() -> &'static [Rig] {
             let gpu = gpu.with_tiles(TileChoice::Always(size));
             Rig { gpu, queue: queue.clone() }
         });
-        rig.collect()
+        let mut rigs: Vec<Rig> = rig.collect();
+        if let Ok(part) = std::env::var("TOME_VARIANT") {
+            rigs.retain(|rig| rig.id().contains(&part));
+            assert!(!rigs.is_empty(), "the adapter has no variant {part}");
+        }
+        rigs
     })
 }
 
