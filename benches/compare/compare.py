@@ -4,6 +4,8 @@
     python3 benches/compare/compare.py --quick    the small network alone, two rounds
 """
 import argparse
+import atexit
+import contextlib
 import datetime
 import importlib.util
 import json
@@ -11,6 +13,7 @@ import math
 import os
 import platform
 import shutil
+import signal
 import statistics
 import subprocess
 import sys
@@ -45,6 +48,15 @@ class Runner:
         self.device, self.load = ready["device"], ready["load"]
         self.first = self.second = None
         self.rounds = []
+        atexit.register(self.process.send_signal, signal.SIGCONT)
+        self.process.send_signal(signal.SIGSTOP)
+
+    @contextlib.contextmanager
+    def turn(self):
+        """Runs only within it: threads of engines that wait for work would take some from the others."""
+        self.process.send_signal(signal.SIGCONT)
+        yield
+        self.process.send_signal(signal.SIGSTOP)
 
     def answer(self):
         for line in self.process.stdout:
@@ -61,13 +73,16 @@ class Runner:
         return self.answer()["seconds"]
 
     def warm_up(self):
-        self.first, self.second = self.run(), self.run()
-        self.passes = max(1, math.ceil(ROUND / self.run()))
+        with self.turn():
+            self.first, self.second = self.run(), self.run()
+            self.passes = max(1, math.ceil(ROUND / self.run()))
 
     def round(self):
-        self.rounds.append(statistics.median(self.run() for _ in range(self.passes)))
+        with self.turn():
+            self.rounds.append(statistics.median(self.run() for _ in range(self.passes)))
 
     def close(self):
+        self.process.send_signal(signal.SIGCONT)
         self.process.stdin.close()
         self.process.wait()
         self.log.close()
