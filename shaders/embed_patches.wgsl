@@ -10,6 +10,7 @@ struct Params {
     prefix: u32,
     channels: u32,
     has_normal: u32, // 1 where images are bytes
+    tokens: u32,     // of an image
 }
 
 @group(0) @binding(0) var<uniform> params: Params;
@@ -20,11 +21,9 @@ struct Params {
 @group(0) @binding(4) var<storage, read> bias: array<f32>;       // [channels]
 @group(0) @binding(5) var<storage, read> position: array<f32>;   // [patches, channels]
 @group(0) @binding(6) var<storage, read> first: array<f32>;      // [prefix, channels]
-@group(0) @binding(7) var<storage, read_write> y: array<f32>;    // [batch, prefix + patches, channels]
-
-fn tokens() -> u32 {
-    return params.prefix + (params.height / params.patch_height) * (params.width / params.patch_width);
-}
+// How far each of a patch's values lies from its first, as divisions would take longer than products.
+@group(0) @binding(7) var<storage, read> steps: array<vec4<u32>>; // [patch values rounded up to 4]
+@group(0) @binding(8) var<storage, read_write> y: array<f32>;    // [batch, tokens, channels]
 
 fn patch_values() -> u32 {
     return params.image_channels * params.patch_height * params.patch_width;
@@ -32,37 +31,37 @@ fn patch_values() -> u32 {
 
 // Rows are output tokens. A prefix token reads the image's first patch and drops the product.
 fn x_start(row: u32) -> u32 {
-    let place = max(row % tokens(), params.prefix) - params.prefix;
+    let place = max(row % params.tokens, params.prefix) - params.prefix;
     let across = params.width / params.patch_width;
-    let item = row / tokens() * params.image_channels * params.height * params.width;
+    let item = row / params.tokens * params.image_channels * params.height * params.width;
     let corner = place / across * params.patch_height * params.width + place % across * params.patch_width;
     return item + corner * select(1u, params.image_channels, params.has_normal != 0u);
 }
 
-// The value of a channel at so many lines and pixels from where a patch starts.
-fn pixel(start: u32, channel: u32, line: u32, column: u32) -> f32 {
-    if params.has_normal == 0u {
-        return bitcast<f32>(image[start + (channel * params.height + line) * params.width + column]);
-    }
-    let at = start + (line * params.width + column) * params.image_channels + channel;
-    let byte = (image[at / 4u] >> (at % 4u * 8u)) & 0xffu;
-    return (f32(byte) / 255.0 - normal[channel]) / normal[params.image_channels + channel];
+// A float, or a byte that is normalised as one of its channel.
+fn pixel(at: u32, channel: u32) -> f32 {
+    let bytes = params.has_normal != 0u;
+    let word = image[select(at, at / 4u, bytes)];
+    let byte = f32((word >> (at % 4u * 8u)) & 0xffu);
+    return select(bitcast<f32>(word), (byte / 255.0 - normal[channel]) / normal[params.image_channels + channel], bytes);
 }
 
-fn x_load(start: u32, k: u32) -> vec4<f32> {
-    var v = vec4<f32>();
-    for (var j = 0u; j < 4u; j++) {
-        let value = k * 4u + j;
-        if value < patch_values() {
-            let line = value / params.patch_width;
-            v[j] = pixel(start, line / params.patch_height, line % params.patch_height, value % params.patch_width);
-        }
-    }
-    return v;
+fn x_load(start: u32, k: u32) -> Elem4 {
+    let step = steps[k];
+    let channel = select(vec4<u32>(), step % params.image_channels, params.has_normal != 0u);
+    let values = vec4<f32>(
+        pixel(start + step.x, channel.x),
+        pixel(start + step.y, channel.y),
+        pixel(start + step.z, channel.z),
+        pixel(start + step.w, channel.w),
+    );
+    // What fills up the last vector.
+    let there = k * 4u + vec4<u32>(0u, 1u, 2u, 3u) < vec4<u32>(patch_values());
+    return Elem4(select(vec4<f32>(), values, there));
 }
 
-fn w_load(column: u32, k: u32) -> vec4<f32> {
-    return vec4<f32>(w[column * ((patch_values() + 3u) / 4u) + k]);
+fn w_load(column: u32, k: u32) -> Elem4 {
+    return w[column * ((patch_values() + 3u) / 4u) + k];
 }
 
 // A patch token takes its bias and its place, a prefix token what it is.
@@ -70,7 +69,7 @@ fn put(row: u32, channel: u32, sum: f32) {
     if channel >= params.channels {
         return;
     }
-    let token = row % tokens();
+    let token = row % params.tokens;
     let at = row * params.channels + channel;
     if token < params.prefix {
         y[at] = first[token * params.channels + channel];
@@ -81,7 +80,7 @@ fn put(row: u32, channel: u32, sum: f32) {
 
 @compute @workgroup_size(TILE_LANES)
 fn embed_patches(grid: Grid, lane: TileLane) {
-    let rows = params.batch * tokens();
+    let rows = params.batch * params.tokens;
     let across = (params.channels + TILE_COLUMNS - 1u) / TILE_COLUMNS;
     let index = workgroup_index(grid);
     let row = index / across * TILE_ROWS;

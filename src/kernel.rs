@@ -101,8 +101,6 @@ pub enum Part {
     Rows,
     /// `TileLane`, `multiply_tile`: a tile of x times w transposed.
     Tile,
-    /// `multiply_tile` by the workgroup on every device: for operands that take some reckoning to read.
-    SharedTile,
     /// `AttendLane`, `attend`: a few queries against all keys.
     Attend,
     /// `activate`, `HAS_BIAS`, `HAS_SCALE`, `HAS_GATE`, `HAS_RESIDUAL`: what follows a product.
@@ -139,7 +137,6 @@ impl Part {
         let file = match self {
             Part::Tile => return tile(variant, form.tile_size),
             Part::Attend => return attend(variant, form.head_width),
-            Part::SharedTile => return tile(Variant { tile: Tile::Workgroup, ..variant }, TileSize::Medium),
             Part::Epilogue => return epilogue(form.epilogue),
             Part::Grid => library!("grid"),
             Part::Math => library!("math"),

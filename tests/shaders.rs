@@ -221,7 +221,7 @@ fn rust_params() -> Vec<(&'static str, Vec<Member>)> {
         }),)*] };
     }
     params! {
-        embed_patches: batch image_channels height width patch_height patch_width prefix channels has_normal;
+        embed_patches: batch image_channels height width patch_height patch_width prefix channels has_normal tokens;
         layer_norm: rows channels eps has_weight has_bias;
         matmul: rows inner columns activation has_bias has_scale has_gate has_residual;
         norm_heads: rows heads head_width stride eps;
@@ -280,15 +280,16 @@ fn constant(module: &Module, name: &str) -> Option<u32> {
 
 #[test]
 fn constants_of_tiles_are_those_that_rust_counts_workgroups_with() {
-    let check = |spec: KernelSpec, variant: Variant, size: TileSize, used: Tile| {
+    let check = |spec: KernelSpec, variant: Variant, size: TileSize| {
         let form = Form { tile_size: size, ..Form::default() };
         let module = naga::front::wgsl::parse_str(&spec.assemble(variant, form).text).unwrap();
         let found = ["TILE_ROWS", "TILE_COLUMNS"].map(|name| constant(&module, name));
-        assert_eq!(found, used.covers(size).map(Some), "{size:?} {variant:?} in {}", spec.name);
+        assert_eq!(found, variant.tile.covers(size).map(Some), "{size:?} {variant:?} in {}", spec.name);
     };
     for variant in Variant::all() {
         for &size in variant.tile.sizes() {
-            check(kernels::matmul::SPEC, variant, size, variant.tile);
+            check(kernels::matmul::SPEC, variant, size);
+            check(kernels::embed_patches::SPEC, variant, size);
         }
         for head_width in HEAD_WIDTHS {
             let form = Form { head_width, ..Form::default() };
@@ -300,8 +301,6 @@ fn constants_of_tiles_are_those_that_rust_counts_workgroups_with() {
                 "{head_width} of attention, {variant:?}"
             );
         }
-        // Shares its tiles on every device.
-        check(kernels::embed_patches::SPEC, variant, TileSize::Medium, Tile::Workgroup);
     }
 }
 

@@ -3,7 +3,6 @@
 use bytemuck::{Pod, Zeroable};
 
 use super::{elements, multiple_of_four, require};
-use crate::caps::{Tile, TileSize};
 use crate::dispatch::Dispatch;
 use crate::error::{Error, Result};
 use crate::gpu::{Call, Gpu};
@@ -22,9 +21,10 @@ pub const SPEC: KernelSpec = KernelSpec {
         ("bias", Access::Read),
         ("position", Access::Read),
         ("first", Access::Read),
+        ("steps", Access::Read),
         ("y", Access::Write),
     ],
-    parts: &[Part::Grid, Part::Element, Part::SharedTile],
+    parts: &[Part::Grid, Part::Element, Part::Tile],
     params_size: size_of::<Params>(),
 };
 
@@ -50,12 +50,29 @@ pub struct Params {
     pub channels: u32,
     /// 1 where images are bytes. Set by [`embed_patches`] from what [`Io`] holds.
     pub has_normal: u32,
+    /// Tokens of an image. Set by [`embed_patches`].
+    pub tokens: u32,
 }
 
 impl Params {
     /// Patches of an image.
     pub fn patches(&self) -> u32 {
         (self.height / self.patch_height) * (self.width / self.patch_width)
+    }
+
+    /// How far each of a patch's values, in the order channel, y, x, lies from its first one in the image; the first
+    /// again for what fills up a multiple of 4.
+    fn steps(&self) -> Vec<u32> {
+        let of = |value: u32| {
+            let (line, column) = (value / self.patch_width, value % self.patch_width);
+            let (channel, y) = (line / self.patch_height, line % self.patch_height);
+            match self.has_normal {
+                0 => (channel * self.height + y) * self.width + column,
+                _ => (y * self.width + column) * self.image_channels + channel,
+            }
+        };
+        let values = self.patch_values();
+        (0..values).map(of).chain([0; 3]).take(values.next_multiple_of(4) as usize).collect()
     }
 
     /// Values in a patch; a row of `w` holds them rounded up to a multiple of 4, the rest being zero.
@@ -107,15 +124,17 @@ pub fn embed_patches(gpu: &Gpu, params: Params, io: Io<'_>) -> Result<Dispatch> 
     let tokens = prefix.checked_add(patches);
     let tokens =
         tokens.ok_or_else(|| Error::Params { kernel: name, what: format!("{prefix} prefix tokens") })?;
-    let [tile_rows, tile_columns] = Tile::Workgroup.covers(TileSize::Medium);
     let rows = elements(name, "tokens", &[batch, tokens])? as u32;
-    let params = Params { has_normal: io.normal.is_some().into(), ..params };
+    let params = Params { has_normal: io.normal.is_some().into(), tokens, ..params };
+    let steps = gpu.buffer_with("tome.steps", &params.steps())?;
+    let tile_size = gpu.tile_size(rows, channels);
+    let [tile_rows, tile_columns] = gpu.variant().tile.covers(tile_size);
     let image = elements(name, "image", &[batch, image_channels, height, width])?;
     // Four bytes are bound as one element.
     let image = if io.normal.is_some() { image.div_ceil(4) } else { image };
     let call = gpu.dispatch(Call {
         spec: &SPEC,
-        form: Form::default(),
+        form: Form { tile_size, ..Form::default() },
         params: bytemuck::bytes_of(&params),
         views: &[
             (io.image, image),
@@ -124,6 +143,7 @@ pub fn embed_patches(gpu: &Gpu, params: Params, io: Io<'_>) -> Result<Dispatch> 
             (io.bias, channels.into()),
             (io.position, elements(name, "position", &[patches, channels])?),
             gpu.optional(io.first, elements(name, "first", &[prefix, channels])?),
+            ((&steps).into(), patch.into()),
             (io.y, elements(name, "y", &[rows, channels])?),
         ],
         workgroups: u64::from(rows.div_ceil(tile_rows)) * u64::from(channels.div_ceil(tile_columns)),
