@@ -48,7 +48,8 @@ Examples:
   tome devices
 
 R is how many tokens merge in each block: 13 in every block, 16:-1 falling from 32 to 0, 32,29,26 block by block.
-TOME_LOG sets what is logged, for example TOME_LOG=debug or TOME_LOG=wgpu_core=info.";
+TOME_LOG sets what is logged, for example TOME_LOG=debug or TOME_LOG=wgpu_core=info.
+TOME_CACHE_DIR moves the folder of compiled pipelines and tunings; empty, none are kept.";
 
 #[derive(Subcommand)]
 enum Command {
