@@ -38,12 +38,14 @@ fn x_start(row: u32) -> u32 {
     return item + corner * select(1u, params.image_channels, params.has_normal != 0u);
 }
 
-// A float, or a byte that is normalised as one of its channel.
+// A float, or a byte that is normalised as one of its channel. Both are computed everywhere, as on software drivers a
+// branch would do: floats have no means and deviations, and read the place that stands in for them.
 fn pixel(at: u32, channel: u32) -> f32 {
     let bytes = params.has_normal != 0u;
     let word = image[select(at, at / 4u, bytes)];
     let byte = f32((word >> (at % 4u * 8u)) & 0xffu);
-    return select(bitcast<f32>(word), (byte / 255.0 - normal[channel]) / normal[params.image_channels + channel], bytes);
+    let deviation = normal[select(0u, params.image_channels + channel, bytes)];
+    return select(bitcast<f32>(word), (byte / 255.0 - normal[channel]) / deviation, bytes);
 }
 
 fn x_load(start: u32, k: u32) -> Elem4 {

@@ -285,7 +285,8 @@ impl Gpu {
         }
     }
 
-    /// What is bound for an optional input of `elements`: where it is absent, a buffer that is never read.
+    /// What is bound for an optional input of `elements`: where it is absent, a buffer of four elements whose values
+    /// count for nothing.
     pub(crate) fn optional<'a>(&'a self, view: Option<View<'a>>, elements: u64) -> (View<'a>, u64) {
         view.map_or((View::from(&self.empty), 4), |view| (view, elements))
     }

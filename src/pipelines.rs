@@ -172,8 +172,9 @@ impl Pipelines {
         // No access lies outside of its buffer or array. Nearly every index is reckoned from workgroup, lane and
         // `Params` alone; `Params` are bound where nobody else can write them, and when the dispatch is made each
         // buffer is checked to hold the shape that follows from them and each shape to have less than 2^32 elements,
-        // so that no index wraps. The data that become indices may hold anything: they are the caller's, or come from
-        // kernels whose input was NaN. These are all:
+        // so that no index wraps. The strides of embed_patches are made with its dispatch, of the same `Params`. The
+        // other data that become indices may hold anything: they are the caller's, or come from kernels whose input
+        // was NaN. These are all:
         // - lists of who may merge into whom (lib/split.wgsl) and source maps (unmerge, merge_tokens) name tokens, and
         //   are clamped to the last token where they are read;
         // - plans (merge_tokens) name tokens: those that stay are clamped, and a chain of members ends at the first

@@ -214,7 +214,7 @@ def measure(args, network, batch, report, out, deadline):
     for key, rows in mine.items():
         rounds = [batch / row["images_per_s"] for row in rows]
         add(key, rounds=rounds, seconds=statistics.median(rounds), device=rows[0]["device"],
-            stored=rows[0]["precision"], tuning=rows[0]["tuning"], merge_share=rows[-1]["merge_share"], promised=rows[0]["promised_speedup"])
+            stored=rows[0]["precision"], tuning=rows[0]["tuning"], why=rows[0]["why"], merge_share=rows[-1]["merge_share"], promised=rows[0]["promised_speedup"])
     for key, (engine, first, rounds) in ready.items():
         add(key, rounds=rounds, seconds=statistics.median(rounds), first=first)
     for key, why in failed.items():
@@ -268,8 +268,10 @@ def markdown(report):
                 f"| {kernel['kernel']} | {kernel['calls']} | {1e3 * spent:.3f} | {100 * spent / total:.1f} % "
                 f"| {kernel['flops'] / spent * 1e-12:.2f} | {kernel['bytes'] / spent * 1e-9:.0f} | {100 * of_roof:.0f} % |"
             )
-    tunings = {row["stored"]: row["tuning"] for row in rows if row.get("tuning")}
-    lines += ["", *(f"Tuned, {stored}: {tuning}." for stored, tuning in tunings.items())]
+    ours = {row["stored"]: row for row in rows if "stored" in row}
+    for stored, row in ours.items():
+        tuned = f"; tuned: {row['tuning']}" if row["tuning"] else ""
+        lines += ["", f"tome, {stored}, runs on {row['device']}: {row['why']}{tuned}"]
     lines += ["", "## Agreement with PyTorch in f32 on the CPU", "", "| network | r | engine | logits apart | same first class |"]
     lines += ["|---|---|---|---|---|"]
     for row in report["agreement"]:

@@ -38,7 +38,7 @@ pub struct KernelTime {
     pub bytes: u64,
 }
 
-/// The kernels of token merging.
+/// The kernels of token merging. The last also brings what it leaves to norm, which counts as merging here.
 const MERGING: [&str; 5] = ["key_metric", "split_tokens", "find_matches", "rank_matches", "merge_tokens"];
 
 /// Passes that are timed; of each call the median counts.

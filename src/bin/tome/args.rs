@@ -3,11 +3,14 @@
 use std::path::PathBuf;
 use std::str::FromStr;
 
+use clap::builder::PossibleValuesParser;
 use clap::{Args, ValueEnum};
 use tome_wgpu::kernels::find_matches::Similarity;
 use tome_wgpu::kernels::merge_tokens::Mode;
 use tome_wgpu::vit::{Config, Metric, Options, PoolBy, Protect, Weights};
 use tome_wgpu::{DeviceChoice, Element, Partition, Schedule, Session};
+
+use crate::model;
 
 /// Which network.
 #[derive(Args)]
@@ -22,6 +25,26 @@ pub struct ModelArgs {
     /// Height and width of the input in pixels, 384 or 288x512; positions are resampled as the network's own code does
     #[arg(long, value_name = "HxW")]
     pub image_size: Option<ImageSize>,
+}
+
+/// Which network, where only its shapes count.
+#[derive(Args)]
+pub struct NetworkArgs {
+    /// An architecture with random weights, by timm's name; a wrong one lists them all
+    #[arg(long, default_value = "vit_base_patch16_224", conflicts_with = "model", hide_possible_values = true,
+          value_parser = PossibleValuesParser::new(Config::PRESETS))]
+    arch: String,
+    #[command(flatten)]
+    model: ModelArgs,
+}
+
+impl NetworkArgs {
+    pub fn load(&self) -> anyhow::Result<(Config, Weights)> {
+        match self.model.model {
+            Some(_) => model::load(&self.model),
+            None => model::random(&self.arch, self.model.image_size),
+        }
+    }
 }
 
 /// Height and width in pixels.

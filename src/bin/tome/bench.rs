@@ -4,14 +4,12 @@ use std::io::Write;
 use std::time::{Duration, Instant};
 
 use anyhow::{Result, bail};
-use clap::builder::PossibleValuesParser;
 use comfy_table::{Table, presets};
 use serde_json::{Value, json};
-use tome_wgpu::vit::{Config, Options};
+use tome_wgpu::vit::Options;
 use tome_wgpu::{KernelTime, Measured, Profile, Schedule, Session};
 
-use crate::args::{DeviceArgs, ModelArgs};
-use crate::model;
+use crate::args::{DeviceArgs, NetworkArgs};
 
 /// Time a network over batches and r
 ///
@@ -24,12 +22,8 @@ Examples:
   tome bench --arch vit_base_patch16_224 --batch 1 --r 13 --profile
   tome bench --model vit_base --batch 1,8,32 --r 0,16,16:-1 --json")]
 pub struct Args {
-    /// An architecture with random weights, by timm's name; a wrong one lists them all
-    #[arg(long, default_value = "vit_base_patch16_224", conflicts_with = "model", hide_possible_values = true,
-          value_parser = PossibleValuesParser::new(Config::PRESETS))]
-    arch: String,
     #[command(flatten)]
-    model: ModelArgs,
+    network: NetworkArgs,
     /// Images at once, one or more numbers
     #[arg(long, value_name = "N,...", value_delimiter = ',', default_value = "1,8",
           value_parser = clap::value_parser!(u32).range(1..))]
@@ -66,11 +60,7 @@ pub struct Timing {
 }
 
 pub fn run(args: &Args) -> Result<()> {
-    let (config, weights) = if args.model.model.is_some() {
-        model::load(&args.model)?
-    } else {
-        model::random(&args.arch, args.model.image_size)?
-    };
+    let (config, weights) = args.network.load()?;
     let mut session = args.device.session(config, &weights)?;
     drop(weights);
     tracing::info!("{}", session.device());
@@ -178,6 +168,7 @@ fn row(session: &Session, batch: u32, r: &Schedule, timing: &Timing, merge_share
         "arch": session.config().name,
         "device": device.name,
         "precision": device.precision,
+        "why": device.why,
         "tuning": device.tuning.map(|tuning| tuning.to_string()),
         "batch": batch,
         "r": match r {

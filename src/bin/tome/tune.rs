@@ -3,13 +3,11 @@
 use std::io::Write;
 
 use anyhow::Result;
-use clap::builder::PossibleValuesParser;
 use comfy_table::{Table, presets};
 use tome_wgpu::Tuned;
-use tome_wgpu::vit::Config;
 
-use crate::args::{DeviceArgs, ModelArgs};
-use crate::{digits, model};
+use crate::args::{DeviceArgs, NetworkArgs};
+use crate::digits;
 
 /// Measure how this device is best used, and save it
 ///
@@ -23,12 +21,8 @@ Examples:
   tome tune --arch vit_small_patch16_224 --batch 1,32 --precision f16
   tome tune --forget")]
 pub struct Args {
-    /// An architecture with random weights, by timm's name; a wrong one lists them all
-    #[arg(long, default_value = "vit_base_patch16_224", conflicts_with = "model", hide_possible_values = true,
-          value_parser = PossibleValuesParser::new(Config::PRESETS))]
-    arch: String,
     #[command(flatten)]
-    model: ModelArgs,
+    network: NetworkArgs,
     /// Images at once, one or more numbers, which count alike
     #[arg(long, value_name = "N,...", value_delimiter = ',', default_value = "1,8",
           value_parser = clap::value_parser!(u32).range(1..))]
@@ -47,11 +41,7 @@ pub fn run(args: &Args) -> Result<()> {
     if args.forget {
         return forget(args);
     }
-    let (config, weights) = if args.model.model.is_some() {
-        model::load(&args.model)?
-    } else {
-        model::random(&args.arch, args.model.image_size)?
-    };
+    let (config, weights) = args.network.load()?;
     let mut session = args.device.session(config, &weights)?;
     drop(weights);
     tracing::info!("{}", session.device());
