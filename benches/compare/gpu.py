@@ -169,6 +169,18 @@ def profiles(args, network, report):
             report["profiles"] += [{"network": network.name} | profile for profile in json.loads(text)["profiles"]]
 
 
+def also(args, report):
+    """What built benches print, each once."""
+    for path in args.benches:
+        name = re.sub("-[0-9a-f]{16}$", "", Path(path).name)
+        if name in report["benches"]:
+            continue
+        print(f"{name}...", flush=True)
+        done = subprocess.run([path], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+        failed = f"ended with {done.returncode}: {done.stderr.strip()[-500:]}" if done.returncode else ""
+        report["benches"][name] = (done.stdout + failed).strip()
+
+
 def measure(args, network, batch, report, out, deadline):
     """Every engine in turns, `rounds` times; nothing is reported of a batch that the budget does not reach."""
     cell = {"network": network.name, "batch": batch}
@@ -268,6 +280,8 @@ def markdown(report):
                 f"| {kernel['kernel']} | {kernel['calls']} | {1e3 * spent:.3f} | {100 * spent / total:.1f} % "
                 f"| {kernel['flops'] / spent * 1e-12:.2f} | {kernel['bytes'] / spent * 1e-9:.0f} | {100 * of_roof:.0f} % |"
             )
+    for name, text in report["benches"].items():
+        lines += ["", f"## {name}", "", "```", text, "```"]
     ours = {row["stored"]: row for row in rows if "stored" in row}
     for stored, row in ours.items():
         tuned = f"; tuned: {row['tuning']}" if row["tuning"] else ""
@@ -322,6 +336,7 @@ def main():
     parser.add_argument("--r", nargs="+", type=int, default=[0, 8, 13, 16])
     parser.add_argument("--compile", nargs="*", type=int, default=[0], help="the r that torch.compile is timed for")
     parser.add_argument("--precisions", nargs="+", default=["f16", "f32"], help="of tome")
+    parser.add_argument("--benches", nargs="*", default=[], help="built benches (matmul, soak) to run first, whose words are kept")
     parser.add_argument("--tune", action="store_true", help="run `tome tune` first, which saves its choice for this device")
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--budget", type=float, default=float("inf"), help="seconds after which nothing new is begun")
@@ -350,7 +365,9 @@ def main():
     out = args.out or ROOT / f"benches/results/gpu-{datetime.date.today().isoformat()}"
     found = out.with_name(out.name + ".json")
     report = json.loads(found.read_text()) if found.exists() else {}
-    report = {"about": about(args), "rows": [], "agreement": [], "starts": [], "profiles": [], "failed": []} | report
+    report = {"about": about(args), "rows": [], "agreement": [], "starts": [], "profiles": [], "benches": {},
+              "failed": []} | report
+    also(args, report)
     for name in args.archs:
         with tempfile.TemporaryDirectory() as folder:
             if time.monotonic() > deadline:

@@ -316,8 +316,8 @@ impl Session {
     }
 
     /// The part of a forward pass's kernel time that goes into matching and merging, by timestamps; none where the
-    /// adapter has none, and for the CPU path.
-    /// The LayerNorm that follows merging is part of it, as one kernel does both.
+    /// adapter has none, and for the CPU path. The LayerNorm that follows merging is part of it, as one kernel does
+    /// both.
     ///
     /// # Errors
     /// As [`Session::measure`].
