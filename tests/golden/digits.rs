@@ -69,7 +69,7 @@ fn digits_are_read_in_16_bits_as_in_32() {
     assert_eq!(labels.len(), 450);
     let right = |classes: &[usize]| classes.iter().zip(&labels).filter(|(got, want)| got == want).count();
     let vit = cpu::VisionTransformer::new(config.clone(), &weights).expect("a network");
-    for r in [0, 4, 8, 16, 24] {
+    for r in [0, 4, 8, 12, 16, 20, 24] {
         let options = Options::with_schedule(Schedule::constant(r));
         let want: Vec<usize> = classes(&vit.forward(&images, &options).expect("logits")).collect();
         let expected = right(&want);
