@@ -122,15 +122,7 @@ fn rigs(adapter: &wgpu::Adapter) -> Vec<Rig> {
 fn ours<'a>(rig: &'a Rig, params: matmul::Params, x: &[f32], w: &[f32], want: &[f32]) -> Entry<'a> {
     let count = params.rows * params.columns;
     let (x, w, y) = (rig.elems(x), rig.elems(w), rig.unwritten(count));
-    let io = matmul::Io {
-        x: (&x).into(),
-        w: (&w).into(),
-        bias: None,
-        scale: None,
-        gate: None,
-        residual: None,
-        y: (&y).into(),
-    };
+    let io = matmul::Io::product(&x, &w, &y);
     let dispatch = kernels::matmul(&rig.gpu, params, io).expect("a product");
     rig.run(std::slice::from_ref(&dispatch));
     check(&rig.id(), &rig.read_elems(&y, count), want);

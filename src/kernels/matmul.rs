@@ -90,6 +90,14 @@ pub struct Io<'a> {
     pub y: View<'a>,
 }
 
+impl<'a> Io<'a> {
+    /// The product alone; what else there is replaces its part of it.
+    pub fn product(x: impl Into<View<'a>>, w: impl Into<View<'a>>, y: impl Into<View<'a>>) -> Self {
+        let (x, w, y) = (x.into(), w.into(), y.into());
+        Io { x, w, bias: None, scale: None, gate: None, residual: None, y }
+    }
+}
+
 /// Prepares `y = residual + gate * scale * activation(x w^T + bias)`; an absent part is left out.
 ///
 /// # Errors

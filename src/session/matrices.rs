@@ -110,13 +110,8 @@ impl Bench {
         let run = async |gpu: &Gpu| {
             let y = gpu.buffer("y", u64::from(rows * columns))?;
             let io = matmul::Io {
-                x: (&x).into(),
-                w: (&w).into(),
-                bias: None,
-                scale: None,
-                gate: None,
                 residual: with_residual.then_some((&residual).into()),
-                y: (&y).into(),
+                ..matmul::Io::product(&x, &w, &y)
             };
             self.run(&kernels::matmul(gpu, params, io)?, &y).await
         };

@@ -177,15 +177,7 @@ impl Engine {
         let [x, w, y] = ["x", "w", "y"].map(|label| gpu.elem_buffer(label, elements));
         let (x, w, y) = (x?, w?, y?);
         let params = matmul::Params { rows: n, inner: n, columns: n, ..Default::default() };
-        let io = matmul::Io {
-            x: (&x).into(),
-            w: (&w).into(),
-            bias: None,
-            scale: None,
-            gate: None,
-            residual: None,
-            y: (&y).into(),
-        };
+        let io = matmul::Io::product(&x, &w, &y);
         let product = kernels::matmul(gpu, params, io)?;
         let seconds =
             self.fastest(|encoder| product.encode(&mut encoder.begin_compute_pass(&Default::default())))?;
