@@ -176,10 +176,10 @@ fn matmul(criterion: &mut Criterion) {
     for shape in shapes() {
         let c = shape.channels();
         for (layer, inner, columns, activation) in [
-            ("qkv", c, 3 * c, matmul::Activation::NONE),
-            ("proj", c, c, matmul::Activation::NONE),
-            ("fc1", c, 4 * c, matmul::Activation::GELU),
-            ("fc2", 4 * c, c, matmul::Activation::NONE),
+            ("qkv", c, 3 * c, matmul::Activation::None),
+            ("proj", c, c, matmul::Activation::None),
+            ("fc1", c, 4 * c, matmul::Activation::Gelu),
+            ("fc2", 4 * c, c, matmul::Activation::None),
         ] {
             let rows = shape.rows();
             let params = matmul::Params { rows, inner, columns, activation, ..Default::default() };
@@ -440,7 +440,7 @@ fn pool(criterion: &mut Criterion) {
     for shape in shapes() {
         let (batch, channels) = (shape.batch, shape.channels());
         let params =
-            pool::Params { batch, tokens: TOKENS, channels, first: 1, mode: pool::Mode::MEAN_BY_SIZE };
+            pool::Params { batch, tokens: TOKENS, channels, first: 1, mode: pool::PoolMode::MeanBySize };
         let mut random = shape.random();
         let (x, size) = (random.floats(shape.rows() * channels), random.sizes(shape.rows()));
         let mut want = vec![0.0; (batch * channels) as usize];

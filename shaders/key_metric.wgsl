@@ -1,18 +1,21 @@
 // The metric that tokens are matched by: the mean of a token's keys over the heads, for cosines brought to unit
-// length. A mean without a direction (zero, too long, or not finite) becomes the zero vector, which find_matches
-// sets apart.
+// length. A mean without a direction (zero, too long, or not finite) and a token of size 0 become the zero vector, which
+// find_matches sets apart.
 struct Params {
     rows: u32,
     heads: u32,
     head_width: u32,
     stride: u32, // values between two tokens
     start: u32,  // first value of the first key
-    unit: u32,   // 1 to bring each to unit length
+    length: u32, // 0 to bring each to unit length
 }
 
 @group(0) @binding(0) var<uniform> params: Params;
 @group(0) @binding(1) var<storage, read> keys: array<Elem4>;             // [rows, heads, head_width], strided
-@group(0) @binding(2) var<storage, read_write> metric: array<vec4<f32>>; // [rows, head_width]
+@group(0) @binding(2) var<storage, read> size: array<f32>;               // [rows]
+@group(0) @binding(3) var<storage, read_write> metric: array<vec4<f32>>; // [rows, head_width]
+
+const UNIT: u32 = 0u;
 
 // Squares of a length outside of these say nothing about a direction, or would make scores overflow.
 const LEAST: u32 = 0x00800000u; // 1.2e-38, the least normal float
@@ -29,8 +32,12 @@ fn mean_key(row: u32, i: u32) -> vec4<f32> {
 }
 
 @compute @workgroup_size(ROWS * ROW_LANES)
-fn key_metric(grid: Grid, @builtin(local_invocation_index) lane: u32) {
-    let index = workgroup_index(grid);
+fn key_metric(
+    @builtin(workgroup_id) group: vec3<u32>,
+    @builtin(num_workgroups) groups: vec3<u32>,
+    @builtin(local_invocation_index) lane: u32,
+) {
+    let index = workgroup_index(group, groups);
     if index * ROWS >= params.rows {
         return;
     }
@@ -48,8 +55,11 @@ fn key_metric(grid: Grid, @builtin(local_invocation_index) lane: u32) {
     // As bits, which rise with floats from 0 to infinity and then NaN; comparing floats would not do, as compilers may
     // assume that they are finite.
     let bits = bitcast<u32>(squares);
-    let directed = bits >= LEAST && bits <= bitcast<u32>(MOST);
-    let length = select(1.0, sqrt(squares), params.unit != 0u);
+    var directed = bits >= LEAST && bits <= bitcast<u32>(MOST);
+    if HAS_SIZE != 0u {
+        directed = directed && size[min(row, params.rows - 1u)] > 0.0;
+    }
+    let length = select(1.0, sqrt(squares), params.length == UNIT);
     for (var i = place; i < vectors; i += ROW_LANES) {
         metric[row * vectors + i] = select(vec4<f32>(), metric[row * vectors + i] / length, directed);
     }

@@ -4,8 +4,6 @@ struct Params {
     rows: u32,
     channels: u32,
     eps: f32,
-    has_weight: u32,
-    has_bias: u32,
 }
 
 @group(0) @binding(0) var<uniform> params: Params;
@@ -15,8 +13,12 @@ struct Params {
 @group(0) @binding(4) var<storage, read_write> y: array<Elem4>;    // [rows, channels]
 
 @compute @workgroup_size(ROWS * ROW_LANES)
-fn layer_norm(grid: Grid, @builtin(local_invocation_index) lane: u32) {
-    let index = workgroup_index(grid);
+fn layer_norm(
+    @builtin(workgroup_id) group: vec3<u32>,
+    @builtin(num_workgroups) groups: vec3<u32>,
+    @builtin(local_invocation_index) lane: u32,
+) {
+    let index = workgroup_index(group, groups);
     if index * ROWS >= params.rows {
         return;
     }
@@ -42,10 +44,10 @@ fn layer_norm(grid: Grid, @builtin(local_invocation_index) lane: u32) {
     let scale = 1.0 / sqrt(variance + params.eps);
     for (var i = place; i < vectors; i += ROW_LANES) {
         var value = (x[start + i] - mean) * scale;
-        if params.has_weight != 0u {
+        if HAS_WEIGHT != 0u {
             value *= weight[i];
         }
-        if params.has_bias != 0u {
+        if HAS_BIAS != 0u {
             value += bias[i];
         }
         y[start + i] = Elem4(value);

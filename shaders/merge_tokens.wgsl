@@ -1,28 +1,22 @@
 // Each output token gathers its group: x becomes one value by the mode, size the sum. Gathering in the order of the
-// plan makes the sums reproducible to the last bit. What has become of a token can be brought to mean 0 and variance 1
-// on the way, as what follows wants it.
+// plan makes the sums reproducible to the last bit. A token of size 0 counts for nothing. What has become of a token can
+// be brought to mean 0 and variance 1 on the way, as what follows wants it.
 struct Params {
     batch: u32,
-    tokens: u32,   // before
+    tokens: u32, // before
     r: u32,
     channels: u32,
-    sources: u32,  // original tokens an image, 0 without a source map
     mode: u32,
-    has_size: u32,
-    has_source: u32,
-    has_normed: u32,
     eps: f32,
 }
 
 @group(0) @binding(0) var<uniform> params: Params;
-@group(0) @binding(1) var<storage, read> plan: array<u32>;                // [batch, 3 tokens - r], see rank_matches
-@group(0) @binding(2) var<storage, read> x: array<vec4<f32>>;             // [batch, tokens, channels]
-@group(0) @binding(3) var<storage, read> size: array<f32>;                // [batch, tokens]
-@group(0) @binding(4) var<storage, read> source: array<u32>;              // [batch, sources]
-@group(0) @binding(5) var<storage, read_write> x_out: array<vec4<f32>>;   // [batch, tokens - r, channels]
-@group(0) @binding(6) var<storage, read_write> size_out: array<f32>;      // [batch, tokens - r]
-@group(0) @binding(7) var<storage, read_write> source_out: array<u32>;    // [batch, sources]
-@group(0) @binding(8) var<storage, read_write> normed: array<Elem4>;      // [batch, tokens - r, channels]
+@group(0) @binding(1) var<storage, read> plan: array<u32>;              // [batch, 3 tokens - r], see rank_matches
+@group(0) @binding(2) var<storage, read> x: array<vec4<f32>>;           // [batch, tokens, channels]
+@group(0) @binding(3) var<storage, read> size: array<f32>;              // [batch, tokens]
+@group(0) @binding(4) var<storage, read_write> x_out: array<vec4<f32>>; // [batch, tokens - r, channels]
+@group(0) @binding(5) var<storage, read_write> size_out: array<f32>;    // [batch, tokens - r]
+@group(0) @binding(6) var<storage, read_write> normed: array<Elem4>;    // [batch, tokens - r, channels]
 
 const WEIGHTED_MEAN: u32 = 0u;
 const MEAN: u32 = 1u;
@@ -31,17 +25,21 @@ const MIN: u32 = 4u;
 const KEEP_ONE: u32 = 5u;
 
 fn size_of(token: u32) -> f32 {
-    if params.has_size == 0u {
+    if HAS_SIZE == 0u {
         return 1.0;
     }
     return size[token];
 }
 
 @compute @workgroup_size(ROWS * ROW_LANES)
-fn merge_tokens(grid: Grid, @builtin(local_invocation_index) lane: u32) {
+fn merge_tokens(
+    @builtin(workgroup_id) group: vec3<u32>,
+    @builtin(num_workgroups) groups: vec3<u32>,
+    @builtin(local_invocation_index) lane: u32,
+) {
     let n = params.tokens;
     let m = n - params.r;
-    let begin = workgroup_index(grid) * ROWS;
+    let begin = workgroup_index(group, groups) * ROWS;
     if begin >= params.batch * m {
         return;
     }
@@ -53,42 +51,51 @@ fn merge_tokens(grid: Grid, @builtin(local_invocation_index) lane: u32) {
     let place = index % m;
     let keep = item * (3u * n - params.r);
     let next = keep + m;
-    let group = next + n;
     let vectors = params.channels / 4u;
     let end = select(0u, vectors, some);
-    // Plan and map are data and may be damaged: what stays is clamped to the tokens, and a group ends at the first member
+    // A plan is data and may be damaged: what stays is clamped to the tokens, and a group ends at the first member
     // that is no token, as END is none.
     let kept = min(plan[keep + place], n - 1u);
     let weighted = params.mode == WEIGHTED_MEAN;
-    let alone = plan[next + kept] >= n || params.mode == KEEP_ONE;
 
-    var total = size_of(item * n + kept);
-    var members = 1.0;
+    let own = size_of(item * n + kept);
+    var total = own;
+    // Those that have a size.
+    var members = f32(own > 0.0);
     // A group has at most every token: the count ends the walk where members go round in circles.
     var member = plan[next + kept];
     for (var steps = 0u; steps < n && member < n; steps++) {
-        total += size_of(item * n + member);
-        members += 1.0;
+        let added = size_of(item * n + member);
+        total += added;
+        members += f32(added > 0.0);
         member = plan[next + member];
     }
+    let alone = plan[next + kept] >= n || params.mode == KEEP_ONE || total == 0.0;
     var sum = 0.0;
     for (var i = row_lane; i < end; i += ROW_LANES) {
         var value = x[(item * n + kept) * vectors + i];
         if !alone {
+            var empty = own == 0.0;
             if weighted {
-                value *= size_of(item * n + kept);
+                value *= own;
             }
             member = plan[next + kept];
             for (var steps = 0u; steps < n && member < n; steps++) {
                 let other = x[(item * n + member) * vectors + i];
+                let counts = size_of(item * n + member);
                 if weighted {
-                    value += other * size_of(item * n + member);
-                } else if params.mode == MAX {
-                    value = max(value, other);
-                } else if params.mode == MIN {
-                    value = min(value, other);
-                } else {
-                    value += other;
+                    value += other * counts;
+                } else if counts > 0.0 {
+                    if empty {
+                        value = other;
+                    } else if params.mode == MAX {
+                        value = max(value, other);
+                    } else if params.mode == MIN {
+                        value = min(value, other);
+                    } else {
+                        value += other;
+                    }
+                    empty = false;
                 }
                 member = plan[next + member];
             }
@@ -104,16 +111,7 @@ fn merge_tokens(grid: Grid, @builtin(local_invocation_index) lane: u32) {
     if some && row_lane == 0u {
         size_out[index] = total;
     }
-    // The source map of the image, spread over its output tokens.
-    let sources = select(0u, params.sources, some);
-    for (var i = place + row_lane * m; i < sources; i += ROW_LANES * m) {
-        var holder = i;
-        if params.has_source != 0u {
-            holder = min(source[item * params.sources + i], n - 1u);
-        }
-        source_out[item * params.sources + i] = plan[group + holder];
-    }
-    if params.has_normed == 0u {
+    if HAS_NORMED == 0u {
         return;
     }
     // As layer_norm; each lane reads what it has written itself.

@@ -1,4 +1,5 @@
-// One row an image: its first token from `first` on, or the mean of all from there, plain or weighted by size.
+// One row an image: its first token from `first` on, or the mean of all from there, plain or weighted by size. A token
+// of size 0 counts for nothing.
 struct Params {
     batch: u32,
     tokens: u32,
@@ -12,28 +13,38 @@ struct Params {
 @group(0) @binding(2) var<storage, read> size: array<f32>;          // [batch, tokens]
 @group(0) @binding(3) var<storage, read_write> y: array<vec4<f32>>; // [batch, channels]
 
+const TOKEN: u32 = 0u;
+const MEAN_BY_SIZE: u32 = 2u;
+
 const LANES: u32 = 64u;
 
 @compute @workgroup_size(LANES)
-fn pool(grid: Grid, @builtin(local_invocation_index) lane: u32) {
-    let item = workgroup_index(grid);
+fn pool(
+    @builtin(workgroup_id) group: vec3<u32>,
+    @builtin(num_workgroups) groups: vec3<u32>,
+    @builtin(local_invocation_index) lane: u32,
+) {
+    let item = workgroup_index(group, groups);
     if item >= params.batch {
         return;
     }
     let vectors = params.channels / 4u;
-    let end = select(params.tokens, params.first + 1u, params.mode == 0u);
+    let end = select(params.tokens, params.first + 1u, params.mode == TOKEN);
     for (var i = lane; i < vectors; i += LANES) {
         var sum = vec4<f32>();
         var total = 0.0;
         for (var token = params.first; token < end; token++) {
             let at = item * params.tokens + token;
             var weight = 1.0;
-            if params.mode == 2u {
-                weight = size[at];
+            if HAS_SIZE != 0u && params.mode != TOKEN {
+                weight = select(f32(size[at] > 0.0), size[at], params.mode == MEAN_BY_SIZE);
             }
-            sum += x[at * vectors + i] * weight;
-            total += weight;
+            // What has no size may hold anything.
+            if weight > 0.0 {
+                sum += x[at * vectors + i] * weight;
+                total += weight;
+            }
         }
-        y[item * vectors + i] = sum / total;
+        y[item * vectors + i] = select(vec4<f32>(), sum / total, total > 0.0);
     }
 }

@@ -12,7 +12,6 @@ struct Params {
     protect: u32,
     srcs: u32,
     split_stride: u32, // elements between the lists of two images, 0 where all share one
-    has_split: u32,
 }
 
 @group(0) @binding(0) var<uniform> params: Params;
@@ -26,8 +25,12 @@ const LANES: u32 = 256u;
 const END: u32 = 0xffffffffu;
 
 @compute @workgroup_size(LANES)
-fn rank_matches(grid: Grid, @builtin(local_invocation_index) lane: u32) {
-    let item = workgroup_index(grid);
+fn rank_matches(
+    @builtin(workgroup_id) group: vec3<u32>,
+    @builtin(num_workgroups) groups: vec3<u32>,
+    @builtin(local_invocation_index) lane: u32,
+) {
+    let item = workgroup_index(group, groups);
     if item >= params.batch {
         return;
     }
@@ -64,7 +67,7 @@ fn rank_matches(grid: Grid, @builtin(local_invocation_index) lane: u32) {
         return;
     }
     // In a list, protected tokens are the first sources.
-    let protected_srcs = select((protect + 1u) / 2u, protect, params.has_split != 0u);
+    let protected_srcs = select((protect + 1u) / 2u, protect, HAS_SPLIT != 0u);
     let protected_dsts = protect - protected_srcs;
     let first_dst = protect + srcs - r - protected_srcs;
     for (var i = lane; i < srcs; i += LANES) {

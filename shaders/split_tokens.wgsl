@@ -11,7 +11,7 @@ struct Params {
     cell_width: u32,
     place: u32,        // within a cell, row by row
     seed: u32,
-    first: u32,        // the number of the first list
+    first_list: u32,   // the number of the first list
 }
 
 @group(0) @binding(0) var<uniform> params: Params;
@@ -41,7 +41,7 @@ fn is_destination(list: u32, token: u32) -> bool {
     }
     if params.mode == RANDOM {
         // The sources have the lowest hashes; no two are equal.
-        let salt = pcg((params.first + list) ^ pcg(params.seed));
+        let salt = pcg((params.first_list + list) ^ pcg(params.seed));
         let own = pcg(token ^ salt);
         var before = params.protect;
         for (var other = params.protect; other < params.tokens; other++) {
@@ -70,8 +70,12 @@ fn is_destination(list: u32, token: u32) -> bool {
 var<workgroup> counts: array<u32, LANES>;
 
 @compute @workgroup_size(LANES)
-fn split_tokens(grid: Grid, @builtin(local_invocation_index) lane: u32) {
-    let list = workgroup_index(grid);
+fn split_tokens(
+    @builtin(workgroup_id) group: vec3<u32>,
+    @builtin(num_workgroups) groups: vec3<u32>,
+    @builtin(local_invocation_index) lane: u32,
+) {
+    let list = workgroup_index(group, groups);
     if list >= params.lists {
         return;
     }

@@ -6,7 +6,6 @@ struct Params {
     sources: u32, // original
     first: u32,   // original token that is written first
     channels: u32,
-    has_residual: u32,
 }
 
 @group(0) @binding(0) var<uniform> params: Params;
@@ -18,8 +17,12 @@ struct Params {
 const LANES: u32 = 64u;
 
 @compute @workgroup_size(LANES)
-fn unmerge(grid: Grid, @builtin(local_invocation_index) lane: u32) {
-    let row = workgroup_index(grid);
+fn unmerge(
+    @builtin(workgroup_id) group: vec3<u32>,
+    @builtin(num_workgroups) groups: vec3<u32>,
+    @builtin(local_invocation_index) lane: u32,
+) {
+    let row = workgroup_index(group, groups);
     let wanted = params.sources - params.first;
     if row >= params.batch * wanted {
         return;
@@ -31,7 +34,7 @@ fn unmerge(grid: Grid, @builtin(local_invocation_index) lane: u32) {
     let begin = (image * params.tokens + holder) * vectors;
     for (var i = lane; i < vectors; i += LANES) {
         var value = x[begin + i];
-        if params.has_residual != 0u {
+        if HAS_RESIDUAL != 0u {
             value += residual[row * vectors + i];
         }
         y[row * vectors + i] = value;

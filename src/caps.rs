@@ -36,7 +36,7 @@ impl Caps {
     /// The variant in 32-bit floats that suits the device.
     pub fn variant(&self) -> Variant {
         let tile = if self.software { Tile::Direct } else { Tile::Workgroup };
-        let by_subgroup = Variant { element: Element::F32, lane: Lane::Subgroup, tile };
+        let by_subgroup = Variant { lane: Lane::Subgroup, ..Variant::new(Element::F32, tile) };
         if self.runs(by_subgroup) { by_subgroup } else { Variant { lane: Lane::Tree, ..by_subgroup } }
     }
 
@@ -53,7 +53,7 @@ impl Caps {
         // Direct tiles hand vectors round among eight lanes.
         let smallest = if variant.tile == Tile::Direct { 8 } else { 1 };
         (self.subgroups && self.smallest_subgroup >= smallest || variant.lane != Lane::Subgroup)
-            && (self.half || variant.element != Element::F16)
+            && (self.half || variant.element == Element::F32 && variant.weights == Element::F32)
             && match variant.tile {
                 Tile::Cooperative { matrix, .. } => {
                     self.matrices && self.limits.max_compute_workgroup_storage_size >= matrix.memory()
@@ -170,6 +170,11 @@ impl Element {
             Element::F16 => 2,
         }
     }
+
+    /// Bits of a value.
+    pub(crate) fn bits(self) -> u32 {
+        8 * self.bytes() as u32
+    }
 }
 
 /// How the lanes of a workgroup reduce a value.
@@ -247,8 +252,10 @@ pub enum TileChoice {
 /// One choice of all swapped parts.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Variant {
-    /// Storage type.
+    /// Storage type of activations.
     pub element: Element,
+    /// Storage type of weights.
+    pub weights: Element,
     /// Reductions.
     pub lane: Lane,
     /// Matrix tiles.
@@ -256,12 +263,17 @@ pub struct Variant {
 }
 
 impl Variant {
+    /// The variant that stores everything in one type, by tiles of one kind, with reductions that run everywhere.
+    pub fn new(element: Element, tile: Tile) -> Self {
+        Variant { element, weights: element, lane: Lane::Tree, tile }
+    }
+
     /// Every variant.
     pub fn all() -> impl Iterator<Item = Variant> {
         let of = |element, lane| {
             let matrices = (element == Element::F16 && lane == Lane::Subgroup).then(Tile::cooperative);
             let tiles = [Tile::Workgroup, Tile::Direct].into_iter().chain(matrices.into_iter().flatten());
-            tiles.map(move |tile| Variant { element, lane, tile })
+            tiles.map(move |tile| Variant { lane, ..Variant::new(element, tile) })
         };
         let pairs =
             [Element::F32, Element::F16].into_iter().flat_map(|e| [(e, Lane::Tree), (e, Lane::Subgroup)]);
@@ -270,7 +282,7 @@ impl Variant {
 
     /// The name under which tests and benches list it, such as `f32-subgroup-workgroup`.
     pub fn id(&self) -> String {
-        let Variant { element, lane, tile } = self;
+        let Variant { element, lane, tile, .. } = self;
         let tile = match tile {
             Tile::Cooperative { matrix, subgroup } => format!("matrices{}x{subgroup}", matrix.rows()),
             plain => format!("{plain:?}"),

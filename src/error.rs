@@ -45,6 +45,14 @@ pub enum Error {
         /// The binding's name in the shader.
         binding: &'static str,
     },
+    /// A texture where a kernel binds a buffer, or the other way round.
+    #[error("{kernel}: `{binding}` is a buffer where a texture belongs, or a texture where a buffer belongs")]
+    BindingKind {
+        /// The kernel's stem.
+        kernel: &'static str,
+        /// The binding's name in the shader.
+        binding: &'static str,
+    },
     /// One buffer is both read and written, which WebGPU forbids within a dispatch, even for disjoint ranges.
     #[error("{kernel}: `{write}` is written and `{other}` lies in the same buffer; WebGPU wants two buffers")]
     BufferAliased {

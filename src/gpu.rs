@@ -30,10 +30,14 @@ pub struct Gpu {
 /// What a kernel's function hands over once it has checked its `Params`.
 pub(crate) struct Call<'a> {
     pub spec: &'static KernelSpec,
+    /// Its `present` is filled in.
     pub form: Form,
+    /// The uniform.
     pub params: &'a [u8],
-    /// A view and the number of values used of it, in binding order from binding 1.
-    pub views: &'a [(View<'a>, u64)],
+    /// What is bound, in order; where it is absent, nothing.
+    pub views: &'a [Option<View<'a>>],
+    /// Values used of each.
+    pub elements: &'a [u64],
     /// Workgroups in all.
     pub workgroups: u64,
     /// For people: the shape of the call.
@@ -56,7 +60,7 @@ impl Gpu {
     /// # Errors
     /// As [`Gpu::new`], and [`Error::Device`] where the device was made without the feature for it.
     pub fn with_element(device: &wgpu::Device, element: Element) -> Result<Self> {
-        let variant = Variant { element, ..Caps::of(device).variant() };
+        let variant = Variant { element, weights: element, ..Caps::of(device).variant() };
         Gpu::with_variant(device, variant)
     }
 
@@ -174,12 +178,13 @@ impl Gpu {
     }
 
     /// The same device and pipelines with the variant in 32-bit floats.
-    pub(crate) fn exact(&self) -> Gpu {
+    pub(crate) fn in_f32(&self) -> Gpu {
         let tile = match self.variant.tile {
             Tile::Cooperative { .. } => self.caps.variant().tile,
             plain => plain,
         };
-        Gpu { variant: Variant { element: Element::F32, tile, ..self.variant }, ..self.clone() }
+        let variant = Variant { element: Element::F32, weights: Element::F32, tile, ..self.variant };
+        Gpu { variant, ..self.clone() }
     }
 
     /// The same, making dispatches that are not to be encoded before [`Gpu::compile`] has had them.
@@ -224,12 +229,24 @@ impl Gpu {
         self.make_buffer(label, (elements * self.variant.element.bytes()).div_ceil(4), None)
     }
 
-    /// A storage buffer holding `data` in the variant's storage type.
+    /// A storage buffer holding `data` in the variant's storage type of activations.
     ///
     /// # Errors
     /// As [`Gpu::buffer`].
     pub fn elem_buffer_with(&self, label: &str, data: &[f32]) -> Result<wgpu::Buffer> {
-        match self.variant.element {
+        self.stored(label, self.variant.element, data)
+    }
+
+    /// A storage buffer holding `data` in the variant's storage type of weights.
+    ///
+    /// # Errors
+    /// As [`Gpu::buffer`].
+    pub fn weight_buffer_with(&self, label: &str, data: &[f32]) -> Result<wgpu::Buffer> {
+        self.stored(label, self.variant.weights, data)
+    }
+
+    fn stored(&self, label: &str, element: Element, data: &[f32]) -> Result<wgpu::Buffer> {
+        match element {
             Element::F32 => self.buffer_with(label, data),
             Element::F16 => {
                 let mut halves = vec![half::f16::ZERO; data.len()];
@@ -285,37 +302,30 @@ impl Gpu {
         }
     }
 
-    /// What is bound for an optional input of `elements`: where it is absent, a buffer of four elements whose values
-    /// count for nothing.
-    pub(crate) fn optional<'a>(&'a self, view: Option<View<'a>>, elements: u64) -> (View<'a>, u64) {
-        view.map_or((View::from(&self.empty), 4), |view| (view, elements))
-    }
-
     /// Checks a call's buffers and makes it a dispatch.
     pub(crate) fn dispatch(&self, call: Call<'_>) -> Result<Dispatch> {
-        let name = call.spec.name;
-        debug_assert_eq!(call.views.len() + 1, call.spec.bindings.len(), "{name}: views and bindings differ");
+        let Call { spec, params, views, elements, shape, .. } = call;
+        let name = spec.name;
+        let there = |i: usize| u32::from(views[i].is_some()) << i;
+        let form = Form { present: (0..views.len()).map(there).sum(), ..call.form };
         let workgroups = self.grid(name, call.workgroups)?;
-        let names = &call.spec.bindings[1..];
-        for (i, (binding, access)) in names.iter().enumerate() {
-            let same = |j: usize| j != i && call.views[j].0.buffer == call.views[i].0.buffer;
-            if access.writes()
-                && let Some(j) = (0..names.len()).find(|&j| same(j))
-            {
-                return Err(Error::BufferAliased { kernel: name, write: binding, other: names[j].0 });
-            }
-        }
-        let pipeline = self.pipelines.slot(call.spec, self.variant, call.form)?;
-        let params = self.create(
-            name,
-            call.params.len().next_multiple_of(16) as u64,
-            wgpu::BufferUsages::UNIFORM,
-            Some(call.params),
-        )?;
+        self.refuse_aliases(spec, views)?;
+        let pipeline = self.pipelines.slot(spec, self.variant, &form)?;
+        let size = params.len().next_multiple_of(16) as u64;
+        let params = self.create(name, size, wgpu::BufferUsages::UNIFORM, Some(params))?;
+        // What is bound to be written may be bound nowhere else, even where nothing is.
+        let nowhere = match spec.bindings.iter().zip(views).any(|(binding, view)| binding.written && view.is_none()) {
+            true => Some(self.buffer("tome.nowhere", 4)?),
+            false => None,
+        };
         let mut entries = vec![wgpu::BindGroupEntry { binding: 0, resource: params.as_entire_binding() }];
         let mut all = 0u64;
-        for (i, ((view, elements), (binding, access))) in call.views.iter().zip(names).enumerate() {
-            let bytes = elements.saturating_mul(access.bytes(self.variant, call.form));
+        for (i, (binding, view)) in spec.bindings.iter().zip(views).enumerate() {
+            let (view, elements) = match view {
+                Some(view) => (*view, elements[i]),
+                None => ((if binding.written { nowhere.as_ref().unwrap_or(&self.empty) } else { &self.empty }).into(), 4),
+            };
+            let bytes = elements.saturating_mul(spec.bytes(binding, self.variant, &form));
             let resource = view.bind(name, binding, bytes, &self.caps.limits)?;
             all = all.saturating_add(bytes);
             entries.push(wgpu::BindGroupEntry { binding: i as u32 + 1, resource });
@@ -330,8 +340,20 @@ impl Gpu {
         if !self.defers {
             self.pipelines.compile(std::slice::from_ref(&pipeline))?;
         }
-        let shape = call.shape;
         Ok(Dispatch { kernel: name, shape, pipeline, bind_group, workgroups, flops: 0, bytes: all })
+    }
+
+    /// No buffer that is written may be bound twice.
+    fn refuse_aliases(&self, spec: &KernelSpec, views: &[Option<View<'_>>]) -> Result<()> {
+        let buffer = |i: usize| views[i].and_then(|view| view.buffer());
+        for (i, write) in spec.bindings.iter().enumerate().filter(|(_, binding)| binding.written) {
+            let same = |&j: &usize| j != i && buffer(i).is_some() && buffer(j) == buffer(i);
+            if let Some(j) = (0..views.len()).find(same) {
+                let other = spec.bindings[j].name;
+                return Err(Error::BufferAliased { kernel: spec.name, write: write.name, other });
+            }
+        }
+        Ok(())
     }
 
     /// Workgroups counted in x, then y: a single dimension ends at 65,535.

@@ -1,253 +1,243 @@
-//! A kernel's description, and assembling its shader from library files.
+//! A kernel's declaration, and assembling its shader from WGSL files and constants.
+
+use std::fmt::Write;
 
 use crate::caps::{Element, Lane, Matrix, Tile, TileSize, Variant};
 
-/// What a kernel is: its shader, what it binds, which library parts it is assembled with.
+/// A kernel as it is declared: its shader, what it binds, what its shader is assembled from.
 #[derive(Clone, Copy, Debug)]
 pub struct KernelSpec {
     /// The stem: file, entry point, function, module, label, test and bench.
     pub name: &'static str,
-    /// The text of `shaders/NAME.wgsl`.
-    pub source: &'static str,
-    /// Bindings in order; binding 0 is always the uniform `params`.
-    pub bindings: &'static [(&'static str, Access)],
+    /// Its own file.
+    pub source: File,
+    /// Where the entry point stands in a file of its own: those of shaders without and with subgroup built-ins.
+    pub entries: &'static [File],
+    /// The fields of `Params` in the uniform at binding 0.
+    pub params: &'static [Field],
+    /// The fields of `Params` that are compiled into the shader.
+    pub compiled: &'static [Choice],
+    /// Bindings in order, from binding 1.
+    pub bindings: &'static [Binding],
     /// Library parts that the text refers to.
     pub parts: &'static [Part],
-    /// `size_of` the Rust `Params`.
-    pub params_size: usize,
 }
 
-/// How a kernel uses a binding. Values are 4 bytes unless said otherwise.
+/// A WGSL file with its name for error messages.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Access {
-    /// Uniform scalars.
-    Uniform,
-    /// A storage buffer that is read.
-    Read,
-    /// The same, of the variant's storage type.
-    ReadElem,
-    /// A storage buffer that is written (and may be read back by the same dispatch).
-    Write,
-    /// The same, of the variant's storage type.
-    WriteElem,
-    /// The same, of the call's output type, see [`Form::exact`].
-    WriteOut,
-}
-
-impl Access {
-    /// Whether the buffer is written.
-    pub fn writes(self) -> bool {
-        matches!(self, Access::Write | Access::WriteElem | Access::WriteOut)
-    }
-
-    /// Bytes of a value in the buffer.
-    pub fn bytes(self, variant: Variant, form: Form) -> u64 {
-        match self {
-            Access::Uniform | Access::Read | Access::Write => 4,
-            Access::WriteOut if form.exact => 4,
-            Access::ReadElem | Access::WriteElem | Access::WriteOut => variant.element.bytes(),
-        }
-    }
-}
-
-/// What a call asks of a shader besides the device's variant.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Form {
-    /// For kernels that hold a row in registers; 0 for the others.
-    pub head_width: u32,
-    /// The output is 32-bit whatever the storage type: a sum with the residual stream.
-    pub exact: bool,
-    /// For matrix products, where the variant's tile has several sizes.
-    pub tile_size: TileSize,
-    /// What follows a matrix product.
-    pub epilogue: Epilogue,
-}
-
-/// What follows a matrix product. A shader is made for each: software drivers compute both sides of a branch.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Epilogue {
-    /// The number of an [`Activation`](crate::kernels::matmul::Activation).
-    pub activation: u32,
-    /// Whether a bias is added.
-    pub bias: bool,
-    /// Whether columns are scaled.
-    pub scale: bool,
-    /// Whether there is a gate to multiply by.
-    pub gate: bool,
-    /// Whether there is a residual to add.
-    pub residual: bool,
-}
-
-impl Default for Form {
-    fn default() -> Self {
-        Form { head_width: 0, exact: false, tile_size: TileSize::Medium, epilogue: Epilogue::default() }
-    }
-}
-
-/// A part of a shader that comes from a library file.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Part {
-    /// `workgroup_index`: workgroups counted in x, then y, so that any number of them can be started.
-    Grid,
-    /// `Elem`, `Elem4`: the storage type.
-    Element,
-    /// `Out`: the type of the output, see [`Form::exact`].
-    Out,
-    /// `Best`, `better`: candidates of a search. `Lane` needs it.
-    Best,
-    /// `Lane`, `workgroup_bests`: searches by all lanes of a workgroup.
-    Lane,
-    /// `row_sum`: a few rows to a workgroup, and sums over each.
-    Rows,
-    /// `TileLane`, `multiply_tile`: a tile of x times w transposed.
-    Tile,
-    /// `AttendLane`, `attend`: a few queries against all keys.
-    Attend,
-    /// `activate`, `HAS_BIAS`, `HAS_SCALE`, `HAS_GATE`, `HAS_RESIDUAL`: what follows a product.
-    Epilogue,
-    /// `WIDTH4`: the vectors in a row held in registers, by head width.
-    Width,
-    /// `source_token`, `destination_token`: who may merge into whom.
-    Split,
-    /// `exp_f32`, `log_f32`, `erf_f32`: the same digits on every driver.
-    Math,
-}
-
-/// A library file with its name for error messages.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct LibraryFile {
+pub struct File {
     /// Path below `shaders/`.
     pub name: &'static str,
     /// Its text.
     pub text: &'static str,
 }
 
-macro_rules! library {
+/// A field of `Params` that shaders read from the uniform.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Field {
+    /// Its name in Rust and in WGSL.
+    pub name: &'static str,
+    /// Its first byte.
+    pub offset: usize,
+    /// Its type in Rust; whatever is no `f32` is a number or a choice of 32 bits.
+    pub kind: &'static str,
+}
+
+/// A field of `Params` that becomes the constant of its name in capitals.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Choice {
+    /// Its name in Rust.
+    pub name: &'static str,
+    /// How many values it has, counted from 0.
+    pub count: u32,
+}
+
+/// A buffer or texture that a kernel binds.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Binding {
+    /// Its name in Rust and in WGSL.
+    pub name: &'static str,
+    /// What it holds.
+    pub access: Access,
+    /// Whether it is written (and may be read back by the same dispatch).
+    pub written: bool,
+    /// Whether it may be absent. The constant `HAS_` and its name in capitals says whether it is there.
+    pub optional: bool,
+}
+
+/// What a binding holds.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Access {
+    /// Values of 4 bytes.
+    Word,
+    /// Values of the storage type of activations.
+    Elem,
+    /// Values of the storage type of weights.
+    Weight,
+    /// A sum: values of the storage type, or of 4 bytes where a `residual` is added.
+    Sum,
+    /// A texture of floats that is loaded from, not sampled.
+    Texture,
+}
+
+/// What a call asks of a shader besides the device's variant.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Form {
+    /// For kernels that hold a head's row in registers; 0 for the others.
+    pub head_width: u32,
+    /// For matrix products, where the variant's tile has several sizes.
+    pub tile_size: TileSize,
+    /// Which bindings are there, a bit each from the lowest on.
+    pub present: u32,
+    /// The values of [`KernelSpec::compiled`].
+    pub compiled: Vec<u32>,
+}
+
+impl Default for Form {
+    fn default() -> Self {
+        Form { head_width: 0, tile_size: TileSize::Medium, present: u32::MAX, compiled: Vec::new() }
+    }
+}
+
+/// A part of a shader that comes from the library or depends on the variant.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Part {
+    /// `Elem`, `Elem4`: the storage type of activations.
+    Element,
+    /// `Weight4`: the storage type of weights.
+    Weight,
+    /// `Out`: the type of a sum, see [`Access::Sum`].
+    Out,
+    /// `workgroup_bests`: searches by all lanes of a workgroup.
+    Search,
+    /// `row_sum`: a few rows to a workgroup, and sums over each.
+    Rows,
+    /// `multiply_tile`: a tile of x times w transposed.
+    Tile,
+    /// `attend`: a few queries against all keys.
+    Attend,
+    /// `source_token`, `destination_token`: who may merge into whom.
+    Split,
+    /// `exp_f32`, `log_f32`, `erf_f32`: the same digits on every driver.
+    Math,
+}
+
+/// Rows that share a workgroup where a few lanes have one each: `ROWS`.
+pub(crate) const ROWS: u32 = 4;
+/// Sources that share a workgroup in find_matches: `BESTS`.
+pub(crate) const BESTS: u32 = 4;
+
+/// A WGSL file below `shaders/`.
+macro_rules! file {
     ($name:literal) => {
-        LibraryFile {
-            name: concat!("lib/", $name, ".wgsl"),
-            text: include_str!(concat!("../shaders/lib/", $name, ".wgsl")),
+        $crate::kernel::File {
+            name: concat!($name, ".wgsl"),
+            text: include_str!(concat!(env!("CARGO_MANIFEST_DIR"), "/shaders/", $name, ".wgsl")),
         }
     };
 }
+pub(crate) use file;
 
 impl Part {
     /// The files that hold this part for a variant and a form.
-    pub fn files(self, variant: Variant, form: Form) -> Vec<LibraryFile> {
-        let file = match self {
-            Part::Tile => return tile(variant, form.tile_size),
-            Part::Attend => return attend(variant, form.head_width),
-            Part::Epilogue => return epilogue(form.epilogue),
-            Part::Grid => library!("grid"),
-            Part::Math => library!("math"),
-            Part::Best => library!("best"),
-            Part::Rows => library!("rows"),
-            Part::Split => library!("split"),
-            Part::Element => match variant.element {
-                Element::F32 => library!("elem_f32"),
-                Element::F16 => library!("elem_f16"),
-            },
-            Part::Out if form.exact => library!("out_f32"),
-            Part::Out => library!("out_elem"),
-            Part::Lane => match variant.lane {
-                Lane::Tree => library!("lane_tree"),
-                Lane::Subgroup => library!("lane_subgroup"),
-            },
-            Part::Width => match form.head_width {
-                0..=16 => library!("width_16"),
-                17..=32 => library!("width_32"),
-                33..=64 => library!("width_64"),
-                65..=80 => library!("width_80"),
-                _ => library!("width_128"),
-            },
-        };
-        vec![file]
+    fn files(self, variant: Variant, form: &Form, exact: bool) -> Vec<File> {
+        match self {
+            Part::Element if variant.element == Element::F16 => vec![file!("lib/elem_f16")],
+            Part::Element => vec![file!("lib/elem_f32")],
+            Part::Weight if variant.weights == Element::F16 => vec![file!("lib/weight_f16")],
+            Part::Weight => vec![file!("lib/weight_f32")],
+            Part::Out if exact => vec![file!("matmul/out_f32")],
+            Part::Out => vec![file!("matmul/out_elem")],
+            Part::Search if variant.lane == Lane::Subgroup => vec![file!("find_matches/subgroup")],
+            Part::Search => vec![file!("find_matches/tree")],
+            Part::Rows => vec![file!("lib/rows")],
+            Part::Tile => tile(variant),
+            Part::Attend => attend(variant, form.head_width),
+            Part::Split => vec![file!("lib/split")],
+            Part::Math => vec![file!("lib/math")],
+        }
+    }
+
+    /// The constants that this part needs for a variant and a form.
+    fn constants(self, variant: Variant, form: &Form, exact: bool) -> Vec<(&'static str, u32)> {
+        let by_subgroup = u32::from(variant.lane == Lane::Subgroup);
+        match self {
+            Part::Element => vec![("ELEM_BITS", variant.element.bits())],
+            Part::Weight => vec![("WEIGHT_BITS", variant.weights.bits())],
+            Part::Out => vec![("OUT_BITS", if exact { 32 } else { variant.element.bits() })],
+            Part::Search => vec![("BESTS", BESTS), ("BY_SUBGROUP", by_subgroup)],
+            Part::Rows => vec![("ROWS", ROWS)],
+            Part::Split | Part::Math => vec![],
+            Part::Tile => {
+                let [rows, columns] = variant.tile.covers(form.tile_size);
+                let mut all = vec![("TILE_ROWS", rows), ("TILE_COLUMNS", columns)];
+                match variant.tile {
+                    Tile::Direct => all.push(("BY_SUBGROUP", by_subgroup)),
+                    Tile::Workgroup => {
+                        // A lane's sums in one direction, and vectors of four inner values in a slab.
+                        let (span, slab) = if form.tile_size == TileSize::Large { (8, 2) } else { (4, 4) };
+                        all.extend([("SPAN", span), ("SLAB", slab)]);
+                    }
+                    Tile::Cooperative { matrix, subgroup } => {
+                        // A subgroup's matrices in one direction; the tile is two subgroups high and wide.
+                        let span = rows / (2 * matrix.rows());
+                        all.extend([("SPAN", span), ("MATRIX", matrix.rows()), ("SUBGROUP", subgroup)]);
+                    }
+                }
+                all
+            }
+            Part::Attend => {
+                let queries = variant.tile.queries(form.head_width);
+                let mut all = vec![("QUERIES", queries), ("WIDTH4", held_width(form.head_width) / 4)];
+                match variant.tile {
+                    Tile::Cooperative { matrix, subgroup } if variant.tile.attends(form.head_width) => {
+                        all.extend([("MATRIX", matrix.rows()), ("SUBGROUP", subgroup)]);
+                    }
+                    Tile::Direct => all.push(("BY_SUBGROUP", by_subgroup)),
+                    _ => {}
+                }
+                all
+            }
+        }
     }
 }
 
-/// The files of what follows a product: its activation, then the rest.
-fn epilogue(of: Epilogue) -> Vec<LibraryFile> {
-    macro_rules! flag {
-        ($there:expr, $on:literal, $off:literal) => {
-            if $there { library!($on) } else { library!($off) }
-        };
-    }
-    let activation = match of.activation {
-        1 => library!("activation_gelu"),
-        2 => library!("activation_gelu_tanh"),
-        3 => library!("activation_quick_gelu"),
-        4 => library!("activation_silu"),
-        5 => library!("activation_relu"),
-        6 => library!("activation_sigmoid"),
-        _ => library!("activation_none"),
-    };
-    vec![
-        activation,
-        flag!(of.bias, "bias_on", "bias_off"),
-        flag!(of.scale, "scale_on", "scale_off"),
-        flag!(of.gate, "gate_on", "gate_off"),
-        flag!(of.residual, "residual_on", "residual_off"),
-    ]
+/// The width of a row held in registers that has room for a head's: few, so that networks share shaders.
+fn held_width(head_width: u32) -> u32 {
+    [16, 32, 64, 80].into_iter().find(|&width| head_width <= width).unwrap_or(128)
 }
 
-/// The files of a tile: its size, what else it is made for, how it multiplies.
-fn tile(variant: Variant, size: TileSize) -> Vec<LibraryFile> {
-    match variant.tile {
-        Tile::Direct => {
-            let mut files = match variant.lane {
-                Lane::Tree => vec![library!("rows_lane")],
-                Lane::Subgroup => vec![library!("hand_round"), library!("rows_subgroup")],
-            };
-            files.push(library!("tile_direct"));
-            files
+/// The files of a tile.
+fn tile(variant: Variant) -> Vec<File> {
+    match (variant.tile, variant.lane) {
+        (Tile::Direct, Lane::Tree) => vec![file!("matmul/rows_lane"), file!("matmul/tile_direct")],
+        (Tile::Direct, Lane::Subgroup) => {
+            vec![file!("lib/hand_round"), file!("matmul/rows_subgroup"), file!("matmul/tile_direct")]
         }
-        Tile::Workgroup => {
-            let size = match size {
-                TileSize::Small => library!("workgroup_small"),
-                TileSize::Medium => library!("workgroup_medium"),
-                TileSize::Large => library!("workgroup_large"),
-            };
-            vec![size, library!("tile_workgroup")]
-        }
-        Tile::Cooperative { matrix, subgroup } => {
-            let size = match size {
-                TileSize::Small => library!("cooperative_small"),
-                TileSize::Medium => library!("cooperative_medium"),
-                TileSize::Large => library!("cooperative_large"),
-            };
-            let [matrix, subgroup] = matrices(matrix, subgroup);
-            vec![matrix, subgroup, size, library!("tile_cooperative")]
-        }
+        (Tile::Workgroup, _) => vec![file!("matmul/tile_workgroup")],
+        (Tile::Cooperative { matrix, .. }, _) => vec![of_matrix(matrix), file!("matmul/tile_matrices")],
     }
 }
 
 /// The files of attention: by matrix units where they suit the head's width, else how keys are read, and the rest.
-fn attend(variant: Variant, head_width: u32) -> Vec<LibraryFile> {
+fn attend(variant: Variant, head_width: u32) -> Vec<File> {
     let mut files = match (variant.tile, variant.lane) {
-        (Tile::Cooperative { matrix, subgroup }, _) if variant.tile.attends(head_width) => {
-            let [matrix, subgroup] = matrices(matrix, subgroup);
-            return vec![matrix, subgroup, library!("attend_cooperative")];
+        (Tile::Cooperative { matrix, .. }, _) if variant.tile.attends(head_width) => {
+            return vec![of_matrix(matrix), file!("attention/matrices")];
         }
-        (Tile::Direct, Lane::Tree) => vec![library!("keys_lane")],
-        (Tile::Direct, Lane::Subgroup) => vec![library!("hand_round"), library!("keys_subgroup")],
-        _ => vec![library!("keys_workgroup")],
+        (Tile::Direct, Lane::Tree) => vec![file!("attention/keys_lane")],
+        (Tile::Direct, Lane::Subgroup) => vec![file!("lib/hand_round"), file!("attention/keys_subgroup")],
+        _ => vec![file!("attention/keys_workgroup")],
     };
-    files.push(library!("attend_lanes"));
+    files.push(file!("attention/lanes"));
     files
 }
 
-fn matrices(matrix: Matrix, subgroup: u32) -> [LibraryFile; 2] {
-    let matrix = match matrix {
-        Matrix::Eight => library!("cooperative_8"),
-        Matrix::Sixteen => library!("cooperative_16"),
-    };
-    let subgroup = match subgroup {
-        0..=8 => library!("subgroup_8"),
-        9..=16 => library!("subgroup_16"),
-        17..=32 => library!("subgroup_32"),
-        _ => library!("subgroup_64"),
-    };
-    [matrix, subgroup]
+fn of_matrix(matrix: Matrix) -> File {
+    match matrix {
+        Matrix::Eight => file!("lib/matrix_8"),
+        Matrix::Sixteen => file!("lib/matrix_16"),
+    }
 }
 
 /// A whole shader with the place of each file in it.
@@ -256,34 +246,89 @@ pub struct Assembled {
     /// WGSL, ready to compile.
     pub text: String,
     /// First line (from 1) of each file in `text`.
-    starts: Vec<(usize, String)>,
+    starts: Vec<(usize, &'static str)>,
 }
 
 impl KernelSpec {
-    /// The shader of a variant and a form: what it enables, library files, then the kernel's own text.
-    pub fn assemble(&self, variant: Variant, form: Form) -> Assembled {
-        let files = self.parts.iter().flat_map(|part| part.files(variant, form));
-        let own = (format!("{}.wgsl", self.name), self.source);
-        let mut assembled = Assembled { text: String::new(), starts: Vec::new() };
-        if variant.element == Element::F16 && self.parts.contains(&Part::Element) {
-            assembled.text.push_str("enable f16;\n");
+    /// The shader of a variant and a form: what it enables, constants, library files, the kernel's own text.
+    pub fn assemble(&self, variant: Variant, form: &Form) -> Assembled {
+        let mut text = String::new();
+        if self.by_half(variant) {
+            text.push_str("enable f16;\n");
         }
         if self.by_matrices(variant, form) {
-            assembled.text.push_str("enable wgpu_cooperative_matrix;\n");
+            text.push_str("enable wgpu_cooperative_matrix;\n");
         }
-        for (name, text) in files.map(|f| (f.name.to_owned(), f.text)).chain([own]) {
-            assembled.starts.push((assembled.text.lines().count() + 1, name));
-            assembled.text.push_str(text);
+        for (name, value) in self.constants(variant, form) {
+            // Writing to a string does not fail.
+            let _ = writeln!(text, "const {name}: u32 = {value}u;");
         }
-        assembled
+        let mut starts = Vec::new();
+        for File { name, text: more } in self.files(variant, form) {
+            starts.push((text.lines().count() + 1, name));
+            text.push_str(more);
+        }
+        Assembled { text, starts }
     }
-}
 
-impl KernelSpec {
+    /// The constants that a shader begins with. Shaders of a kernel whose constants are the same are the same.
+    pub fn constants(&self, variant: Variant, form: &Form) -> Vec<(String, u32)> {
+        let exact = self.adds_residual(form);
+        let parts = self.parts.iter().flat_map(|part| part.constants(variant, form, exact));
+        let mut all: Vec<_> = parts.map(|(name, value)| (name.to_owned(), value)).collect();
+        all.extend(self.compiled.iter().zip(&form.compiled).map(|(c, &v)| (c.name.to_uppercase(), v)));
+        let optional = self.bindings.iter().enumerate().filter(|(_, binding)| binding.optional);
+        all.extend(optional.map(|(i, binding)| {
+            (format!("HAS_{}", binding.name.to_uppercase()), form.present >> i & 1)
+        }));
+        all
+    }
+
+    /// The files that a shader is assembled from.
+    pub fn files(&self, variant: Variant, form: &Form) -> Vec<File> {
+        let exact = self.adds_residual(form);
+        let mut all = vec![file!("lib/grid")];
+        all.extend(self.parts.iter().flat_map(|part| part.files(variant, form, exact)));
+        if let [plain, by_subgroup] = *self.entries {
+            all.push(file!("lib/lane"));
+            all.push(if self.by_subgroup(variant, form) { by_subgroup } else { plain });
+        }
+        all.push(self.source);
+        all
+    }
+
+    /// Bytes of a value in a binding; none for a texture.
+    pub fn bytes(&self, binding: &Binding, variant: Variant, form: &Form) -> u64 {
+        match binding.access {
+            Access::Word => 4,
+            Access::Sum if self.adds_residual(form) => 4,
+            Access::Elem | Access::Sum => variant.element.bytes(),
+            Access::Weight => variant.weights.bytes(),
+            Access::Texture => 0,
+        }
+    }
+
     /// Whether the shader of a variant and a form uses matrix units.
-    pub fn by_matrices(&self, variant: Variant, form: Form) -> bool {
+    pub fn by_matrices(&self, variant: Variant, form: &Form) -> bool {
         let attends = || self.parts.contains(&Part::Attend) && variant.tile.attends(form.head_width);
         matches!(variant.tile, Tile::Cooperative { .. }) && (self.parts.contains(&Part::Tile) || attends())
+    }
+
+    /// Whether the shader of a variant and a form uses subgroups.
+    pub fn by_subgroup(&self, variant: Variant, form: &Form) -> bool {
+        let has = |part| self.parts.contains(&part);
+        let direct = variant.tile == Tile::Direct && (has(Part::Tile) || has(Part::Attend));
+        variant.lane == Lane::Subgroup && (direct || has(Part::Search)) || self.by_matrices(variant, form)
+    }
+
+    fn by_half(&self, variant: Variant) -> bool {
+        let has = |part| self.parts.contains(&part);
+        has(Part::Element) && variant.element == Element::F16
+            || has(Part::Weight) && variant.weights == Element::F16
+    }
+
+    fn adds_residual(&self, form: &Form) -> bool {
+        self.bindings.iter().enumerate().any(|(i, b)| b.name == "residual" && form.present >> i & 1 == 1)
     }
 }
 

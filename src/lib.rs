@@ -19,7 +19,8 @@ mod error;
 #[cfg(feature = "files")]
 pub mod files;
 mod gpu;
-mod kernel;
+#[doc(hidden)]
+pub mod kernel;
 pub mod kernels;
 mod merger;
 mod partition;
@@ -37,7 +38,7 @@ pub use caps::{
 pub use dispatch::Dispatch;
 pub use error::{Error, Result};
 pub use gpu::Gpu;
-pub use kernel::{Access, Assembled, Epilogue, Form, KernelSpec, LibraryFile, Part};
+pub use kernel::KernelSpec;
 pub use merger::{MergeIo, MergeScratch, MergeShape, TokenMerger};
 pub use partition::Partition;
 pub use schedule::Schedule;

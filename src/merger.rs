@@ -1,18 +1,19 @@
 //! Level 2: token merging for a model that somebody else runs.
 
 use crate::dispatch::Dispatch;
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::gpu::Gpu;
-use crate::kernels::find_matches::Similarity;
-use crate::kernels::merge_tokens::Mode;
+use crate::kernels::key_metric::Length;
 use crate::kernels::{
-    self, elements, find_matches, key_metric, merge_tokens, rank_matches, split_tokens, unmerge,
+    self, MergeMode, Similarity, find_matches, key_metric, merge_source, merge_tokens, rank_matches,
+    split_tokens, unmerge,
 };
 use crate::partition::Partition;
 use crate::view::View;
 
 /// The shape of one merge, and how it goes.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
+#[non_exhaustive]
 pub struct MergeShape {
     /// Images.
     pub batch: u32,
@@ -32,21 +33,41 @@ pub struct MergeShape {
     pub r: u32,
     /// Tokens at the front that never merge.
     pub protect: u32,
-    /// Original tokens in the source map.
+    /// Original tokens in the source map; as many as `tokens` before the first merge.
     pub sources: u32,
     /// Which tokens may merge, and into which.
     pub partition: Partition,
-    /// What makes two tokens alike.
+    /// The measure by which two tokens are alike.
     pub similarity: Similarity,
-    /// What becomes of those that merge.
-    pub mode: Mode,
-    /// The keys are 32-bit whatever the storage type.
-    pub exact_keys: bool,
+    /// How the tokens of a group become one.
+    pub mode: MergeMode,
+    /// The keys are 32-bit floats whatever the storage type.
+    pub keys_in_f32: bool,
+    /// Tokens of size 0 are padding: they merge last and attract nobody.
+    pub masked: bool,
     /// Added to the variance of [`MergeIo::normed`]; not read without it.
     pub eps: f32,
 }
 
 impl MergeShape {
+    /// The first merge of a network between the attention and the MLP of a block, as the paper has it: r tokens by the
+    /// keys in the output of one projection to q, k and v, `[batch, tokens, 3, heads, head_width]`, nothing protected.
+    pub fn fused(batch: u32, tokens: u32, heads: u32, head_width: u32, r: u32) -> Self {
+        let channels = heads * head_width;
+        MergeShape {
+            batch,
+            tokens,
+            channels,
+            heads,
+            head_width,
+            key_stride: 3 * channels,
+            key_start: channels,
+            r,
+            sources: tokens,
+            ..MergeShape::default()
+        }
+    }
+
     /// A merge as tomesd makes it before attention (Bolya and Hoffman, "Token Merging for Fast Stable Diffusion", 2023):
     /// tokens on a grid of `[rows, columns]`, matched by the cosine of whole tokens, one destination in each cell of
     /// 2 x 2, plain means, and as many tokens gone as `ratio` says.
@@ -62,7 +83,7 @@ impl MergeShape {
             r: MergeShape::r_for_ratio(tokens, ratio),
             sources: tokens,
             partition: Partition::Grid { rows, columns, stride: [2, 2], seed: None },
-            mode: Mode::MEAN,
+            mode: MergeMode::Mean,
             ..MergeShape::default()
         }
     }
@@ -82,10 +103,53 @@ impl MergeShape {
     pub fn tokens_out(&self) -> u32 {
         self.tokens - self.r_clamped()
     }
+
+    pub(crate) fn key_metric(&self) -> key_metric::Params {
+        key_metric::Params {
+            rows: self.batch * self.tokens,
+            heads: self.heads,
+            head_width: self.head_width,
+            stride: self.key_stride,
+            start: self.key_start,
+            length: if self.similarity == Similarity::Cosine { Length::Unit } else { Length::Own },
+        }
+    }
+
+    /// None where tokens alternate or nothing merges.
+    pub(crate) fn split_tokens(&self) -> Option<split_tokens::Params> {
+        self.partition.split(self.batch, self.tokens, self.protect, self.r_clamped())
+    }
+
+    pub(crate) fn find_matches(&self) -> find_matches::Params {
+        let &MergeShape { batch, tokens, head_width: width, protect, similarity, .. } = self;
+        let (srcs, split_stride) = self.split_tokens().map_or((0, 0), |list| (list.srcs, list.stride()));
+        find_matches::Params { batch, tokens, width, protect, similarity, srcs, split_stride }
+    }
+
+    pub(crate) fn rank_matches(&self) -> rank_matches::Params {
+        let &MergeShape { batch, tokens, protect, .. } = self;
+        let (srcs, split_stride) = self.split_tokens().map_or((0, 0), |list| (list.srcs, list.stride()));
+        rank_matches::Params { batch, tokens, r: self.r_clamped(), protect, srcs, split_stride }
+    }
+
+    pub(crate) fn merge_tokens(&self) -> merge_tokens::Params {
+        let &MergeShape { batch, tokens, channels, mode, eps, .. } = self;
+        merge_tokens::Params { batch, tokens, r: self.r_clamped(), channels, mode, eps }
+    }
+
+    pub(crate) fn merge_source(&self) -> merge_source::Params {
+        merge_source::Params::new(self.batch, self.tokens, self.r_clamped(), self.sources)
+    }
+
+    /// Sources an image.
+    pub(crate) fn srcs(&self) -> u32 {
+        self.split_tokens().map_or(self.tokens.div_ceil(2), |list| list.srcs)
+    }
 }
 
 /// Buffers of one merge.
 #[derive(Clone, Copy, Debug)]
+#[non_exhaustive]
 pub struct MergeIo<'a> {
     /// `[batch, tokens, heads, head_width]`, strided: attention keys, or any metric with one head, also x itself.
     pub keys: View<'a>,
@@ -107,7 +171,21 @@ pub struct MergeIo<'a> {
     pub normed: Option<View<'a>>,
 }
 
-/// What a merge needs between its kernels; merges that follow each other can share it.
+impl<'a> MergeIo<'a> {
+    /// The first merge of a network: every token stands for itself.
+    pub fn new(keys: impl Into<View<'a>>, x: impl Into<View<'a>>, x_out: impl Into<View<'a>>) -> Self {
+        let (keys, x, x_out) = (keys.into(), x.into(), x_out.into());
+        MergeIo { keys, x, size: None, source: None, x_out, size_out: None, source_out: None, normed: None }
+    }
+
+    /// A merge that follows another.
+    #[must_use]
+    pub fn after(self, merger: &'a TokenMerger) -> Self {
+        MergeIo { size: Some(merger.size()), source: Some(merger.source()), ..self }
+    }
+}
+
+/// Buffers between the kernels of a merge; merges that follow each other can share it.
 #[derive(Clone, Debug)]
 pub struct MergeScratch {
     /// `[batch, tokens, head_width]`, see [`key_metric`](kernels::key_metric()).
@@ -164,7 +242,7 @@ impl TokenMerger {
     /// Prepares a merge on the caller's buffers, with scratch of its own.
     ///
     /// # Errors
-    /// What its kernels, [`Partition::check`] and [`MergeScratch::new`] say.
+    /// Those of its kernels, of [`Partition::check`] and of [`MergeScratch::new`].
     pub fn new(gpu: &Gpu, shape: MergeShape, io: MergeIo<'_>) -> Result<Self> {
         let scratch = MergeScratch::new(gpu, shape.batch, shape.tokens, shape.head_width)?;
         Self::with_scratch(gpu, shape, io, &scratch)
@@ -173,98 +251,57 @@ impl TokenMerger {
     /// Prepares a merge whose scratch is shared with others that are recorded one after the other.
     ///
     /// # Errors
-    /// What its kernels and [`Partition::check`] say.
+    /// Those of its kernels and of [`Partition::check`].
     pub fn with_scratch(
         gpu: &Gpu,
         shape: MergeShape,
         io: MergeIo<'_>,
         scratch: &MergeScratch,
     ) -> Result<Self> {
-        let MergeShape { batch, tokens, channels, heads, head_width, protect, sources, .. } = shape;
-        let MergeShape { partition, similarity, mode, eps, .. } = shape;
+        let MergeShape { batch, tokens, partition, protect, .. } = shape;
         partition.check(tokens, protect)?;
-        let r = shape.r_clamped();
         let MergeScratch { metric, split, score, best, rank, plan } = scratch;
-        let listed = partition.split(batch, tokens, protect, r);
-        let (srcs, split_stride) = listed.map_or((0, 0), |list| (list.srcs, list.stride()));
-        let split = listed.map(|_| View::from(split));
-        let of_keys = if shape.exact_keys { gpu.exact() } else { gpu.clone() };
-        let mut dispatches = vec![kernels::key_metric(
-            &of_keys,
-            key_metric::Params {
-                rows: elements("key_metric", "tokens", &[batch, tokens])? as u32,
-                heads,
-                head_width,
-                stride: shape.key_stride,
-                start: shape.key_start,
-                unit: (similarity == Similarity::COSINE).into(),
-            },
-            key_metric::Io { keys: io.keys, metric: metric.into() },
-        )?];
-        if let (Some(params), Some(split)) = (listed, split) {
-            dispatches.push(kernels::split_tokens(gpu, params, split_tokens::Io { split })?);
+        let listed = shape.split_tokens().map(|_| View::from(split));
+        let of_keys = if shape.keys_in_f32 { gpu.in_f32() } else { gpu.clone() };
+        let mut metric_io = key_metric::Io::new(io.keys, metric);
+        if shape.masked {
+            metric_io.size = io.size;
         }
-        dispatches.push(kernels::find_matches(
-            gpu,
-            find_matches::Params {
-                batch,
-                tokens,
-                width: head_width,
-                protect,
-                similarity,
-                srcs,
-                split_stride,
-                ..Default::default()
-            },
-            find_matches::Io { metric: metric.into(), split, score: score.into(), best: best.into() },
-        )?);
-        dispatches.push(kernels::rank_matches(
-            gpu,
-            rank_matches::Params { batch, tokens, r, protect, srcs, split_stride, ..Default::default() },
-            rank_matches::Io {
-                score: score.into(),
-                best: best.into(),
-                split,
-                rank: rank.into(),
-                plan: plan.into(),
-            },
-        )?);
+        let mut dispatches = vec![kernels::key_metric(&of_keys, shape.key_metric(), metric_io)?];
+        if let Some(params) = shape.split_tokens() {
+            dispatches.push(kernels::split_tokens(gpu, params, split_tokens::Io::new(split))?);
+        }
+        let find = find_matches::Io { split: listed, ..find_matches::Io::new(metric, score, best) };
+        dispatches.push(kernels::find_matches(gpu, shape.find_matches(), find)?);
+        let of_best = rank_matches::Io { split: listed, ..rank_matches::Io::new(score, best, rank, plan) };
+        dispatches.push(kernels::rank_matches(gpu, shape.rank_matches(), of_best)?);
         let own = |view: Option<View<'_>>, label: &str, count: u32| match view {
-            Some(View { buffer, offset }) => Ok((buffer.clone(), offset)),
+            Some(view) => view
+                .buffer()
+                .map(|buffer| (buffer.clone(), view.offset()))
+                .ok_or(Error::BindingKind { kernel: "merge_tokens", binding: "size_out" }),
             None => gpu.buffer(label, u64::from(batch) * u64::from(count)).map(|buffer| (buffer, 0)),
         };
-        let size_out = own(io.size_out, "tome.size", tokens - r)?;
-        let source_out = own(io.source_out, "tome.source", sources)?;
-        dispatches.push(kernels::merge_tokens(
-            gpu,
-            merge_tokens::Params { batch, tokens, r, channels, sources, mode, eps, ..Default::default() },
-            merge_tokens::Io {
-                plan: plan.into(),
-                x: io.x,
-                size: io.size,
-                source: io.source,
-                x_out: io.x_out,
-                size_out: View::at(&size_out.0, size_out.1),
-                source_out: View::at(&source_out.0, source_out.1),
-                normed: io.normed,
-            },
-        )?);
-        Ok(TokenMerger {
-            gpu: gpu.clone(),
-            dispatches,
-            shape,
-            scratch: scratch.clone(),
-            size_out,
-            source_out,
-        })
+        let size_out = own(io.size_out, "tome.size", shape.tokens_out())?;
+        let source_out = own(io.source_out, "tome.source", shape.sources)?;
+        let merge = merge_tokens::Io {
+            size: io.size,
+            normed: io.normed,
+            ..merge_tokens::Io::new(plan, io.x, io.x_out, View::at(&size_out.0, size_out.1))
+        };
+        dispatches.push(kernels::merge_tokens(gpu, shape.merge_tokens(), merge)?);
+        let map = View::at(&source_out.0, source_out.1);
+        let map = merge_source::Io { source: io.source, ..merge_source::Io::new(plan, map) };
+        dispatches.push(kernels::merge_source(gpu, shape.merge_source(), map)?);
+        Ok(TokenMerger { gpu: gpu.clone(), dispatches, shape, scratch: scratch.clone(), size_out, source_out })
     }
 
-    /// Prepares the way back: every original token gets a copy of the token that holds it, `y = x[source]`, plus a
+    /// The way back, prepared: every original token gets a copy of the token that holds it, `y = x[source]`, plus a
     /// residual if there is one. `x` is `[batch, tokens_out, channels]`, `residual` and `y` (which is written) are
     /// `[batch, sources, channels]`.
     ///
     /// # Errors
-    /// What [`unmerge`](kernels::unmerge()) says.
+    /// Those of [`unmerge`](kernels::unmerge()).
     pub fn unmerge(
         &self,
         channels: u32,
@@ -273,9 +310,9 @@ impl TokenMerger {
         y: View<'_>,
     ) -> Result<Dispatch> {
         let MergeShape { batch, sources, .. } = self.shape;
-        let params =
-            unmerge::Params { batch, tokens: self.tokens_out(), sources, channels, ..Default::default() };
-        kernels::unmerge(&self.gpu, params, unmerge::Io { x, source: self.source(), residual, y })
+        let params = unmerge::Params::new(batch, self.tokens_out(), sources, channels);
+        let io = unmerge::Io { residual, ..unmerge::Io::new(x, self.source(), y) };
+        kernels::unmerge(&self.gpu, params, io)
     }
 
     /// Records the merge into a compute pass of the same device.
@@ -302,12 +339,12 @@ impl TokenMerger {
 
     /// Its calls: [`key_metric`](kernels::key_metric()), [`split_tokens`](kernels::split_tokens()) where tokens do not
     /// alternate, [`find_matches`](kernels::find_matches()), [`rank_matches`](kernels::rank_matches()),
-    /// [`merge_tokens`](kernels::merge_tokens()).
+    /// [`merge_tokens`](kernels::merge_tokens()), [`merge_source`](kernels::merge_source()).
     pub fn dispatches(&self) -> &[Dispatch] {
         &self.dispatches
     }
 
-    /// What lies between its kernels.
+    /// The buffers between its kernels.
     pub fn scratch(&self) -> &MergeScratch {
         &self.scratch
     }

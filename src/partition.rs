@@ -4,13 +4,15 @@ use std::fmt;
 use std::str::FromStr;
 
 use crate::error::{Error, Result};
-use crate::kernels::split_tokens::{Mode, Params, pcg};
+use crate::kernels::SplitMode;
+use crate::kernels::split_tokens::{Params, pcg};
 
 /// Tokens are either sources, which may merge, or destinations, which they merge into (the sets A and B in section 3 of
 /// the paper). Protected tokens, those at the front, are neither. Token counts follow from the partition and r alone.
 ///
 /// Written as `alternating`, `sequential`, `every:3` or `random:7`.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum Partition {
     /// Even positions are sources, odd ones destinations, counted from the very first token.
     #[default]
@@ -71,10 +73,10 @@ impl Partition {
         let all = Params { lists: 1, tokens, protect, srcs, ..Params::default() };
         let params = match *self {
             Partition::Alternating => return None,
-            Partition::Sequential => Params { mode: Mode::FIRST, ..all },
+            Partition::Sequential => Params { mode: SplitMode::First, ..all },
             // A grid of one row with the last place of each cell.
             Partition::EveryKth(k) => Params {
-                mode: Mode::CELLS,
+                mode: SplitMode::Cells,
                 columns: tokens.saturating_sub(protect),
                 cell_height: 1,
                 cell_width: k,
@@ -82,10 +84,10 @@ impl Partition {
                 ..all
             },
             Partition::Random { seed } => {
-                Params { lists: batch, srcs: protect + r, mode: Mode::RANDOM, seed, ..all }
+                Params { lists: batch, srcs: protect + r, mode: SplitMode::Random, seed, ..all }
             }
             Partition::Grid { columns, stride: [cell_height, cell_width], seed, .. } => {
-                let mode = if seed.is_some() { Mode::RANDOM_CELLS } else { Mode::CELLS };
+                let mode = if seed.is_some() { SplitMode::RandomCells } else { SplitMode::Cells };
                 Params { mode, columns, cell_height, cell_width, seed: seed.unwrap_or(0), ..all }
             }
         };

@@ -10,7 +10,7 @@ use std::thread;
 use crate::caps::{Caps, Variant};
 use crate::error::{Error, Result};
 use crate::gpu::{Reported, guarded, now, watched};
-use crate::kernel::{Access, Form, KernelSpec};
+use crate::kernel::{Access, Binding, Form, KernelSpec};
 
 /// The pipelines of a device, compiled and to be compiled.
 #[derive(Debug)]
@@ -33,8 +33,8 @@ pub(crate) enum Checks {
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 struct Key {
     kernel: &'static str,
-    /// The library files that it is assembled from: calls whose shaders are the same share a pipeline.
-    files: Vec<&'static str>,
+    /// What its shader begins with: calls whose shaders are the same share a pipeline.
+    constants: Vec<(String, u32)>,
 }
 
 /// A kernel on a device in a variant and a form, which is compiled or will be.
@@ -95,16 +95,16 @@ impl Pipelines {
     }
 
     /// The place of a pipeline, compiled or not.
-    pub fn slot(&self, spec: &'static KernelSpec, variant: Variant, form: Form) -> Result<Arc<Pipeline>> {
-        let files =
-            spec.parts.iter().flat_map(|part| part.files(variant, form)).map(|file| file.name).collect();
-        let key = Key { kernel: spec.name, files };
+    pub fn slot(&self, spec: &'static KernelSpec, variant: Variant, form: &Form) -> Result<Arc<Pipeline>> {
+        let key = Key { kernel: spec.name, constants: spec.constants(variant, form) };
         // A poisoned lock means another thread panicked between two insertions; the map itself is whole.
         let mut slots = self.slots.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(slot) = slots.get(&key) {
             return Ok(slot.clone());
         }
-        let entries: Vec<_> = spec.bindings.iter().enumerate().map(layout_entry).collect();
+        let entries: Vec<_> = std::iter::once(uniform_entry())
+            .chain(spec.bindings.iter().enumerate().map(layout_entry))
+            .collect();
         let layout = guarded(&self.device, spec.name, 0, || {
             self.device.create_bind_group_layout(&wgpu::BindGroupLayoutDescriptor {
                 label: Some(spec.name),
@@ -112,7 +112,7 @@ impl Pipelines {
             })
         })?;
         let (compiling, compiled) = (Mutex::new(()), OnceLock::new());
-        let slot = Arc::new(Pipeline { spec, variant, form, layout, compiling, compiled });
+        let slot = Arc::new(Pipeline { spec, variant, form: form.clone(), layout, compiling, compiled });
         slots.insert(key, slot.clone());
         Ok(slot)
     }
@@ -159,8 +159,8 @@ impl Pipelines {
     }
 
     fn compile_one(&self, pipeline: &Pipeline) -> Result<wgpu::ComputePipeline> {
-        let Pipeline { spec, variant, form, .. } = *pipeline;
-        let assembled = spec.assemble(variant, form);
+        let Pipeline { spec, variant, form, .. } = pipeline;
+        let assembled = spec.assemble(*variant, form);
         let label = format!("tome.{}", spec.name);
         let shader = |place: String, reported| match reported {
             Reported::NoMemory => Error::OutOfMemory { what: label.clone(), bytes: 0 },
@@ -175,7 +175,7 @@ impl Pipelines {
         // so that no index wraps. The strides of embed_patches are made with its dispatch, of the same `Params`. The
         // other data that become indices may hold anything: they are the caller's, or come from kernels whose input
         // was NaN. These are all:
-        // - lists of who may merge into whom (lib/split.wgsl) and source maps (unmerge, merge_tokens) name tokens, and
+        // - lists of who may merge into whom (lib/split.wgsl) and source maps (unmerge, merge_source) name tokens, and
         //   are clamped to the last token where they are read;
         // - plans (merge_tokens) name tokens: those that stay are clamped, and a chain of members ends at the first
         //   that is no token, after as many steps as there are tokens at the latest;
@@ -226,18 +226,26 @@ impl Pipelines {
     }
 }
 
-fn layout_entry((i, (_, access)): (usize, &(&str, Access))) -> wgpu::BindGroupLayoutEntry {
-    wgpu::BindGroupLayoutEntry {
-        binding: i as u32,
-        visibility: wgpu::ShaderStages::COMPUTE,
-        ty: wgpu::BindingType::Buffer {
-            ty: match access {
-                Access::Uniform => wgpu::BufferBindingType::Uniform,
-                written => wgpu::BufferBindingType::Storage { read_only: !written.writes() },
-            },
-            has_dynamic_offset: false,
-            min_binding_size: None,
+fn uniform_entry() -> wgpu::BindGroupLayoutEntry {
+    entry(0, buffer(wgpu::BufferBindingType::Uniform))
+}
+
+fn layout_entry((i, binding): (usize, &Binding)) -> wgpu::BindGroupLayoutEntry {
+    let ty = match binding.access {
+        Access::Texture => wgpu::BindingType::Texture {
+            sample_type: wgpu::TextureSampleType::Float { filterable: false },
+            view_dimension: wgpu::TextureViewDimension::D2,
+            multisampled: false,
         },
-        count: None,
-    }
+        _ => buffer(wgpu::BufferBindingType::Storage { read_only: !binding.written }),
+    };
+    entry(i as u32 + 1, ty)
+}
+
+fn buffer(ty: wgpu::BufferBindingType) -> wgpu::BindingType {
+    wgpu::BindingType::Buffer { ty, has_dynamic_offset: false, min_binding_size: None }
+}
+
+fn entry(binding: u32, ty: wgpu::BindingType) -> wgpu::BindGroupLayoutEntry {
+    wgpu::BindGroupLayoutEntry { binding, visibility: wgpu::ShaderStages::COMPUTE, ty, count: None }
 }

@@ -5,7 +5,7 @@ mod common;
 use common::{Random, Rig, Tol, close, partitions, rigs, same};
 use serde_json::Value;
 use tome_wgpu::kernels::find_matches::{self, Similarity};
-use tome_wgpu::kernels::merge_tokens::{self, Mode};
+use tome_wgpu::kernels::merge_tokens::{self, MergeMode};
 use tome_wgpu::kernels::{self, key_metric, rank_matches, unmerge};
 use tome_wgpu::{Error, MergeIo, MergeShape, Partition, TokenMerger, cpu};
 
@@ -309,7 +309,7 @@ fn merge_on_cpu(shape: MergeShape, input: &Input) -> Merged {
     let MergeShape { partition, similarity, mode, .. } = shape;
     let (r, rows) = (shape.r_clamped(), batch * tokens);
     let mut metric = vec![f32::NAN; (rows * head_width) as usize];
-    let unit = u32::from(similarity == Similarity::COSINE);
+    let unit = u32::from(similarity == Similarity::Cosine);
     let (stride, start) = (shape.key_stride, shape.key_start);
     let params = key_metric::Params { rows, heads, head_width, stride, start, unit };
     cpu::key_metric(&params, &input.keys, &mut metric);
@@ -347,8 +347,8 @@ fn merge_on_cpu(shape: MergeShape, input: &Input) -> Merged {
     Merged { x, size, source, tokens: merged as usize }
 }
 
-const MODES: [Mode; 6] = [Mode::WEIGHTED_MEAN, Mode::MEAN, Mode::SUM, Mode::MAX, Mode::MIN, Mode::KEEP_ONE];
-const SIMILARITIES: [Similarity; 3] = [Similarity::COSINE, Similarity::DOT, Similarity::EUCLIDEAN];
+const MODES: [Mode; 6] = [MergeMode::WeightedMean, MergeMode::Mean, MergeMode::Sum, MergeMode::Max, MergeMode::Min, MergeMode::KeepOne];
+const SIMILARITIES: [Similarity; 3] = [Similarity::Cosine, Similarity::Dot, Similarity::Euclidean];
 
 /// Calls `check` with a merge of two images for every partition, with other modes and similarities in turn.
 fn every_way(mut check: impl FnMut(&str, MergeShape)) {
@@ -425,7 +425,7 @@ fn metrics_without_direction_come_last_in_every_way() {
 #[test]
 fn unmerge_is_right_in_every_way() {
     every_way(|what, shape| {
-        let shape = MergeShape { mode: Mode::MEAN, ..shape };
+        let shape = MergeShape { mode: MergeMode::Mean, ..shape };
         let input = input(&shape, 77);
         let (n, m) = (shape.tokens as usize, shape.tokens_out() as usize);
         for rig in rigs() {
@@ -485,7 +485,7 @@ fn every_kth_and_grids_are_the_references() {
             let partition = Partition::Grid { rows, columns, stride: [sy, sx], seed: None };
             (rows * columns, partition, number(&case["r"]))
         };
-        let shape = MergeShape { partition, mode: Mode::MEAN, ..shape(1, n, 8, r, 0) };
+        let shape = MergeShape { partition, mode: MergeMode::Mean, ..shape(1, n, 8, r, 0) };
         let mut input = input(&shape, 1);
         input.keys = lcg(case["seed"].as_u64().unwrap(), input.keys.len());
         for rig in rigs() {

@@ -46,7 +46,7 @@ fn forms(spec: &KernelSpec, variant: Variant) -> Vec<Form> {
 fn epilogues() -> Vec<Epilogue> {
     let of =
         |rest| move |activation| Epilogue { activation, bias: rest, scale: rest, gate: rest, residual: rest };
-    let activations = 0..=kernels::matmul::Activation::SIGMOID.0;
+    let activations = 0..=kernels::matmul::Activation::Sigmoid.0;
     activations.clone().map(of(false)).chain(activations.map(of(true))).collect()
 }
 

@@ -1,5 +1,4 @@
-// Rows that share a workgroup, a few lanes for each: short rows leave no lane idle, and there is little to wait for.
-const ROWS: u32 = 4u;
+// ROWS rows share a workgroup, a few lanes for each: short rows leave no lane idle, and there is little to wait for.
 const ROW_LANES: u32 = 16u;
 
 var<workgroup> row_values: array<f32, ROWS * ROW_LANES>;

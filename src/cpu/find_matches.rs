@@ -31,7 +31,7 @@ pub fn find_matches(
         // All similarities at once; on the GPU, where memory is dearer, each is dropped at once.
         let rows = |tokens: &[u32]| tokens.iter().flat_map(|&token| row(token)).copied().collect::<Vec<_>>();
         let (a, b) = (rows(&sources), rows(&destinations));
-        let similarity = if similarity == Similarity::EUCLIDEAN {
+        let similarity = if similarity == Similarity::Euclidean {
             distances(&a, &b, width)
         } else {
             products(&a, &b, width)

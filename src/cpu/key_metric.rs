@@ -1,14 +1,16 @@
 use super::math::squares;
-use super::slices::{elements, part_mut};
-use crate::kernels::key_metric::Params;
+use super::slices::{elements, part, part_mut};
+use crate::kernels::key_metric::{Length, Params};
 
 /// The mean of each token's keys over the heads, brought to unit length if that is asked for. A mean of length zero
-/// (below about 1e-19) or above 1e18, or with a component that is not finite, becomes the zero vector.
+/// (below about 1e-19) or above 1e18, or with a component that is not finite, becomes the zero vector, and so does that of
+/// a token of size 0.
 ///
 /// # Panics
 /// Where a dimension is 0, `stride` less than a token, or a slice too short.
-pub fn key_metric(params: &Params, keys: &[f32], metric: &mut [f32]) {
-    let &Params { rows, heads, head_width, stride, start, unit } = params;
+pub fn key_metric(params: &Params, keys: &[f32], size: Option<&[f32]>, metric: &mut [f32]) {
+    let &Params { rows, heads, head_width, stride, start, length } = params;
+    let size = size.map(|size| part("size", size, &[rows]));
     let metric = part_mut("metric", metric, &[rows, head_width]);
     let channels = elements(&[heads, head_width]);
     assert!(channels <= stride as usize, "stride {stride} is less than a token, {channels}");
@@ -24,7 +26,8 @@ pub fn key_metric(params: &Params, keys: &[f32], metric: &mut [f32]) {
         let squares = squares(metric);
         // As an f32, since that is what the kernel sums; NaN is not among them.
         let directed = (f32::MIN_POSITIVE..=1e36).contains(&(squares as f32));
-        let length = if unit == 0 { 1.0 } else { squares.sqrt() };
+        let directed = directed && size.is_none_or(|size| size[row] > 0.0);
+        let length = if length == Length::Own { 1.0 } else { squares.sqrt() };
         metric.iter_mut().for_each(|v| *v = if directed { (f64::from(*v) / length) as f32 } else { 0.0 });
     }
 }

@@ -4,7 +4,7 @@ use super::slices::{part, part_mut};
 use super::threads::for_each_chunk;
 use crate::kernels::matmul::{Activation, Params};
 
-/// `y = residual + gate * scale * activation(x w^T + bias)`; an absent part is left out.
+/// `y = residual + gate * activation(x w^T + bias)`; an absent part is left out.
 ///
 /// # Panics
 /// Where `columns` is 0 or a slice too short.
@@ -14,13 +14,12 @@ pub fn matmul(
     x: &[f32],
     w: &[f32],
     bias: Option<&[f32]>,
-    scale: Option<&[f32]>,
     gate: Option<&[f32]>,
     residual: Option<&[f32]>,
     y: &mut [f32],
 ) {
     let [columns, inner] = [params.columns, params.inner].map(|v| v as usize);
-    linear(params, x, Matrix::new(w, [columns, inner], inner).transposed(), bias, scale, gate, residual, y);
+    linear(params, x, Matrix::new(w, [columns, inner], inner).transposed(), bias, gate, residual, y);
 }
 
 /// [`matmul`] with w, `[inner, columns]`, however it lies in memory.
@@ -30,7 +29,6 @@ pub(super) fn linear(
     x: &[f32],
     w: Matrix<'_>,
     bias: Option<&[f32]>,
-    scale: Option<&[f32]>,
     gate: Option<&[f32]>,
     residual: Option<&[f32]>,
     y: &mut [f32],
@@ -38,7 +36,6 @@ pub(super) fn linear(
     let &Params { rows, inner, columns, activation, .. } = params;
     let x = part("x", x, &[rows, inner]);
     let bias = bias.map(|bias| part("bias", bias, &[columns]));
-    let scale = scale.map(|scale| part("scale", scale, &[columns]));
     let gate = gate.map(|gate| part("gate", gate, &[rows, columns]));
     let residual = residual.map(|residual| part("residual", residual, &[rows, columns]));
     let y = part_mut("y", y, &[rows, columns]);
@@ -50,16 +47,13 @@ pub(super) fn linear(
             y.iter_mut().zip(bias).for_each(|(y, bias)| *y += bias);
         }
         match activation {
-            Activation::GELU => math::gelu(y),
-            Activation::GELU_TANH => math::gelu_tanh(y),
-            Activation::QUICK_GELU => math::quick_gelu(y),
-            Activation::SILU => math::silu(y),
-            Activation::RELU => y.iter_mut().for_each(|v| *v = if *v < 0.0 { 0.0 } else { *v }),
-            Activation::SIGMOID => math::sigmoid(y),
-            _ => {}
-        }
-        if let Some(scale) = scale {
-            y.iter_mut().zip(scale).for_each(|(y, scale)| *y *= scale);
+            Activation::Gelu => math::gelu(y),
+            Activation::GeluTanh => math::gelu_tanh(y),
+            Activation::QuickGelu => math::quick_gelu(y),
+            Activation::Silu => math::silu(y),
+            Activation::Relu => y.iter_mut().for_each(|v| *v = if *v < 0.0 { 0.0 } else { *v }),
+            Activation::Sigmoid => math::sigmoid(y),
+            Activation::None => {}
         }
         if let Some(gate) = gate {
             y.iter_mut().zip(&gate[row * columns..]).for_each(|(y, gate)| *y *= gate);

@@ -1,48 +1,40 @@
 use super::slices::{part, part_mut};
 use crate::kernels::layer_norm;
-use crate::kernels::merge_tokens::{Mode, Params};
+use crate::kernels::merge_tokens::{MergeMode, Params};
 use crate::kernels::rank_matches::END;
 
 /// Each output token gathers its group: x becomes one value by the mode, size the sum; `normed` is x brought to mean 0
-/// and variance 1.
+/// and variance 1. A token of size 0 counts for nothing.
 ///
 /// # Panics
 /// Where `channels` is 0, `r` is not below `tokens`, the plan is not one of
-/// [`rank_matches`](super::rank_matches()), there is no such mode, or a slice is too short.
-#[expect(clippy::too_many_arguments, reason = "the kernel's buffers in order")]
+/// [`rank_matches`](super::rank_matches()), or a slice is too short.
 pub fn merge_tokens(
     params: &Params,
     plan: &[u32],
     x: &[f32],
     size: Option<&[f32]>,
-    source: Option<&[u32]>,
     x_out: &mut [f32],
     size_out: &mut [f32],
-    source_out: &mut [u32],
     normed: Option<&mut [f32]>,
 ) {
-    let &Params { batch, tokens, r, channels, sources, mode, eps, .. } = params;
+    let &Params { batch, tokens, r, channels, mode, eps } = params;
     assert!(r < tokens, "r is {r} of {tokens} tokens");
-    assert!(mode.exists(), "there is no {mode:?}");
-    assert!(source.is_some() || sources == tokens || sources == 0, "{sources} original tokens of {tokens}");
     let (merged, plan_len) = (tokens - r, 3 * tokens - r);
     let plan = part("plan", plan, &[batch, plan_len]);
     let x = part("x", x, &[batch, tokens, channels]);
     let size = size.map(|size| part("size", size, &[batch, tokens]));
-    let source = source.map(|source| part("source", source, &[batch, sources]));
     let x_out = part_mut("x_out", x_out, &[batch, merged, channels]);
     let size_out = part_mut("size_out", size_out, &[batch, merged]);
-    let source_out = part_mut("source_out", source_out, &[batch, sources]);
-    let [tokens, merged, channels, sources, plan_len] =
-        [tokens, merged, channels, sources, plan_len].map(|v| v as usize);
+    let [tokens, merged, channels, plan_len] = [tokens, merged, channels, plan_len].map(|v| v as usize);
 
+    let mut gathered = vec![0.0; channels];
     for item in 0..batch as usize {
         let (keep, rest) = plan[item * plan_len..][..plan_len].split_at(merged);
-        let (next, group) = rest.split_at(tokens);
+        let next = &rest[..tokens];
         let x = &x[item * tokens * channels..][..tokens * channels];
         let row = |token: usize| &x[token * channels..][..channels];
         let size_of = |token: usize| size.map_or(1.0, |size| f64::from(size[item * tokens + token]));
-        let mut gathered = vec![0.0; channels];
 
         for (place, &kept) in keep.iter().enumerate() {
             let index = item * merged + place;
@@ -52,39 +44,35 @@ pub fn merge_tokens(
             let group = || std::iter::successors(Some(kept as usize), |&token| follower(token)).take(tokens);
             let total: f64 = group().map(size_of).sum();
             size_out[index] = total as f32;
-            if mode == Mode::KEEP_ONE || follower(kept as usize).is_none() {
+            if mode == MergeMode::KeepOne || follower(kept as usize).is_none() || total == 0.0 {
                 x_out.copy_from_slice(row(kept as usize));
                 continue;
             }
 
-            let weight = |token| if mode == Mode::WEIGHTED_MEAN { size_of(token) } else { 1.0 };
-            for (at, token) in group().enumerate() {
+            let weight = |token| if mode == MergeMode::WeightedMean { size_of(token) } else { 1.0 };
+            let counting = || group().filter(|&token| size_of(token) > 0.0);
+            for (at, token) in counting().enumerate() {
                 let weight = weight(token);
                 for (all, &v) in gathered.iter_mut().zip(row(token)) {
                     let v = weight * f64::from(v);
                     *all = match mode {
                         _ if at == 0 => v,
-                        Mode::MAX => all.max(v),
-                        Mode::MIN => all.min(v),
+                        MergeMode::Max => all.max(v),
+                        MergeMode::Min => all.min(v),
                         _ => *all + v,
                     };
                 }
             }
             let over = match mode {
-                Mode::WEIGHTED_MEAN => total,
-                Mode::MEAN => group().count() as f64,
+                MergeMode::WeightedMean => total,
+                MergeMode::Mean => counting().count() as f64,
                 _ => 1.0,
             };
             x_out.iter_mut().zip(&gathered).for_each(|(x, all)| *x = (all / over) as f32);
         }
-        for i in 0..sources {
-            let holder = source.map_or(i, |source| source[item * sources + i] as usize);
-            source_out[item * sources + i] = group[holder];
-        }
     }
     if let Some(normed) = normed {
-        let rows = batch * merged as u32;
-        let params = layer_norm::Params { rows, channels: channels as u32, eps, ..Default::default() };
+        let params = layer_norm::Params::new(batch * merged as u32, channels as u32, eps);
         super::layer_norm(&params, x_out, None, None, normed);
     }
 }

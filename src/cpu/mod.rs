@@ -1,24 +1,23 @@
-//! The reference: every kernel on plain slices, in the order of the data flow. Top to bottom they are the algorithm
-//! as a textbook has it: plain loops and sums in f64. The one library call is the product of matrices, because
-//! machines without a GPU are served by this path.
+//! The CPU path: every kernel on plain slices, and whole networks by them. Machines without a GPU are served by it, so
+//! that products go by a library (`gemm`), rows by the machine's vector registers, and images by all its threads; what a
+//! kernel is to compute stands in the [reference](crate::reference).
 //!
-//! A twin has its kernel's name and `Params`; its arguments are the buffers of the kernel's `Io` in the same order,
-//! an absent one being `None`. That `Option` alone decides: the `has_*` fields of `Params` are not read. Slices may
-//! be longer than `Params` ask for, as buffers may; what is too short panics.
+//! A function has its kernel's name and `Params`; its arguments are the buffers of the kernel's `Io` in the same order,
+//! an absent one being `None`. Slices may be longer than `Params` ask for, as buffers may; what is too short panics.
 //!
 //! Work is spread over rayon's threads, except where it is called from one of them: whoever has spread the work
 //! already is not interrupted. Results are the same to the last bit either way.
 
 mod attention;
 mod embed_patches;
+mod engine;
 mod find_matches;
-mod forward;
-mod head;
 mod key_metric;
 mod layer_norm;
 mod math;
 mod matmul;
 mod matrix;
+mod merge_source;
 mod merge_tokens;
 mod norm_heads;
 mod pool;
@@ -31,11 +30,12 @@ mod vit;
 
 pub use attention::attention;
 pub use embed_patches::embed_patches;
+pub use engine::{Trace, Value};
 pub use find_matches::find_matches;
-pub use forward::{Trace, Value};
 pub use key_metric::key_metric;
 pub use layer_norm::layer_norm;
 pub use matmul::matmul;
+pub use merge_source::merge_source;
 pub use merge_tokens::merge_tokens;
 pub use norm_heads::norm_heads;
 pub use pool::pool;

@@ -1,5 +1,5 @@
 use super::slices::part_mut;
-use crate::kernels::split_tokens::{Mode, Params, pcg};
+use crate::kernels::split_tokens::{SplitMode, Params, pcg};
 
 /// A list of who may merge into whom: the sources, then the destinations, both in order of position, the protected
 /// tokens being the first sources.
@@ -8,17 +8,17 @@ use crate::kernels::split_tokens::{Mode, Params, pcg};
 /// Where [`Params::check`] finds fault, or the slice is too short.
 pub fn split_tokens(params: &Params, split: &mut [u32]) {
     params.check().unwrap_or_else(|e| panic!("{e}"));
-    let &Params { lists, tokens, protect, srcs, mode, columns, cell_height, cell_width, place, seed, first } =
-        params;
+    let &Params { lists, tokens, protect, srcs, mode, seed, first_list, .. } = params;
+    let &Params { columns, cell_height, cell_width, place, .. } = params;
     let split = part_mut("split", split, &[lists, tokens]);
 
     for (list, split) in split.chunks_exact_mut(tokens as usize).enumerate() {
         let mut destination = vec![false; tokens as usize];
         match mode {
-            Mode::FIRST => destination[srcs as usize..].fill(true),
-            Mode::RANDOM => {
+            SplitMode::First => destination[srcs as usize..].fill(true),
+            SplitMode::Random => {
                 // The sources have the lowest hashes; no two are equal.
-                let salt = pcg((first + list as u32) ^ pcg(seed));
+                let salt = pcg((first_list + list as u32) ^ pcg(seed));
                 let mut order: Vec<u32> = (protect..tokens).collect();
                 order.sort_by_key(|token| pcg(token ^ salt));
                 for token in &order[(srcs - protect) as usize..] {
@@ -31,7 +31,7 @@ pub fn split_tokens(params: &Params, split: &mut [u32]) {
                     [(tokens - protect) / columns / cell_height, columns / cell_width];
                 for cell in 0..cell_rows * cell_columns {
                     let place = match mode {
-                        Mode::RANDOM_CELLS => pcg(cell ^ pcg(seed)) % (cell_height * cell_width),
+                        SplitMode::RandomCells => pcg(cell ^ pcg(seed)) % (cell_height * cell_width),
                         _ => place,
                     };
                     let row = cell / cell_columns * cell_height + place / cell_width;

@@ -2,7 +2,7 @@
 
 use rayon::prelude::*;
 
-use super::forward::{Forward, Trace};
+use super::engine::{Trace, run};
 use super::threads::{for_each_chunk, threads};
 use super::unmerge;
 use crate::error::{Error, Result};
@@ -55,16 +55,16 @@ impl VisionTransformer {
     /// [`Error::Input`] where `images` is empty or no whole number of images, or merging leaves no token to average;
     /// what [`Options::check`] says.
     pub fn forward(&self, images: &[f32], options: &Options) -> Result<Outputs> {
-        let batch = self.check(images, options)?;
+        let (batch, tokens) = self.check(images, options)?;
         // As many images at once as there are threads, each on its own; then the rest one by one on all threads.
         let together = batch / threads() * threads();
         let per_image = self.config.image_values();
-        let each =
-            |(i, image)| Forward::new(&self.config, options, i).run(&self.parameters, image, &mut |_, _| {});
-        let mut outputs: Vec<Outputs> =
+        let network = (&self.config, options);
+        let each = |image| run(network, &self.parameters, &tokens, image, &mut |_, _| {});
+        let mut outputs: Vec<Result<Outputs>> =
             images[..together * per_image].par_chunks(per_image).enumerate().map(each).collect();
         outputs.extend(images.chunks(per_image).enumerate().skip(together).map(each));
-        Ok(join(outputs))
+        join(outputs)
     }
 
     /// [`forward`](Self::forward), one image after the other, handing every stage of every image to `trace`.
@@ -77,9 +77,10 @@ impl VisionTransformer {
         options: &Options,
         trace: &mut Trace<'_>,
     ) -> Result<Outputs> {
-        self.check(images, options)?;
-        let each = |(i, image)| Forward::new(&self.config, options, i).run(&self.parameters, image, trace);
-        Ok(join(images.chunks(self.config.image_values()).enumerate().map(each).collect()))
+        let (_, tokens) = self.check(images, options)?;
+        let network = (&self.config, options);
+        let each = |image| run(network, &self.parameters, &tokens, image, trace);
+        join(images.chunks(self.config.image_values()).enumerate().map(each).collect())
     }
 
     /// One feature for every patch, `[batch, rows, columns, channels]` over the grid, from what
@@ -92,28 +93,27 @@ impl VisionTransformer {
         let (batch, tokens) = (outputs.batch as u32, outputs.merged as u32);
         let (sources, first) = (self.config.tokens(), self.config.prefix());
         let mut dense = vec![0.0; outputs.batch * self.config.patches() as usize * channels as usize];
-        let params =
-            kernels::unmerge::Params { batch, tokens, sources, first, channels, ..Default::default() };
+        let params = kernels::unmerge::Params { batch, tokens, sources, first, channels };
         unmerge(&params, &outputs.tokens, &outputs.source, None, &mut dense);
         dense
     }
 
-    /// The number of images.
-    fn check(&self, images: &[f32], options: &Options) -> Result<usize> {
+    /// The number of images, and the tokens that enter each block and leave the last.
+    fn check(&self, images: &[f32], options: &Options) -> Result<(usize, Vec<u32>)> {
         options.check(&self.config)?;
         let (given, per_image) = (images.len(), self.config.image_values());
         if images.is_empty() || !given.is_multiple_of(per_image) {
             return Err(Error::Input(format!("{given} values are no whole number of images of {per_image}")));
         }
-        let (first, left) =
-            (self.config.prefix(), options.tokens_per_block(&self.config)[self.config.depth as usize]);
+        let tokens = options.tokens_per_block(&self.config);
+        let (first, left) = (self.config.prefix(), tokens.last().copied().unwrap_or_default());
         let averages = matches!(self.config.pool, Pool::Average | Pool::TokenAndAverage);
         if averages && first >= left {
             return Err(Error::Input(format!(
                 "average pooling from token {first} on, and merging leaves {left}"
             )));
         }
-        Ok(given / per_image)
+        Ok((given / per_image, tokens))
     }
 }
 
@@ -133,8 +133,10 @@ fn turned(rows: &[f32], columns: usize) -> Vec<f32> {
 }
 
 /// The results of single images as those of a batch.
-fn join(outputs: Vec<Outputs>) -> Outputs {
+fn join(outputs: Vec<Result<Outputs>>) -> Result<Outputs> {
     let mut all = Outputs::default();
-    outputs.into_iter().for_each(|one| all.append(one));
-    all
+    for one in outputs {
+        all.append(one?);
+    }
+    Ok(all)
 }

@@ -101,12 +101,12 @@ fn model_args(config: &mut Config, preset: &Preset, args: &mut Fields, pool: Opt
     let no_act = act_layer.is_none();
     config.activation = match act_layer.as_deref() {
         None => config.activation,
-        Some("gelu") => Activation::GELU,
-        Some("gelu_tanh") => Activation::GELU_TANH,
-        Some("quick_gelu") => Activation::QUICK_GELU,
-        Some("silu" | "swish") => Activation::SILU,
-        Some("relu") => Activation::RELU,
-        Some("sigmoid") => Activation::SIGMOID,
+        Some("gelu") => Activation::Gelu,
+        Some("gelu_tanh") => Activation::GeluTanh,
+        Some("quick_gelu") => Activation::QuickGelu,
+        Some("silu" | "swish") => Activation::Silu,
+        Some("relu") => Activation::Relu,
+        Some("sigmoid") => Activation::Sigmoid,
         Some(other) => {
             let known = "known are `gelu`, `gelu_tanh`, `quick_gelu`, `silu`, `relu` and `sigmoid`";
             return Err(unsupported("act_layer", quoted(other), known));
@@ -142,7 +142,7 @@ fn mlp(config: &mut Config, preset: &Preset, args: &mut Fields, no_act: bool) ->
         Some("SwiGLU") => Mlp::GateApart,
         // The name of the class is all that is left of timm's `SwiGLUPacked`, a `GluMlp` with SiLU and the gate first.
         Some("SwiGLUPacked") => Mlp::GateFirst,
-        Some("GluMlp") if config.activation == Activation::SILU => Mlp::GateFirst,
+        Some("GluMlp") if config.activation == Activation::Silu => Mlp::GateFirst,
         Some("GluMlp") => Mlp::GateLast,
         Some(other) => {
             let known = "known are `Mlp`, `GluMlp`, `SwiGLU` and `SwiGLUPacked`";
@@ -151,7 +151,7 @@ fn mlp(config: &mut Config, preset: &Preset, args: &mut Fields, no_act: bool) ->
     };
     // timm hands its MLPs a GELU unless told otherwise; only the names say SiLU.
     if no_act && matches!(layer.as_deref(), Some("SwiGLU" | "SwiGLUPacked")) {
-        config.activation = Activation::SILU;
+        config.activation = Activation::Silu;
     }
     // `as` truncates as Python's int() does; what is out of range is refused when the config is checked.
     let ratio: f64 = args.take("mlp_ratio")?.unwrap_or(preset.size.mlp_ratio);

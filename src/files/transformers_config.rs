@@ -123,12 +123,12 @@ fn plain(tower: &mut Fields, family: &Family) -> Result<Config> {
     config.position_resample = PositionResample { antialias: false, offset: 0.0 };
     let act: Option<String> = tower.take("hidden_act")?;
     config.activation = match act.as_deref().unwrap_or(family.hidden_act) {
-        "gelu" | "gelu_python" => Activation::GELU,
-        "gelu_pytorch_tanh" | "gelu_new" | "gelu_fast" | "gelu_python_tanh" => Activation::GELU_TANH,
-        "quick_gelu" => Activation::QUICK_GELU,
-        "silu" | "swish" => Activation::SILU,
-        "relu" => Activation::RELU,
-        "sigmoid" => Activation::SIGMOID,
+        "gelu" | "gelu_python" => Activation::Gelu,
+        "gelu_pytorch_tanh" | "gelu_new" | "gelu_fast" | "gelu_python_tanh" => Activation::GeluTanh,
+        "quick_gelu" => Activation::QuickGelu,
+        "silu" | "swish" => Activation::Silu,
+        "relu" => Activation::Relu,
+        "sigmoid" => Activation::Sigmoid,
         other => {
             let known = "known are `gelu`, `gelu_pytorch_tanh`, `quick_gelu`, `silu`, `relu` and `sigmoid`";
             return Err(unsupported("hidden_act", quoted(other), known));
@@ -146,7 +146,7 @@ fn dinov2(config: &mut Config, tower: &mut Fields) -> Result<()> {
     config.mlp_hidden = hidden;
     if tower.take("use_swiglu_ffn")?.unwrap_or(false) {
         config.mlp = Mlp::GateFirst;
-        config.activation = Activation::SILU;
+        config.activation = Activation::Silu;
         config.mlp_hidden = ((f64::from(hidden) * 2.0 / 3.0) as u32).next_multiple_of(8);
     }
     Ok(())

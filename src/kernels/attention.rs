@@ -1,66 +1,63 @@
 //! Multi-head attention with the sizes of merged tokens, `torch.nn.functional.scaled_dot_product_attention` plus
 //! the paper's proportional attention (section 3, "Tracking Token Size").
 
-use bytemuck::{Pod, Zeroable};
-
+use super::declare::kernel;
 use super::{elements, multiple_of_four, require};
 use crate::dispatch::Dispatch;
 use crate::error::Result;
 use crate::gpu::{Call, Gpu};
-use crate::kernel::{Access, Form, KernelSpec, Part};
-use crate::view::View;
+use crate::kernel::Form;
 
-/// The kernel's description.
-pub const SPEC: KernelSpec = KernelSpec {
-    name: "attention",
-    source: include_str!("../../shaders/attention.wgsl"),
-    bindings: &[
-        ("params", Access::Uniform),
-        ("q", Access::ReadElem),
-        ("k", Access::ReadElem),
-        ("v", Access::ReadElem),
-        ("size", Access::Read),
-        ("y", Access::WriteElem),
-    ],
-    parts: &[Part::Grid, Part::Element, Part::Width, Part::Attend, Part::Math],
-    params_size: size_of::<Params>(),
-};
+kernel! {
+    "attention" in "attention/attention" with "attention/entry" "attention/entry_subgroup": [Element Attend Math];
+    params {
+        /// Images.
+        pub batch: u32,
+        /// Queries an image: its tokens, or fewer where something else than the tokens asks.
+        pub queries: u32,
+        /// Tokens an image: keys and values.
+        pub tokens: u32,
+        /// Heads.
+        pub heads: u32,
+        /// Values of a head; a multiple of 4 up to 128.
+        pub head_width: u32,
+        /// Values from one image's queries to the next one's, 0 where all images share them; a multiple of 4.
+        pub q_image: u32,
+        /// Values from one query to the next; a multiple of 4.
+        pub q_stride: u32,
+        /// Values from one token to the next in k and v: `heads * head_width` for separate buffers, three times that for
+        /// the output of a fused projection; a multiple of 4.
+        pub stride: u32,
+        /// First value of q in its buffer; a multiple of 4.
+        pub q_start: u32,
+        /// First value of k in its buffer; a multiple of 4.
+        pub k_start: u32,
+        /// First value of v in its buffer; a multiple of 4.
+        pub v_start: u32,
+        /// Scores are multiplied by it: `head_width^-0.5`.
+        pub scale: f32,
+    }
+    read {
+        /// `[batch, queries, heads, head_width]`, strided. q, k and v may be the same buffer.
+        q: Elem,
+        /// `[batch, tokens, heads, head_width]`, strided.
+        k: Elem,
+        /// The same.
+        v: Elem,
+    }
+    read? {
+        /// `[batch, tokens]`: how many original tokens each stands for; a token of size 0 is masked. Absent for plain
+        /// attention.
+        size: Word,
+    }
+    write {
+        /// `[batch, queries, heads * head_width]`, written.
+        y: Elem,
+    }
+}
 
 /// The widest head: a query's row is held in registers.
 const WIDEST: u32 = 128;
-
-/// Scalars of the kernel and of its twin.
-#[repr(C)]
-#[derive(Clone, Copy, Debug, PartialEq, Pod, Zeroable)]
-pub struct Params {
-    /// Images.
-    pub batch: u32,
-    /// Queries an image: its tokens, or fewer where something else than the tokens asks.
-    pub queries: u32,
-    /// Tokens an image: keys and values.
-    pub tokens: u32,
-    /// Heads.
-    pub heads: u32,
-    /// Values of a head; a multiple of 4 up to 128.
-    pub head_width: u32,
-    /// Values from one image's queries to the next one's, 0 where all images share them; a multiple of 4.
-    pub q_image: u32,
-    /// Values from one query to the next; a multiple of 4.
-    pub q_stride: u32,
-    /// Values from one token to the next in k and v: `heads * head_width` for separate buffers, three times that for
-    /// the output of a fused projection; a multiple of 4.
-    pub stride: u32,
-    /// First value of q in its buffer; a multiple of 4.
-    pub q_start: u32,
-    /// First value of k in its buffer; a multiple of 4.
-    pub k_start: u32,
-    /// First value of v in its buffer; a multiple of 4.
-    pub v_start: u32,
-    /// Scores are multiplied by it: `head_width^-0.5`.
-    pub scale: f32,
-    /// 1 where sizes enter the scores. Set by [`attention`] from what [`Io`] holds.
-    pub has_size: u32,
-}
 
 impl Params {
     /// Attention over the output of one projection to q, k and v, `[batch, tokens, 3, heads, head_width]`.
@@ -79,27 +76,11 @@ impl Params {
             k_start: channels,
             v_start: 2 * channels,
             scale: (head_width as f32).sqrt().recip(),
-            has_size: 0,
         }
     }
 }
 
-/// Buffers of the kernel; q, k and v may be the same.
-#[derive(Clone, Copy, Debug)]
-pub struct Io<'a> {
-    /// `[batch, queries, heads, head_width]`, strided.
-    pub q: View<'a>,
-    /// `[batch, tokens, heads, head_width]`, strided.
-    pub k: View<'a>,
-    /// The same.
-    pub v: View<'a>,
-    /// `[batch, tokens]`: how many original tokens each stands for; absent for plain attention.
-    pub size: Option<View<'a>>,
-    /// `[batch, queries, heads * head_width]`, written.
-    pub y: View<'a>,
-}
-
-/// Prepares `y = softmax(q k^T * scale + ln size) v` for each head.
+/// `y = softmax(q k^T * scale + ln size) v` for each head, prepared.
 ///
 /// # Errors
 /// [`Error::Params`](crate::Error::Params) where `head_width` is 0, no multiple of 4 or above 128, or a stride or
@@ -126,7 +107,6 @@ pub fn attention(gpu: &Gpu, params: Params, io: Io<'_>) -> Result<Dispatch> {
     require(name, [q_image, q_start, k_start, v_start].iter().all(|s| s.is_multiple_of(4)), || {
         "q_image, q_start, k_start and v_start must be multiples of 4".into()
     })?;
-    let params = Params { has_size: io.size.is_some().into(), ..params };
     let keys = elements(name, "tokens", &[batch, tokens])?;
     // The last token ends after its own values, not after a whole stride.
     let end = elements(name, "k or v", &[keys as u32, stride])?.saturating_sub(u64::from(stride) - channels);
@@ -138,13 +118,14 @@ pub fn attention(gpu: &Gpu, params: Params, io: Io<'_>) -> Result<Dispatch> {
     let call = gpu.dispatch(Call {
         spec: &SPEC,
         form: Form { head_width, ..Form::default() },
-        params: bytemuck::bytes_of(&params),
-        views: &[
-            (io.q, if batch > 0 { q_end + u64::from(q_start) } else { 0 }),
-            (io.k, end + u64::from(k_start)),
-            (io.v, end + u64::from(v_start)),
-            gpu.optional(io.size, keys),
-            (io.y, elements(name, "y", &[rows as u32, heads, head_width])?),
+        params: params.uniform(),
+        views: &io.views(),
+        elements: &[
+            if batch > 0 { q_end + u64::from(q_start) } else { 0 },
+            end + u64::from(k_start),
+            end + u64::from(v_start),
+            keys,
+            elements(name, "y", &[rows as u32, heads, head_width])?,
         ],
         workgroups: u64::from(queries.div_ceil(gpu.variant().tile.queries(head_width)))
             * u64::from(heads)

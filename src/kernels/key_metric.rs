@@ -1,52 +1,68 @@
 //! The metric that tokens are matched by: mean of the keys over the heads (paper, section 3, "Token Similarity"), or
 //! any other rows.
 
-use bytemuck::{Pod, Zeroable};
-
-use super::{ROWS, elements, multiple_of_four, require};
+use super::declare::{choice, kernel};
+use super::{elements, multiple_of_four, require};
 use crate::dispatch::Dispatch;
 use crate::error::Result;
 use crate::gpu::{Call, Gpu};
-use crate::kernel::{Access, Form, KernelSpec, Part};
-use crate::view::View;
+use crate::kernel::{Form, ROWS};
 
-/// The kernel's description.
-pub const SPEC: KernelSpec = KernelSpec {
-    name: "key_metric",
-    source: include_str!("../../shaders/key_metric.wgsl"),
-    bindings: &[("params", Access::Uniform), ("keys", Access::ReadElem), ("metric", Access::Write)],
-    parts: &[Part::Grid, Part::Element, Part::Rows],
-    params_size: size_of::<Params>(),
-};
-
-/// Scalars of the kernel and of its twin.
-#[repr(C)]
-#[derive(Clone, Copy, Debug, PartialEq, Pod, Zeroable)]
-pub struct Params {
-    /// Batch times tokens.
-    pub rows: u32,
-    /// Heads that are averaged; 1 for rows that are no heads.
-    pub heads: u32,
-    /// Values of a head; a multiple of 4.
-    pub head_width: u32,
-    /// Values from one token to the next; a multiple of 4.
-    pub stride: u32,
-    /// First value of the first key; a multiple of 4.
-    pub start: u32,
-    /// 1 to bring each to unit length, as cosines need it; 0 to leave it as long as it is.
-    pub unit: u32,
+kernel! {
+    "key_metric" in "key_metric": [Element Rows];
+    params {
+        /// Batch times tokens.
+        pub rows: u32,
+        /// Heads that are averaged; 1 for rows that are no heads.
+        pub heads: u32,
+        /// Values of a head; a multiple of 4.
+        pub head_width: u32,
+        /// Values from one token to the next; a multiple of 4.
+        pub stride: u32,
+        /// First value of the first key; a multiple of 4.
+        pub start: u32,
+        /// What becomes of a metric's length.
+        pub length: Length,
+    }
+    read {
+        /// `[rows, heads, head_width]`, strided.
+        keys: Elem,
+    }
+    read? {
+        /// `[rows]`: a token of size 0 gets the zero vector, so that it merges last and attracts nobody. Absent where
+        /// every token has one.
+        size: Word,
+    }
+    write {
+        /// `[rows, head_width]`, written.
+        metric: Word,
+    }
 }
 
-/// Buffers of the kernel.
-#[derive(Clone, Copy, Debug)]
-pub struct Io<'a> {
-    /// `[rows, heads, head_width]`, strided.
-    pub keys: View<'a>,
-    /// `[rows, head_width]`, written.
-    pub metric: View<'a>,
+choice! {
+    /// The length of metrics.
+    pub enum Length {
+        /// Brought to 1, as cosines need it.
+        Unit,
+        /// As it is.
+        Own,
+    }
 }
 
-/// Prepares the mean of each token's keys over the heads. A mean without a direction in f32 (shorter than about 1e-19,
+impl Params {
+    /// The metric of keys in the output of one projection to q, k and v, `[rows, 3, heads, head_width]`, for cosines.
+    pub fn fused(rows: u32, heads: u32, head_width: u32) -> Self {
+        let channels = heads * head_width;
+        Params { rows, heads, head_width, stride: 3 * channels, start: channels, length: Length::Unit }
+    }
+
+    /// Rows themselves as metric, for cosines.
+    pub fn of_rows(rows: u32, width: u32) -> Self {
+        Params { rows, heads: 1, head_width: width, stride: width, start: 0, length: Length::Unit }
+    }
+}
+
+/// The mean of each token's keys over the heads, prepared. A mean without a direction in f32 (shorter than about 1e-19,
 /// longer than 1e18, or with a component that is not finite) becomes the zero vector: no score of
 /// [`find_matches`](crate::kernels::find_matches()) overflows.
 ///
@@ -69,12 +85,10 @@ pub fn key_metric(gpu: &Gpu, params: Params, io: Io<'_>) -> Result<Dispatch> {
     let call = gpu.dispatch(Call {
         spec: &SPEC,
         form: Form::default(),
-        params: bytemuck::bytes_of(&params),
-        views: &[
-            (io.keys, end + u64::from(start)),
-            (io.metric, elements(name, "metric", &[rows, head_width])?),
-        ],
-        workgroups: u64::from(rows).div_ceil(ROWS),
+        params: params.uniform(),
+        views: &io.views(),
+        elements: &[end + u64::from(start), rows.into(), elements(name, "metric", &[rows, head_width])?],
+        workgroups: rows.div_ceil(ROWS).into(),
         shape: format!("[{rows}, {heads}, {head_width}] -> [{rows}, {head_width}]"),
     })?;
     Ok(call.skipping(between * gpu.variant().element.bytes()))

@@ -3,12 +3,15 @@
 use crate::error::{Error, Result};
 use crate::kernel::KernelSpec;
 
+mod declare;
+
 pub mod attention;
 pub mod embed_patches;
 pub mod find_matches;
 pub mod key_metric;
 pub mod layer_norm;
 pub mod matmul;
+pub mod merge_source;
 pub mod merge_tokens;
 pub mod norm_heads;
 pub mod pool;
@@ -18,19 +21,20 @@ pub mod unmerge;
 
 pub use attention::attention;
 pub use embed_patches::embed_patches;
-pub use find_matches::find_matches;
+pub use find_matches::{Similarity, find_matches};
 pub use key_metric::key_metric;
 pub use layer_norm::layer_norm;
-pub use matmul::matmul;
-pub use merge_tokens::merge_tokens;
+pub use matmul::{Activation, matmul};
+pub use merge_source::merge_source;
+pub use merge_tokens::{MergeMode, merge_tokens};
 pub use norm_heads::norm_heads;
-pub use pool::pool;
+pub use pool::{PoolMode, pool};
 pub use rank_matches::rank_matches;
-pub use split_tokens::split_tokens;
+pub use split_tokens::{SplitMode, split_tokens};
 pub use unmerge::unmerge;
 
 /// Every kernel, in the order of the data flow.
-pub const ALL: [&KernelSpec; 12] = [
+pub const ALL: [&KernelSpec; 13] = [
     &embed_patches::SPEC,
     &layer_norm::SPEC,
     &matmul::SPEC,
@@ -41,12 +45,10 @@ pub const ALL: [&KernelSpec; 12] = [
     &find_matches::SPEC,
     &rank_matches::SPEC,
     &merge_tokens::SPEC,
+    &merge_source::SPEC,
     &pool::SPEC,
     &unmerge::SPEC,
 ];
-
-/// Rows that share a workgroup: `ROWS` of shaders/lib/rows.wgsl.
-pub(crate) const ROWS: u64 = 4;
 
 /// Shaders read four values at a time.
 pub(crate) fn multiple_of_four(kernel: &'static str, name: &str, value: u32) -> Result<()> {

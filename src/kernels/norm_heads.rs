@@ -1,60 +1,50 @@
 //! Layer normalisation of each head's queries and keys, `q_norm` and `k_norm` of timm's `Attention`.
 
-use bytemuck::{Pod, Zeroable};
-
+use super::declare::kernel;
 use super::{elements, multiple_of_four, require};
 use crate::dispatch::Dispatch;
 use crate::error::Result;
 use crate::gpu::{Call, Gpu};
-use crate::kernel::{Access, Form, KernelSpec, Part};
-use crate::view::View;
+use crate::kernel::Form;
 
-/// The kernel's description.
-pub const SPEC: KernelSpec = KernelSpec {
-    name: "norm_heads",
-    source: include_str!("../../shaders/norm_heads.wgsl"),
-    bindings: &[
-        ("params", Access::Uniform),
-        ("weight", Access::Read),
-        ("bias", Access::Read),
-        ("x", Access::WriteElem),
-    ],
-    parts: &[Part::Grid, Part::Element],
-    params_size: size_of::<Params>(),
-};
+kernel! {
+    "norm_heads" in "norm_heads": [Element];
+    params {
+        /// Batch times tokens.
+        pub rows: u32,
+        /// Heads of q, and as many of k.
+        pub heads: u32,
+        /// Values of a head; a multiple of 4.
+        pub head_width: u32,
+        /// Values from one token to the next: three times the channels for the output of a fused projection; a multiple
+        /// of 4.
+        pub stride: u32,
+        /// Added to the variance.
+        pub eps: f32,
+    }
+    read {
+        /// `[2, head_width]`: of q, then of k.
+        weight: Word,
+        /// `[2, head_width]`
+        bias: Word,
+    }
+    write {
+        /// `[rows, 2, heads, head_width]`, strided: q and k, overwritten.
+        x: Elem,
+    }
+}
 
 /// Heads that one workgroup brings to norm: `LANES` of the shader.
 const LANES: u64 = 64;
 
-/// Scalars of the kernel and of its twin.
-#[repr(C)]
-#[derive(Clone, Copy, Debug, PartialEq, Pod, Zeroable)]
-pub struct Params {
-    /// Batch times tokens.
-    pub rows: u32,
-    /// Heads of q, and as many of k.
-    pub heads: u32,
-    /// Values of a head; a multiple of 4.
-    pub head_width: u32,
-    /// Values from one token to the next: three times the channels for the output of a fused projection; a multiple
-    /// of 4.
-    pub stride: u32,
-    /// Added to the variance.
-    pub eps: f32,
+impl Params {
+    /// The norm of q and k in the output of one projection to q, k and v, `[rows, 3, heads, head_width]`.
+    pub fn fused(rows: u32, heads: u32, head_width: u32, eps: f32) -> Self {
+        Params { rows, heads, head_width, stride: 3 * heads * head_width, eps }
+    }
 }
 
-/// Buffers of the kernel.
-#[derive(Clone, Copy, Debug)]
-pub struct Io<'a> {
-    /// `[2, head_width]`: of q, then of k.
-    pub weight: View<'a>,
-    /// `[2, head_width]`
-    pub bias: View<'a>,
-    /// `[rows, 2, heads, head_width]`, strided: q and k, overwritten.
-    pub x: View<'a>,
-}
-
-/// Prepares `x = (x - mean) / sqrt(variance + eps) * weight + bias` in place, mean and variance over each head.
+/// `x = (x - mean) / sqrt(variance + eps) * weight + bias` in place, prepared; mean and variance over each head.
 ///
 /// # Errors
 /// [`Error::Params`](crate::Error::Params) where a width or stride is no multiple of 4 or too short, or `heads` is 0;
@@ -74,8 +64,9 @@ pub fn norm_heads(gpu: &Gpu, params: Params, io: Io<'_>) -> Result<Dispatch> {
     let call = gpu.dispatch(Call {
         spec: &SPEC,
         form: Form::default(),
-        params: bytemuck::bytes_of(&params),
-        views: &[(io.weight, weights), (io.bias, weights), (io.x, end)],
+        params: params.uniform(),
+        views: &io.views(),
+        elements: &[weights, weights, end],
         workgroups: elements(name, "heads", &[rows, 2, heads])?.div_ceil(LANES),
         shape: format!("[{rows}, 2, {heads}, {head_width}]"),
     })?;

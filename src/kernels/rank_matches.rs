@@ -1,57 +1,58 @@
 //! Bipartite soft matching, second half: the r best edges, as a plan for merging (paper, section 3).
 
-use bytemuck::{Pod, Zeroable};
-
+use super::declare::kernel;
 use super::find_matches::split_elements;
 use super::{elements, require};
 use crate::dispatch::Dispatch;
 use crate::error::Result;
 use crate::gpu::{Call, Gpu};
-use crate::kernel::{Access, Form, KernelSpec, Part};
+use crate::kernel::Form;
 use crate::partition::Partition;
-use crate::view::View;
 
-/// The kernel's description.
-pub const SPEC: KernelSpec = KernelSpec {
-    name: "rank_matches",
-    source: include_str!("../../shaders/rank_matches.wgsl"),
-    bindings: &[
-        ("params", Access::Uniform),
-        ("score", Access::Read),
-        ("best", Access::Read),
-        ("split", Access::Read),
-        ("rank", Access::Write),
-        ("plan", Access::Write),
-    ],
-    parts: &[Part::Grid, Part::Split],
-    params_size: size_of::<Params>(),
-};
+kernel! {
+    "rank_matches" in "rank_matches": [Split];
+    params {
+        /// Images.
+        pub batch: u32,
+        /// Tokens an image.
+        pub tokens: u32,
+        /// Edges to take: tokens that disappear; at most the unprotected sources, and where tokens alternate at most half
+        /// of the unprotected tokens.
+        pub r: u32,
+        /// Tokens at the front that never merge and that nothing merges into.
+        pub protect: u32,
+        /// Sources in `split`; where there is none they are half of the tokens, rounded up.
+        pub srcs: u32,
+        /// Elements from one image's list in `split` to the next: 0 where all share one.
+        pub split_stride: u32,
+    }
+    read {
+        /// `[batch, srcs]` of [`find_matches`](crate::kernels::find_matches()); not NaN.
+        score: Word,
+        /// `[batch, srcs]`, u32.
+        best: Word,
+    }
+    read? {
+        /// `[batch or 1, tokens]`, u32, as in [`find_matches`](crate::kernels::find_matches()).
+        split: Word,
+    }
+    write {
+        /// `[batch, srcs]`, u32, written: 0 is the most similar; the lower index first on equal scores.
+        rank: Word,
+        /// `[batch, plan_len]`, u32, written.
+        plan: Word,
+    }
+}
 
 /// In the plan's list of followers: the last token of its group.
 pub const END: u32 = u32::MAX;
 
-/// Scalars of the kernel and of its twin.
-#[repr(C)]
-#[derive(Clone, Copy, Debug, Default, PartialEq, Pod, Zeroable)]
-pub struct Params {
-    /// Images.
-    pub batch: u32,
-    /// Tokens an image.
-    pub tokens: u32,
-    /// Edges to take: tokens that disappear; at most the unprotected sources, and where tokens alternate at most half
-    /// of the unprotected tokens.
-    pub r: u32,
-    /// Tokens at the front that never merge and that nothing merges into.
-    pub protect: u32,
-    /// Sources in `split`. Set by [`rank_matches`] where there is none: half of the tokens, rounded up.
-    pub srcs: u32,
-    /// Elements from one image's list in `split` to the next: 0 where all share one.
-    pub split_stride: u32,
-    /// 1 where there is a `split`. Set by [`rank_matches`] from what [`Io`] holds.
-    pub has_split: u32,
-}
-
 impl Params {
+    /// Tokens that alternate.
+    pub fn new(batch: u32, tokens: u32, r: u32, protect: u32) -> Self {
+        Params { batch, tokens, r, protect, ..Params::default() }
+    }
+
     /// Elements of an image's plan: three lists of tokens one after the other. `keep [tokens - r]`: for each output
     /// token the input token that stays in place. `next [tokens]`: for each input token the next of its group,
     /// [`END`] after the last. `group [tokens]`: for each input token the output token that holds it.
@@ -75,26 +76,11 @@ impl Params {
         require(name, r <= most, || {
             format!("r is {r}; {tokens} tokens, {protect} of them protected, allow {most}")
         })?;
-        Ok(Params { srcs, has_split: listed.into(), ..self })
+        Ok(Params { srcs, ..self })
     }
 }
 
-/// Buffers of the kernel.
-#[derive(Clone, Copy, Debug)]
-pub struct Io<'a> {
-    /// `[batch, srcs]` of [`find_matches`](crate::kernels::find_matches()); not NaN.
-    pub score: View<'a>,
-    /// `[batch, srcs]`, u32.
-    pub best: View<'a>,
-    /// `[batch or 1, tokens]`, u32, as in [`find_matches`](crate::kernels::find_matches()).
-    pub split: Option<View<'a>>,
-    /// `[batch, srcs]`, u32, written: 0 is the most similar; the lower index first on equal scores.
-    pub rank: View<'a>,
-    /// `[batch, plan_len]`, u32, written.
-    pub plan: View<'a>,
-}
-
-/// Prepares the merge plan: the r best edges merge, and the output is ordered protected tokens, unmerged sources,
+/// The merge plan, prepared: the r best edges merge, and the output is ordered protected tokens, unmerged sources,
 /// destinations. The unmerged stay in order of position, or, where nothing is protected, in falling order of
 /// similarity, as in the reference implementation. With r = 0 nothing moves.
 ///
@@ -110,13 +96,14 @@ pub fn rank_matches(gpu: &Gpu, params: Params, io: Io<'_>) -> Result<Dispatch> {
     gpu.dispatch(Call {
         spec: &SPEC,
         form: Form::default(),
-        params: bytemuck::bytes_of(&params),
-        views: &[
-            (io.score, edges),
-            (io.best, edges),
-            gpu.optional(io.split, split_elements(name, batch, tokens, split_stride)?),
-            (io.rank, edges),
-            (io.plan, elements(name, "plan", &[batch, params.plan_len()])?),
+        params: params.uniform(),
+        views: &io.views(),
+        elements: &[
+            edges,
+            edges,
+            split_elements(name, batch, tokens, split_stride)?,
+            edges,
+            elements(name, "plan", &[batch, params.plan_len()])?,
         ],
         workgroups: batch.into(),
         shape: format!("[{batch}, {srcs}] best {r}"),

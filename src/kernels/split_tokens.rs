@@ -1,67 +1,58 @@
 //! Who may merge into whom, as a list on the device (paper, section 3 and Table 1's partitions; tomesd's grid).
 
-use bytemuck::{Pod, Zeroable};
-
+use super::declare::{choice, kernel};
 use super::{elements, require};
 use crate::dispatch::Dispatch;
 use crate::error::Result;
 use crate::gpu::{Call, Gpu};
-use crate::kernel::{Access, Form, KernelSpec, Part};
-use crate::view::View;
+use crate::kernel::Form;
 
-/// The kernel's description.
-pub const SPEC: KernelSpec = KernelSpec {
-    name: "split_tokens",
-    source: include_str!("../../shaders/split_tokens.wgsl"),
-    bindings: &[("params", Access::Uniform), ("split", Access::Write)],
-    parts: &[Part::Grid],
-    params_size: size_of::<Params>(),
-};
-
-/// Which unprotected tokens are destinations. [`Partition`](crate::Partition) says the same in words.
-#[repr(transparent)]
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Pod, Zeroable)]
-pub struct Mode(pub u32);
-
-impl Mode {
-    /// Those after the first `srcs`.
-    pub const FIRST: Mode = Mode(0);
-    /// All but `srcs` random ones, others in each list: sources are those with the lowest
-    /// `pcg(token ^ pcg(list ^ pcg(seed)))`.
-    pub const RANDOM: Mode = Mode(1);
-    /// One in each whole cell of a grid, at `place`.
-    pub const CELLS: Mode = Mode(2);
-    /// A random one in each whole cell of a grid, the same in each list: at
-    /// `pcg(cell ^ pcg(seed)) % (cell_height * cell_width)`.
-    pub const RANDOM_CELLS: Mode = Mode(3);
+kernel! {
+    "split_tokens" in "split_tokens": [];
+    params {
+        /// Lists: one for all images, or one for each.
+        pub lists: u32,
+        /// Tokens an image.
+        pub tokens: u32,
+        /// Tokens at the front that never merge; they are the first sources.
+        pub protect: u32,
+        /// Sources, the protected tokens included.
+        pub srcs: u32,
+        /// Which tokens are destinations.
+        pub mode: SplitMode,
+        /// Columns of the grid that the unprotected tokens form, row by row.
+        pub columns: u32,
+        /// Rows of a cell.
+        pub cell_height: u32,
+        /// Columns of a cell.
+        pub cell_width: u32,
+        /// A place in a cell, counted row by row.
+        pub place: u32,
+        /// The number that random choices start from.
+        pub seed: u32,
+        /// The number of the first list.
+        pub first_list: u32,
+    }
+    write {
+        /// `[lists, tokens]`, u32, written: first the sources, then the destinations, both in order of position.
+        split: Word,
+    }
 }
 
-/// Scalars of the kernel and of its twin.
-#[repr(C)]
-#[derive(Clone, Copy, Debug, Default, PartialEq, Pod, Zeroable)]
-pub struct Params {
-    /// Lists: one for all images, or one for each.
-    pub lists: u32,
-    /// Tokens an image.
-    pub tokens: u32,
-    /// Tokens at the front that never merge; they are the first sources.
-    pub protect: u32,
-    /// Sources, the protected tokens included.
-    pub srcs: u32,
-    /// Which tokens are destinations.
-    pub mode: Mode,
-    /// Columns of the grid that the unprotected tokens form, row by row.
-    pub columns: u32,
-    /// Rows of a cell.
-    pub cell_height: u32,
-    /// Columns of a cell.
-    pub cell_width: u32,
-    /// A place in a cell, counted row by row.
-    pub place: u32,
-    /// What random choices start from.
-    pub seed: u32,
-    /// The number of the first list.
-    pub first: u32,
+choice! {
+    /// Which unprotected tokens are destinations. [`Partition`](crate::Partition) says the same in words.
+    pub enum SplitMode {
+        /// Those after the first `srcs`.
+        First,
+        /// All but `srcs` random ones, others in each list: sources are those with the lowest
+        /// `pcg(token ^ pcg(list ^ pcg(seed)))`.
+        Random,
+        /// One in each whole cell of a grid, at `place`.
+        Cells,
+        /// A random one in each whole cell of a grid, the same in each list: at
+        /// `pcg(cell ^ pcg(seed)) % (cell_height * cell_width)`.
+        RandomCells,
+    }
 }
 
 /// A hash of 32 bits to 32 bits that maps no two numbers to the same: one step of a linear congruential generator and
@@ -83,7 +74,7 @@ impl Params {
         if self.lists > 1 { self.tokens } else { 0 }
     }
 
-    /// Whether the numbers fit together.
+    /// Checks that the numbers fit together.
     ///
     /// # Errors
     /// [`Error::Params`](crate::Error::Params) where there are fewer tokens than sources or fewer sources than
@@ -92,11 +83,10 @@ impl Params {
     pub fn check(&self) -> Result<()> {
         let &Params { tokens, protect, srcs, mode, columns, cell_height, cell_width, place, .. } = self;
         let name = SPEC.name;
-        require(name, mode.0 <= Mode::RANDOM_CELLS.0, || format!("there is no mode {}", mode.0))?;
         require(name, tokens > 0 && protect <= srcs && srcs <= tokens, || {
             format!("{srcs} sources, {protect} of them protected, of {tokens} tokens")
         })?;
-        if mode == Mode::FIRST || mode == Mode::RANDOM {
+        if mode == SplitMode::First || mode == SplitMode::Random {
             return Ok(());
         }
         let free = tokens - protect;
@@ -114,15 +104,8 @@ impl Params {
     }
 }
 
-/// Buffers of the kernel.
-#[derive(Clone, Copy, Debug)]
-pub struct Io<'a> {
-    /// `[lists, tokens]`, u32, written: first the sources, then the destinations, both in order of position.
-    pub split: View<'a>,
-}
-
-/// Prepares the lists that [`find_matches`](crate::kernels::find_matches()) and
-/// [`rank_matches`](crate::kernels::rank_matches()) take. The same numbers give the same lists, on every device.
+/// The lists that [`find_matches`](crate::kernels::find_matches()) and
+/// [`rank_matches`](crate::kernels::rank_matches()) take, prepared. The same numbers give the same lists, on every device.
 ///
 /// # Errors
 /// What [`Params::check`] says; buffer errors.
@@ -132,8 +115,9 @@ pub fn split_tokens(gpu: &Gpu, params: Params, io: Io<'_>) -> Result<Dispatch> {
     gpu.dispatch(Call {
         spec: &SPEC,
         form: Form::default(),
-        params: bytemuck::bytes_of(&params),
-        views: &[(io.split, elements(SPEC.name, "split", &[lists, tokens])?)],
+        params: params.uniform(),
+        views: &io.views(),
+        elements: &[elements(SPEC.name, "split", &[lists, tokens])?],
         workgroups: lists.into(),
         shape: format!("[{lists}, {tokens}] -> {srcs} and {}", tokens - srcs),
     })

@@ -1,61 +1,50 @@
 //! Merged tokens back to their original places, for dense outputs.
 
-use bytemuck::{Pod, Zeroable};
-
+use super::declare::kernel;
 use super::{elements, multiple_of_four, require};
 use crate::dispatch::Dispatch;
 use crate::error::Result;
 use crate::gpu::{Call, Gpu};
-use crate::kernel::{Access, Form, KernelSpec, Part};
-use crate::view::View;
+use crate::kernel::Form;
 
-/// The kernel's description.
-pub const SPEC: KernelSpec = KernelSpec {
-    name: "unmerge",
-    source: include_str!("../../shaders/unmerge.wgsl"),
-    bindings: &[
-        ("params", Access::Uniform),
-        ("x", Access::Read),
-        ("source", Access::Read),
-        ("residual", Access::Read),
-        ("y", Access::Write),
-    ],
-    parts: &[Part::Grid],
-    params_size: size_of::<Params>(),
-};
-
-/// Scalars of the kernel and of its twin.
-#[repr(C)]
-#[derive(Clone, Copy, Debug, Default, PartialEq, Pod, Zeroable)]
-pub struct Params {
-    /// Images.
-    pub batch: u32,
-    /// Merged tokens an image.
-    pub tokens: u32,
-    /// Original tokens an image.
-    pub sources: u32,
-    /// The first original token that is wanted: 0 for all, the number of prefix tokens for patches alone.
-    pub first: u32,
-    /// Values in a token; a multiple of 4.
-    pub channels: u32,
-    /// 1 where there is a residual. Set by [`unmerge`] from what [`Io`] holds.
-    pub has_residual: u32,
+kernel! {
+    "unmerge" in "unmerge": [];
+    params {
+        /// Images.
+        pub batch: u32,
+        /// Merged tokens an image.
+        pub tokens: u32,
+        /// Original tokens an image.
+        pub sources: u32,
+        /// The first original token that is wanted: 0 for all, the number of prefix tokens for patches alone.
+        pub first: u32,
+        /// Values in a token; a multiple of 4.
+        pub channels: u32,
+    }
+    read {
+        /// `[batch, tokens, channels]`
+        x: Word,
+        /// `[batch, sources]`, u32: for each original token the merged token that holds it.
+        source: Word,
+    }
+    read? {
+        /// `[batch, sources - first, channels]`: is added; absent where nothing is.
+        residual: Word,
+    }
+    write {
+        /// `[batch, sources - first, channels]`, written.
+        y: Word,
+    }
 }
 
-/// Buffers of the kernel.
-#[derive(Clone, Copy, Debug)]
-pub struct Io<'a> {
-    /// `[batch, tokens, channels]`
-    pub x: View<'a>,
-    /// `[batch, sources]`, u32: for each original token the merged token that holds it.
-    pub source: View<'a>,
-    /// `[batch, sources - first, channels]`: is added; absent where nothing is.
-    pub residual: Option<View<'a>>,
-    /// `[batch, sources - first, channels]`, written.
-    pub y: View<'a>,
+impl Params {
+    /// All of an image's original tokens from its merged ones.
+    pub fn new(batch: u32, tokens: u32, sources: u32, channels: u32) -> Self {
+        Params { batch, tokens, sources, first: 0, channels }
+    }
 }
 
-/// Prepares `y = x[source] + residual`: a copy of every group's token to all its members, in original order, through any
+/// `y = x[source] + residual`, prepared: a copy of every group's token to all its members, in original order, through any
 /// number of merges and with any number of protected tokens.
 ///
 /// # Errors
@@ -67,18 +56,18 @@ pub fn unmerge(gpu: &Gpu, params: Params, io: Io<'_>) -> Result<Dispatch> {
     multiple_of_four(name, "channels", channels)?;
     require(name, tokens > 0 && sources > 0, || format!("{tokens} tokens from {sources}"))?;
     require(name, first < sources, || format!("from token {first} of {sources} on"))?;
-    let params = Params { has_residual: io.residual.is_some().into(), ..params };
     let rows = elements(name, "y", &[batch, sources - first])?;
     let values = elements(name, "y", &[batch, sources - first, channels])?;
     gpu.dispatch(Call {
         spec: &SPEC,
         form: Form::default(),
-        params: bytemuck::bytes_of(&params),
-        views: &[
-            (io.x, elements(name, "x", &[batch, tokens, channels])?),
-            (io.source, elements(name, "source", &[batch, sources])?),
-            gpu.optional(io.residual, values),
-            (io.y, values),
+        params: params.uniform(),
+        views: &io.views(),
+        elements: &[
+            elements(name, "x", &[batch, tokens, channels])?,
+            elements(name, "source", &[batch, sources])?,
+            values,
+            values,
         ],
         workgroups: rows,
         shape: format!("[{batch}, {tokens}, {channels}] -> [{batch}, {}, {channels}]", sources - first),

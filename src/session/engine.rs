@@ -97,10 +97,7 @@ impl Engine {
             let mut encoder =
                 self.device.create_command_encoder(&wgpu::CommandEncoderDescriptor { label: Some("tome") });
             encoder.copy_buffer_to_buffer(&slot.upload, 0, plan.input(), 0, words);
-            match images {
-                Images::Normalised(_) => plan.encode(&mut encoder),
-                Images::Pixels(_) => plan.encode_pixels(&mut encoder),
-            }
+            plan.encode(&mut encoder);
             if let (true, Some(dense)) = (want.dense, dense) {
                 dense.encode(&mut encoder);
             }

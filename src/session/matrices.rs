@@ -77,7 +77,7 @@ async fn test(adapter: &wgpu::Adapter, tile: Tile) -> Result<bool> {
         what: format!("a device on {}", adapter.get_info().name),
         message: e.to_string(),
     })?;
-    let of = |tile| Gpu::with_variant(&device, Variant { element: Element::F16, lane: Lane::Subgroup, tile });
+    let of = |tile| Gpu::with_variant(&device, Variant { lane: Lane::Subgroup, ..Variant::new(Element::F16, tile) });
     let bench = Bench { queue, plain: of(Tile::Workgroup)?, units: of(tile)? };
     for &size in tile.sizes() {
         for with_residual in [false, true] {
@@ -102,16 +102,16 @@ impl Bench {
     async fn multiplies(&self, size: TileSize, with_residual: bool) -> Result<bool> {
         let [high, wide] = self.units.variant().tile.covers(size);
         let (rows, inner, columns) = (high + 5, 100, wide + 3);
-        let params = matmul::Params { rows, inner, columns, ..Default::default() };
+        let params = matmul::Params::new(rows, inner, columns);
         let [x, w, residual] =
             [rows * inner, columns * inner, rows * columns].map(|count| self.sixteenths(count, 5));
-        let [x, w] = [self.plain.elem_buffer_with("x", &x)?, self.plain.elem_buffer_with("w", &w)?];
+        let [x, w] = [self.plain.elem_buffer_with("x", &x)?, self.plain.weight_buffer_with("w", &w)?];
         let residual = self.plain.buffer_with("residual", &residual)?;
         let run = async |gpu: &Gpu| {
             let y = gpu.buffer("y", u64::from(rows * columns))?;
             let io = matmul::Io {
                 residual: with_residual.then_some((&residual).into()),
-                ..matmul::Io::product(&x, &w, &y)
+                ..matmul::Io::new(&x, &w, &y)
             };
             self.run(&kernels::matmul(gpu, params, io)?, &y).await
         };

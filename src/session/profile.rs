@@ -176,8 +176,8 @@ impl Engine {
         let elements = u64::from(n) * u64::from(n);
         let [x, w, y] = ["x", "w", "y"].map(|label| gpu.elem_buffer(label, elements));
         let (x, w, y) = (x?, w?, y?);
-        let params = matmul::Params { rows: n, inner: n, columns: n, ..Default::default() };
-        let io = matmul::Io::product(&x, &w, &y);
+        let params = matmul::Params::new(n, n, n);
+        let io = matmul::Io::new(&x, &w, &y);
         let product = kernels::matmul(gpu, params, io)?;
         let seconds =
             self.fastest(|encoder| product.encode(&mut encoder.begin_compute_pass(&Default::default())))?;

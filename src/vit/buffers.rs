@@ -1,37 +1,37 @@
 //! The activations of a plan.
 
 use super::config::{Config, Mlp, Pool};
+use super::engine::Place;
+use super::options::Options;
 use crate::error::Result;
 use crate::gpu::Gpu;
 use crate::merger::MergeScratch;
 
-/// Activations of a plan.
-#[derive(Clone, Debug)]
+/// Activations of batches of one size. Plans whose batches do not overlap share them.
+#[derive(Debug)]
 pub(super) struct Buffers {
-    /// `[batch, in_chans, height, width]`, or its first quarter bytes `[batch, height, width, in_chans]`.
+    /// Floats or bytes of a batch's images.
     pub input: wgpu::Buffer,
     /// `[2, in_chans]`: what bytes are normalised by.
     pub normal: wgpu::Buffer,
-    /// `[batch, tokens, channels]`: read from one, written to the other.
-    pub x: [wgpu::Buffer; 2],
-    /// `[batch, tokens]`: the first stays all ones, then one for each merge. They and the maps are small, one value a
-    /// token where the buffers between them have hundreds, so that all are kept.
-    pub size: Vec<wgpu::Buffer>,
-    /// `[batch, tokens]`, u32: the first stays 0, 1, 2, ..., then one for each merge.
-    pub source: Vec<wgpu::Buffer>,
-    /// `[batch, tokens, channels]`, of the storage type: what enters a linear layer.
-    pub narrow: wgpu::Buffer,
-    /// `[batch, tokens, 3 channels or the MLP's width]`, of the storage type.
-    pub wide: wgpu::Buffer,
-    /// `[batch, tokens, the MLP's width]`, of the storage type, where it has a gate.
-    pub gate: Option<wgpu::Buffer>,
-    pub scratch: MergeScratch,
-    /// `[batch, channels]`
-    pub pooled: wgpu::Buffer,
-    /// `[batch, channels]`, one for each pooled row.
-    pub features: [wgpu::Buffer; 2],
-    /// `[batch, classes]`, one for each head.
-    pub logits: [wgpu::Buffer; 2],
+    x: [wgpu::Buffer; 2],
+    /// `Size(0)` stays all ones. They and the maps are small, one value a token where the buffers between them have
+    /// hundreds, so that there is one for each block.
+    size: Vec<wgpu::Buffer>,
+    /// `Source(0)` stays 0, 1, 2, ...
+    source: Vec<wgpu::Buffer>,
+    /// `Normed` and `Attended`, of the storage type.
+    narrow: wgpu::Buffer,
+    /// `Qkv` and `Hidden`, of the storage type.
+    wide: wgpu::Buffer,
+    /// Of the storage type, where the MLP has one.
+    gate: Option<wgpu::Buffer>,
+    scratch: MergeScratch,
+    /// Values of the widest metric that there is room for.
+    metric_width: u32,
+    pooled: wgpu::Buffer,
+    features: [wgpu::Buffer; 2],
+    logits: [wgpu::Buffer; 2],
 }
 
 impl Buffers {
@@ -41,9 +41,10 @@ impl Buffers {
         tokens.max(config.image_values() as u64).max(config.outputs().into())
     }
 
-    /// Buffers for so many merges, by a metric of `metric_width` values.
-    pub fn new(gpu: &Gpu, config: &Config, batch: u32, merges: usize, metric_width: u32) -> Result<Self> {
+    /// Room for batches that are run as `options` say.
+    pub fn new(gpu: &Gpu, config: &Config, batch: u32, options: &Options) -> Result<Self> {
         let [b, n, c] = [batch, config.tokens(), config.embed_dim].map(u64::from);
+        let metric_width = options.metric.width(config);
         let tokens = |label: &str, width: u64| gpu.buffer(label, b * n * width);
         let elems = |label: &str, width: u64| gpu.elem_buffer(label, b * n * width);
         // What stands before the first merge is the same for every batch: every size 1, every token its own source.
@@ -58,7 +59,7 @@ impl Buffers {
         let widest = u64::from(config.widest()).max(of_head / gpu.variant().element.bytes());
         let mut size = vec![gpu.buffer_with("tome.ones", &ones)?];
         let mut source = vec![gpu.buffer_with("tome.identity", &identity)?];
-        for _ in 0..merges {
+        for _ in 0..config.depth {
             size.push(tokens("tome.size", 1)?);
             source.push(tokens("tome.source", 1)?);
         }
@@ -78,10 +79,38 @@ impl Buffers {
                 _ => Some(elems("tome.gate", config.mlp_hidden.into())?),
             },
             scratch: MergeScratch::new(gpu, batch, config.tokens(), metric_width)?,
+            metric_width,
             pooled: gpu.buffer("tome.pooled", b * c)?,
             features: [gpu.buffer("tome.features", b * c)?, gpu.buffer("tome.features1", b * c)?],
             logits: [gpu.buffer("tome.logits", outputs)?, gpu.buffer("tome.logits1", outputs)?],
         })
+    }
+
+    /// Whether there is room for what `options` ask for.
+    pub fn suit(&self, config: &Config, options: &Options) -> bool {
+        options.metric.width(config) <= self.metric_width
+    }
+
+    /// The buffer of a place.
+    pub fn at(&self, place: Place) -> &wgpu::Buffer {
+        let MergeScratch { metric, split, score, best, rank, plan } = &self.scratch;
+        match place {
+            Place::X(i) => &self.x[i],
+            Place::Normed | Place::Attended => &self.narrow,
+            Place::Qkv | Place::Hidden => &self.wide,
+            Place::Gate => self.gate.as_ref().unwrap_or(&self.wide),
+            Place::Size(merges) => &self.size[merges],
+            Place::Source(merges) => &self.source[merges],
+            Place::Metric => metric,
+            Place::Split => split,
+            Place::Score => score,
+            Place::Best => best,
+            Place::Rank => rank,
+            Place::Plan => plan,
+            Place::Pooled => &self.pooled,
+            Place::Features(i) => &self.features[i],
+            Place::Logits(i) => &self.logits[i],
+        }
     }
 
     /// Bytes of device memory.

@@ -2,7 +2,7 @@
 
 use super::presets::{self, Preset};
 use crate::error::{Error, Result};
-use crate::kernels::matmul::Activation;
+use crate::kernels::{Activation, embed_patches};
 
 /// How the tokens become one row: timm's `global_pool`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -88,6 +88,12 @@ pub struct Config {
     pub image_size: [u32; 2],
     /// Height and width of a patch in pixels.
     pub patch_size: [u32; 2],
+    /// Pixels from one patch to the one below and to the next one; none where patches do not overlap.
+    pub patch_stride: Option<[u32; 2]>,
+    /// Frames of the input: 1 for pictures.
+    pub frames: u32,
+    /// Frames of a patch.
+    pub patch_frames: u32,
     /// Channels of an image.
     pub in_chans: u32,
     /// Classes; 0 for a network without a head, whose logits are its features.
@@ -153,13 +159,40 @@ impl Config {
 
     /// Rows and columns of patches.
     pub fn grid(&self) -> [u32; 2] {
-        [self.image_size[0] / self.patch_size[0], self.image_size[1] / self.patch_size[1]]
+        let along = |side: usize| {
+            let (image, patch) = (self.image_size[side], self.patch_size[side]);
+            let stride = self.patch_stride.map_or(patch, |stride| stride[side]);
+            image.checked_sub(patch).and_then(|rest| rest.checked_div(stride)).map_or(0, |more| more + 1)
+        };
+        [along(0), along(1)]
     }
 
-    /// Patches of an image.
+    /// Patches of an image: rows times columns, and where it has frames times so many.
     pub fn patches(&self) -> u32 {
         let [rows, columns] = self.grid();
-        rows * columns
+        self.frames.checked_div(self.patch_frames).unwrap_or(0) * rows * columns
+    }
+
+    /// The shape of a row of the patch projection as PyTorch has it.
+    pub(crate) fn patch_shape(&self) -> Vec<usize> {
+        let [height, width] = self.patch_size;
+        let frames = (self.frames > 1 || self.patch_frames > 1).then_some(self.patch_frames);
+        [self.in_chans].into_iter().chain(frames).chain([height, width]).map(|side| side as usize).collect()
+    }
+
+    /// The call that makes tokens of so many images.
+    pub(crate) fn embedding(&self, batch: u32) -> embed_patches::Params {
+        let Config { in_chans, frames, patch_frames, patch_size, .. } = *self;
+        let [stride_height, stride_width] = self.patch_stride.unwrap_or(patch_size);
+        let image = [in_chans, self.image_size[0], self.image_size[1]];
+        embed_patches::Params {
+            frames,
+            patch_frames,
+            stride_frames: patch_frames,
+            stride_height,
+            stride_width,
+            ..embed_patches::Params::pictures(batch, image, patch_size, self.prefix(), self.embed_dim)
+        }
     }
 
     /// Tokens before the patches.
@@ -197,7 +230,8 @@ impl Config {
 
     /// Values of an image.
     pub fn image_values(&self) -> usize {
-        self.in_chans as usize * self.image_size[0] as usize * self.image_size[1] as usize
+        let [height, width] = self.image_size;
+        [self.frames, self.in_chans, height, width].iter().map(|&side| side as usize).product()
     }
 
     /// Values of the result: classes, or channels where there is no head.
@@ -218,7 +252,7 @@ impl Config {
                 4.0 * n * c * c + 2.0 * n * n * c + m * c * mlp
             })
             .sum();
-        let patch = f64::from(self.in_chans * self.patch_size[0] * self.patch_size[1]);
+        let patch = f64::from(self.in_chans * self.patch_frames * self.patch_size[0] * self.patch_size[1]);
         blocks + f64::from(self.patches()) * patch * c + c * f64::from(self.num_classes)
     }
 

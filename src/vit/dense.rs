@@ -1,12 +1,12 @@
 //! One feature for every patch, whatever has merged.
 
-use super::plan::Plan;
 use crate::dispatch::Dispatch;
 use crate::error::Result;
+use crate::gpu::Gpu;
 use crate::kernels::{self, unmerge};
 
 /// A plan's last tokens copied back to the places of the patches that they hold: a call that follows the plan, with a
-/// buffer of its own. See [`Plan::dense`].
+/// buffer of its own. See [`Plan::dense`](super::Plan::dense).
 #[derive(Clone, Debug)]
 pub struct Dense {
     dispatch: Dispatch,
@@ -14,25 +14,17 @@ pub struct Dense {
 }
 
 impl Dense {
-    pub(super) fn new(plan: &Plan) -> Result<Self> {
-        let params = unmerge::Params {
-            batch: plan.batch(),
-            tokens: plan.tokens_left(),
-            sources: plan.tokens_per_block()[0],
-            first: plan.prefix,
-            channels: plan.channels,
-            ..Default::default()
-        };
+    pub(super) fn new(
+        gpu: &Gpu,
+        params: unmerge::Params,
+        tokens: &wgpu::Buffer,
+        source: &wgpu::Buffer,
+    ) -> Result<Self> {
         let patches = u64::from(params.sources - params.first);
         let elements = u64::from(params.batch) * patches * u64::from(params.channels);
-        let features = plan.gpu.buffer("tome.dense", elements)?;
-        let io = unmerge::Io {
-            x: plan.tokens().into(),
-            source: plan.source().into(),
-            residual: None,
-            y: (&features).into(),
-        };
-        Ok(Dense { dispatch: kernels::unmerge(&plan.gpu, params, io)?, features })
+        let features = gpu.buffer("tome.dense", elements)?;
+        let io = unmerge::Io::new(tokens, source, &features);
+        Ok(Dense { dispatch: kernels::unmerge(gpu, params, io)?, features })
     }
 
     /// Records the call into the caller's encoder, behind the plan, as a compute pass of its own.

@@ -1,11 +1,23 @@
-//! What a network is given.
+//! Images as a network is given them.
 
 use std::borrow::Cow;
 
 use super::config::{Config, Preprocess};
 
+/// A kind of images: what a plan's first kernels make of its input buffer.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum Input {
+    /// [`Images::Normalised`]
+    #[default]
+    Floats,
+    /// [`Images::Pixels`]
+    Pixels,
+}
+
 /// Any number of images, one after the other.
 #[derive(Clone, Copy, Debug, PartialEq)]
+#[non_exhaustive]
 pub enum Images<'a> {
     /// `[batch, in_chans, height, width]`, normalised.
     Normalised(&'a [f32]),
@@ -15,6 +27,14 @@ pub enum Images<'a> {
 }
 
 impl<'a> Images<'a> {
+    /// Their kind.
+    pub fn input(&self) -> Input {
+        match self {
+            Images::Normalised(_) => Input::Floats,
+            Images::Pixels(_) => Input::Pixels,
+        }
+    }
+
     /// Values of all images.
     pub fn len(&self) -> usize {
         match self {

@@ -1,13 +1,13 @@
 //! Level 3: a whole Vision Transformer. What it is (config), its numbers (weights, parameters), how it is run
 //! (options), and the fixed list of dispatches that runs it (plan).
 
-mod block;
 mod buffers;
 mod config;
 mod dense;
+pub(crate) mod engine;
 mod fold;
-mod head;
 mod images;
+pub(crate) mod network;
 mod options;
 mod outputs;
 mod parameters;
@@ -15,17 +15,19 @@ mod plan;
 mod positions;
 pub(crate) mod presets;
 mod recorder;
+mod step;
 mod transformer;
 mod weights;
 
 pub use config::{Config, Mlp, Pool, PositionResample, Preprocess, Resample, Resize};
 pub use dense::Dense;
-pub use images::Images;
+pub use images::{Images, Input};
 #[cfg(feature = "files")]
 pub(crate) use images::normalise;
 pub use options::{Metric, Options, PoolBy, Protect};
 pub use outputs::Outputs;
 pub use parameters::{AttentionPool, Block, Linear, Norm, Parameters, Storage};
-pub use plan::{Plan, Stage, Step};
+pub use plan::Plan;
+pub use step::{Stage, Step};
 pub use transformer::VisionTransformer;
 pub use weights::{Tensor, Weights};

@@ -2,9 +2,7 @@
 
 use super::config::{Config, Pool};
 use crate::error::{Error, Result};
-use crate::kernels::find_matches::Similarity;
-use crate::kernels::merge_tokens;
-use crate::kernels::pool::Mode;
+use crate::kernels::{MergeMode, PoolMode, Similarity};
 use crate::partition::Partition;
 use crate::schedule::Schedule;
 
@@ -77,7 +75,7 @@ pub struct Options {
     /// Which tokens never merge.
     pub protect: Protect,
     /// What becomes of tokens that merge.
-    pub merge: merge_tokens::Mode,
+    pub merge: MergeMode,
     /// Which tokens may merge, and into which; [`Partition::Grid`] is not for networks.
     pub partition: Partition,
     /// What they are matched by.
@@ -93,10 +91,10 @@ impl Default for Options {
             prop_attn: true,
             pool_by: PoolBy::default(),
             protect: Protect::default(),
-            merge: merge_tokens::Mode::WEIGHTED_MEAN,
+            merge: MergeMode::WeightedMean,
             partition: Partition::default(),
             metric: Metric::default(),
-            similarity: Similarity::COSINE,
+            similarity: Similarity::Cosine,
         }
     }
 }
@@ -121,16 +119,16 @@ impl Options {
     }
 
     /// For each pooled row the first token and the mode; empty where attention pools.
-    pub(crate) fn pooling(&self, config: &Config) -> Vec<(u32, Mode)> {
+    pub(crate) fn pooling(&self, config: &Config) -> Vec<(u32, PoolMode)> {
         let average = match self.pool_by {
-            PoolBy::Plain => (config.prefix(), Mode::MEAN),
-            PoolBy::Size => (config.prefix(), Mode::MEAN_BY_SIZE),
+            PoolBy::Plain => (config.prefix(), PoolMode::Mean),
+            PoolBy::Size => (config.prefix(), PoolMode::MeanBySize),
         };
         match config.pool {
-            Pool::Token => vec![(0, Mode::TOKEN)],
+            Pool::Token => vec![(0, PoolMode::Token)],
             Pool::Average => vec![average],
-            Pool::Distilled => vec![(0, Mode::TOKEN), (1, Mode::TOKEN)],
-            Pool::TokenAndAverage => vec![(0, Mode::TOKEN), average],
+            Pool::Distilled => vec![(0, PoolMode::Token), (1, PoolMode::Token)],
+            Pool::TokenAndAverage => vec![(0, PoolMode::Token), average],
             Pool::Attention => Vec::new(),
         }
     }
@@ -144,7 +142,7 @@ impl Options {
     /// Whether a network can be run like that.
     ///
     /// # Errors
-    /// [`Error::Unsupported`] for a grid, [`Error::Input`] for another partition, mode or similarity that makes no sense.
+    /// [`Error::Unsupported`] for a grid, [`Error::Input`] for another partition that makes no sense.
     pub fn check(&self, config: &Config) -> Result<()> {
         if matches!(self.partition, Partition::Grid { .. }) {
             return Err(Error::Unsupported {
@@ -152,9 +150,6 @@ impl Options {
                 value: self.partition.to_string(),
                 why: "what a merge leaves forms no grid; `TokenMerger` takes it".into(),
             });
-        }
-        if !self.merge.exists() || !self.similarity.exists() {
-            return Err(Error::Input(format!("there is no {:?} or no {:?}", self.merge, self.similarity)));
         }
         self.partition.check(config.tokens(), self.protected(config))
     }

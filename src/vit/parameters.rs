@@ -79,12 +79,9 @@ pub enum Storage {
 pub struct Parameters<T> {
     /// `[channels, patch values rounded up to 4]`
     pub patch: T,
-    /// `[channels]`, zero where the network has none.
-    pub patch_bias: T,
-    /// `[patches, channels]`
-    pub position: T,
-    /// `[prefix, channels]`: the tokens before the patches, their positions added.
-    pub first: Option<T>,
+    /// `[tokens, channels]`, what each token starts from: the tokens before the patches with their positions, then for
+    /// each patch the projection's bias, where it has one, and the patch's position.
+    pub base: T,
     /// Before the blocks.
     pub norm_pre: Option<Norm<T>>,
     /// The blocks in order.
@@ -116,7 +113,7 @@ impl<T> Parameters<T> {
         let c = config.embed_dim as usize;
         let data = |name: &str| Ok(weights.get(name)?.data.as_slice());
 
-        let values = (config.in_chans * config.patch_size[0] * config.patch_size[1]) as usize;
+        let values = config.patch_shape().iter().product::<usize>();
         let mut patch = Vec::with_capacity(c * values.next_multiple_of(4));
         for row in data("patch_embed.proj.weight")?.chunks_exact(values) {
             patch.extend_from_slice(row);
@@ -125,27 +122,28 @@ impl<T> Parameters<T> {
         let no_bias = vec![0.0; c];
         let patch_bias = if config.pre_norm { &no_bias } else { data("patch_embed.proj.bias")? };
 
-        let mut first = Vec::with_capacity(config.prefix() as usize * c);
+        let mut base = Vec::with_capacity(config.tokens() as usize * c);
         if config.class_token {
-            first.extend_from_slice(data("cls_token")?);
+            base.extend_from_slice(data("cls_token")?);
         }
         if config.dist_token {
-            first.extend_from_slice(data("dist_token")?);
+            base.extend_from_slice(data("dist_token")?);
         }
         if config.reg_tokens > 0 {
-            first.extend_from_slice(data("reg_token")?);
+            base.extend_from_slice(data("reg_token")?);
         }
         let mut position = data("pos_embed")?;
         if !config.no_embed_class {
-            let (of_prefix, of_patches) = position.split_at(first.len());
-            first.iter_mut().zip(of_prefix).for_each(|(token, place)| *token += place);
+            let (of_prefix, of_patches) = position.split_at(base.len());
+            base.iter_mut().zip(of_prefix).for_each(|(token, place)| *token += place);
             position = of_patches;
+        }
+        for place in position.chunks_exact(c) {
+            base.extend(patch_bias.iter().zip(place).map(|(bias, place)| bias + place));
         }
 
         let patch = place("patch_embed", Storage::Elem, &patch)?;
-        let patch_bias = place("patch_embed.bias", Storage::F32, patch_bias)?;
-        let position = place("pos_embed", Storage::F32, position)?;
-        let first = if first.is_empty() { None } else { Some(place("prefix", Storage::F32, &first)?) };
+        let base = place("tome.base", Storage::F32, &base)?;
 
         let mut load = Loader { weights, place };
         let mut norm_if = |there: bool, name: &str| if there { load.norm(name).map(Some) } else { Ok(None) };
@@ -174,7 +172,7 @@ impl<T> Parameters<T> {
         }
         let pool = if config.pool == Pool::Attention { Some(load.attention_pool(config)?) } else { None };
         let heads = if config.num_classes > 0 { load.heads(config)? } else { Vec::new() };
-        Ok(Parameters { patch, patch_bias, position, first, norm_pre, blocks, norm, fc_norm, pool, heads })
+        Ok(Parameters { patch, base, norm_pre, blocks, norm, fc_norm, pool, heads })
     }
 }
 

@@ -1,54 +1,36 @@
-//! A network of a given batch and schedule as a fixed list of dispatches with its own buffers.
+//! A network of a given batch and schedule as a fixed list of dispatches.
 
 use std::fmt;
+use std::sync::Arc;
 
 use super::buffers::Buffers;
 use super::config::Config;
 use super::dense::Dense;
+use super::engine::{Ends, Place};
+use super::images::Input;
+use super::network::Walk;
 use super::options::Options;
 use super::parameters::Parameters;
-use super::recorder::{Ends, Recorder};
-use crate::dispatch::Dispatch;
+use super::recorder::Recorder;
+use super::step::Step;
 use crate::error::Result;
 use crate::gpu::Gpu;
-
-/// One call of the list.
-#[derive(Clone, Debug)]
-pub struct Step {
-    /// The call.
-    pub dispatch: Dispatch,
-    /// The block it belongs to; none before the first and after the last.
-    pub block: Option<u32>,
-    /// What stands in a buffer after it, where that has a name.
-    pub stage: Option<Stage>,
-}
-
-/// A named intermediate, such as `layer03.merged`.
-#[derive(Clone, Debug)]
-pub struct Stage {
-    /// `embed`; in each block `layerNN.` and `attn` (after the residual), where it merges `metric` (of unit length for
-    /// cosines), where tokens do not alternate `split`, `best`, `rank` and `merged`, and always `tokens`; then `features` and `logits`.
-    pub name: String,
-    /// Where it stands until a later step overwrites it.
-    pub buffer: wgpu::Buffer,
-    /// Elements of 4 bytes.
-    pub elements: u64,
-}
+use crate::kernels::unmerge;
 
 /// A fixed list of dispatches: made once, encoded for every batch. Nothing in it depends on the data.
 ///
 /// Printing it lists every kernel with its shapes and workgroups.
 #[derive(Clone, Debug)]
 pub struct Plan {
-    pub(super) gpu: Gpu,
+    gpu: Gpu,
+    pub(super) parameters: Arc<Parameters<wgpu::Buffer>>,
     steps: Vec<Step>,
-    /// What takes the first step's place where images are bytes.
-    of_pixels: Option<Dispatch>,
+    input: Input,
     batch: u32,
     tokens: Vec<u32>,
-    pub(super) prefix: u32,
-    pub(super) channels: u32,
-    buffers: Buffers,
+    prefix: u32,
+    channels: u32,
+    pub(super) buffers: Arc<Buffers>,
     ends: Ends,
     source_per_block: Vec<wgpu::Buffer>,
 }
@@ -57,32 +39,32 @@ impl Plan {
     pub(super) fn new(
         gpu: &Gpu,
         config: &Config,
-        p: &Parameters<wgpu::Buffer>,
-        batch: u32,
+        parameters: Arc<Parameters<wgpu::Buffer>>,
+        buffers: Arc<Buffers>,
+        (input, batch): (Input, u32),
         options: &Options,
     ) -> Result<Self> {
-        options.check(config)?;
         let tokens = options.tokens_per_block(config);
-        let merges = tokens.windows(2).filter(|pair| pair[1] < pair[0]).count();
-        let buffers = Buffers::new(gpu, config, batch, merges, options.metric.width(config))?;
-        let mut recorder = Recorder::new(&gpu.deferring(), config, options, batch, &buffers);
-        super::block::network(&mut recorder, p)?;
-        let (steps, of_pixels, ends) = recorder.finish();
-        gpu.compile(steps.iter().map(|step| &step.dispatch).chain(&of_pixels))?;
+        let mut recorder = Recorder::new(&gpu.deferring(), &buffers, input);
+        let ends = Walk::new(&mut recorder, &parameters, (config, options), (batch, 0)).network(&tokens)?;
+        let steps = recorder.finish();
+        gpu.compile(steps.iter().map(|step| &step.dispatch))?;
         let mut merges = 0;
         let after = |pair: &[u32]| {
             merges += usize::from(pair[1] < pair[0]);
-            buffers.source[merges].clone()
+            buffers.at(Place::Source(merges)).clone()
         };
         let source_per_block = tokens.windows(2).map(after).collect();
+        let (prefix, channels) = (config.prefix(), config.embed_dim);
         Ok(Plan {
             gpu: gpu.clone(),
+            parameters,
             steps,
-            of_pixels,
+            input,
             batch,
             tokens,
-            prefix: config.prefix(),
-            channels: config.embed_dim,
+            prefix,
+            channels,
             buffers,
             ends,
             source_per_block,
@@ -91,16 +73,10 @@ impl Plan {
 
     /// Records the network into the caller's encoder, as one compute pass.
     pub fn encode(&self, encoder: &mut wgpu::CommandEncoder) {
-        self.encode_in(&mut begin(encoder));
-    }
-
-    /// [`encode`](Self::encode) for images that are bytes, see [`Images::Pixels`](super::Images::Pixels).
-    pub fn encode_pixels(&self, encoder: &mut wgpu::CommandEncoder) {
-        let mut pass = begin(encoder);
-        let dispatches = self.steps.iter().map(|step| &step.dispatch);
-        for dispatch in self.of_pixels.iter().chain(dispatches.skip(1)) {
-            dispatch.encode(&mut pass);
-        }
+        let label = Some("tome");
+        self.encode_in(
+            &mut encoder.begin_compute_pass(&wgpu::ComputePassDescriptor { label, timestamp_writes: None }),
+        );
     }
 
     /// Records the network into a compute pass.
@@ -130,30 +106,35 @@ impl Plan {
         self.tokens.last().copied().unwrap_or_default()
     }
 
-    /// `[batch, in_chans, height, width]`: to be written before each batch. For [`encode_pixels`](Self::encode_pixels)
-    /// its first quarter, `[batch, height, width, in_chans]` in bytes.
+    /// The kind of its images.
+    pub fn input_kind(&self) -> Input {
+        self.input
+    }
+
+    /// `[batch, in_chans, height, width]`, or for [`Input::Pixels`] its first quarter, `[batch, height, width, in_chans]`
+    /// in bytes: to be written before each batch.
     pub fn input(&self) -> &wgpu::Buffer {
         &self.buffers.input
     }
 
     /// `[batch, classes]`: to be read after each batch.
     pub fn logits(&self) -> &wgpu::Buffer {
-        &self.ends.logits
+        self.buffers.at(self.ends.logits)
     }
 
     /// `[batch, channels]`: pooled, as it enters the head; of two pooled rows the first, the class token's.
     pub fn features(&self) -> &wgpu::Buffer {
-        &self.buffers.features[0]
+        self.buffers.at(Place::Features(0))
     }
 
     /// `[batch, merged tokens, channels]`: after the last block, before the final norm.
     pub fn tokens(&self) -> &wgpu::Buffer {
-        &self.ends.tokens
+        self.buffers.at(self.ends.tokens)
     }
 
     /// `[batch, merged tokens]`: how many original tokens each stands for.
     pub fn size(&self) -> &wgpu::Buffer {
-        &self.ends.size
+        self.buffers.at(self.ends.size)
     }
 
     /// `[batch, original tokens]`, u32: for each original token the final token that holds it.
@@ -175,17 +156,20 @@ impl Plan {
     /// # Errors
     /// [`Error::Limit`](crate::Error::Limit), [`Error::OutOfMemory`](crate::Error::OutOfMemory).
     pub fn dense(&self) -> Result<Dense> {
-        Dense::new(self)
+        let params = unmerge::Params {
+            batch: self.batch,
+            tokens: self.tokens_left(),
+            sources: self.tokens[0],
+            first: self.prefix,
+            channels: self.channels,
+        };
+        Dense::new(&self.gpu, params, self.tokens(), self.source())
     }
 
-    /// Bytes of device memory of its activations.
+    /// Bytes of device memory of its activations, which plans may share.
     pub fn bytes(&self) -> u64 {
         self.buffers.bytes()
     }
-}
-
-fn begin(encoder: &mut wgpu::CommandEncoder) -> wgpu::ComputePass<'_> {
-    encoder.begin_compute_pass(&wgpu::ComputePassDescriptor { label: Some("tome"), timestamp_writes: None })
 }
 
 impl fmt::Display for Plan {

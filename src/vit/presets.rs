@@ -3,7 +3,7 @@
 
 use super::config::{Config, Mlp, Pool, PositionResample, Preprocess, Resample, Resize};
 use crate::error::{Error, Result};
-use crate::kernels::matmul::Activation;
+use crate::kernels::Activation;
 
 /// One row of the table.
 #[derive(Clone, Copy, Debug)]
@@ -81,6 +81,9 @@ impl Preset {
             name: name.into(),
             image_size: [pixels; 2],
             patch_size: [patch; 2],
+            patch_stride: None,
+            frames: 1,
+            patch_frames: 1,
             in_chans: 3,
             num_classes: classes,
             embed_dim: size.dim,
@@ -156,7 +159,7 @@ const GIGANTIC: Size = size(1664, 48, 16, 64.0 / 13.0);
 
 const PLAIN: Family = Family {
     mlp: Mlp::Plain,
-    activation: Activation::GELU,
+    activation: Activation::Gelu,
     qkv_bias: true,
     pool: Pool::Token,
     class_token: true,
@@ -174,9 +177,9 @@ const DISTILLED: Family = Family { pool: Pool::Distilled, dist_token: true, ..PL
 /// LayerScale.
 const SCALED: Family = Family { layer_scale: true, ..PLAIN };
 /// LayerScale and SwiGLU.
-const GATED: Family = Family { mlp: Mlp::GateFirst, activation: Activation::SILU, ..SCALED };
+const GATED: Family = Family { mlp: Mlp::GateFirst, activation: Activation::Silu, ..SCALED };
 const CLIP: Family = Family { pre_norm: true, norm_eps: 1e-5, ..PLAIN };
-const QUICK_CLIP: Family = Family { activation: Activation::QUICK_GELU, ..CLIP };
+const QUICK_CLIP: Family = Family { activation: Activation::QuickGelu, ..CLIP };
 /// Attention pooling.
 const MAP: Family = Family { pool: Pool::Attention, class_token: false, ..PLAIN };
 /// Average pooling after the final norm.
@@ -207,7 +210,7 @@ impl Family {
     }
 
     const fn tanh(mut self) -> Self {
-        self.activation = Activation::GELU_TANH;
+        self.activation = Activation::GeluTanh;
         self
     }
 

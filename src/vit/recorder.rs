@@ -1,348 +1,199 @@
-//! A plan in the making: which buffer holds what, and the calls so far.
+//! A plan in the making: the engine that prepares each kernel's call instead of running it.
 
 use super::buffers::Buffers;
-use super::config::Config;
-use super::options::{Metric, Options};
-use super::parameters::{Linear, Norm, Parameters};
-use super::plan::{Stage, Step};
+use super::engine::{Engine, Place, Query, Then};
+use super::images::Input;
+use super::parameters::{Linear, Norm};
+use super::step::{Stage, Step};
 use crate::dispatch::Dispatch;
 use crate::error::Result;
 use crate::gpu::Gpu;
-use crate::kernels::matmul::Activation;
-use crate::kernels::{self, attention, embed_patches, layer_norm, matmul, norm_heads};
-use crate::merger::{MergeIo, MergeShape, TokenMerger};
+use crate::kernels::{
+    self, attention, embed_patches, find_matches, key_metric, layer_norm, matmul, merge_source, merge_tokens,
+    norm_heads, pool, rank_matches, split_tokens,
+};
+use crate::view::View;
 
-/// Makes the calls of a network in order and keeps track of where tokens and sizes stand.
+/// Makes the calls of a network in order.
 pub(super) struct Recorder<'a> {
     /// Its variant runs the blocks.
-    pub gpu: Gpu,
-    pub config: &'a Config,
-    pub options: &'a Options,
-    pub batch: u32,
-    /// Tokens an image by now.
-    pub tokens: u32,
-    pub buffers: &'a Buffers,
-    /// Which of the two token buffers holds the residual stream.
-    pub x: usize,
-    /// Merges so far: which of the size and source buffers holds.
-    pub merged: usize,
-    /// Where the logits are by now.
-    pub logits: Option<&'a wgpu::Buffer>,
-    /// What takes the first call's place where images are bytes.
-    of_pixels: Option<Dispatch>,
+    gpu: Gpu,
+    /// The same in 32-bit floats.
+    in_f32: Gpu,
+    buffers: &'a Buffers,
+    input: Input,
     block: Option<u32>,
     steps: Vec<Step>,
 }
 
-/// Where the results of a plan stand.
-#[derive(Clone, Debug)]
-pub(super) struct Ends {
-    pub tokens: wgpu::Buffer,
-    pub size: wgpu::Buffer,
-    pub logits: wgpu::Buffer,
-}
-
-/// What follows a product.
-#[derive(Clone, Copy, Default)]
-pub(super) struct Epilogue<'a> {
-    pub gate: Option<&'a wgpu::Buffer>,
-    pub residual: Option<&'a wgpu::Buffer>,
-}
-
-/// What a linear layer reads.
-pub(super) enum From {
-    Narrow,
-    Wide,
-}
-
 impl<'a> Recorder<'a> {
-    pub fn new(
-        gpu: &Gpu,
-        config: &'a Config,
-        options: &'a Options,
-        batch: u32,
-        buffers: &'a Buffers,
-    ) -> Self {
-        let tokens = config.tokens();
-        Recorder {
-            gpu: gpu.clone(),
-            config,
-            options,
-            batch,
-            tokens,
-            buffers,
-            x: 0,
-            merged: 0,
-            logits: None,
-            of_pixels: None,
-            block: None,
-            steps: Vec::new(),
-        }
+    pub fn new(gpu: &Gpu, buffers: &'a Buffers, input: Input) -> Self {
+        Recorder { in_f32: gpu.in_f32(), gpu: gpu.clone(), buffers, input, block: None, steps: Vec::new() }
     }
 
-    pub fn finish(self) -> (Vec<Step>, Option<Dispatch>, Ends) {
-        let ends = Ends {
-            tokens: self.buffers.x[self.x].clone(),
-            size: self.buffers.size[self.merged].clone(),
-            // Without a head the features are the result.
-            logits: self.logits.unwrap_or(&self.buffers.features[0]).clone(),
+    pub fn finish(self) -> Vec<Step> {
+        self.steps
+    }
+
+    fn push(&mut self, dispatch: Dispatch) -> Result<()> {
+        self.steps.push(Step { dispatch, block: self.block, stages: Vec::new() });
+        Ok(())
+    }
+
+    fn at(&self, place: Place) -> View<'a> {
+        self.buffers.at(place).into()
+    }
+
+    fn split(&self, listed: bool) -> Option<View<'a>> {
+        listed.then(|| self.at(Place::Split))
+    }
+}
+
+impl Engine for Recorder<'_> {
+    type Tensor = wgpu::Buffer;
+
+    fn embed_patches(
+        &mut self,
+        params: embed_patches::Params,
+        w: &wgpu::Buffer,
+        base: &wgpu::Buffer,
+        y: Place,
+    ) -> Result<()> {
+        let io = embed_patches::Io::new(&self.buffers.input, w, base, self.at(y));
+        let normal = match self.input {
+            Input::Floats => None,
+            Input::Pixels => Some((&self.buffers.normal).into()),
         };
-        (self.steps, self.of_pixels, ends)
+        self.push(kernels::embed_patches(&self.gpu, params, embed_patches::Io { normal, ..io })?)
     }
 
-    /// The block that the following calls belong to.
-    pub fn enter(&mut self, block: Option<u32>) {
+    fn layer_norm(
+        &mut self,
+        params: layer_norm::Params,
+        x: Place,
+        norm: Option<&Norm<wgpu::Buffer>>,
+        y: Place,
+    ) -> Result<()> {
+        let io = layer_norm::Io {
+            weight: norm.map(|norm| (&norm.weight).into()),
+            bias: norm.map(|norm| (&norm.bias).into()),
+            ..layer_norm::Io::new(self.at(x), self.at(y))
+        };
+        // Whatever is not on its way into a linear layer is kept in 32 bits.
+        let gpu = if y == Place::Normed { &self.gpu } else { &self.in_f32 };
+        self.push(kernels::layer_norm(gpu, params, io)?)
+    }
+
+    fn matmul(
+        &mut self,
+        params: matmul::Params,
+        x: Place,
+        linear: &Linear<wgpu::Buffer>,
+        Then { gate, residual }: Then,
+        y: Place,
+    ) -> Result<()> {
+        let io = matmul::Io {
+            bias: linear.bias.as_ref().map(Into::into),
+            gate: gate.map(|place| self.at(place)),
+            residual: residual.map(|place| self.at(place)),
+            ..matmul::Io::new(self.at(x), &linear.weight, self.at(y))
+        };
+        self.push(kernels::matmul(&self.gpu, params, io)?)
+    }
+
+    fn norm_heads(&mut self, params: norm_heads::Params, norm: &Norm<wgpu::Buffer>, x: Place) -> Result<()> {
+        let io = norm_heads::Io::new(&norm.weight, &norm.bias, self.at(x));
+        self.push(kernels::norm_heads(&self.gpu, params, io)?)
+    }
+
+    fn attention(
+        &mut self,
+        params: attention::Params,
+        q: Query<'_, wgpu::Buffer>,
+        kv: Place,
+        size: Option<Place>,
+        y: Place,
+    ) -> Result<()> {
+        let kv = self.at(kv);
+        let q = match q {
+            Query::Tokens => kv,
+            Query::Learned(row) => row.into(),
+        };
+        let size = size.map(|place| self.at(place));
+        let io = attention::Io { size, ..attention::Io::new(q, kv, kv, self.at(y)) };
+        self.push(kernels::attention(&self.gpu, params, io)?)
+    }
+
+    fn key_metric(&mut self, params: key_metric::Params, keys: Place) -> Result<()> {
+        // Of the residual stream, which is kept in 32 bits, or of a projection.
+        let gpu = if keys == Place::Qkv { &self.gpu } else { &self.in_f32 };
+        let io = key_metric::Io::new(self.at(keys), self.at(Place::Metric));
+        self.push(kernels::key_metric(gpu, params, io)?)
+    }
+
+    fn split_tokens(&mut self, params: split_tokens::Params) -> Result<()> {
+        let io = split_tokens::Io::new(self.at(Place::Split));
+        self.push(kernels::split_tokens(&self.gpu, params, io)?)
+    }
+
+    fn find_matches(&mut self, params: find_matches::Params, listed: bool) -> Result<()> {
+        let [metric, score, best] = [Place::Metric, Place::Score, Place::Best].map(|place| self.at(place));
+        let io = find_matches::Io { split: self.split(listed), ..find_matches::Io::new(metric, score, best) };
+        self.push(kernels::find_matches(&self.gpu, params, io)?)
+    }
+
+    fn rank_matches(&mut self, params: rank_matches::Params, listed: bool) -> Result<()> {
+        let [score, best, rank, plan] =
+            [Place::Score, Place::Best, Place::Rank, Place::Plan].map(|place| self.at(place));
+        let io = rank_matches::Io::new(score, best, rank, plan);
+        let io = rank_matches::Io { split: self.split(listed), ..io };
+        self.push(kernels::rank_matches(&self.gpu, params, io)?)
+    }
+
+    fn merge_tokens(
+        &mut self,
+        params: merge_tokens::Params,
+        x: Place,
+        size: Place,
+        x_out: Place,
+        size_out: Place,
+    ) -> Result<()> {
+        let io = merge_tokens::Io {
+            size: Some(self.at(size)),
+            normed: Some(self.at(Place::Normed)),
+            ..merge_tokens::Io::new(self.at(Place::Plan), self.at(x), self.at(x_out), self.at(size_out))
+        };
+        self.push(kernels::merge_tokens(&self.gpu, params, io)?)
+    }
+
+    fn merge_source(
+        &mut self,
+        params: merge_source::Params,
+        source: Place,
+        source_out: Place,
+    ) -> Result<()> {
+        let io = merge_source::Io::new(self.at(Place::Plan), self.at(source_out)).source(self.at(source));
+        self.push(kernels::merge_source(&self.gpu, params, io)?)
+    }
+
+    fn pool(&mut self, params: pool::Params, x: Place, size: Place, y: Place) -> Result<()> {
+        let io = pool::Io::new(self.at(x), self.at(y)).size(self.at(size));
+        self.push(kernels::pool(&self.gpu, params, io)?)
+    }
+
+    fn in_f32(&mut self) {
+        self.gpu = self.in_f32.clone();
+    }
+
+    fn enter(&mut self, block: Option<u32>) {
         self.block = block;
     }
 
-    pub fn push(&mut self, dispatch: Dispatch) {
-        self.steps.push(Step { dispatch, block: self.block, stage: None });
-    }
-
-    /// Names what the last call wrote.
-    pub fn stage(&mut self, name: &str, buffer: &wgpu::Buffer, elements: u64) {
+    fn stage(&mut self, name: &str, at: Place, elements: u64) {
         if let Some(step) = self.steps.last_mut() {
             let name = self.block.map_or_else(|| name.into(), |block| format!("layer{block:02}.{name}"));
-            step.stage = Some(Stage { name, buffer: buffer.clone(), elements });
+            let (buffer, indices) = (self.buffers.at(at).clone(), at.holds_indices());
+            step.stages.push(Stage { name, buffer, elements, indices });
         }
-    }
-
-    pub fn rows(&self) -> u32 {
-        self.batch * self.tokens
-    }
-
-    /// Names the residual stream.
-    pub fn name_tokens(&mut self, name: &str) {
-        let elements = u64::from(self.rows()) * u64::from(self.config.embed_dim);
-        self.stage(name, &self.buffers.x[self.x], elements);
-    }
-
-    pub fn embed_patches(&mut self, p: &Parameters<wgpu::Buffer>) -> Result<()> {
-        let Config { image_size, patch_size, in_chans, embed_dim, .. } = *self.config;
-        let params = embed_patches::Params {
-            batch: self.batch,
-            image_channels: in_chans,
-            height: image_size[0],
-            width: image_size[1],
-            patch_height: patch_size[0],
-            patch_width: patch_size[1],
-            prefix: self.config.prefix(),
-            channels: embed_dim,
-            ..Default::default()
-        };
-        let io = embed_patches::Io {
-            image: (&self.buffers.input).into(),
-            normal: None,
-            w: (&p.patch).into(),
-            bias: (&p.patch_bias).into(),
-            position: (&p.position).into(),
-            first: p.first.as_ref().map(Into::into),
-            y: (&self.buffers.x[self.x]).into(),
-        };
-        self.push(kernels::embed_patches(&self.gpu, params, io)?);
-        let io = embed_patches::Io { normal: Some((&self.buffers.normal).into()), ..io };
-        self.of_pixels = Some(kernels::embed_patches(&self.gpu, params, io)?);
-        Ok(())
-    }
-
-    /// From here on all is computed in 32 bits: after the blocks there is little left to save.
-    pub fn exact(&mut self) {
-        self.gpu = self.gpu.exact();
-    }
-
-    pub fn layer_norm(
-        &mut self,
-        gpu: &Gpu,
-        norm: Option<&Norm<wgpu::Buffer>>,
-        rows: u32,
-        x: &wgpu::Buffer,
-        y: &wgpu::Buffer,
-    ) -> Result<()> {
-        let Config { embed_dim: channels, norm_eps: eps, .. } = *self.config;
-        let params = layer_norm::Params { rows, channels, eps, ..Default::default() };
-        let io = layer_norm::Io {
-            x: x.into(),
-            weight: norm.map(|norm| (&norm.weight).into()),
-            bias: norm.map(|norm| (&norm.bias).into()),
-            y: y.into(),
-        };
-        self.push(kernels::layer_norm(gpu, params, io)?);
-        Ok(())
-    }
-
-    /// A norm of the residual stream itself.
-    pub fn norm_tokens(&mut self, norm: &Norm<wgpu::Buffer>) -> Result<()> {
-        let [from, to] = [self.x, 1 - self.x];
-        let x = &self.buffers.x;
-        self.layer_norm(&self.gpu.exact(), Some(norm), self.rows(), &x[from], &x[to])?;
-        self.x = to;
-        Ok(())
-    }
-
-    /// The residual stream, normalised, to `narrow`. The norm's weight and bias are part of what reads it.
-    pub fn norm_to_narrow(&mut self) -> Result<()> {
-        self.layer_norm(&self.gpu.clone(), None, self.rows(), &self.buffers.x[self.x], &self.buffers.narrow)
-    }
-
-    /// `narrow` to `wide`.
-    pub fn widen(&mut self, linear: &Linear<wgpu::Buffer>, activation: Activation) -> Result<()> {
-        let (x, y) = (&self.buffers.narrow, &self.buffers.wide);
-        self.linear(linear, activation, self.rows(), x, y, Epilogue::default())
-    }
-
-    /// `narrow` to `wide`, multiplied by what the gate makes of it.
-    pub fn widen_gated(
-        &mut self,
-        gate: &Linear<wgpu::Buffer>,
-        linear: &Linear<wgpu::Buffer>,
-        activation: Activation,
-    ) -> Result<()> {
-        let Buffers { narrow, wide, gate: gates, .. } = self.buffers;
-        let gates = gates.as_ref().unwrap_or(wide);
-        self.linear(gate, activation, self.rows(), narrow, gates, Epilogue::default())?;
-        let by_gate = Epilogue { gate: Some(gates), ..Default::default() };
-        self.linear(linear, Activation::NONE, self.rows(), narrow, wide, by_gate)
-    }
-
-    /// A branch back into the residual stream.
-    pub fn add(&mut self, linear: &Linear<wgpu::Buffer>, from: From) -> Result<()> {
-        let x = match from {
-            From::Narrow => &self.buffers.narrow,
-            From::Wide => &self.buffers.wide,
-        };
-        let [residual, y] = [&self.buffers.x[self.x], &self.buffers.x[1 - self.x]];
-        let onto = Epilogue { residual: Some(residual), ..Default::default() };
-        self.linear(linear, Activation::NONE, self.rows(), x, y, onto)?;
-        self.x = 1 - self.x;
-        Ok(())
-    }
-
-    pub fn linear(
-        &mut self,
-        linear: &Linear<wgpu::Buffer>,
-        activation: Activation,
-        rows: u32,
-        x: &wgpu::Buffer,
-        y: &wgpu::Buffer,
-        Epilogue { gate, residual }: Epilogue<'_>,
-    ) -> Result<()> {
-        let params = matmul::Params {
-            rows,
-            inner: linear.inner,
-            columns: linear.columns,
-            activation,
-            ..Default::default()
-        };
-        let io = matmul::Io {
-            x: x.into(),
-            w: (&linear.weight).into(),
-            bias: linear.bias.as_ref().map(Into::into),
-            scale: None,
-            gate: gate.map(Into::into),
-            residual: residual.map(Into::into),
-            y: y.into(),
-        };
-        self.push(kernels::matmul(&self.gpu, params, io)?);
-        Ok(())
-    }
-
-    /// q and k in `wide`, normalised in place.
-    pub fn norm_heads(&mut self, norm: &Norm<wgpu::Buffer>) -> Result<()> {
-        let Config { embed_dim, num_heads, norm_eps, .. } = *self.config;
-        let params = norm_heads::Params {
-            rows: self.rows(),
-            heads: num_heads,
-            head_width: self.config.head_width(),
-            stride: 3 * embed_dim,
-            eps: norm_eps,
-        };
-        let io = norm_heads::Io {
-            weight: (&norm.weight).into(),
-            bias: (&norm.bias).into(),
-            x: (&self.buffers.wide).into(),
-        };
-        self.push(kernels::norm_heads(&self.gpu, params, io)?);
-        Ok(())
-    }
-
-    /// q, k and v in `wide` to `narrow`, counting merged tokens by their sizes.
-    pub fn attention(&mut self) -> Result<()> {
-        let Config { num_heads, .. } = *self.config;
-        let params = attention::Params {
-            // Queries come scaled.
-            scale: 1.0,
-            ..attention::Params::fused(self.batch, self.tokens, num_heads, self.config.head_width())
-        };
-        let wide = (&self.buffers.wide).into();
-        // Before the first merge every size is 1, and ln 1 adds nothing.
-        let counts = self.options.prop_attn && self.merged > 0;
-        let size = counts.then(|| (&self.buffers.size[self.merged]).into());
-        let io = attention::Io { q: wide, k: wide, v: wide, size, y: (&self.buffers.narrow).into() };
-        self.push(kernels::attention(&self.gpu, params, io)?);
-        Ok(())
-    }
-
-    /// Merges r tokens of the residual stream by what attention left in `wide`, or by the residual stream before or
-    /// after attention. What is left is in `narrow` too, normalised.
-    pub fn merge(&mut self, r: u32) -> Result<()> {
-        let Config { embed_dim, num_heads, norm_eps: eps, .. } = *self.config;
-        let Options { metric, similarity, partition, merge, .. } = *self.options;
-        let projected = metric.of_projection();
-        let shape = MergeShape {
-            batch: self.batch,
-            tokens: self.tokens,
-            channels: embed_dim,
-            heads: if projected.is_some() { num_heads } else { 1 },
-            head_width: metric.width(self.config),
-            key_stride: if projected.is_some() { 3 * embed_dim } else { embed_dim },
-            key_start: projected.unwrap_or(0) * embed_dim,
-            r,
-            protect: self.options.protected(self.config),
-            sources: self.config.tokens(),
-            partition: partition.in_block(self.block.unwrap_or(0)),
-            similarity,
-            mode: merge,
-            exact_keys: projected.is_none(),
-            eps,
-        };
-        let Buffers { x, size, source, scratch, narrow, wide, .. } = self.buffers;
-        let [from, to] = [self.merged, self.merged + 1];
-        let keys = match metric {
-            Metric::Keys | Metric::Queries | Metric::Values => wide,
-            // What attention was added to.
-            Metric::Input => &x[1 - self.x],
-            Metric::Attention => &x[self.x],
-        };
-        let io = MergeIo {
-            keys: keys.into(),
-            x: (&x[self.x]).into(),
-            size: Some((&size[from]).into()),
-            source: Some((&source[from]).into()),
-            x_out: (&x[1 - self.x]).into(),
-            size_out: Some((&size[to]).into()),
-            source_out: Some((&source[to]).into()),
-            normed: Some(narrow.into()),
-        };
-        let merger = TokenMerger::with_scratch(&self.gpu, shape, io, scratch)?;
-        let [b, n] = [self.batch, self.tokens].map(u64::from);
-        let listed = partition.split(self.batch, self.tokens, shape.protect, r);
-        let edges = b * listed.map_or(n.div_ceil(2), |split| split.srcs.into());
-        for dispatch in merger.dispatches() {
-            self.push(dispatch.clone());
-            match dispatch.kernel() {
-                "key_metric" => self.stage("metric", &scratch.metric, b * n * u64::from(shape.head_width)),
-                "split_tokens" => {
-                    self.stage("split", &scratch.split, listed.map_or(0, |split| split.elements()));
-                }
-                "find_matches" => self.stage("best", &scratch.best, edges),
-                "rank_matches" => self.stage("rank", &scratch.rank, edges),
-                _ => {}
-            }
-        }
-        self.x = 1 - self.x;
-        self.merged = to;
-        self.tokens = shape.tokens_out();
-        self.name_tokens("merged");
-        Ok(())
     }
 }

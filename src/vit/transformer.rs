@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use super::buffers::Buffers;
 use super::config::Config;
+use super::images::Input;
 use super::options::Options;
 use super::parameters::{Parameters, Storage};
 use super::plan::Plan;
@@ -29,7 +30,7 @@ impl VisionTransformer {
         let mut bytes = 0;
         let parameters = Parameters::load(&config, weights, |name, storage, data| {
             let buffer = match storage {
-                Storage::Elem => gpu.elem_buffer_with(name, data)?,
+                Storage::Elem => gpu.weight_buffer_with(name, data)?,
                 Storage::F32 => gpu.buffer_with(name, data)?,
             };
             bytes += buffer.size();
@@ -59,15 +60,43 @@ impl VisionTransformer {
         self.bytes
     }
 
-    /// The network for batches of `batch` images as a list of dispatches with its own activations. Costs memory
-    /// and time; make it once and encode it for every batch.
+    /// The network for batches of `batch` images, normalised floats, as a list of dispatches with its own activations.
+    /// Costs memory and time; make it once and encode it for every batch.
     ///
     /// # Errors
     /// [`Error::Input`] for a batch of 0, [`Error::Limit`] for one larger
     /// than [`max_batch`](Self::max_batch), [`Error::OutOfMemory`].
     pub fn plan(&self, batch: u32, options: &Options) -> Result<Plan> {
+        self.plan_for(Input::Floats, batch, options)
+    }
+
+    /// [`plan`](Self::plan) for another kind of images.
+    ///
+    /// # Errors
+    /// As [`plan`](Self::plan).
+    pub fn plan_for(&self, input: Input, batch: u32, options: &Options) -> Result<Plan> {
         self.check_batch(batch)?;
-        Plan::new(&self.gpu, &self.config, &self.parameters, batch, options)
+        options.check(&self.config)?;
+        let buffers = Arc::new(Buffers::new(&self.gpu, &self.config, batch, options)?);
+        Plan::new(&self.gpu, &self.config, self.parameters.clone(), buffers, (input, batch), options)
+    }
+
+    /// A plan for batches of the same size as another's, on its activations: it costs next to no memory, and the two
+    /// are encoded one after the other, never for batches that are on their way at the same time. Where the other's
+    /// activations have no room for what the options ask, it has its own.
+    ///
+    /// # Errors
+    /// [`Error::Input`] where the other is no plan of this network; as [`plan`](Self::plan).
+    pub fn plan_beside(&self, other: &Plan, input: Input, options: &Options) -> Result<Plan> {
+        if !Arc::ptr_eq(&other.parameters, &self.parameters) {
+            return Err(Error::Input("a plan beside that of another network".into()));
+        }
+        if !other.buffers.suit(&self.config, options) {
+            return self.plan_for(input, other.batch(), options);
+        }
+        options.check(&self.config)?;
+        let (p, buffers) = (self.parameters.clone(), other.buffers.clone());
+        Plan::new(&self.gpu, &self.config, p, buffers, (input, other.batch()), options)
     }
 
     /// Whether a batch is one and its buffers can be bound.

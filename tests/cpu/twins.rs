@@ -33,21 +33,21 @@ fn erfc(x: f64) -> f64 {
 
 fn activate(activation: Activation, v: f64) -> f64 {
     match activation {
-        Activation::GELU => 0.5 * v * erfc(-v * std::f64::consts::FRAC_1_SQRT_2),
-        Activation::GELU_TANH => {
+        Activation::Gelu => 0.5 * v * erfc(-v * std::f64::consts::FRAC_1_SQRT_2),
+        Activation::GeluTanh => {
             0.5 * v * (1.0 + ((2.0 / std::f64::consts::PI).sqrt() * (v + 0.044715 * v.powi(3))).tanh())
         }
-        Activation::QUICK_GELU => v / (1.0 + (-1.702 * v).exp()),
-        Activation::SILU => v / (1.0 + (-v).exp()),
-        Activation::RELU => v.max(0.0),
-        Activation::SIGMOID => 1.0 / (1.0 + (-v).exp()),
+        Activation::QuickGelu => v / (1.0 + (-1.702 * v).exp()),
+        Activation::Silu => v / (1.0 + (-v).exp()),
+        Activation::Relu => v.max(0.0),
+        Activation::Sigmoid => 1.0 / (1.0 + (-v).exp()),
         _ => v,
     }
 }
 
 /// All of them.
 fn activations() -> impl Iterator<Item = Activation> {
-    (0..=Activation::SIGMOID.0).map(Activation)
+    (0..=Activation::Sigmoid.0).map(Activation)
 }
 
 #[test]
@@ -264,9 +264,9 @@ fn pool_takes_a_token_or_a_mean() {
         cpu::pool(&pool::Params { batch: 1, tokens: 3, channels: 4, first, mode }, &x, Some(&size), &mut y);
         y
     };
-    assert_eq!(pooled(0, pool::Mode::TOKEN), [0.0, 1.0, 2.0, 3.0]);
-    assert_eq!(pooled(1, pool::Mode::MEAN), [6.0, 7.0, 8.0, 9.0]);
-    assert_eq!(pooled(1, pool::Mode::MEAN_BY_SIZE), [6.4, 7.4, 8.4, 9.4]);
+    assert_eq!(pooled(0, pool::PoolMode::Token), [0.0, 1.0, 2.0, 3.0]);
+    assert_eq!(pooled(1, pool::PoolMode::Mean), [6.0, 7.0, 8.0, 9.0]);
+    assert_eq!(pooled(1, pool::PoolMode::MeanBySize), [6.4, 7.4, 8.4, 9.4]);
 }
 
 #[test]

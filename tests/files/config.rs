@@ -28,7 +28,7 @@ fn what_an_architecture_says_holds_until_it_is_taken_back() {
         parse(json!({ "architecture": "vit_giant_patch14_dinov2", "model_args": args })).unwrap()
     };
     let plain = dinov2(json!({}));
-    assert_eq!((plain.mlp, plain.mlp_hidden, plain.activation), (Mlp::GateFirst, 4096, Activation::SILU));
+    assert_eq!((plain.mlp, plain.mlp_hidden, plain.activation), (Mlp::GateFirst, 4096, Activation::Silu));
     assert!(plain.layer_scale && plain.num_classes == 0);
     assert!(!dinov2(json!({ "init_values": null })).layer_scale);
     // The architecture's ratio, 5.33334, holds for another width.
@@ -87,7 +87,7 @@ fn everything_can_be_overridden() {
     assert_eq!((config.pool, config.fc_norm), (Pool::Average, true), "fc_norm follows from average pooling");
     assert!(!config.qkv_bias && !config.class_token && config.no_embed_class && config.pre_norm);
     assert!(!config.final_norm && config.layer_scale);
-    assert_eq!((config.activation, config.norm_eps), (Activation::QUICK_GELU, 1e-5));
+    assert_eq!((config.activation, config.norm_eps), (Activation::QuickGelu, 1e-5));
     assert_eq!((config.num_classes, config.reg_tokens), (3, 2));
     assert_eq!(config.labels, ["cat", "n2", "dog"]);
     assert_eq!(config.preprocess.resample, Resample::Bilinear);

@@ -14,14 +14,14 @@ fn parse(value: Value) -> Result<Config, Error> {
 fn defaults_are_transformers() {
     let of = |model_type: &str| parse(json!({ "model_type": model_type })).unwrap();
     for (model_type, patch, eps, activation) in [
-        ("vit", 16, 1e-12, Activation::GELU),
-        ("deit", 16, 1e-12, Activation::GELU),
-        ("vit_mae", 16, 1e-12, Activation::GELU),
-        ("dinov2", 14, 1e-6, Activation::GELU),
-        ("dinov2_with_registers", 16, 1e-6, Activation::GELU),
-        ("clip_vision_model", 32, 1e-5, Activation::QUICK_GELU),
-        ("siglip_vision_model", 16, 1e-6, Activation::GELU_TANH),
-        ("clip", 32, 1e-5, Activation::QUICK_GELU),
+        ("vit", 16, 1e-12, Activation::Gelu),
+        ("deit", 16, 1e-12, Activation::Gelu),
+        ("vit_mae", 16, 1e-12, Activation::Gelu),
+        ("dinov2", 14, 1e-6, Activation::Gelu),
+        ("dinov2_with_registers", 16, 1e-6, Activation::Gelu),
+        ("clip_vision_model", 32, 1e-5, Activation::QuickGelu),
+        ("siglip_vision_model", 16, 1e-6, Activation::GeluTanh),
+        ("clip", 32, 1e-5, Activation::QuickGelu),
     ] {
         let config = of(model_type);
         assert_eq!((config.patch_size, config.norm_eps), ([patch; 2], eps), "{model_type}");
@@ -83,7 +83,7 @@ fn the_gated_mlps_width_is_dinov2s() {
         "model_type": "dinov2", "use_swiglu_ffn": true, "hidden_size": 1536, "num_attention_heads": 24, "mlp_ratio": 4
     }))
     .unwrap();
-    assert_eq!((config.mlp, config.mlp_hidden, config.activation), (Mlp::GateFirst, 4096, Activation::SILU));
+    assert_eq!((config.mlp, config.mlp_hidden, config.activation), (Mlp::GateFirst, 4096, Activation::Silu));
 }
 
 #[test]

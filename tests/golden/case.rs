@@ -9,7 +9,7 @@ use serde_json::Value;
 use tome_wgpu::Schedule;
 use tome_wgpu::files::load_model;
 use tome_wgpu::kernels::find_matches::Similarity;
-use tome_wgpu::kernels::merge_tokens::Mode;
+use tome_wgpu::kernels::merge_tokens::MergeMode;
 use tome_wgpu::vit::{Config, Metric, Options, PoolBy, Protect, Weights};
 
 /// A network, how it was run, and what PyTorch computed.
@@ -52,12 +52,12 @@ fn load(folder: &Path) -> Case {
         pool_by: if text("pool") == "size" { PoolBy::Size } else { PoolBy::Plain },
         protect: if text("protect") == "prefix" { Protect::Prefix } else { Protect::Class },
         merge: match knob("merge_mode", "wmean") {
-            "wmean" => Mode::WEIGHTED_MEAN,
-            "mean" => Mode::MEAN,
-            "sum" => Mode::SUM,
-            "max" => Mode::MAX,
-            "min" => Mode::MIN,
-            "keep-one" => Mode::KEEP_ONE,
+            "wmean" => MergeMode::WeightedMean,
+            "mean" => MergeMode::Mean,
+            "sum" => MergeMode::Sum,
+            "max" => MergeMode::Max,
+            "min" => MergeMode::Min,
+            "keep-one" => MergeMode::KeepOne,
             other => panic!("{name}: merge_mode {other}"),
         },
         partition: knob("partition", "alternating").parse().unwrap_or_else(|e| panic!("{name}: {e}")),
@@ -70,9 +70,9 @@ fn load(folder: &Path) -> Case {
             other => panic!("{name}: metric {other}"),
         },
         similarity: match knob("similarity", "cosine") {
-            "cosine" => Similarity::COSINE,
-            "dot" => Similarity::DOT,
-            "euclidean" => Similarity::EUCLIDEAN,
+            "cosine" => Similarity::Cosine,
+            "dot" => Similarity::Dot,
+            "euclidean" => Similarity::Euclidean,
             other => panic!("{name}: similarity {other}"),
         },
     };

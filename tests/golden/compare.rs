@@ -85,7 +85,7 @@ fn metric(case: &Case, got: &Stages, stage: &str, tolerance: f64) -> Result<(), 
         return Ok(());
     };
     let (config, _) = &case.network;
-    if case.options.similarity != Similarity::COSINE {
+    if case.options.similarity != Similarity::Cosine {
         return near(stage, got, want, tolerance);
     }
     let unit = |row: &[f64]| {

@@ -13,7 +13,7 @@ use common::{Rig, Tol, close, rigs};
 use compare::{Numbers, Stages, compare, compare_ends, near};
 use tome_wgpu::kernels::find_matches::Similarity;
 use tome_wgpu::kernels::matmul::Activation;
-use tome_wgpu::kernels::merge_tokens::Mode;
+use tome_wgpu::kernels::merge_tokens::MergeMode;
 use tome_wgpu::vit::{
     Config, Metric, Mlp, Options, Pool, PoolBy, Protect, Stage, VisionTransformer, Weights,
 };
@@ -241,7 +241,7 @@ fn noticed(name: &str, mistake: impl FnOnce(&mut Config, &mut Weights, &mut Opti
 fn mistakes_are_noticed_where_they_are_made() {
     assert_eq!(noticed("norm_eps_1e-5", |config, _, _| config.norm_eps = 1e-6), "layer00.attn");
     assert_eq!(noticed("cls", |config, _, _| config.norm_eps = 1e-5), "layer00.attn");
-    assert_eq!(noticed("cls", |config, _, _| config.activation = Activation::GELU_TANH), "layer00.tokens");
+    assert_eq!(noticed("cls", |config, _, _| config.activation = Activation::GeluTanh), "layer00.tokens");
     assert_eq!(noticed("cls", |_, _, options| options.schedule = Schedule::constant(5)), "layer00.merged");
     assert_eq!(noticed("cls", |_, _, options| options.schedule = Schedule::constant(3)), "layer00.merged");
     assert_eq!(noticed("r0", |_, _, options| options.schedule = Schedule::constant(1)), "layer00.src");
@@ -254,9 +254,9 @@ fn mistakes_are_noticed_where_they_are_made() {
     assert_eq!(noticed("glu_gate_last", |config, _, _| config.mlp = Mlp::GateFirst), "layer00.tokens");
     assert_eq!(noticed("swiglu_packed", |config, _, _| config.mlp = Mlp::GateLast), "layer00.tokens");
     assert_eq!(noticed("reg4", |_, _, options| options.protect = Protect::Class), "layer00.merged");
-    assert_eq!(noticed("mode_max_input", |_, _, options| options.merge = Mode::MIN), "layer00.merged");
+    assert_eq!(noticed("mode_max_input", |_, _, options| options.merge = MergeMode::Min), "layer00.merged");
     assert_eq!(
-        noticed("mode_mean_queries", |_, _, options| options.merge = Mode::WEIGHTED_MEAN),
+        noticed("mode_mean_queries", |_, _, options| options.merge = MergeMode::WeightedMean),
         "layer01.merged"
     );
     assert_eq!(noticed("mode_mean_queries", |_, _, options| options.metric = Metric::Keys), "layer00.metric");
@@ -265,7 +265,7 @@ fn mistakes_are_noticed_where_they_are_made() {
         "layer00.src"
     );
     assert_eq!(
-        noticed("every_3_reg4_clamp", |_, _, options| options.similarity = Similarity::EUCLIDEAN),
+        noticed("every_3_reg4_clamp", |_, _, options| options.similarity = Similarity::Euclidean),
         "layer00.src"
     );
     let ignored_scales = noticed("layerscale", |config, weights, _| {

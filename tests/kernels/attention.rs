@@ -45,7 +45,7 @@ impl Case {
         let size = self.size.as_ref().map(|size| rig.data(size));
         let y = rig.unwritten(self.len());
         let [q, k, v] = [(); 3].map(|()| (&qkv).into());
-        let io = Io { q, k, v, size: size.as_ref().map(Into::into), y: (&y).into() };
+        let io = set!(Io::new(q, k, v, &y); size: size.as_ref().map(Into::into));
         rig.run(&[attention(&rig.gpu, self.params, io).unwrap()]);
         rig.read_elems(&y, self.len())
     }
@@ -106,16 +106,8 @@ fn separate_strided_buffers_are_the_same_as_a_fused_one() {
         let size = rig.data(fused.size.as_ref().unwrap());
         let y = rig.unwritten(batch * tokens * 40);
         let io =
-            Io { q: (&q).into(), k: (&k).into(), v: (&v).into(), size: Some((&size).into()), y: (&y).into() };
-        let params = Params {
-            q_image: 19 * 44,
-            q_stride: 44,
-            stride: 44,
-            q_start: 0,
-            k_start: 4,
-            v_start: 8,
-            ..fused.params
-        };
+            Io::new(&q, &k, &v, &y).size(&size);
+        let params = set!(fused.params; q_image: 19 * 44, q_stride: 44, stride: 44, q_start: 0, k_start: 4, v_start: 8);
         rig.run(&[attention(&rig.gpu, params, io).unwrap()]);
         same(rig.id(), &rig.read_elems(&y, fused.len()), &fused.on_gpu(rig));
     }
@@ -128,19 +120,13 @@ fn queries_may_be_fewer_or_more_than_tokens_and_shared_by_all_images() {
             let whole = Case::fused(2, 21, 2, 16);
             let mut random = Random(9);
             let q = random.floats(q_image + queries * 48);
-            let params = Params { queries, q_image, q_stride: 48, ..whole.params };
+            let params = set!(whole.params; queries, q_image, q_stride: 48);
             let size = whole.size.clone().unwrap();
             let mut want = vec![f32::NAN; (2 * queries * 32) as usize];
             cpu::attention(&params, &q, &whole.qkv, &whole.qkv, Some(&size), &mut want);
             let [q, kv, size, y] =
                 [rig.elems(&q), rig.elems(&whole.qkv), rig.data(&size), rig.unwritten(2 * queries * 32)];
-            let io = Io {
-                q: (&q).into(),
-                k: (&kv).into(),
-                v: (&kv).into(),
-                size: Some((&size).into()),
-                y: (&y).into(),
-            };
+            let io = Io::new(&q, &kv, &kv, &y).size(&size);
             rig.run(&[attention(&rig.gpu, params, io).unwrap()]);
             close(
                 format!("{} {params:?}", rig.id()),

@@ -93,48 +93,27 @@ impl Case {
 }
 
 /// Colour images cut into patches, all sides different.
-const IMAGES: Params = Params {
-    batch: 2,
-    image_channels: 3,
-    height: 24,
-    width: 40,
-    patch_height: 4,
-    patch_width: 8,
-    prefix: 1,
-    channels: 20,
-    has_normal: 0,
-    tokens: 0,
-};
+const IMAGES: Params = set!(Params::default(); batch: 2, image_channels: 3, height: 24, width: 40, patch_height: 4, patch_width: 8, prefix: 1, channels: 20, has_normal: 0, tokens: 0);
 
 #[test]
 fn matches_cpu() {
     let cases = [
         IMAGES,
         // No prefix, and a class token with four registers.
-        Params { prefix: 0, ..IMAGES },
-        Params { prefix: 5, ..IMAGES },
+        set!(IMAGES; prefix: 0),
+        set!(IMAGES; prefix: 5),
         // One grey pixel; nine values a patch, which are filled up to twelve; four channels of 3 x 5.
-        Params { image_channels: 1, height: 1, width: 1, patch_height: 1, patch_width: 1, ..IMAGES },
-        Params { image_channels: 1, patch_height: 3, patch_width: 3, ..IMAGES },
-        Params { image_channels: 4, patch_height: 3, patch_width: 5, ..IMAGES },
+        set!(IMAGES; image_channels: 1, height: 1, width: 1, patch_height: 1, patch_width: 1),
+        set!(IMAGES; image_channels: 1, patch_height: 3, patch_width: 3),
+        set!(IMAGES; image_channels: 4, patch_height: 3, patch_width: 5),
         // Pixels left over below and on the right.
-        Params { height: 27, width: 47, ..IMAGES },
+        set!(IMAGES; height: 27, width: 47),
         // Around the tiles' columns, 64.
-        Params { channels: 60, ..IMAGES },
-        Params { channels: 68, ..IMAGES },
-        Params { channels: 260, ..IMAGES },
+        set!(IMAGES; channels: 60),
+        set!(IMAGES; channels: 68),
+        set!(IMAGES; channels: 260),
         // A ViT-Tiny.
-        Params {
-            batch: 2,
-            image_channels: 3,
-            height: 224,
-            width: 224,
-            patch_height: 16,
-            patch_width: 16,
-            prefix: 1,
-            channels: 192,
-            ..IMAGES
-        },
+        set!(IMAGES; batch: 2, image_channels: 3, height: 224, width: 224, patch_height: 16, patch_width: 16, prefix: 1, channels: 192),
     ];
     for rig in rigs_for(&SPEC) {
         for params in cases {
@@ -163,17 +142,7 @@ fn more_tiles_than_one_dimension_of_workgroups() {
     for rig in rigs_for(&SPEC).filter(|rig| rig.tile_size() == TileSize::Medium) {
         // 66,000 tiles of 32 or 64 tokens, 4 pixels a patch.
         let rows = rig.tile_rows();
-        let params = Params {
-            batch: 660,
-            image_channels: 1,
-            height: 2 * rows,
-            width: 200,
-            patch_height: 2,
-            patch_width: 2,
-            prefix: 0,
-            channels: 4,
-            ..IMAGES
-        };
+        let params = set!(IMAGES; batch: 660, image_channels: 1, height: 2 * rows, width: 200, patch_height: 2, patch_width: 2, prefix: 0, channels: 4);
         assert_eq!(params.patches(), 100 * rows);
         Case::new(params).check(rig);
     }

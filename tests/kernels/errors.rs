@@ -19,62 +19,59 @@ fn small_layer_norm<'a>(gpu: &Gpu, rows: u32, io: [View<'a>; 4]) -> Result<Dispa
     let [x, weight, bias, y] = io;
     layer_norm(
         gpu,
-        layer_norm::Params { rows, channels: 64, eps: 1e-6, ..Default::default() },
-        layer_norm::Io { x, weight: Some(weight), bias: Some(bias), y },
+        set!(layer_norm::Params::default(); rows, channels: 64, eps: 1e-6),
+        set!(layer_norm::Io::new(x, y); weight: Some(weight), bias: Some(bias)),
     )
 }
 
 /// Every kernel with good parameters, changed by `change`.
 macro_rules! call {
     ($gpu:expr, $b:expr, layer_norm, $($change:tt)*) => {
-        layer_norm($gpu, layer_norm::Params { $($change)*, ..layer_norm::Params { rows: 4, channels: 64, eps: 1e-6, ..Default::default() } },
-            layer_norm::Io { x: (&$b[0]).into(), weight: Some((&$b[1]).into()), bias: Some((&$b[2]).into()), y: (&$b[3]).into() })
+        layer_norm($gpu, set!(set!(layer_norm::Params::default(); rows: 4, channels: 64, eps: 1e-6); $($change)*),
+            layer_norm::Io::new(&$b[0], &$b[3]).weight(&$b[1]).bias(&$b[2]))
     };
     ($gpu:expr, $b:expr, matmul, $($change:tt)*) => {
-        matmul($gpu, matmul::Params { $($change)*, ..matmul::Params { rows: 4, inner: 8, columns: 5, ..Default::default() } },
-            matmul::Io { x: (&$b[0]).into(), w: (&$b[1]).into(), bias: None, scale: None, gate: None, residual: None, y: (&$b[2]).into() })
+        matmul($gpu, set!(set!(matmul::Params::default(); rows: 4, inner: 8, columns: 5); $($change)*),
+            matmul::Io::new(&$b[0], &$b[1], &$b[2]))
     };
     ($gpu:expr, $b:expr, attention, $($change:tt)*) => {
-        attention($gpu, attention::Params { $($change)*, ..attention::Params::fused(2, 5, 2, 8) },
-            attention::Io { q: (&$b[0]).into(), k: (&$b[0]).into(), v: (&$b[0]).into(), size: None, y: (&$b[1]).into() })
+        attention($gpu, set!(attention::Params::fused(2, 5, 2, 8); $($change)*),
+            attention::Io::new(&$b[0], &$b[0], &$b[0], &$b[1]))
     };
     ($gpu:expr, $b:expr, norm_heads, $($change:tt)*) => {
-        norm_heads($gpu, norm_heads::Params { $($change)*, ..norm_heads::Params { rows: 5, heads: 2, head_width: 8, stride: 48, eps: 1e-6 } },
-            norm_heads::Io { weight: (&$b[0]).into(), bias: (&$b[1]).into(), x: (&$b[2]).into() })
+        norm_heads($gpu, set!(set!(norm_heads::Params::default(); rows: 5, heads: 2, head_width: 8, stride: 48, eps: 1e-6); $($change)*),
+            norm_heads::Io::new(&$b[0], &$b[1], &$b[2]))
     };
     ($gpu:expr, $b:expr, key_metric, $($change:tt)*) => {
-        key_metric($gpu, key_metric::Params { $($change)*, ..key_metric::Params { rows: 5, heads: 2, head_width: 8, stride: 48, start: 16, unit: 1 } },
-            key_metric::Io { keys: (&$b[0]).into(), metric: (&$b[1]).into() })
+        key_metric($gpu, set!(set!(key_metric::Params::default(); rows: 5, heads: 2, head_width: 8, stride: 48, start: 16, unit: 1); $($change)*),
+            key_metric::Io::new(&$b[0], &$b[1]))
     };
     ($gpu:expr, $b:expr, split_tokens, $($change:tt)*) => {
-        split_tokens($gpu, split_tokens::Params { $($change)*, ..split_tokens::Params { lists: 2, tokens: 9, protect: 1, srcs: 7,
-                mode: split_tokens::Mode::CELLS, columns: 4, cell_height: 2, cell_width: 2, ..Default::default() } },
-            split_tokens::Io { split: (&$b[0]).into() })
+        split_tokens($gpu, set!(set!(split_tokens::Params::default(); lists: 2, tokens: 9, protect: 1, srcs: 7, mode: split_tokens::SplitMode::Cells, columns: 4, cell_height: 2, cell_width: 2); $($change)*),
+            split_tokens::Io::new(&$b[0]))
     };
     ($gpu:expr, $b:expr, find_matches, $($change:tt)*) => {
-        find_matches($gpu, find_matches::Params { $($change)*, ..find_matches::Params { batch: 2, tokens: 5, width: 8, protect: 1, ..Default::default() } },
-            find_matches::Io { metric: (&$b[0]).into(), split: None, score: (&$b[1]).into(), best: (&$b[2]).into() })
+        find_matches($gpu, set!(set!(find_matches::Params::default(); batch: 2, tokens: 5, width: 8, protect: 1); $($change)*),
+            find_matches::Io::new(&$b[0], &$b[1], &$b[2]))
     };
     ($gpu:expr, $b:expr, rank_matches, $($change:tt)*) => {
-        rank_matches($gpu, rank_matches::Params { $($change)*, ..rank_matches::Params { batch: 2, tokens: 9, r: 2, protect: 1, ..Default::default() } },
-            rank_matches::Io { score: (&$b[0]).into(), best: (&$b[1]).into(), split: None, rank: (&$b[2]).into(), plan: (&$b[3]).into() })
+        rank_matches($gpu, set!(set!(rank_matches::Params::default(); batch: 2, tokens: 9, r: 2, protect: 1); $($change)*),
+            rank_matches::Io::new(&$b[0], &$b[1], &$b[2], &$b[3]))
     };
     ($gpu:expr, $b:expr, merge_tokens, $($change:tt)*) => {
-        merge_tokens($gpu, merge_tokens::Params { $($change)*, ..merge_tokens::Params { batch: 2, tokens: 9, r: 2, channels: 8, sources: 12, ..Default::default() } },
-            merge_tokens::Io { plan: (&$b[0]).into(), x: (&$b[1]).into(), size: Some((&$b[2]).into()), source: Some((&$b[3]).into()),
-                x_out: (&$b[4]).into(), size_out: (&$b[5]).into(), source_out: (&$b[6]).into(), normed: None })
+        merge_tokens($gpu, set!(set!(merge_tokens::Params::default(); batch: 2, tokens: 9, r: 2, channels: 8, sources: 12); $($change)*),
+            merge_tokens::Io::new(&$b[0], &$b[1], &$b[4], &$b[5]).size(&$b[2]))
     };
     ($gpu:expr, $b:expr, pool, $($change:tt)*) => {
-        pool($gpu, pool::Params { $($change)*, ..pool::Params { batch: 2, tokens: 5, channels: 8, first: 1, mode: pool::Mode::MEAN } },
-            pool::Io { x: (&$b[0]).into(), size: None, y: (&$b[1]).into() })
+        pool($gpu, set!(set!(pool::Params::default(); batch: 2, tokens: 5, channels: 8, first: 1, mode: pool::PoolMode::Mean); $($change)*),
+            pool::Io::new(&$b[0], &$b[1]))
     };
     ($gpu:expr, $b:expr, unmerge, $($change:tt)*) => {
-        unmerge($gpu, unmerge::Params { $($change)*, ..unmerge::Params { batch: 2, tokens: 5, sources: 9, channels: 8, ..Default::default() } },
-            unmerge::Io { x: (&$b[0]).into(), source: (&$b[1]).into(), residual: None, y: (&$b[2]).into() })
+        unmerge($gpu, set!(set!(unmerge::Params::default(); batch: 2, tokens: 5, sources: 9, channels: 8); $($change)*),
+            unmerge::Io::new(&$b[0], &$b[1], &$b[2]))
     };
     ($gpu:expr, $b:expr, embed_patches, $($change:tt)*) => {
-        embed_patches($gpu, embed_patches::Params { $($change)*, ..embed_patches::Params { batch: 2, image_channels: 3, height: 8,
-                width: 8, patch_height: 4, patch_width: 4, prefix: 1, channels: 8, ..Default::default() } },
+        embed_patches($gpu, set!(set!(embed_patches::Params::default(); batch: 2, image_channels: 3, height: 8, width: 8, patch_height: 4, patch_width: 4, prefix: 1, channels: 8); $($change)*),
             embed_patches::Io { image: (&$b[0]).into(), normal: None, w: (&$b[1]).into(), bias: (&$b[2]).into(), position: (&$b[3]).into(),
                 first: Some((&$b[4]).into()), y: (&$b[5]).into() })
     };
@@ -169,14 +166,14 @@ fn parameters_that_make_no_sense_are_named() {
         (call!(gpu, b, find_matches, width: 0), "width is 0"),
         (call!(gpu, b, find_matches, tokens: 0), "tokens is 0"),
         (call!(gpu, b, find_matches, similarity: find_matches::Similarity(3)), "there is no Similarity(3)"),
-        (call!(gpu, b, split_tokens, mode: split_tokens::Mode(4)), "there is no mode 4"),
+        (call!(gpu, b, split_tokens, mode: split_tokens::SplitMode(4)), "there is no mode 4"),
         (call!(gpu, b, split_tokens, protect: 8), "7 sources, 8 of them protected, of 9 tokens"),
         (call!(gpu, b, split_tokens, srcs: 10), "10 sources, 1 of them protected, of 9 tokens"),
         (call!(gpu, b, split_tokens, columns: 3), "8 unprotected tokens do not fill rows of 3"),
         (call!(gpu, b, split_tokens, cell_width: 0), "place 0 in a cell of 2 x 0"),
         (call!(gpu, b, split_tokens, place: 4), "place 4 in a cell of 2 x 2"),
         (call!(gpu, b, split_tokens, srcs: 6), "6 sources of 9 tokens, and 2 cells"),
-        (call!(gpu, b, merge_tokens, mode: merge_tokens::Mode(6)), "there is no Mode(6)"),
+        (call!(gpu, b, merge_tokens, mode: merge_tokens::MergeMode(6)), "there is no Mode(6)"),
         (call!(gpu, b, rank_matches, r: 5), "r is 5; 9 tokens, 1 of them protected, allow 4"),
         (call!(gpu, b, rank_matches, protect: 10, r: 0), "10 of 9 tokens"),
         (call!(gpu, b, rank_matches, tokens: 0, protect: 0, r: 0), "of 0 tokens"),
@@ -184,7 +181,7 @@ fn parameters_that_make_no_sense_are_named() {
         (call!(gpu, b, merge_tokens, r: 9), "r is 9 of 9"),
         (call!(gpu, b, pool, channels: 3), "channels is 3"),
         (call!(gpu, b, pool, first: 5), "no token from 5 on, of 5"),
-        (call!(gpu, b, pool, mode: pool::Mode::MEAN_BY_SIZE), "needs sizes"),
+        (call!(gpu, b, pool, mode: pool::PoolMode::MeanBySize), "needs sizes"),
         (call!(gpu, b, unmerge, channels: 0), "channels is 0"),
         (call!(gpu, b, unmerge, tokens: 0), "0 tokens"),
         (call!(gpu, b, unmerge, sources: 0), "from 0"),
@@ -197,7 +194,7 @@ fn parameters_that_make_no_sense_are_named() {
     ];
     for (result, words) in refused {
         match result {
-            Err(error @ Error::Params { .. }) => {
+            Err(error @ set!(Error::Params::default(); )) => {
                 assert!(error.to_string().contains(words), "`{error}` does not say `{words}`");
             }
             other => panic!("instead of Params with `{words}`: {other:?}"),
@@ -236,7 +233,7 @@ fn products_past_32_bits_are_refused_and_not_wrapped() {
     ];
     for (i, result) in refused.into_iter().enumerate() {
         assert!(
-            matches!(result, Err(Error::Params { .. } | Error::Limit { .. } | Error::BufferTooSmall { .. })),
+            matches!(result, Err(set!(Error::Params::default(); ) | Error::Limit { .. } | Error::BufferTooSmall { .. })),
             "call {i}: {result:?}"
         );
     }
@@ -286,7 +283,7 @@ fn buffers_that_do_not_fit_are_named() {
     let attention = attention(
         gpu,
         attention::Params::fused(1, 4, 1, 8),
-        attention::Io { q: whole[0], k: whole[0], v: whole[0], size: Some(whole[1]), y: whole[1] },
+        set!(attention::Io::new(whole[0], whole[0], whole[0], whole[1]); size: Some(whole[1])),
     );
     assert!(
         matches!(attention, Err(Error::BufferAliased { write: "y", other: "size", .. })),
@@ -335,7 +332,7 @@ fn limits_of_the_device_are_named() {
 
     // More than 65,535 x 65,535 workgroups.
     let error = call!(gpu, b, key_metric, rows: u32::MAX, heads: 1, head_width: 4, stride: 4).unwrap_err();
-    assert!(matches!(error, Error::Limit { .. } | Error::Params { .. }), "{error}");
+    assert!(matches!(error, Error::Limit { .. } | set!(Error::Params::default(); )), "{error}");
 
     let weak = open(adapter, wgpu::Features::empty(), wgpu::Limits::downlevel_defaults());
     let error = Gpu::new(&weak.device).unwrap_err();

@@ -10,12 +10,7 @@ fn on_gpu(rig: &Rig, params: Params, metric: &[f32], split: Option<&[u32]>) -> E
     let evens = params.batch * split.map_or(params.tokens.div_ceil(2), |_| params.srcs);
     let split = split.map(|split| rig.data(split));
     let (metric, score, best) = (rig.data(metric), rig.unwritten(evens), rig.unwritten(evens));
-    let io = Io {
-        metric: (&metric).into(),
-        split: split.as_ref().map(Into::into),
-        score: (&score).into(),
-        best: (&best).into(),
-    };
+    let io = set!(Io::new(&metric, &score, &best); split: split.as_ref().map(Into::into));
     rig.run(&[find_matches(&rig.gpu, params, io).unwrap()]);
     (rig.read(&score, evens), rig.read(&best, evens))
 }
@@ -47,7 +42,7 @@ fn decisions_are_exact_where_sums_are_and_ties_fall_to_the_lower_index() {
         for tokens in [1, 2, 3, 4, 5, 126, 127, 128, 129, 130, 131, 197, 258] {
             for protect in [0, 1, 2, 5] {
                 for width in [4, 20, 64] {
-                    let params = Params { batch: 2, tokens, width, protect, ..Default::default() };
+                    let params = set!(Params::default(); batch: 2, tokens, width, protect);
                     check_exact(rig, params, &Random(tokens.into()).sixteenths(2 * tokens * width));
                 }
             }
@@ -59,7 +54,7 @@ fn decisions_are_exact_where_sums_are_and_ties_fall_to_the_lower_index() {
 fn equal_tokens_match_the_first_unprotected_one() {
     for rig in rigs_for(&SPEC) {
         for (protect, first) in [(0, 0), (1, 0), (2, 1), (5, 2)] {
-            let params = Params { batch: 1, tokens: 261, width: 64, protect, ..Default::default() };
+            let params = set!(Params::default(); batch: 1, tokens: 261, width: 64, protect);
             let (score, best) = check_exact(rig, params, &[0.125; 261 * 64]);
             for even in 0..131 {
                 let kept = 2 * even < protect as usize;
@@ -76,7 +71,7 @@ fn random_metrics_choose_a_best_within_rounding() {
     let tol = Tol { abs: 1e-6, rel: 0.0 };
     for rig in rigs_for(&SPEC) {
         for (tokens, width) in [(197, 64), (198, 80), (577, 64), (50, 768)] {
-            let params = Params { batch: 2, tokens, width, protect: 1, ..Default::default() };
+            let params = set!(Params::default(); batch: 2, tokens, width, protect: 1);
             let mut metric = Random(tokens.into()).floats(2 * tokens * width);
             for token in metric.chunks_exact_mut(width as usize) {
                 let length = token.iter().map(|v| v * v).sum::<f32>().sqrt();
@@ -107,7 +102,7 @@ fn random_metrics_choose_a_best_within_rounding() {
 #[test]
 fn tokens_without_direction_come_last_but_before_protected_ones() {
     for rig in rigs_for(&SPEC) {
-        let params = Params { batch: 1, tokens: 12, width: 8, protect: 2, ..Default::default() };
+        let params = set!(Params::default(); batch: 1, tokens: 12, width: 8, protect: 2);
         let mut metric = Random(3).sixteenths(12 * 8);
         metric.iter_mut().for_each(|v| *v += 0.5 / 16.0);
         let mut zero = |token: usize| metric[token * 8..][..8].fill(0.0);
@@ -131,7 +126,7 @@ fn tokens_without_direction_come_last_but_before_protected_ones() {
 #[test]
 fn everything_protected() {
     for rig in rigs_for(&SPEC) {
-        let params = Params { batch: 2, tokens: 7, width: 4, protect: 7, ..Default::default() };
+        let params = set!(Params::default(); batch: 2, tokens: 7, width: 4, protect: 7);
         let (score, _) = check_exact(rig, params, &Random(4).sixteenths(2 * 7 * 4));
         assert_eq!(score, [PROTECTED; 8]);
     }
@@ -140,7 +135,7 @@ fn everything_protected() {
 #[test]
 fn more_even_tokens_than_one_dimension_of_workgroups() {
     for rig in rigs_for(&SPEC) {
-        let params = Params { batch: 35_000, tokens: 4, width: 4, protect: 0, ..Default::default() };
+        let params = set!(Params::default(); batch: 35_000, tokens: 4, width: 4, protect: 0);
         check_exact(rig, params, &Random(5).sixteenths(35_000 * 16));
     }
 }
@@ -157,18 +152,9 @@ fn decisions_are_exact_in_every_partition_and_by_every_similarity() {
                     let Some(list) = partition.split(2, tokens, protect, r) else { continue };
                     let mut split = vec![0; (list.lists * tokens) as usize];
                     cpu::split_tokens(&list, &mut split);
-                    for similarity in [Similarity::COSINE, Similarity::DOT, Similarity::EUCLIDEAN] {
+                    for similarity in [Similarity::Cosine, Similarity::Dot, Similarity::Euclidean] {
                         let (srcs, split_stride) = (list.srcs, list.stride());
-                        let params = Params {
-                            batch: 2,
-                            tokens,
-                            width: 20,
-                            protect,
-                            similarity,
-                            srcs,
-                            split_stride,
-                            has_split: 1,
-                        };
+                        let params = set!(Params::default(); batch: 2, tokens, width: 20, protect, similarity, srcs, split_stride, has_split: 1);
                         let mut metric = Random(tokens.into()).sixteenths(2 * tokens * 20);
                         // Some without direction.
                         metric.chunks_exact_mut(20).step_by(7).for_each(|token| token.fill(0.0));
@@ -186,10 +172,10 @@ fn the_nearest_is_the_best_by_distance_and_the_longest_by_dot_product() {
     let metric = [2.0f32, 1.75, 0.0, 8.0, 0.25, 0.0].map(|v| [v, 0.0, 0.0, 0.0]);
     for rig in rigs_for(&SPEC) {
         for (similarity, scores, bests) in [
-            (Similarity::EUCLIDEAN, [-0.0625, UNDIRECTED, -2.25], [0, 0, 0]),
-            (Similarity::DOT, [16.0, UNDIRECTED, 2.0], [1, 0, 1]),
+            (Similarity::Euclidean, [-0.0625, UNDIRECTED, -2.25], [0, 0, 0]),
+            (Similarity::Dot, [16.0, UNDIRECTED, 2.0], [1, 0, 1]),
         ] {
-            let params = Params { batch: 1, tokens: 6, width: 4, similarity, ..Default::default() };
+            let params = set!(Params::default(); batch: 1, tokens: 6, width: 4, similarity);
             let (score, best) = check_exact(rig, params, metric.as_flattened());
             assert_eq!((&score[..], &best[..]), (&scores[..], &bests[..]), "{}", rig.id());
         }
@@ -201,8 +187,8 @@ fn the_nearest_is_the_best_by_distance_and_the_longest_by_dot_product() {
 #[test]
 fn scores_of_the_longest_metrics_are_finite_and_above_the_marks() {
     for rig in rigs_for(&SPEC) {
-        for similarity in [Similarity::DOT, Similarity::EUCLIDEAN] {
-            let params = Params { batch: 1, tokens: 2, width: 4, similarity, ..Default::default() };
+        for similarity in [Similarity::Dot, Similarity::Euclidean] {
+            let params = set!(Params::default(); batch: 1, tokens: 2, width: 4, similarity);
             for sign in [-1.0, 1.0] {
                 let metric = [1e18, 0.0, 0.0, 0.0, sign * 1e18, 0.0, 0.0, 0.0];
                 let (score, _) = on_gpu(rig, params, &metric, None);

@@ -9,7 +9,7 @@ const TOL: Tol = Tol { abs: 3e-7, rel: 1e-6 };
 fn on_gpu(rig: &Rig, params: Params, keys: &[f32]) -> Vec<f32> {
     let keys = rig.elems(keys);
     let metric = rig.unwritten(params.rows * params.head_width);
-    let io = Io { keys: (&keys).into(), metric: (&metric).into() };
+    let io = Io::new(&keys, &metric);
     rig.run(&[key_metric(&rig.gpu, params, io).unwrap()]);
     rig.read(&metric, params.rows * params.head_width)
 }
@@ -39,7 +39,7 @@ fn matches_cpu() {
         for (rows, heads, head_width) in shapes {
             let stride = heads * head_width;
             let keys = Random(head_width.into()).floats(rows * stride);
-            check(rig, Params { rows, heads, head_width, stride, start: 0, unit: 1 }, &keys);
+            check(rig, set!(Params::default(); rows, heads, head_width, stride, start: 0, unit: 1), &keys);
         }
     }
 }
@@ -48,7 +48,7 @@ fn matches_cpu() {
 fn keys_lie_anywhere_in_a_token() {
     for rig in rigs_for(&SPEC) {
         // The second of three parts, and the last token ends with its key.
-        let params = Params { rows: 5, heads: 2, head_width: 20, stride: 120, start: 40, unit: 1 };
+        let params = set!(Params::default(); rows: 5, heads: 2, head_width: 20, stride: 120, start: 40, unit: 1);
         check(rig, params, &Random(6).floats(4 * 120 + 80));
     }
 }
@@ -56,7 +56,7 @@ fn keys_lie_anywhere_in_a_token() {
 #[test]
 fn more_rows_than_one_dimension_of_workgroups() {
     for rig in rigs_for(&SPEC) {
-        let params = Params { rows: 70_000, heads: 1, head_width: 4, stride: 4, start: 0, unit: 1 };
+        let params = set!(Params::default(); rows: 70_000, heads: 1, head_width: 4, stride: 4, start: 0, unit: 1);
         check(rig, params, &Random(8).floats(280_000));
     }
 }
@@ -65,7 +65,7 @@ fn more_rows_than_one_dimension_of_workgroups() {
 fn keys_without_direction_become_zero() {
     // 16 bits hold neither 1e-12 nor 1e12.
     for rig in rigs_for(&SPEC).filter(|rig| rig.gpu.variant().element == Element::F32) {
-        let params = Params { rows: 9, heads: 2, head_width: 64, stride: 128, start: 0, unit: 1 };
+        let params = set!(Params::default(); rows: 9, heads: 2, head_width: 64, stride: 128, start: 0, unit: 1);
         let mut keys = Random(9).floats(9 * 128);
         let mut token = |row: usize, change: &dyn Fn(&mut [f32])| change(&mut keys[row * 128..][..128]);
         token(1, &|t| t.fill(0.0));
@@ -92,7 +92,7 @@ fn keys_without_direction_become_zero() {
 fn what_needs_no_unit_length_keeps_its_own_and_stays_within_bounds() {
     // 16 bits do not hold 1e18.
     for rig in rigs_for(&SPEC).filter(|rig| rig.gpu.variant().element == Element::F32) {
-        let params = Params { rows: 5, heads: 2, head_width: 64, stride: 128, start: 0, unit: 0 };
+        let params = set!(Params::default(); rows: 5, heads: 2, head_width: 64, stride: 128, start: 0, unit: 0);
         let mut keys = Random(10).floats(5 * 128);
         let (_, rest) = keys.split_at_mut(128);
         rest[0] = f32::NAN;

@@ -14,7 +14,7 @@ fn on_gpu(rig: &Rig, params: Params, x: &[f32], weight: Part<'_>, bias: Part<'_>
     let [weight, bias] = [weight, bias].map(|part| part.map(|data| rig.data(data)));
     let y = rig.unwritten(params.rows * params.channels);
     let (weight, bias) = (weight.as_ref().map(Into::into), bias.as_ref().map(Into::into));
-    let io = Io { x: (&x).into(), weight, bias, y: (&y).into() };
+    let io = set!(Io::new(&x, &y); weight, bias);
     rig.run(&[layer_norm(&rig.gpu, params, io).unwrap()]);
     rig.read_elems(&y, params.rows * params.channels)
 }
@@ -47,7 +47,7 @@ fn matches_cpu() {
     for rig in rigs_for(&SPEC) {
         for (rows, channels) in shapes {
             let x = Random(rows.into()).floats(rows * channels);
-            check(rig, Params { rows, channels, eps: 1e-6, ..Default::default() }, &x, TOL);
+            check(rig, set!(Params::default(); rows, channels, eps: 1e-6), &x, TOL);
         }
     }
 }
@@ -55,7 +55,7 @@ fn matches_cpu() {
 #[test]
 fn more_rows_than_one_dimension_of_workgroups() {
     for rig in rigs_for(&SPEC) {
-        let params = Params { rows: 70_000, channels: 4, eps: 1e-6, ..Default::default() };
+        let params = set!(Params::default(); rows: 70_000, channels: 4, eps: 1e-6);
         check(rig, params, &Random(1).floats(params.rows * params.channels), TOL);
     }
 }
@@ -66,7 +66,7 @@ fn eps_counts() {
         // The variance is about 3e-7, so that 1e-5 instead of 1e-6 would halve every value.
         let x: Vec<f32> = Random(2).floats(4 * 64).iter().map(|v| v * 1e-3).collect();
         for eps in [1e-5, 1e-6] {
-            check(rig, Params { rows: 4, channels: 64, eps, ..Default::default() }, &x, TOL);
+            check(rig, set!(Params::default(); rows: 4, channels: 64, eps), &x, TOL);
         }
     }
 }
@@ -79,7 +79,7 @@ fn a_large_mean_costs_no_more_than_its_own_rounding() {
         let x: Vec<f32> = Random(3).floats(4 * 768).iter().map(|v| v + 1000.0).collect();
         check(
             rig,
-            Params { rows: 4, channels: 768, eps: 1e-6, ..Default::default() },
+            set!(Params::default(); rows: 4, channels: 768, eps: 1e-6),
             &x,
             Tol { abs: 3e-4, rel: 0.0 },
         );
@@ -89,7 +89,7 @@ fn a_large_mean_costs_no_more_than_its_own_rounding() {
 #[test]
 fn a_constant_row_becomes_the_bias() {
     for rig in rigs_for(&SPEC) {
-        let params = Params { rows: 2, channels: 64, eps: 1e-6, ..Default::default() };
+        let params = set!(Params::default(); rows: 2, channels: 64, eps: 1e-6);
         let bias = Random(4).floats(64);
         let got = on_gpu(rig, params, &[0.5; 128], Some(&[3.0; 64]), Some(&bias));
         same(rig.id(), &got, &[&bias[..], &bias[..]].concat());
@@ -99,7 +99,7 @@ fn a_constant_row_becomes_the_bias() {
 #[test]
 fn a_row_with_nan_spoils_no_other() {
     for rig in rigs_for(&SPEC) {
-        let params = Params { rows: 3, channels: 64, eps: 1e-6, ..Default::default() };
+        let params = set!(Params::default(); rows: 3, channels: 64, eps: 1e-6);
         let mut x = Random(5).floats(3 * 64);
         let clean = on_gpu(rig, params, &x, Some(&[1.0; 64]), Some(&[0.0; 64]));
         x[64 + 17] = f32::NAN;

@@ -24,7 +24,7 @@ impl Case {
     /// A bare product of random matrices.
     fn product(rows: u32, inner: u32, columns: u32) -> Self {
         let mut random = Random(u64::from(rows) << 32 | u64::from(columns));
-        let params = Params { rows, inner, columns, ..Default::default() };
+        let params = set!(Params::default(); rows, inner, columns);
         let (x, w) = (random.floats(rows * inner), random.floats(columns * inner));
         Case { params, x, w, bias: None, scale: None, gate: None, residual: None }
     }
@@ -35,15 +35,7 @@ impl Case {
             [&self.bias, &self.scale, &self.residual].map(|data| data.as_ref().map(|data| rig.data(data)));
         let gate = self.gate.as_ref().map(|gate| rig.elems(gate));
         let y = rig.unwritten(self.params.rows * self.params.columns);
-        let io = Io {
-            x: (&x).into(),
-            w: (&w).into(),
-            bias: bias.as_ref().map(Into::into),
-            scale: scale.as_ref().map(Into::into),
-            gate: gate.as_ref().map(Into::into),
-            residual: residual.as_ref().map(Into::into),
-            y: (&y).into(),
-        };
+        let io = set!(Io::new(&x, &w, &y); bias: bias.as_ref().map(Into::into), gate: gate.as_ref().map(Into::into), residual: residual.as_ref().map(Into::into));
         rig.run(&[matmul(&rig.gpu, self.params, io).unwrap()]);
         let elements = self.params.rows * self.params.columns;
         if self.residual.is_some() { rig.read(&y, elements) } else { rig.read_elems(&y, elements) }
@@ -100,8 +92,8 @@ fn matches_cpu() {
 #[test]
 fn every_epilogue_matches_cpu() {
     // A shader is made for each: every activation before all parts, then every part without the others.
-    let after_activations = (0..=Activation::SIGMOID.0).map(|activation| (Activation(activation), 15));
-    let alone = [0, 1, 2, 4, 8].map(|parts| (Activation::GELU, parts));
+    let after_activations = (0..=Activation::Sigmoid.0).map(|activation| (Activation(activation), 15));
+    let alone = [0, 1, 2, 4, 8].map(|parts| (Activation::Gelu, parts));
     for rig in rigs_for(&SPEC) {
         for (activation, parts) in after_activations.clone().chain(alone) {
             let mut case = Case::product(70, 20, 67);
@@ -139,12 +131,12 @@ fn activations_are_exact() {
     let silu = |x: f64| x * sigmoid(x);
     let relu = |x: f64| x.max(0.0);
     let cases: [(Activation, &dyn Fn(f64) -> f64); 6] = [
-        (Activation::GELU, &gelu),
-        (Activation::GELU_TANH, &tanh),
-        (Activation::QUICK_GELU, &quick),
-        (Activation::SILU, &silu),
-        (Activation::RELU, &relu),
-        (Activation::SIGMOID, &sigmoid),
+        (Activation::Gelu, &gelu),
+        (Activation::GeluTanh, &tanh),
+        (Activation::QuickGelu, &quick),
+        (Activation::Silu, &silu),
+        (Activation::Relu, &relu),
+        (Activation::Sigmoid, &sigmoid),
     ];
     // One product of x and 1 an output.
     // Multiples of 1/128, which 16 bits hold exactly.
@@ -177,11 +169,11 @@ fn activations_keep_their_limits() {
     // 16 bits end at 65,504.
     for rig in rigs_for(&SPEC).filter(|rig| rig.gpu.variant().element == Element::F32) {
         for activation in [
-            Activation::GELU,
-            Activation::GELU_TANH,
-            Activation::QUICK_GELU,
-            Activation::SILU,
-            Activation::RELU,
+            Activation::Gelu,
+            Activation::GeluTanh,
+            Activation::QuickGelu,
+            Activation::Silu,
+            Activation::Relu,
         ] {
             case.params.activation = activation;
             let want = x.map(|v| v.max(0.0));

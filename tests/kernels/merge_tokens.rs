@@ -1,6 +1,6 @@
 use tome_wgpu::cpu;
 use tome_wgpu::kernels::find_matches::PROTECTED;
-use tome_wgpu::kernels::merge_tokens::{Io, Mode, Params, SPEC};
+use tome_wgpu::kernels::merge_tokens::{Io, MergeMode, Params, SPEC};
 use tome_wgpu::kernels::rank_matches::END;
 use tome_wgpu::kernels::{layer_norm, merge_tokens, rank_matches};
 
@@ -32,13 +32,13 @@ impl Case {
         });
         let score: Vec<f32> = score.collect();
         let best: Vec<u32> = (0..evens).map(|_| protect / 2 + random.below(targets)).collect();
-        let ranked = rank_matches::Params { batch, tokens, r, protect, ..Default::default() };
+        let ranked = set!(rank_matches::Params::default(); batch, tokens, r, protect);
         let (mut rank, mut plan) = (vec![0; evens as usize], vec![0; (batch * ranked.plan_len()) as usize]);
         cpu::rank_matches(&ranked, &score, &best, None, &mut rank, &mut plan);
         // A source map as after earlier merges: more original tokens than tokens, some of them together.
         let sources = tokens + 60;
         Case {
-            params: Params { batch, tokens, r, channels, sources, ..Default::default() },
+            params: set!(Params::default(); batch, tokens, r, channels, sources),
             plan,
             x: random.floats(batch * tokens * channels),
             size: Some(random.sizes(batch * tokens)),
@@ -60,16 +60,7 @@ impl Case {
         let size = self.size.as_ref().map(|size| rig.data(size));
         let source = self.source.as_ref().map(|source| rig.data(source));
         let [x_out, size_out, source_out] = self.lens().map(|len| rig.unwritten(len));
-        let io = Io {
-            plan: (&plan).into(),
-            x: (&x).into(),
-            size: size.as_ref().map(Into::into),
-            source: source.as_ref().map(Into::into),
-            x_out: (&x_out).into(),
-            size_out: (&size_out).into(),
-            source_out: (&source_out).into(),
-            normed: normed.map(Into::into),
-        };
+        let io = set!(Io::new(&plan, &x, &x_out, &size_out); size: size.as_ref().map(Into::into), normed: normed.map(Into::into));
         rig.run(&[merge_tokens(&rig.gpu, self.params, io).unwrap()]);
         let [x, size, source] = self.lens();
         (rig.read(&x_out, x), rig.read(&size_out, size), rig.read(&source_out, source))
@@ -129,7 +120,7 @@ fn what_is_left_is_brought_to_norm_as_well() {
                 same(format!("{what} source"), &merged.2, &plain.2);
 
                 let mut want = vec![f32::NAN; x as usize];
-                let params = layer_norm::Params { rows: size, channels, eps: 1e-3, ..Default::default() };
+                let params = set!(layer_norm::Params::default(); rows: size, channels, eps: 1e-3);
                 cpu::layer_norm(&params, &case.on_cpu().0, None, None, &mut want);
                 close(what, &rig.read_elems(&normed, x), &want, rig.stored(tol));
             }
@@ -195,7 +186,7 @@ fn an_image_does_not_depend_on_its_batch() {
         let merged = whole.on_gpu(rig);
         let plan = whole.plan.len() / 3;
         let alone = Case {
-            params: Params { batch: 1, ..whole.params },
+            params: set!(whole.params; batch: 1),
             plan: whole.plan[plan..2 * plan].to_vec(),
             x: whole.x[21 * 20..2 * 21 * 20].to_vec(),
             size: whole.size.as_ref().map(|size| size[21..42].to_vec()),
@@ -215,7 +206,7 @@ fn more_tokens_than_one_dimension_of_workgroups() {
     }
 }
 
-const MODES: [Mode; 6] = [Mode::WEIGHTED_MEAN, Mode::MEAN, Mode::SUM, Mode::MAX, Mode::MIN, Mode::KEEP_ONE];
+const MODES: [Mode; 6] = [MergeMode::WeightedMean, MergeMode::Mean, MergeMode::Sum, MergeMode::Max, MergeMode::Min, MergeMode::KeepOne];
 
 #[test]
 fn every_mode_matches_cpu_with_and_without_sizes_and_source_map() {
@@ -250,23 +241,15 @@ fn modes_are_what_their_names_say() {
     let plan = [1, 2, 0, END, 0, 0, 0];
     for rig in rigs_for(&SPEC) {
         for (mode, want) in [
-            (Mode::WEIGHTED_MEAN, [3.75, 0.0, 3.0, 0.0]),
-            (Mode::MEAN, [3.0, -1.0, 4.0, 0.0]),
-            (Mode::SUM, [9.0, -3.0, 12.0, 0.0]),
-            (Mode::MAX, [6.0, 3.0, 9.0, 0.0]),
-            (Mode::MIN, [1.0, -6.0, 0.0, 0.0]),
-            (Mode::KEEP_ONE, [2.0, 0.0, 9.0, 0.0]),
+            (MergeMode::WeightedMean, [3.75, 0.0, 3.0, 0.0]),
+            (MergeMode::Mean, [3.0, -1.0, 4.0, 0.0]),
+            (MergeMode::Sum, [9.0, -3.0, 12.0, 0.0]),
+            (MergeMode::Max, [6.0, 3.0, 9.0, 0.0]),
+            (MergeMode::Min, [1.0, -6.0, 0.0, 0.0]),
+            (MergeMode::KeepOne, [2.0, 0.0, 9.0, 0.0]),
         ] {
             let case = Case {
-                params: Params {
-                    batch: 1,
-                    tokens: 3,
-                    r: 2,
-                    channels: 4,
-                    sources: 3,
-                    mode,
-                    ..Default::default()
-                },
+                params: set!(Params::default(); batch: 1, tokens: 3, r: 2, channels: 4, sources: 3, mode),
                 plan: plan.to_vec(),
                 x: x.as_flattened().to_vec(),
                 size: Some(vec![1.0, 1.0, 2.0]),

@@ -18,13 +18,13 @@ impl Case {
         let mut random = Random(u64::from(rows) << 32 | u64::from(head_width));
         let [weight, bias] = [(); 2].map(|()| random.floats(2 * head_width));
         let x = random.floats(rows * stride);
-        Case { params: Params { rows, heads, head_width, stride, eps: 1e-6 }, weight, bias, x }
+        Case { params: set!(Params::default(); rows, heads, head_width, stride, eps: 1e-6), weight, bias, x }
     }
 
     fn on_gpu(&self, rig: &Rig) -> Vec<f32> {
         let [weight, bias] = [&self.weight, &self.bias].map(|data| rig.data(data));
         let x = rig.elems(&self.x);
-        let io = Io { weight: (&weight).into(), bias: (&bias).into(), x: (&x).into() };
+        let io = Io::new(&weight, &bias, &x);
         rig.run(&[norm_heads(&rig.gpu, self.params, io).unwrap()]);
         rig.read_elems(&x, self.x.len() as u32)
     }

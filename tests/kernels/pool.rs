@@ -1,5 +1,5 @@
 use tome_wgpu::cpu;
-use tome_wgpu::kernels::pool::{Io, Mode, Params, SPEC, pool};
+use tome_wgpu::kernels::pool::{Io, PoolMode, Params, SPEC, pool};
 
 use crate::common::{Random, Rig, Tol, close, rigs_for, same};
 
@@ -10,7 +10,7 @@ const TOL: Tol = Tol { abs: 1e-6, rel: 1e-6 };
 fn on_gpu(rig: &Rig, params: Params, x: &[f32], size: Option<&[f32]>) -> Vec<f32> {
     let (x, size) = (rig.data(x), size.map(|size| rig.data(size)));
     let y = rig.unwritten(params.batch * params.channels);
-    let io = Io { x: (&x).into(), size: size.as_ref().map(Into::into), y: (&y).into() };
+    let io = set!(Io::new(&x, &y); size: size.as_ref().map(Into::into));
     rig.run(&[pool(&rig.gpu, params, io).unwrap()]);
     rig.read(&y, params.batch * params.channels)
 }
@@ -19,20 +19,20 @@ fn on_gpu(rig: &Rig, params: Params, x: &[f32], size: Option<&[f32]>) -> Vec<f32
 fn matches_cpu() {
     // 64 lanes take a vector of four each.
     for rig in rigs_for(&SPEC) {
-        for mode in [Mode::TOKEN, Mode::MEAN, Mode::MEAN_BY_SIZE] {
+        for mode in [PoolMode::Token, PoolMode::Mean, PoolMode::MeanBySize] {
             for (tokens, channels, first) in
                 [(1, 4, 0), (2, 252, 1), (5, 256, 4), (17, 260, 0), (197, 384, 1), (577, 20, 5)]
             {
-                let params = Params { batch: 3, tokens, channels, first, mode };
+                let params = set!(Params::default(); batch: 3, tokens, channels, first, mode);
                 let mut random = Random(tokens.into());
                 let (x, size) = (random.floats(3 * tokens * channels), random.sizes(3 * tokens));
-                let size = (mode == Mode::MEAN_BY_SIZE).then_some(&size[..]);
+                let size = (mode == PoolMode::MeanBySize).then_some(&size[..]);
                 let mut want = vec![f32::NAN; (3 * channels) as usize];
                 cpu::pool(&params, &x, size, &mut want);
                 let got = on_gpu(rig, params, &x, size);
                 let what = format!("{} {params:?}", rig.id());
                 close(&what, &got, &want, TOL);
-                if mode == Mode::TOKEN {
+                if mode == PoolMode::Token {
                     same(what, &got, &want);
                 }
             }
@@ -43,7 +43,7 @@ fn matches_cpu() {
 #[test]
 fn more_images_than_one_dimension_of_workgroups() {
     for rig in rigs_for(&SPEC) {
-        let params = Params { batch: 70_000, tokens: 2, channels: 4, first: 1, mode: Mode::TOKEN };
+        let params = set!(Params::default(); batch: 70_000, tokens: 2, channels: 4, first: 1, mode: PoolMode::Token);
         let x = Random(1).floats(70_000 * 8);
         let want: Vec<f32> = x.chunks_exact(8).flat_map(|image| &image[4..]).copied().collect();
         same(rig.id(), &on_gpu(rig, params, &x, None), &want);

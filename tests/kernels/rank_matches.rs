@@ -15,13 +15,7 @@ fn on_gpu(
     let (evens, plan_len) = (score.len() as u32, params.batch * params.plan_len());
     let (score, best, rank, plan) =
         (rig.data(score), rig.data(best), rig.unwritten(evens), rig.unwritten(plan_len));
-    let io = Io {
-        score: (&score).into(),
-        best: (&best).into(),
-        split: split.as_ref().map(Into::into),
-        rank: (&rank).into(),
-        plan: (&plan).into(),
-    };
+    let io = set!(Io::new(&score, &best, &rank, &plan); split: split.as_ref().map(Into::into));
     rig.run(&[rank_matches(&rig.gpu, params, io).unwrap()]);
     (rig.read(&rank, evens), rig.read(&plan, plan_len))
 }
@@ -69,7 +63,7 @@ fn matches_cpu_exactly_with_ties() {
             for protect in [0, 1, 2, 5].into_iter().filter(|&p| p <= tokens) {
                 let most = most(tokens, protect);
                 for r in [0, 1, most / 2, most].into_iter().filter(|&r| r <= most) {
-                    let params = Params { batch: 2, tokens, r, protect, ..Default::default() };
+                    let params = set!(Params::default(); batch: 2, tokens, r, protect);
                     let (score, best) = edges(params, u64::from(tokens) + u64::from(r));
                     check(rig, params, &score, &best);
                 }
@@ -104,7 +98,7 @@ fn one_group_a_token(params: Params, plan: &[u32], what: &str) {
 fn a_plan_puts_every_token_into_one_group_and_leaves_protected_ones_alone() {
     for rig in rigs_for(&SPEC) {
         for (tokens, protect) in [(20, 0), (21, 0), (197, 1), (198, 2), (42, 5)] {
-            let params = Params { batch: 1, tokens, r: most(tokens, protect), protect, ..Default::default() };
+            let params = set!(Params::default(); batch: 1, tokens, r: most(tokens, protect), protect);
             let (score, best) = edges(params, 11);
             let (_, plan) = on_gpu(rig, params, &score, &best, None);
             one_group_a_token(params, &plan, &format!("{} {params:?}", rig.id()));
@@ -115,7 +109,7 @@ fn a_plan_puts_every_token_into_one_group_and_leaves_protected_ones_alone() {
 #[test]
 fn equal_scores_merge_from_the_front() {
     for rig in rigs_for(&SPEC) {
-        let params = Params { batch: 1, tokens: 11, r: 3, protect: 1, ..Default::default() };
+        let params = set!(Params::default(); batch: 1, tokens: 11, r: 3, protect: 1);
         let plan = check(rig, params, &[PROTECTED, 0.5, 0.5, 0.5, 0.5, 0.5], &[0, 4, 0, 4, 4, 0]);
         // Tokens 2, 4 and 6 go to 9, 1 and 9. Class token, 8, 10, then the odd ones.
         assert_eq!(plan[..8], [0, 8, 10, 1, 3, 5, 7, 9], "{}", rig.id());
@@ -127,7 +121,7 @@ fn equal_scores_merge_from_the_front() {
 #[test]
 fn many_images() {
     for rig in rigs_for(&SPEC) {
-        let params = Params { batch: 70_000, tokens: 3, r: 1, protect: 1, ..Default::default() };
+        let params = set!(Params::default(); batch: 70_000, tokens: 3, r: 1, protect: 1);
         let (score, best) = edges(params, 12);
         check(rig, params, &score, &best);
     }
@@ -147,7 +141,7 @@ fn matches_cpu_exactly_in_every_partition() {
                         cpu::split_tokens(&list, &mut split);
                         let (srcs, split_stride) = (list.srcs, list.stride());
                         let params =
-                            Params { batch: 2, tokens, r, protect, srcs, split_stride, has_split: 1 };
+                            set!(Params::default(); batch: 2, tokens, r, protect, srcs, split_stride, has_split: 1);
                         let mut random = Random(u64::from(tokens) + u64::from(r));
                         let sources = || (0..2).flat_map(|_| 0..srcs);
                         let score: Vec<f32> = sources()

@@ -1,4 +1,4 @@
-use tome_wgpu::kernels::split_tokens::{Io, Mode, Params, SPEC, pcg, split_tokens};
+use tome_wgpu::kernels::split_tokens::{Io, SplitMode, Params, SPEC, pcg, split_tokens};
 use tome_wgpu::{Partition, cpu};
 
 use crate::common::{Rig, partitions, rigs_for, same};
@@ -12,7 +12,7 @@ fn on_cpu(params: Params) -> Vec<u32> {
 fn check(rig: &Rig, params: Params) -> Vec<u32> {
     let want = on_cpu(params);
     let split = rig.unwritten(want.len() as u32);
-    rig.run(&[split_tokens(&rig.gpu, params, Io { split: (&split).into() }).unwrap()]);
+    rig.run(&[split_tokens(&rig.gpu, params, Io::new(&split)).unwrap()]);
     same(format!("{} {params:?}", rig.id()), &rig.read::<u32>(&split, want.len() as u32), &want);
     want
 }
@@ -73,7 +73,7 @@ fn lists_are_what_the_partition_says() {
 #[test]
 fn random_lists_differ_by_image_and_by_seed_and_continue_where_a_batch_ends() {
     let draw = |partition: Partition, first| {
-        on_cpu(Params { first, ..partition.split(2, 197, 1, 16).expect("a list") })
+        on_cpu(set!(partition.split(2, 197, 1, 16).expect("a list"); first))
     };
     let random = |seed| Partition::Random { seed };
     let both = draw(random(1), 0);
@@ -102,7 +102,7 @@ fn many_lists() {
     for rig in rigs_for(&SPEC) {
         check(
             rig,
-            Params { lists: 70_000, tokens: 3, srcs: 1, mode: Mode::RANDOM, seed: 5, ..Params::default() },
+            set!(Params::default(); lists: 70_000, tokens: 3, srcs: 1, mode: SplitMode::Random, seed: 5),
         );
     }
 }

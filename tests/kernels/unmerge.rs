@@ -14,7 +14,7 @@ fn check(rig: &Rig, params: Params) {
     cpu::unmerge(&params, &x, &source, None, &mut want);
 
     let (x, source, y) = (rig.data(&x), rig.data(&source), rig.unwritten(values));
-    let io = Io { x: (&x).into(), source: (&source).into(), residual: None, y: (&y).into() };
+    let io = Io::new(&x, &source, &y);
     rig.run(&[unmerge(&rig.gpu, params, io).unwrap()]);
     // Copies.
     same(format!("{} {params:?}", rig.id()), &rig.read::<f32>(&y, values), &want);
@@ -25,13 +25,13 @@ fn matches_cpu() {
     // 64 lanes take a vector of four each.
     for rig in rigs_for(&SPEC) {
         for channels in [4, 252, 256, 260, 768] {
-            check(rig, Params { batch: 2, tokens: 13, sources: 29, channels, ..Default::default() });
+            check(rig, set!(Params::default(); batch: 2, tokens: 13, sources: 29, channels));
         }
-        check(rig, Params { batch: 3, tokens: 1, sources: 1, channels: 20, ..Default::default() });
+        check(rig, set!(Params::default(); batch: 3, tokens: 1, sources: 1, channels: 20));
         for first in [0, 1, 5, 196] {
             check(
                 rig,
-                Params { batch: 2, tokens: 99, sources: 197, first, channels: 20, ..Default::default() },
+                set!(Params::default(); batch: 2, tokens: 99, sources: 197, first, channels: 20),
             );
         }
     }
@@ -42,7 +42,7 @@ fn a_residual_is_added() {
     for rig in rigs_for(&SPEC) {
         for first in [0, 3] {
             let params =
-                Params { batch: 2, tokens: 9, sources: 20, first, channels: 260, ..Default::default() };
+                set!(Params::default(); batch: 2, tokens: 9, sources: 20, first, channels: 260);
             let wanted = 20 - first as usize;
             let values = 2 * wanted * 260;
             let mut random = Random(3);
@@ -60,7 +60,7 @@ fn a_residual_is_added() {
             let (x, source, residual) = (rig.data(&x), rig.data(&source), rig.data(&residual));
             let y = rig.unwritten(values as u32);
             let (x, source, residual) = ((&x).into(), (&source).into(), Some((&residual).into()));
-            rig.run(&[unmerge(&rig.gpu, params, Io { x, source, residual, y: (&y).into() }).unwrap()]);
+            rig.run(&[unmerge(&rig.gpu, params, set!(Io::new(x, source, &y); residual)).unwrap()]);
             same(rig.id(), &rig.read::<f32>(&y, values as u32), &want);
         }
     }
@@ -71,10 +71,10 @@ fn a_residual_is_added() {
 fn a_map_that_names_no_token_gives_the_last_one() {
     for rig in rigs_for(&SPEC) {
         let gpu = Gpu::with_variant(rig.gpu.device(), rig.gpu.variant()).unwrap();
-        let params = Params { batch: 1, tokens: 3, sources: 4, channels: 4, ..Default::default() };
+        let params = set!(Params::default(); batch: 1, tokens: 3, sources: 4, channels: 4);
         let x: Vec<f32> = (0..12).map(|i| i as f32).collect();
         let (x, source, y) = (rig.data(&x), rig.data(&[1, 3, u32::MAX, 0]), rig.unwritten(16));
-        let io = Io { x: (&x).into(), source: (&source).into(), residual: None, y: (&y).into() };
+        let io = Io::new(&x, &source, &y);
         rig.run(&[unmerge(&gpu, params, io).unwrap()]);
         let want = [4, 5, 6, 7, 8, 9, 10, 11, 8, 9, 10, 11, 0, 1, 2, 3].map(|i| i as f32);
         same(rig.id(), &rig.read::<f32>(&y, 16), &want);
@@ -86,7 +86,7 @@ fn more_tokens_than_one_dimension_of_workgroups() {
     for rig in rigs_for(&SPEC) {
         check(
             rig,
-            Params { batch: 360, tokens: 11, sources: 197, first: 1, channels: 4, ..Default::default() },
+            set!(Params::default(); batch: 360, tokens: 11, sources: 197, first: 1, channels: 4),
         );
     }
 }

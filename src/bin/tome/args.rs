@@ -6,7 +6,7 @@ use std::str::FromStr;
 use clap::builder::PossibleValuesParser;
 use clap::{Args, ValueEnum};
 use tome_wgpu::kernels::find_matches::Similarity;
-use tome_wgpu::kernels::merge_tokens::Mode;
+use tome_wgpu::kernels::merge_tokens::MergeMode;
 use tome_wgpu::vit::{Config, Metric, Options, PoolBy, Protect, Weights};
 use tome_wgpu::{DeviceChoice, Element, Partition, Schedule, Session};
 
@@ -181,12 +181,12 @@ impl MergeArgs {
                 ProtectName::Cls => Protect::Class,
             },
             merge: match self.merge_mode {
-                ModeName::Wmean => Mode::WEIGHTED_MEAN,
-                ModeName::Mean => Mode::MEAN,
-                ModeName::Sum => Mode::SUM,
-                ModeName::Max => Mode::MAX,
-                ModeName::Min => Mode::MIN,
-                ModeName::KeepOne => Mode::KEEP_ONE,
+                ModeName::Wmean => MergeMode::WeightedMean,
+                ModeName::Mean => MergeMode::Mean,
+                ModeName::Sum => MergeMode::Sum,
+                ModeName::Max => MergeMode::Max,
+                ModeName::Min => MergeMode::Min,
+                ModeName::KeepOne => MergeMode::KeepOne,
             },
             partition: self.partition,
             metric: match self.metric {
@@ -197,9 +197,9 @@ impl MergeArgs {
                 MetricName::Attention => Metric::Attention,
             },
             similarity: match self.similarity {
-                SimilarityName::Cosine => Similarity::COSINE,
-                SimilarityName::Dot => Similarity::DOT,
-                SimilarityName::Euclidean => Similarity::EUCLIDEAN,
+                SimilarityName::Cosine => Similarity::Cosine,
+                SimilarityName::Dot => Similarity::Dot,
+                SimilarityName::Euclidean => Similarity::Euclidean,
             },
         }
     }

@@ -1,0 +1,41 @@
+// y = softmax(q k^T * scale + ln size) v for each head. A token of size s counts as s equal tokens. Scores are never
+// stored.
+struct Params {
+    batch: u32,
+    queries: u32,
+    tokens: u32,
+    heads: u32,
+    head_width: u32,
+    q_image: u32,  // values between the queries of two images
+    q_stride: u32, // values between two queries
+    stride: u32,   // values between two tokens of k and v
+    q_start: u32,  // first value of q, k, v in its buffer
+    k_start: u32,
+    v_start: u32,
+    scale: f32,
+}
+
+@group(0) @binding(0) var<uniform> params: Params;
+@group(0) @binding(1) var<storage, read> q: array<Elem4>;       // [batch, queries, heads, head_width], strided
+@group(0) @binding(2) var<storage, read> k: array<Elem4>;       // [batch, tokens, heads, head_width], strided
+@group(0) @binding(3) var<storage, read> v: array<Elem4>;       // the same
+@group(0) @binding(4) var<storage, read> size: array<f32>;      // [batch, tokens]
+@group(0) @binding(5) var<storage, read_write> y: array<Elem4>; // [batch, queries, heads * head_width]
+
+const LOWEST: f32 = -3.4e38;
+
+// What is added to every score of a key.
+fn key_addend(item: u32, key: u32) -> f32 {
+    if HAS_SIZE == 0u {
+        return 0.0;
+    }
+    return log_f32(size[item * params.tokens + key]);
+}
+
+fn answer_queries(index: u32, lane: Lane) {
+    let across = (params.queries + QUERIES - 1u) / QUERIES;
+    let item = index / across / params.heads;
+    if item < params.batch {
+        attend(lane, item, index / across % params.heads, index % across * QUERIES);
+    }
+}

@@ -1,2 +1,0 @@
-// There is no bias.
-const HAS_BIAS: bool = false;

@@ -1,2 +1,0 @@
-// A bias is added to the product.
-const HAS_BIAS: bool = true;

@@ -1,2 +1,0 @@
-// There is no gate.
-const HAS_GATE: bool = false;

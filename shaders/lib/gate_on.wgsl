@@ -1,2 +1,0 @@
-// The product is multiplied by a gate.
-const HAS_GATE: bool = true;

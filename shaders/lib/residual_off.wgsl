@@ -1,2 +1,0 @@
-// There is no residual.
-const HAS_RESIDUAL: bool = false;

@@ -1,2 +1,0 @@
-// The product is added to a residual.
-const HAS_RESIDUAL: bool = true;

@@ -1,2 +1,0 @@
-// There is no scale.
-const HAS_SCALE: bool = false;

@@ -1,2 +1,0 @@
-// The product is scaled, by column.
-const HAS_SCALE: bool = true;

@@ -1,2 +1,0 @@
-// Lanes of a subgroup.
-const SUBGROUP: u32 = 8u;

@@ -1,0 +1,151 @@
+//! The seam between a network and what runs its kernels: the recorder of a plan for a GPU, or the CPU path.
+
+use super::parameters::{Linear, Norm};
+use crate::error::Result;
+use crate::kernels::{
+    attention, embed_patches, find_matches, key_metric, layer_norm, matmul, merge_source, merge_tokens,
+    norm_heads, pool, rank_matches, split_tokens,
+};
+
+/// Where a value of a batch stands. Two places may share memory where no kernel uses both: `Normed` and `Attended`, `Qkv`
+/// and `Hidden`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Place {
+    /// `[b, n, c]`: the residual stream; read from one, written to the other.
+    X(usize),
+    /// `[b, n, c]`: the residual stream, normalised.
+    Normed,
+    /// `[b, n, 3, h, d]`: queries, keys and values; `[b, n, 2, h, d]` of keys and values where attention pools.
+    Qkv,
+    /// `[b, n, c]`: what attention gave.
+    Attended,
+    /// `[b, n, the MLP's width]`
+    Hidden,
+    /// `[b, n, the MLP's width]`: what multiplies it.
+    Gate,
+    /// `[b, n]`: how many original tokens each stands for, after so many merges.
+    Size(usize),
+    /// `[b, original tokens]`, u32: the token that holds each, after so many merges.
+    Source(usize),
+    /// `[b, n, metric's width]`
+    Metric,
+    /// `[b or 1, n]`, u32
+    Split,
+    /// `[b, sources]`
+    Score,
+    /// `[b, sources]`, u32
+    Best,
+    /// `[b, sources]`, u32
+    Rank,
+    /// `[b, 3 n - r]`, u32
+    Plan,
+    /// `[b, c]`: on the way to the features.
+    Pooled,
+    /// `[b, c]`, one for each pooled row.
+    Features(usize),
+    /// `[b, classes]`, one for each head.
+    Logits(usize),
+}
+
+/// The queries of attention: part of the same place as the keys, or one learned row for all images.
+pub(crate) enum Query<'a, T> {
+    Tokens,
+    Learned(&'a T),
+}
+
+/// Runs kernels on places; each method is a kernel, with what it reads first and what it writes last.
+pub(crate) trait Engine {
+    /// One of the network's tensors.
+    type Tensor;
+
+    fn embed_patches(
+        &mut self,
+        params: embed_patches::Params,
+        w: &Self::Tensor,
+        base: &Self::Tensor,
+        y: Place,
+    ) -> Result<()>;
+    fn layer_norm(
+        &mut self,
+        params: layer_norm::Params,
+        x: Place,
+        norm: Option<&Norm<Self::Tensor>>,
+        y: Place,
+    ) -> Result<()>;
+    fn matmul(
+        &mut self,
+        params: matmul::Params,
+        x: Place,
+        linear: &Linear<Self::Tensor>,
+        then: Then,
+        y: Place,
+    ) -> Result<()>;
+    fn norm_heads(
+        &mut self,
+        params: norm_heads::Params,
+        norm: &Norm<Self::Tensor>,
+        x: Place,
+    ) -> Result<()>;
+    fn attention(
+        &mut self,
+        params: attention::Params,
+        q: Query<'_, Self::Tensor>,
+        kv: Place,
+        size: Option<Place>,
+        y: Place,
+    ) -> Result<()>;
+    /// Writes `Metric`.
+    fn key_metric(&mut self, params: key_metric::Params, keys: Place) -> Result<()>;
+    /// Writes `Split`.
+    fn split_tokens(&mut self, params: split_tokens::Params) -> Result<()>;
+    /// `Metric`, and `Split` where it is listed, to `Score` and `Best`.
+    fn find_matches(&mut self, params: find_matches::Params, listed: bool) -> Result<()>;
+    /// `Score`, `Best`, and `Split` where it is listed, to `Rank` and `Plan`.
+    fn rank_matches(&mut self, params: rank_matches::Params, listed: bool) -> Result<()>;
+    /// Tokens and sizes by `Plan`, and what they become to `Normed` as well, normalised.
+    fn merge_tokens(
+        &mut self,
+        params: merge_tokens::Params,
+        x: Place,
+        size: Place,
+        x_out: Place,
+        size_out: Place,
+    ) -> Result<()>;
+    /// A source map by `Plan`.
+    fn merge_source(
+        &mut self,
+        params: merge_source::Params,
+        source: Place,
+        source_out: Place,
+    ) -> Result<()>;
+    fn pool(&mut self, params: pool::Params, x: Place, size: Place, y: Place) -> Result<()>;
+
+    /// All that follows is computed in 32-bit floats.
+    fn in_f32(&mut self) {}
+    /// All that follows belongs to a block, or to none.
+    fn enter(&mut self, block: Option<u32>);
+    /// Names the first elements of what the last kernel wrote, such as `attn`.
+    fn stage(&mut self, name: &str, at: Place, elements: u64);
+}
+
+/// What follows a product and its activation.
+#[derive(Clone, Copy, Default)]
+pub(crate) struct Then {
+    pub gate: Option<Place>,
+    pub residual: Option<Place>,
+}
+
+/// Where the results stand.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Ends {
+    pub tokens: Place,
+    pub size: Place,
+    pub logits: Place,
+}
+
+impl Place {
+    /// Whether values are u32, not f32.
+    pub fn holds_indices(self) -> bool {
+        matches!(self, Place::Source(_) | Place::Split | Place::Best | Place::Rank | Place::Plan)
+    }
+}
