@@ -1,0 +1,12 @@
+//! The Rust in `docs/`, compiled and run as the README's is.
+
+#[doc = include_str!("../docs/models.md")]
+struct Models;
+#[doc = include_str!("../docs/performance.md")]
+struct Performance;
+#[doc = include_str!("../docs/embedding.md")]
+struct Embedding;
+#[doc = include_str!("../docs/adding-a-kernel.md")]
+struct AddingAKernel;
+#[doc = include_str!("../docs/merging.md")]
+struct Merging;
