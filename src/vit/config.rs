@@ -1,6 +1,5 @@
 //! What a network is: its dimensions and options, after timm's `VisionTransformer`.
 
-use super::presets::{self, Preset};
 use crate::error::{Error, Result};
 use crate::kernels::matmul::Activation;
 
@@ -79,8 +78,10 @@ pub struct Preprocess {
     pub floor_crop: bool,
 }
 
-/// A Vision Transformer: timm's arguments after defaults, overrides and derived values are resolved.
+/// A Vision Transformer: timm's arguments after defaults, overrides and derived values are resolved. Start from
+/// [`Config::preset`] and set what differs; then [`Config::check`] says whether it is a network.
 #[derive(Clone, Debug, PartialEq)]
+#[non_exhaustive]
 pub struct Config {
     /// The architecture's name, for people.
     pub name: String,
@@ -140,17 +141,6 @@ pub struct Config {
 }
 
 impl Config {
-    /// The architectures that are known by name: timm's, and DINOv2's own (`dinov2_vits14` and its like).
-    pub const PRESETS: [&'static str; presets::ALL.len()] = presets::names();
-
-    /// An architecture with timm's defaults.
-    ///
-    /// # Errors
-    /// [`Error::Unsupported`] for a name that is not in [`Config::PRESETS`].
-    pub fn preset(name: &str) -> Result<Self> {
-        Preset::named(name).map(Preset::config)
-    }
-
     /// Rows and columns of patches.
     pub fn grid(&self) -> [u32; 2] {
         [self.image_size[0] / self.patch_size[0], self.image_size[1] / self.patch_size[1]]

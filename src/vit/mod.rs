@@ -13,6 +13,7 @@ mod outputs;
 mod parameters;
 mod plan;
 mod positions;
+pub(crate) mod preset;
 pub(crate) mod presets;
 mod recorder;
 mod transformer;
