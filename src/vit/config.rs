@@ -78,8 +78,8 @@ pub struct Preprocess {
     pub floor_crop: bool,
 }
 
-/// A Vision Transformer: timm's arguments after defaults, overrides and derived values are resolved. Start from
-/// [`Config::preset`] and set what differs; then [`Config::check`] says whether it is a network.
+/// A Vision Transformer: timm's arguments after defaults, overrides and derived values are resolved. To make one, start
+/// from [`Config::preset`] and set what differs; [`Config::check`] says whether that is a network.
 #[derive(Clone, Debug, PartialEq)]
 #[non_exhaustive]
 pub struct Config {
@@ -141,6 +141,12 @@ pub struct Config {
 }
 
 impl Config {
+    /// The network with something set otherwise: `config.with(|c| c.depth = 6)`.
+    pub fn with(mut self, change: impl FnOnce(&mut Config)) -> Self {
+        change(&mut self);
+        self
+    }
+
     /// Rows and columns of patches.
     pub fn grid(&self) -> [u32; 2] {
         [self.image_size[0] / self.patch_size[0], self.image_size[1] / self.patch_size[1]]
