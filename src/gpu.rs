@@ -314,16 +314,21 @@ impl Gpu {
         let size = params.len().next_multiple_of(16) as u64;
         let params = self.create(name, size, wgpu::BufferUsages::UNIFORM, Some(params))?;
         // What is bound to be written may be bound nowhere else, even where nothing is.
-        let nowhere = match spec.bindings.iter().zip(views).any(|(binding, view)| binding.written && view.is_none()) {
-            true => Some(self.buffer("tome.nowhere", 4)?),
-            false => None,
-        };
+        let nowhere =
+            match spec.bindings.iter().zip(views).any(|(binding, view)| binding.written && view.is_none()) {
+                true => Some(self.buffer("tome.nowhere", 4)?),
+                false => None,
+            };
         let mut entries = vec![wgpu::BindGroupEntry { binding: 0, resource: params.as_entire_binding() }];
         let mut all = 0u64;
         for (i, (binding, view)) in spec.bindings.iter().zip(views).enumerate() {
             let (view, elements) = match view {
                 Some(view) => (*view, elements[i]),
-                None => ((if binding.written { nowhere.as_ref().unwrap_or(&self.empty) } else { &self.empty }).into(), 4),
+                None => (
+                    (if binding.written { nowhere.as_ref().unwrap_or(&self.empty) } else { &self.empty })
+                        .into(),
+                    4,
+                ),
             };
             let bytes = elements.saturating_mul(spec.bytes(binding, self.variant, &form));
             let resource = view.bind(name, binding, bytes, &self.caps.limits)?;

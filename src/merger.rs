@@ -293,7 +293,14 @@ impl TokenMerger {
         let map = View::at(&source_out.0, source_out.1);
         let map = merge_source::Io { source: io.source, ..merge_source::Io::new(plan, map) };
         dispatches.push(kernels::merge_source(gpu, shape.merge_source(), map)?);
-        Ok(TokenMerger { gpu: gpu.clone(), dispatches, shape, scratch: scratch.clone(), size_out, source_out })
+        Ok(TokenMerger {
+            gpu: gpu.clone(),
+            dispatches,
+            shape,
+            scratch: scratch.clone(),
+            size_out,
+            source_out,
+        })
     }
 
     /// The way back, prepared: every original token gets a copy of the token that holds it, `y = x[source]`, plus a

@@ -49,7 +49,9 @@ impl<'a> View<'a> {
     ) -> Result<wgpu::BindingResource<'a>> {
         let &Binding { name, access, .. } = binding;
         let (buffer, offset) = match (self.0, access) {
-            (Kind::Texture(texture), Access::Texture) => return Ok(wgpu::BindingResource::TextureView(texture)),
+            (Kind::Texture(texture), Access::Texture) => {
+                return Ok(wgpu::BindingResource::TextureView(texture));
+            }
             (Kind::Buffer { buffer, offset }, access) if access != Access::Texture => (buffer, offset),
             _ => return Err(Error::BindingKind { kernel, binding: name }),
         };

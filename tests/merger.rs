@@ -347,7 +347,14 @@ fn merge_on_cpu(shape: MergeShape, input: &Input) -> Merged {
     Merged { x, size, source, tokens: merged as usize }
 }
 
-const MODES: [Mode; 6] = [MergeMode::WeightedMean, MergeMode::Mean, MergeMode::Sum, MergeMode::Max, MergeMode::Min, MergeMode::KeepOne];
+const MODES: [Mode; 6] = [
+    MergeMode::WeightedMean,
+    MergeMode::Mean,
+    MergeMode::Sum,
+    MergeMode::Max,
+    MergeMode::Min,
+    MergeMode::KeepOne,
+];
 const SIMILARITIES: [Similarity; 3] = [Similarity::Cosine, Similarity::Dot, Similarity::Euclidean];
 
 /// Calls `check` with a merge of two images for every partition, with other modes and similarities in turn.

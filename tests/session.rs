@@ -71,13 +71,13 @@ fn cpu_and_gpu_agree() {
 
 /// Networks that differ in what stands before the patches, none of them square.
 fn prefixes() -> Vec<Config> {
-    let base = Config { image_size: [12, 24], depth: 3, ..config() };
-    let average = Config { pool: Pool::Average, fc_norm: true, ..base.clone() };
+    let base = config().with(|c| (c.image_size, c.depth) = ([12, 24], 3));
+    let average = base.clone().with(|c| (c.pool, c.fc_norm) = (Pool::Average, true));
     vec![
-        Config { class_token: false, ..average.clone() },
-        Config { class_token: false, reg_tokens: 3, ..average.clone() },
-        Config { dist_token: true, pool: Pool::Distilled, ..base.clone() },
-        Config { reg_tokens: 4, ..base.clone() },
+        average.clone().with(|c| c.class_token = false),
+        average.clone().with(|c| (c.class_token, c.reg_tokens) = (false, 3)),
+        base.clone().with(|c| (c.dist_token, c.pool) = (true, Pool::Distilled)),
+        base.clone().with(|c| c.reg_tokens = 4),
         average,
         base,
     ]
@@ -177,7 +177,7 @@ fn pixels(config: &Config, count: usize) -> Vec<u8> {
 fn pixels_give_what_the_same_images_give_normalised() {
     // A grey network whose images take no whole number of words, and one of more channels than pictures have.
     for (in_chans, image_size) in [(3, [16, 16]), (1, [13, 17]), (5, [16, 16])] {
-        let mut config = Config { in_chans, image_size, ..config() };
+        let mut config = config().with(|c| (c.in_chans, c.image_size) = (in_chans, image_size));
         config.preprocess.mean = (0..in_chans).map(|i| 0.5 - 0.05 * i as f32).collect();
         config.preprocess.std = (0..in_chans).map(|i| 0.2 + 0.05 * i as f32).collect();
         let pixels = pixels(&config, 3);
@@ -262,7 +262,7 @@ fn only_what_is_wanted_is_read() {
 
 #[test]
 fn without_a_head_the_logits_are_the_features() {
-    let config = Config { num_classes: 0, ..config() };
+    let config = config().with(|c| c.num_classes = 0);
     for mut session in sessions(&config) {
         let outputs = session.run(&images(&config, 2), &options(2), Want::ALL).unwrap();
         same("logits", &outputs.logits, &outputs.features);
@@ -393,7 +393,7 @@ fn wrong_input_is_a_typed_error() {
         assert!(matches!(session.measure(0, &options(0)), Err(Error::Input(_))));
     }
     // Registers that may merge under average pooling can leave nothing behind the prefix.
-    let config = Config { pool: Pool::Average, reg_tokens: 4, depth: 3, ..config };
+    let config = config.with(|c| (c.pool, c.reg_tokens, c.depth) = (Pool::Average, 4, 3));
     let hungry = Options { protect: Protect::Class, ..options(1000) };
     for mut session in sessions(&config) {
         let wrong = session.run(&images(&config, 1), &hungry, Want::LOGITS);
@@ -435,7 +435,7 @@ fn a_batch_past_the_devices_limits_is_split_or_refused() {
 fn results_past_the_largest_buffer_are_read_in_parts() {
     let Some(adapter) = adapter() else { return };
     // 5 images can be bound, 17 tokens of 96 values each; their results, 40 maps among them, are 36,180 bytes.
-    let config = Config { depth: 40, ..config() };
+    let config = config().with(|c| c.depth = 40);
     let small = wgpu::Limits {
         max_storage_buffer_binding_size: 32 << 10,
         max_buffer_size: 32 << 10,

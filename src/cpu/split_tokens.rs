@@ -1,5 +1,5 @@
 use super::slices::part_mut;
-use crate::kernels::split_tokens::{SplitMode, Params, pcg};
+use crate::kernels::split_tokens::{Params, SplitMode, pcg};
 
 /// A list of who may merge into whom: the sources, then the destinations, both in order of position, the protected
 /// tokens being the first sources.

@@ -7,7 +7,7 @@ use super::threads::{for_each_chunk, threads};
 use super::unmerge;
 use crate::error::{Error, Result};
 use crate::kernels;
-use crate::vit::{Config, Options, Outputs, Parameters, Pool, Weights};
+use crate::vit::{Config, Options, Outputs, Parameters, Pool, Tensors};
 
 /// A network that computes on the CPU.
 #[derive(Clone, Debug)]
@@ -23,11 +23,11 @@ impl VisionTransformer {
     ///
     /// # Errors
     /// What [`Parameters::load`] says.
-    pub fn new(config: Config, weights: &Weights) -> Result<Self> {
+    pub fn new(config: Config, weights: &dyn Tensors) -> Result<Self> {
         let mut bytes = 0;
         let mut parameters = Parameters::load(&config, weights, |_, _, data| {
-            bytes += size_of_val(data) as u64;
-            Ok(data.to_vec())
+            bytes += size_of_val(&data[..]) as u64;
+            Ok(data.into_owned())
         })?;
         // A product packs its operands; with weights as [inner, columns] that takes a few percent of its time
         // instead of a quarter.

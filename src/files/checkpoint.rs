@@ -1,118 +1,155 @@
-//! The safetensors files of a checkpoint: one, or the shards that an index names.
+//! A network's tensors as they lie in its files.
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
-use std::fs::File;
-use std::path::{Path, PathBuf};
+use std::fmt;
+use std::ops::Range;
+use std::sync::{Mutex, PoisonError};
 
-use serde::Deserialize;
-
+use super::TensorReader;
+use super::model_files::Bytes;
 use super::names::{Layout, Source};
-use super::{TensorReader, broken};
+use super::shards::Shards;
 use crate::error::{Error, Result};
-use crate::vit::{Tensor, Weights};
+use crate::vit::tensors::missing;
+use crate::vit::{Config, Tensor, Tensors, Weights, positions};
 
-/// Open files and what lies where.
-pub(super) struct Checkpoint {
-    shards: Vec<TensorReader<File>>,
-    /// Which of them holds a tensor.
-    home: BTreeMap<String, usize>,
+/// A network's tensors by timm's names, still in their files, in the type that they have there: of what was loaded only
+/// the headers have been read. [`Tensors::tensor`] reads one tensor, [`Checkpoint::read_all`] all of them.
+pub struct Checkpoint {
+    files: Vec<Mutex<TensorReader<Box<dyn Bytes>>>>,
+    tensors: BTreeMap<String, Entry>,
 }
 
-/// `model.safetensors.index.json`.
-#[derive(Deserialize)]
-struct Index {
-    weight_map: BTreeMap<String, String>,
+enum Entry {
+    /// In memory: a small tensor that is not as the files have it.
+    Here(Tensor),
+    /// Rows put together from the files.
+    There { shape: Vec<usize>, stretches: Vec<Stretch> },
 }
 
-/// The shards that an index names, each once.
-///
-/// # Errors
-/// [`Error::File`] for an index that cannot be read or names anything but files beside it.
-pub(super) fn shards(index: &Path) -> Result<Vec<PathBuf>> {
-    let text = std::fs::read_to_string(index).map_err(|error| broken(index, error.to_string()))?;
-    let Index { weight_map } =
-        serde_json::from_str(&text).map_err(|error| broken(index, format!("is no index: {error}")))?;
-    let mut files: Vec<&String> = weight_map.values().collect();
-    files.sort();
-    files.dedup();
-    let beside = |file: &&String| {
-        let name = Path::new(file.as_str());
-        match name.file_name() == Some(name.as_os_str()) {
-            true => Ok(index.with_file_name(name)),
-            false => Err(broken(index, format!("names `{file}`, which is no file beside it"))),
-        }
-    };
-    files.iter().map(beside).collect()
+/// Values of a tensor in a file.
+struct Stretch {
+    file: usize,
+    name: String,
+    values: Range<usize>,
 }
 
 impl Checkpoint {
-    /// Opens a safetensors file, or all that an index names.
+    /// The tensors of a layout under timm's names; none is read.
     ///
     /// # Errors
-    /// [`Error::File`] for what cannot be read or is no safetensors.
-    pub fn open(path: &Path) -> Result<Self> {
-        let is_index = path.extension().is_some_and(|suffix| suffix == "json");
-        let files = if is_index { shards(path)? } else { vec![path.to_owned()] };
-        let shards = files.iter().map(|file| TensorReader::open(file)).collect::<Result<Vec<_>>>()?;
-        let names = shards.iter().enumerate();
-        let home = names.flat_map(|(shard, file)| file.names().into_iter().map(move |name| (name, shard)));
-        Ok(Checkpoint { home: home.collect(), shards })
+    /// [`Error::Weight`] for a tensor of a type that is not read or parts that do not fit together.
+    pub(super) fn new(shards: Shards, layout: &Layout) -> Result<Self> {
+        let mut tensors = BTreeMap::new();
+        for (name, sources) in layout.assemble(shards.names())? {
+            tensors.insert(name.clone(), together(&shards, &name, sources)?);
+        }
+        Ok(Checkpoint { files: shards.files.into_iter().map(Mutex::new).collect(), tensors })
     }
 
-    /// The tensors' names.
-    pub fn names(&self) -> impl Iterator<Item = &str> {
-        self.home.keys().map(String::as_str)
-    }
-
-    /// A tensor's shape, where there is one of this name.
-    pub fn shape(&self, name: &str) -> Option<&[usize]> {
-        self.shards[*self.home.get(name)?].shape(name).ok()
-    }
-
-    /// All tensors of the network under timm's names, each read straight into its place.
+    /// All tensors, in memory.
     ///
     /// # Errors
-    /// [`Error::Weight`] for a tensor of a type that is not read or parts that do not fit together,
     /// [`Error::File`] where reading fails.
-    pub fn read(&mut self, layout: &Layout) -> Result<Weights> {
+    pub fn read_all(&self) -> Result<Weights> {
         let mut weights = Weights::new();
-        for (name, sources) in layout.assemble(self.names())? {
-            let mut tensor = Tensor { shape: Vec::new(), data: Vec::new() };
-            for source in &sources {
-                let part = self.part(source)?;
-                append(&mut tensor, part).map_err(|why| Error::Weight { name: name.clone(), why })?;
-            }
-            weights.insert(name, tensor);
+        for name in self.tensors.keys() {
+            weights.insert(name.clone(), self.tensor(name)?.into_owned());
         }
         Ok(weights)
     }
 
-    fn part(&mut self, Source { name, thirds }: &Source) -> Result<Tensor> {
-        let file = &mut self.shards[self.home[name]];
-        let mut shape = file.shape(name)?.to_vec();
-        let values: usize = shape.iter().product();
-        let Some((from, to)) = *thirds else {
-            return Ok(Tensor { data: file.read(name, 0..values)?, shape });
-        };
-        let [from, to] = [from, to].map(usize::from);
-        match shape.first_mut() {
-            Some(rows) if rows.is_multiple_of(3) => *rows = *rows / 3 * (to - from),
-            _ => return Err(Error::Weight { name: name.clone(), why: format!("{shape:?} has no thirds") }),
-        }
-        Ok(Tensor { data: file.read(name, values / 3 * from..values / 3 * to)?, shape })
+    /// Makes the network one for images of another size; see [`Weights::resample_positions`], which does the same in
+    /// memory. The files stay as they are.
+    ///
+    /// # Errors
+    /// As there, and [`Error::File`] where the positions cannot be read.
+    pub fn resample_positions(&mut self, config: &mut Config, image_size: [u32; 2]) -> Result<()> {
+        let (other, positions) = positions::resampled(self, config, image_size)?;
+        self.insert(positions::POSITIONS, positions);
+        *config = other;
+        Ok(())
+    }
+
+    /// Puts a tensor in the place of the files' of that name.
+    pub(super) fn insert(&mut self, name: &str, tensor: Tensor) {
+        self.tensors.insert(name.into(), Entry::Here(tensor));
+    }
+
+    /// The shape of a tensor, to be changed; its values stay as they are.
+    pub(super) fn shape_mut(&mut self, name: &str) -> Option<&mut Vec<usize>> {
+        self.tensors.get_mut(name).map(|entry| match entry {
+            Entry::Here(Tensor { shape, .. }) | Entry::There { shape, .. } => shape,
+        })
+    }
+
+    fn read(&self, Stretch { file, name, values }: &Stretch) -> Result<crate::vit::TensorData> {
+        // A panic of another reader leaves nothing half done: each seeks first.
+        let mut file = self.files[*file].lock().unwrap_or_else(PoisonError::into_inner);
+        file.read(name, values.clone())
     }
 }
 
-/// Puts rows behind rows, if there are any yet.
-fn append(tensor: &mut Tensor, part: Tensor) -> Result<(), String> {
-    if tensor.data.is_empty() {
-        *tensor = part;
-        return Ok(());
+/// A tensor that is put together from several, or from stretches of them.
+fn together(shards: &Shards, name: &str, sources: Vec<Source>) -> Result<Entry> {
+    let mut whole: Vec<usize> = Vec::new();
+    let mut stretches = Vec::new();
+    for Source { name: source, thirds } in sources {
+        let file = shards.home[&source];
+        shards.files[file].check_type(&source)?;
+        let mut shape = shards.files[file].shape(&source)?.to_vec();
+        let mut values = 0..shape.iter().product();
+        if let Some(thirds) = thirds {
+            let [from, to] = <[u8; 2]>::from(thirds).map(usize::from);
+            match shape.first_mut() {
+                Some(rows) if rows.is_multiple_of(3) => *rows = *rows / 3 * (to - from),
+                _ => return Err(Error::Weight { name: source, why: format!("{shape:?} has no thirds") }),
+            }
+            values = values.end / 3 * from..values.end / 3 * to;
+        }
+        // Rows behind rows, if there are any yet.
+        if stretches.is_empty() {
+            whole = shape;
+        } else {
+            match (whole.split_first_mut(), shape.split_first()) {
+                (Some((rows, row)), Some((more, other))) if row == other => *rows += more,
+                _ => {
+                    let why = format!("its parts are {whole:?} and {shape:?}");
+                    return Err(Error::Weight { name: name.into(), why });
+                }
+            }
+        }
+        stretches.push(Stretch { file, name: source, values });
     }
-    match (tensor.shape.split_first_mut(), part.shape.split_first()) {
-        (Some((rows, row)), Some((more, other))) if row == other => *rows += more,
-        _ => return Err(format!("its parts are {:?} and {:?}", tensor.shape, part.shape)),
+    Ok(Entry::There { shape: whole, stretches })
+}
+
+impl Tensors for Checkpoint {
+    fn names(&self) -> Vec<&str> {
+        self.tensors.keys().map(String::as_str).collect()
     }
-    tensor.data.extend(part.data);
-    Ok(())
+
+    fn shape(&self, name: &str) -> Option<&[usize]> {
+        self.tensors.get(name).map(|entry| match entry {
+            Entry::Here(Tensor { shape, .. }) | Entry::There { shape, .. } => &shape[..],
+        })
+    }
+
+    fn tensor(&self, name: &str) -> Result<Cow<'_, Tensor>> {
+        match self.tensors.get(name).ok_or_else(|| missing(name))? {
+            Entry::Here(tensor) => Ok(Cow::Borrowed(tensor)),
+            Entry::There { shape, stretches } => {
+                let parts = stretches.iter().map(|stretch| self.read(stretch));
+                let data = parts.reduce(|whole, part| Ok(whole?.followed_by(part?)));
+                Ok(Cow::Owned(Tensor::new(&shape[..], data.ok_or_else(|| missing(name))??)))
+            }
+        }
+    }
+}
+
+impl fmt::Debug for Checkpoint {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Checkpoint").field("tensors", &self.tensors.keys()).finish_non_exhaustive()
+    }
 }

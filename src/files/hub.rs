@@ -1,17 +1,17 @@
 //! Networks from the Hugging Face hub, by way of its cache.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use hf_hub::api::sync::{ApiBuilder, ApiError};
 use hf_hub::{Cache, Repo, RepoType};
 
-use super::checkpoint::shards;
+use super::ModelFiles;
+use super::model_files::{CONFIG, INDEX, PROCESSOR, WEIGHTS};
+use super::shards::named_in;
 use crate::error::{Error, Result};
 
-const WEIGHTS: &str = "model.safetensors";
-const INDEX: &str = "model.safetensors.index.json";
 /// What goes with the weights, where a repository has it.
-const CONFIGS: [&str; 2] = ["config.json", "preprocessor_config.json"];
+const CONFIGS: [&str; 2] = [CONFIG, PROCESSOR];
 
 /// The folder of a model of the hub, for [`load_model`](super::load_model). `name` is `OWNER/NAME`, perhaps with
 /// `@REVISION` (a branch, a tag or a commit). What the cache holds in full is taken from there without asking anybody;
@@ -66,8 +66,8 @@ pub fn fetch_model(name: &str, progress: bool) -> Result<PathBuf> {
         fetch(WEIGHTS)?;
     } else if has(INDEX) {
         fetch(INDEX)?;
-        for shard in shards(&folder.join(INDEX))? {
-            fetch(&shard.file_name().unwrap_or_default().to_string_lossy())?;
+        for shard in shards(&folder)? {
+            fetch(&shard)?;
         }
     } else {
         return Err(failed(format!("has neither {WEIGHTS} nor {INDEX}")));
@@ -79,12 +79,17 @@ pub fn fetch_model(name: &str, progress: bool) -> Result<PathBuf> {
 fn cached(cache: &Cache, repo: &Repo) -> Option<PathBuf> {
     let local = cache.repo(repo.clone());
     // A branch or tag has a note of its commit; a commit names its snapshot itself.
-    let snapshot = local.get(CONFIGS[0]).and_then(|config| Some(config.parent()?.to_owned()));
+    let snapshot = local.get(CONFIG).and_then(|config| Some(config.parent()?.to_owned()));
     let folder = snapshot.unwrap_or_else(|| local.pointer_path(repo.revision()));
-    let whole = folder.join(CONFIGS[0]).exists()
+    let whole = folder.join(CONFIG).exists()
         && (folder.join(WEIGHTS).exists()
-            || shards(&folder.join(INDEX)).is_ok_and(|all| all.iter().all(|shard| shard.exists())));
+            || shards(&folder).is_ok_and(|all| all.iter().all(|shard| folder.join(shard).exists())));
     whole.then_some(folder)
+}
+
+/// The shards that a folder's index names.
+fn shards(folder: &Path) -> Result<Vec<String>> {
+    named_in(&ModelFiles::in_folder(folder).read_text(INDEX)?, &folder.join(INDEX))
 }
 
 /// Where the hub's own library keeps its cache.

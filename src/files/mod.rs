@@ -1,22 +1,27 @@
-//! Files: checkpoints in the layouts of timm, transformers and torchvision, tensors read piece by piece, and pictures
-//! made into input.
+//! Files: checkpoints in the layouts of timm, transformers and torchvision, on a disk or handed over as bytes, whose
+//! tensors are read one by one, and pictures made into input.
 
 mod checkpoint;
 mod fields;
 #[cfg(feature = "hub")]
 mod hub;
 mod model;
+mod model_files;
 mod names;
 mod preprocess;
 mod processor;
+mod settle;
+mod shards;
 mod tensor_reader;
 mod timm_config;
 mod torchvision;
 mod transformers_config;
 
+pub use checkpoint::Checkpoint;
 #[cfg(feature = "hub")]
 pub use hub::fetch_model;
-pub use model::{load_model, parse_config, read_weights};
+pub use model::{load_files, load_model, parse_config, read_weights};
+pub use model_files::ModelFiles;
 pub use preprocess::{fit, normalise, open_image};
 pub use tensor_reader::TensorReader;
 

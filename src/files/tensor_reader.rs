@@ -5,11 +5,13 @@ use std::io::{Read, Seek, SeekFrom};
 use std::ops::Range;
 use std::path::{Path, PathBuf};
 
+use half::{bf16, f16};
 use safetensors::Dtype;
 use safetensors::tensor::Metadata;
 
 use super::broken;
 use crate::error::{Error, Result};
+use crate::vit::TensorData;
 
 /// The most that the format allows.
 const MAX_HEADER: u64 = 100_000_000;
@@ -86,47 +88,65 @@ impl<R: Read + Seek> TensorReader<R> {
         self.metadata.info(name).map(|info| info.shape.as_slice()).ok_or_else(|| self.absent(name))
     }
 
-    /// A stretch of a tensor's values in row-major order, converted to f32.
+    /// Whether a tensor is of a type that can be read.
+    pub(super) fn check_type(&self, name: &str) -> Result<()> {
+        self.layout(name).map(drop)
+    }
+
+    /// A stretch of a tensor's values in row-major order, in the type that they have in the file.
     ///
     /// # Errors
     /// [`Error::File`] where there is no such tensor or reading fails, [`Error::Weight`] where it holds something
     /// else than f32, f16 or bf16, [`Error::Input`] for a stretch past its end.
-    pub fn read(&mut self, name: &str, values: Range<usize>) -> Result<Vec<f32>> {
+    pub fn read(&mut self, name: &str, values: Range<usize>) -> Result<TensorData> {
+        let (dtype, width) = self.layout(name)?;
         let info = self.metadata.info(name).ok_or_else(|| self.absent(name))?;
-        let width = match info.dtype {
-            Dtype::F32 => 4,
-            Dtype::F16 | Dtype::BF16 => 2,
-            other => {
-                let why = format!("holds {other}; F32, F16 and BF16 can be read");
-                return Err(Error::Weight { name: name.into(), why });
-            }
-        };
         let (begin, end) = info.data_offsets;
         if values.start > values.end || values.end > (end - begin) / width {
-            return Err(Error::Input(format!(
-                "{name}: {values:?} is past its {} values",
-                (end - begin) / width
-            )));
+            let have = (end - begin) / width;
+            return Err(Error::Input(format!("{name}: {values:?} is past its {have} values")));
         }
-        let failed = |error: std::io::Error| broken(&self.path, format!("{name}: {error}"));
-        self.source
-            .seek(SeekFrom::Start(self.data + (begin + values.start * width) as u64))
-            .map_err(failed)?;
-        if info.dtype == Dtype::F32 {
-            // Straight into place: checkpoints are large.
-            let mut data = vec![0f32; values.len()];
-            self.source.read_exact(bytemuck::cast_slice_mut(&mut data)).map_err(failed)?;
-            // The format is little endian; this costs nothing where the machine is.
-            data.iter_mut().for_each(|value| *value = f32::from_bits(u32::from_le(value.to_bits())));
-            return Ok(data);
+        let start = self.data + (begin + values.start * width) as u64;
+        let read = match dtype {
+            Dtype::F32 => {
+                self.values(start, values.len(), |v: f32| f32::from_bits(u32::from_le(v.to_bits())))
+            }
+            Dtype::F16 => {
+                self.values(start, values.len(), |v: f16| f16::from_bits(u16::from_le(v.to_bits())))
+            }
+            _ => self.values(start, values.len(), |v: bf16| bf16::from_bits(u16::from_le(v.to_bits()))),
+        };
+        read.map_err(|error| broken(&self.path, format!("{name}: {error}")))
+    }
+
+    /// Values of one type, read straight into place: checkpoints are large. The format is little endian; `native` costs
+    /// nothing where the machine is.
+    fn values<T: bytemuck::Pod>(
+        &mut self,
+        start: u64,
+        count: usize,
+        native: impl Fn(T) -> T,
+    ) -> std::io::Result<TensorData>
+    where
+        Vec<T>: Into<TensorData>,
+    {
+        let mut values = vec![T::zeroed(); count];
+        self.source.seek(SeekFrom::Start(start))?;
+        self.source.read_exact(bytemuck::cast_slice_mut(&mut values))?;
+        values.iter_mut().for_each(|value| *value = native(*value));
+        Ok(values.into())
+    }
+
+    /// A tensor's type and the bytes of a value.
+    fn layout(&self, name: &str) -> Result<(Dtype, usize)> {
+        match self.metadata.info(name).ok_or_else(|| self.absent(name))?.dtype {
+            Dtype::F32 => Ok((Dtype::F32, 4)),
+            half @ (Dtype::F16 | Dtype::BF16) => Ok((half, 2)),
+            other => {
+                let why = format!("holds {other} in {}; F32, F16 and BF16 can be read", self.path.display());
+                Err(Error::Weight { name: name.into(), why })
+            }
         }
-        let mut bytes = vec![0; values.len() * width];
-        self.source.read_exact(&mut bytes).map_err(failed)?;
-        let pairs = bytes.chunks_exact(2).map(|pair| [pair[0], pair[1]]);
-        Ok(match info.dtype {
-            Dtype::F16 => pairs.map(|pair| half::f16::from_le_bytes(pair).to_f32()).collect(),
-            _ => pairs.map(|pair| half::bf16::from_le_bytes(pair).to_f32()).collect(),
-        })
     }
 
     fn absent(&self, name: &str) -> Error {

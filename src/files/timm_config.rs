@@ -5,7 +5,8 @@ use serde_json::{Map, Value};
 use super::fields::{Fields, Sides, quoted, set, unsupported, wrong};
 use crate::error::Result;
 use crate::kernels::matmul::Activation;
-use crate::vit::presets::Preset;
+use crate::vit::preset::Preset;
+use crate::vit::presets;
 use crate::vit::{Config, Mlp, Pool, Preprocess, Resample, Resize};
 
 /// Arguments of timm's `VisionTransformer` that change nothing about a trained network at its own image size.
@@ -36,7 +37,7 @@ pub(super) fn parse(mut top: Fields) -> Result<Config> {
         top.take("architecture")?.ok_or_else(|| wrong("architecture", "is missing"))?;
     // What follows the dot names the training, not the network.
     let name = architecture.split('.').next().unwrap_or_default();
-    let preset = Preset::named(name)?;
+    let preset = presets::named(name)?;
     let mut config = preset.config();
 
     let input_size: Option<[u32; 3]> = pretrained.take("input_size")?;

@@ -1,14 +1,14 @@
 //! torchvision's Vision Transformers and SWAG's: checkpoints without a config, whose shapes say everything.
 
-use super::checkpoint::Checkpoint;
 use super::fields::wrong;
+use super::shards::Shards;
 use crate::error::Result;
 use crate::vit::{Config, Resample};
 
 /// The config of a checkpoint with torchvision's names; none where it has others. What no shape tells is as in all of
 /// torchvision's weights: heads of 64 values (80 in ViT-H), ImageNet's mean and deviation, 224 pixels bilinear from a
 /// picture of 256 and other sizes bicubic and uncut.
-pub(super) fn recognise(checkpoint: &Checkpoint) -> Result<Option<Config>> {
+pub(super) fn recognise(checkpoint: &Shards) -> Result<Option<Config>> {
     let blocks = ["encoder.layers.encoder_layer_", "encoder.layers.layer_"];
     let in_block = |name: &str| blocks.iter().any(|stem| name.starts_with(stem));
     let depth = checkpoint.names().filter(|name| in_block(name) && name.ends_with("ln_1.weight")).count();

@@ -83,7 +83,7 @@ macro_rules! kernel {
         #[non_exhaustive]
         pub struct Io<'a> {
             $($($(#[$read_doc])* pub $read: $crate::View<'a>,)*)?
-            $($made: Option<$crate::View<'a>>,)?
+            $(pub(crate) $made: Option<$crate::View<'a>>,)?
             $($($(#[$option_doc])* pub $option: Option<$crate::View<'a>>,)*)?
             $($(#[$write_doc])* pub $write: $crate::View<'a>,)*
             $($($(#[$written_doc])* pub $written: Option<$crate::View<'a>>,)*)?

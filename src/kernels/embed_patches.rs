@@ -37,9 +37,9 @@ kernel! {
         pub prefix: u32,
         /// Values in a token.
         pub channels: u32,
-        rows: u32,
-        columns: u32,
-        tokens: u32,
+        pub(crate) rows: u32,
+        pub(crate) columns: u32,
+        pub(crate) tokens: u32,
     }
     read {
         /// `[batch, frames, image_channels, height, width]`, normalised; or, with `normal`, `[batch, frames, height, width,

@@ -8,7 +8,7 @@ use crate::session::pipeline_file::PipelineFile;
 use crate::session::readback::view;
 use crate::session::ring::{Flight, Ring};
 use crate::session::run::Want;
-use crate::vit::{Config, Dense, Images, Options, Outputs, Plan, VisionTransformer, Weights};
+use crate::vit::{Config, Dense, Images, Options, Outputs, Plan, Tensors, VisionTransformer};
 
 /// Plans kept for later batches, as long as there is memory: comparing schedules takes one each.
 const PLANS_KEPT: usize = 8;
@@ -56,7 +56,7 @@ impl Engine {
         gpu: Gpu,
         queue: wgpu::Queue,
         config: Config,
-        weights: &Weights,
+        weights: &dyn Tensors,
         pipelines: Option<PipelineFile>,
     ) -> Result<Self> {
         let device = gpu.device().clone();

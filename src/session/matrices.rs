@@ -77,7 +77,9 @@ async fn test(adapter: &wgpu::Adapter, tile: Tile) -> Result<bool> {
         what: format!("a device on {}", adapter.get_info().name),
         message: e.to_string(),
     })?;
-    let of = |tile| Gpu::with_variant(&device, Variant { lane: Lane::Subgroup, ..Variant::new(Element::F16, tile) });
+    let of = |tile| {
+        Gpu::with_variant(&device, Variant { lane: Lane::Subgroup, ..Variant::new(Element::F16, tile) })
+    };
     let bench = Bench { queue, plain: of(Tile::Workgroup)?, units: of(tile)? };
     for &size in tile.sizes() {
         for with_residual in [false, true] {

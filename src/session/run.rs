@@ -15,7 +15,7 @@ use crate::session::profile::Profile;
 use crate::session::readback::Wait;
 use crate::session::stream::{Queue, Stream};
 use crate::session::tuning::{Tuned, Tuning};
-use crate::vit::{Config, Images, Options, Outputs, Weights};
+use crate::vit::{Config, Images, Options, Outputs, Tensors};
 
 /// Which results are read back, by the names of [`Outputs`]; the others are left empty. `dense` is only
 /// computed where it is wanted.
@@ -90,7 +90,7 @@ impl Session {
     ///
     /// # Errors
     /// [`Error::NoAdapter`] where no adapter is what was asked for; what the device, the config and the weights say.
-    pub fn new(config: Config, weights: &Weights, device: &DeviceChoice) -> Result<Self> {
+    pub fn new(config: Config, weights: &dyn Tensors, device: &DeviceChoice) -> Result<Self> {
         Self::with_element(config, weights, device, Element::F32)
     }
 
@@ -101,7 +101,7 @@ impl Session {
     /// only.
     pub fn with_element(
         config: Config,
-        weights: &Weights,
+        weights: &dyn Tensors,
         device: &DeviceChoice,
         element: Element,
     ) -> Result<Self> {
@@ -114,7 +114,7 @@ impl Session {
     /// As [`Session::with_element`].
     pub async fn new_async(
         config: Config,
-        weights: &Weights,
+        weights: &dyn Tensors,
         device: &DeviceChoice,
         element: Element,
     ) -> Result<Self> {
@@ -161,7 +161,7 @@ impl Session {
         device: wgpu::Device,
         queue: wgpu::Queue,
         config: Config,
-        weights: &Weights,
+        weights: &dyn Tensors,
     ) -> Result<Self> {
         let why = "the caller's device".into();
         let report = DeviceReport::gpu(&device.adapter_info(), Element::F32, why);

@@ -1,6 +1,5 @@
 //! What a network is: its dimensions and options, after timm's `VisionTransformer`.
 
-use super::presets::{self, Preset};
 use crate::error::{Error, Result};
 use crate::kernels::{Activation, embed_patches};
 
@@ -79,8 +78,10 @@ pub struct Preprocess {
     pub floor_crop: bool,
 }
 
-/// A Vision Transformer: timm's arguments after defaults, overrides and derived values are resolved.
+/// A Vision Transformer: timm's arguments after defaults, overrides and derived values are resolved. To make one, start
+/// from [`Config::preset`] and set what differs; [`Config::check`] says whether that is a network.
 #[derive(Clone, Debug, PartialEq)]
+#[non_exhaustive]
 pub struct Config {
     /// The architecture's name, for people.
     pub name: String,
@@ -146,15 +147,10 @@ pub struct Config {
 }
 
 impl Config {
-    /// The architectures that are known by name: timm's, and DINOv2's own (`dinov2_vits14` and its like).
-    pub const PRESETS: [&'static str; presets::ALL.len()] = presets::names();
-
-    /// An architecture with timm's defaults.
-    ///
-    /// # Errors
-    /// [`Error::Unsupported`] for a name that is not in [`Config::PRESETS`].
-    pub fn preset(name: &str) -> Result<Self> {
-        Preset::named(name).map(Preset::config)
+    /// The network with something set otherwise: `config.with(|c| c.depth = 6)`.
+    pub fn with(mut self, change: impl FnOnce(&mut Config)) -> Self {
+        change(&mut self);
+        self
     }
 
     /// Rows and columns of patches.

@@ -80,12 +80,7 @@ pub(crate) trait Engine {
         then: Then,
         y: Place,
     ) -> Result<()>;
-    fn norm_heads(
-        &mut self,
-        params: norm_heads::Params,
-        norm: &Norm<Self::Tensor>,
-        x: Place,
-    ) -> Result<()>;
+    fn norm_heads(&mut self, params: norm_heads::Params, norm: &Norm<Self::Tensor>, x: Place) -> Result<()>;
     fn attention(
         &mut self,
         params: attention::Params,
@@ -112,12 +107,7 @@ pub(crate) trait Engine {
         size_out: Place,
     ) -> Result<()>;
     /// A source map by `Plan`.
-    fn merge_source(
-        &mut self,
-        params: merge_source::Params,
-        source: Place,
-        source_out: Place,
-    ) -> Result<()>;
+    fn merge_source(&mut self, params: merge_source::Params, source: Place, source_out: Place) -> Result<()>;
     fn pool(&mut self, params: pool::Params, x: Place, size: Place, y: Place) -> Result<()>;
 
     /// All that follows is computed in 32-bit floats.

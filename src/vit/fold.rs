@@ -3,12 +3,12 @@
 use std::borrow::Cow;
 
 /// What a linear layer takes in.
-#[derive(Clone, Copy, Default)]
+#[derive(Default)]
 pub(super) struct Fold<'a> {
     /// The weight and the bias of the LayerNorm before it, `[inner]` each.
-    pub norm: Option<[&'a [f32]; 2]>,
+    pub norm: Option<[Cow<'a, [f32]>; 2]>,
     /// Factors of what it gives, for the first columns; the others stay as they are.
-    pub scale: Option<&'a [f32]>,
+    pub scale: Option<Cow<'a, [f32]>>,
 }
 
 impl Fold<'_> {
@@ -16,28 +16,29 @@ impl Fold<'_> {
     /// `scale * W diag(norm weight)`, biases `scale * (bias + W norm bias)`. All is computed in f64 and rounded once, so
     /// that a weight is as exact as it was. A layer without a bias gets one where a norm has one.
     pub fn into_layer<'w>(
-        self,
-        weight: &'w [f32],
-        bias: Option<&'w [f32]>,
+        &self,
+        weight: Cow<'w, [f32]>,
+        bias: Option<Cow<'w, [f32]>>,
         inner: usize,
     ) -> (Cow<'w, [f32]>, Option<Cow<'w, [f32]>>) {
         if self.norm.is_none() && self.scale.is_none() {
-            return (weight.into(), bias.map(Into::into));
+            return (weight, bias);
         }
-        let mut folded = Vec::with_capacity(weight.len());
-        let mut biases = Vec::with_capacity(weight.len() / inner);
-        for (i, row) in weight.chunks_exact(inner).enumerate() {
-            let factor = self.scale.and_then(|scale| scale.get(i)).map_or(1.0, |&v| f64::from(v));
-            let plain = bias.map_or(0.0, |bias| f64::from(bias[i]));
-            let shift = match self.norm {
+        let mut folded = weight.into_owned();
+        let mut biases = Vec::with_capacity(folded.len() / inner);
+        for (i, row) in folded.chunks_exact_mut(inner).enumerate() {
+            let factor = self.scale.as_ref().and_then(|scale| scale.get(i)).map_or(1.0, |&v| f64::from(v));
+            let plain = bias.as_ref().map_or(0.0, |bias| f64::from(bias[i]));
+            let shift = match &self.norm {
                 Some([by, plus]) => {
-                    folded.extend(
-                        row.iter().zip(by).map(|(&w, &by)| (factor * f64::from(w) * f64::from(by)) as f32),
-                    );
-                    dot(row, plus)
+                    let shift = dot(row, plus);
+                    row.iter_mut()
+                        .zip(&by[..])
+                        .for_each(|(w, &by)| *w = (factor * f64::from(*w) * f64::from(by)) as f32);
+                    shift
                 }
                 None => {
-                    folded.extend(row.iter().map(|&w| (factor * f64::from(w)) as f32));
+                    row.iter_mut().for_each(|w| *w = (factor * f64::from(*w)) as f32);
                     0.0
                 }
             };

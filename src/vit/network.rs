@@ -5,9 +5,7 @@ use super::engine::{Ends, Engine, Place, Query, Then};
 use super::options::{Metric, Options, PoolBy};
 use super::parameters::{AttentionPool, Block, Linear, Norm, Parameters};
 use crate::error::Result;
-use crate::kernels::{
-    Activation, PoolMode, attention, layer_norm, matmul, norm_heads, pool, split_tokens,
-};
+use crate::kernels::{Activation, PoolMode, attention, layer_norm, matmul, norm_heads, pool, split_tokens};
 use crate::merger::MergeShape;
 
 /// A batch's way through a network.

@@ -1,7 +1,9 @@
 //! Position embeddings brought to another grid of patches, as each family's own code does it.
 
 use super::config::{Config, PositionResample};
-use super::weights::{Tensor, Weights};
+use super::tensor::Tensor;
+use super::tensors::Tensors;
+use super::weights::Weights;
 use crate::error::{Error, Result};
 
 impl Weights {
@@ -16,54 +18,64 @@ impl Weights {
     /// [`Error::Weight`] where there is no `pos_embed` of the config's shape, [`Error::Config`] for a size that makes
     /// no network, [`Error::Unsupported`] for what this crate does not run; config and weights stay as they were then.
     pub fn resample_positions(&mut self, config: &mut Config, image_size: [u32; 2]) -> Result<()> {
-        let mut other = config.clone();
-        other.image_size = image_size;
-        other.check()?;
-        self.regrid(config, config.grid(), other.grid())?;
+        let (other, positions) = resampled(self, config, image_size)?;
+        self.insert(POSITIONS, positions);
         *config = other;
-        Ok(())
-    }
-
-    /// Where a checkpoint's positions are not of the config's grid but of another, square one, resamples them; timm
-    /// does so when it loads. Positions that fit neither are left for [`Weights::check`] to refuse.
-    ///
-    /// # Errors
-    /// [`Error::Config`] and [`Error::Unsupported`] for a config that makes no network, [`Error::Weight`] where the rows
-    /// of `pos_embed` are not of its width.
-    pub fn fit_positions(&mut self, config: &Config) -> Result<()> {
-        config.check()?;
-        let channels = config.embed_dim as usize;
-        let Ok(tensor) = self.get("pos_embed") else { return Ok(()) };
-        let rows = tensor.data.len() / channels;
-        let patches = rows.saturating_sub(prefix(config));
-        let side = patches.isqrt();
-        // What fits no square grid is left as it is; the check of the weights will say that it has a wrong shape.
-        if patches == config.patches() as usize || side * side != patches || side == 0 {
-            return Ok(());
-        }
-        self.regrid(config, [side as u32; 2], config.grid())
-    }
-
-    fn regrid(&mut self, config: &Config, from: [u32; 2], to: [u32; 2]) -> Result<()> {
-        let channels = config.embed_dim as usize;
-        let tensor = self.get("pos_embed")?;
-        let kept = prefix(config) * channels;
-        if tensor.data.len() != kept + from.map(|side| side as usize).iter().product::<usize>() * channels {
-            let why = format!("has shape {:?}, which is not that of a grid of {from:?}", tensor.shape);
-            return Err(Error::Weight { name: "pos_embed".into(), why });
-        }
-        if from == to {
-            return Ok(());
-        }
-        let (prefix, patches) = tensor.data.split_at(kept);
-        let mut data = prefix.to_vec();
-        data.extend(resample(patches, channels, from, to, config.position_resample));
-        self.insert("pos_embed", Tensor { shape: vec![1, data.len() / channels, channels], data });
         Ok(())
     }
 }
 
-/// Rows of `pos_embed` before those of the patches.
+/// The tensor of the positions.
+pub(crate) const POSITIONS: &str = "pos_embed";
+
+/// The network for images of another size, and its positions.
+pub(crate) fn resampled(
+    tensors: &dyn Tensors,
+    config: &Config,
+    image_size: [u32; 2],
+) -> Result<(Config, Tensor)> {
+    let mut other = config.clone();
+    other.image_size = image_size;
+    other.check()?;
+    let positions = tensors.tensor(POSITIONS)?;
+    let positions = regrid(&positions, config, config.grid(), other.grid())?;
+    Ok((other, positions))
+}
+
+/// The grid that so many rows of positions are of, where it is not the config's but another, square one: timm
+/// resamples such positions when it loads. None for a grid that no network has (more than a million patches), for which
+/// no memory is to be spent.
+pub(crate) fn other_grid(config: &Config, rows: usize) -> Option<[u32; 2]> {
+    let patches = rows.checked_sub(prefix(config))?;
+    let side = patches.isqrt();
+    let other = patches != config.patches() as usize && side * side == patches;
+    (other && (1..=1 << 10).contains(&side)).then_some([side as u32; 2])
+}
+
+/// Rows of the config's positions.
+pub(crate) fn rows(config: &Config) -> usize {
+    prefix(config) + config.patches() as usize
+}
+
+/// Positions on another grid.
+pub(crate) fn regrid(positions: &Tensor, config: &Config, from: [u32; 2], to: [u32; 2]) -> Result<Tensor> {
+    let channels = config.embed_dim as usize;
+    let kept = prefix(config) * channels;
+    if positions.data.len() != kept + from.map(|side| side as usize).iter().product::<usize>() * channels {
+        let why = format!("has shape {:?}, which is not that of a grid of {from:?}", positions.shape);
+        return Err(Error::Weight { name: POSITIONS.into(), why });
+    }
+    if from == to {
+        return Ok(positions.clone());
+    }
+    let values = positions.data.to_f32();
+    let (prefix, patches) = values.split_at(kept);
+    let mut data = prefix.to_vec();
+    data.extend(resample(patches, channels, from, to, config.position_resample));
+    Ok(Tensor::new([1, data.len() / channels, channels], data))
+}
+
+/// Rows of positions before those of the patches.
 fn prefix(config: &Config) -> usize {
     if config.no_embed_class { 0 } else { config.prefix() as usize }
 }

@@ -1,126 +1,38 @@
 //! The architectures that are known by name, as data: timm's `VisionTransformer`s that this crate can run, and DINOv2
 //! under its own names. `tests/golden/check_presets.py` holds every row against timm itself.
 
-use super::config::{Config, Mlp, Pool, PositionResample, Preprocess, Resample, Resize};
+use super::config::{Config, Mlp, Pool, PositionResample};
+use super::preset::{Family, Picture, Preset, Size, picture, row, size};
 use crate::error::{Error, Result};
 use crate::kernels::Activation;
 
-/// One row of the table.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Preset {
-    pub name: &'static str,
-    pub size: Size,
-    /// Side of a patch in pixels.
-    pub patch: u32,
-    /// Side of the input in pixels.
-    pub pixels: u32,
-    pub family: Family,
-    pub picture: Picture,
-    /// timm's `crop_pct`.
-    pub crop: f32,
-    pub classes: u32,
-}
+impl Config {
+    /// The architectures that are known by name: timm's, and DINOv2's own (`dinov2_vits14` and its like).
+    pub const PRESETS: [&'static str; ALL.len()] = names();
 
-/// How large a network is.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Size {
-    pub dim: u32,
-    pub depth: u32,
-    pub heads: u32,
-    pub mlp_ratio: f64,
-}
-
-/// Which options a network has: timm's arguments.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Family {
-    pub mlp: Mlp,
-    pub activation: Activation,
-    pub qkv_bias: bool,
-    pub pool: Pool,
-    pub class_token: bool,
-    pub dist_token: bool,
-    pub reg_tokens: u32,
-    pub no_embed_class: bool,
-    pub pre_norm: bool,
-    /// None follows from the pooling.
-    pub fc_norm: Option<bool>,
-    pub final_norm: bool,
-    pub layer_scale: bool,
-    pub norm_eps: f32,
-    pub position_resample: PositionResample,
-}
-
-/// How pictures were prepared, but for the crop.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Picture {
-    pub mean: [f32; 3],
-    pub std: [f32; 3],
-    pub resample: Resample,
-    pub resize: Resize,
-}
-
-impl Preset {
-    /// The row of this name.
+    /// An architecture with timm's defaults.
     ///
     /// # Errors
-    /// [`Error::Unsupported`] where there is none.
-    pub fn named(name: &str) -> Result<&'static Preset> {
-        ALL.iter().find(|preset| preset.name == name).ok_or_else(|| Error::Unsupported {
-            field: "architecture".into(),
-            value: format!("`{name}`"),
-            why: format!("known are {}", Config::PRESETS.join(", ")),
-        })
+    /// [`Error::Unsupported`] for a name that is not in [`Config::PRESETS`].
+    pub fn preset(name: &str) -> Result<Self> {
+        named(name).map(Preset::config)
     }
+}
 
-    /// The row with every derived value.
-    pub fn config(&self) -> Config {
-        let Preset { name, size, patch, pixels, family, picture, crop, classes } = *self;
-        // Truncated as Python's int() does it.
-        let hidden = (f64::from(size.dim) * size.mlp_ratio) as u32;
-        Config {
-            name: name.into(),
-            image_size: [pixels; 2],
-            patch_size: [patch; 2],
-            patch_stride: None,
-            frames: 1,
-            patch_frames: 1,
-            in_chans: 3,
-            num_classes: classes,
-            embed_dim: size.dim,
-            depth: size.depth,
-            num_heads: size.heads,
-            mlp: family.mlp,
-            mlp_hidden: if family.mlp == Mlp::GateFirst { hidden / 2 } else { hidden },
-            qkv_bias: family.qkv_bias,
-            qk_norm: false,
-            pool: family.pool,
-            class_token: family.class_token,
-            dist_token: family.dist_token,
-            reg_tokens: family.reg_tokens,
-            no_embed_class: family.no_embed_class,
-            pre_norm: family.pre_norm,
-            fc_norm: family.fc_norm.unwrap_or(family.pool == Pool::Average),
-            final_norm: family.final_norm,
-            layer_scale: family.layer_scale,
-            activation: family.activation,
-            norm_eps: family.norm_eps,
-            prop_attn: true,
-            position_resample: family.position_resample,
-            preprocess: Preprocess {
-                mean: picture.mean.to_vec(),
-                std: picture.std.to_vec(),
-                resample: picture.resample,
-                resize: picture.resize,
-                floor_crop: false,
-                crop,
-            },
-            labels: Vec::new(),
-        }
-    }
+/// The row of this name.
+///
+/// # Errors
+/// [`Error::Unsupported`] where there is none.
+pub(crate) fn named(name: &str) -> Result<&'static Preset> {
+    ALL.iter().find(|preset| preset.name == name).ok_or_else(|| Error::Unsupported {
+        field: "architecture".into(),
+        value: format!("`{name}`"),
+        why: format!("known are {}", Config::PRESETS.join(", ")),
+    })
 }
 
 /// The names in the order of the table.
-pub(crate) const fn names<const N: usize>() -> [&'static str; N] {
+const fn names<const N: usize>() -> [&'static str; N] {
     let mut names = [""; N];
     let mut i = 0;
     while i < N {
@@ -128,10 +40,6 @@ pub(crate) const fn names<const N: usize>() -> [&'static str; N] {
         i += 1;
     }
     names
-}
-
-const fn size(dim: u32, depth: u32, heads: u32, mlp_ratio: f64) -> Size {
-    Size { dim, depth, heads, mlp_ratio }
 }
 
 const TINY: Size = size(192, 12, 3, 4.0);
@@ -187,88 +95,14 @@ const GAP: Family = Family { pool: Pool::Average, class_token: false, fc_norm: S
 /// Average pooling before the final norm.
 const FC_GAP: Family = Family { fc_norm: Some(true), ..GAP };
 
-impl Family {
-    const fn with_class_token(mut self) -> Self {
-        self.class_token = true;
-        self
-    }
-
-    const fn registers(mut self, count: u32) -> Self {
-        self.reg_tokens = count;
-        self
-    }
-
-    /// Positions for patches only.
-    const fn unplaced(mut self) -> Self {
-        self.no_embed_class = true;
-        self
-    }
-
-    const fn scaled(mut self) -> Self {
-        self.layer_scale = true;
-        self
-    }
-
-    const fn tanh(mut self) -> Self {
-        self.activation = Activation::GeluTanh;
-        self
-    }
-
-    const fn no_qkv_bias(mut self) -> Self {
-        self.qkv_bias = false;
-        self
-    }
-
-    const fn no_final_norm(mut self) -> Self {
-        self.final_norm = false;
-        self
-    }
-
-    /// Positions resampled as in DINOv2's own code, before it had registers.
-    const fn offset(mut self) -> Self {
-        self.position_resample = PositionResample { antialias: false, offset: 0.1 };
-        self
-    }
-}
-
-const fn picture(mean: [f32; 3], std: [f32; 3]) -> Picture {
-    Picture { mean, std, resample: Resample::Bicubic, resize: Resize::Shortest }
-}
-
 const UNIT: Picture = picture([0.0; 3], [1.0; 3]);
 const HALF: Picture = picture([0.5; 3], [0.5; 3]);
 const IMAGENET: Picture = picture([0.485, 0.456, 0.406], [0.229, 0.224, 0.225]);
 const OPENAI: Picture = picture([0.48145466, 0.4578275, 0.40821073], [0.26862954, 0.261_302_6, 0.275_777_1]);
 
-impl Picture {
-    const fn bilinear(mut self) -> Self {
-        self.resample = Resample::Bilinear;
-        self
-    }
-
-    const fn squash(mut self) -> Self {
-        self.resize = Resize::Squash;
-        self
-    }
-}
-
-#[expect(clippy::too_many_arguments, reason = "a row of a table")]
-const fn row(
-    name: &'static str,
-    size: Size,
-    patch: u32,
-    pixels: u32,
-    family: Family,
-    picture: Picture,
-    crop: f32,
-    classes: u32,
-) -> Preset {
-    Preset { name, size, patch, pixels, family, picture, crop, classes }
-}
-
 /// The table.
 #[rustfmt::skip]
-pub(crate) static ALL: [Preset; 157] = [
+static ALL: [Preset; 157] = [
     row("deit3_base_patch16_224", BASE, 16, 224, SCALED.unplaced(), IMAGENET, 0.9, 1000),
     row("deit3_base_patch16_384", BASE, 16, 384, SCALED.unplaced(), IMAGENET, 1.0, 1000),
     row("deit3_huge_patch14_224", HUGE, 14, 224, SCALED.unplaced(), IMAGENET, 0.9, 1000),

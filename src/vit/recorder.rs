@@ -166,12 +166,7 @@ impl Engine for Recorder<'_> {
         self.push(kernels::merge_tokens(&self.gpu, params, io)?)
     }
 
-    fn merge_source(
-        &mut self,
-        params: merge_source::Params,
-        source: Place,
-        source_out: Place,
-    ) -> Result<()> {
+    fn merge_source(&mut self, params: merge_source::Params, source: Place, source_out: Place) -> Result<()> {
         let io = merge_source::Io::new(self.at(Place::Plan), self.at(source_out)).source(self.at(source));
         self.push(kernels::merge_source(&self.gpu, params, io)?)
     }

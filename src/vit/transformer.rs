@@ -8,7 +8,7 @@ use super::images::Input;
 use super::options::Options;
 use super::parameters::{Parameters, Storage};
 use super::plan::Plan;
-use super::weights::Weights;
+use super::tensors::Tensors;
 use crate::error::{Error, Result};
 use crate::gpu::Gpu;
 
@@ -22,16 +22,16 @@ pub struct VisionTransformer {
 }
 
 impl VisionTransformer {
-    /// Checks config and weights and puts the weights on the device.
+    /// Checks config and weights and puts the weights on the device, one tensor after the other.
     ///
     /// # Errors
     /// What [`Parameters::load`] says, and what [`Gpu::buffer`] says.
-    pub fn new(gpu: &Gpu, config: Config, weights: &Weights) -> Result<Self> {
+    pub fn new(gpu: &Gpu, config: Config, weights: &dyn Tensors) -> Result<Self> {
         let mut bytes = 0;
         let parameters = Parameters::load(&config, weights, |name, storage, data| {
             let buffer = match storage {
-                Storage::Elem => gpu.weight_buffer_with(name, data)?,
-                Storage::F32 => gpu.buffer_with(name, data)?,
+                Storage::Elem => gpu.weight_buffer_with(name, &data)?,
+                Storage::F32 => gpu.buffer_with(name, &data)?,
             };
             bytes += buffer.size();
             Ok(buffer)

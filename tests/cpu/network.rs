@@ -11,20 +11,19 @@ use crate::common::Random;
 fn config() -> Config {
     let base = Config::preset("vit_tiny_patch16_224").expect("a preset");
     let preprocess = Preprocess { mean: vec![0.5; 3], std: vec![0.5; 3], ..base.preprocess.clone() };
-    Config {
-        image_size: [40, 48],
-        patch_size: [4, 4],
-        embed_dim: 64,
-        depth: 4,
-        num_heads: 4,
-        num_classes: 10,
-        mlp_hidden: 128,
-        reg_tokens: 2,
-        layer_scale: true,
-        pre_norm: true,
-        preprocess,
-        ..base
-    }
+    base.with(|c| {
+        c.image_size = [40, 48];
+        c.patch_size = [4, 4];
+        c.embed_dim = 64;
+        c.depth = 4;
+        c.num_heads = 4;
+        c.num_classes = 10;
+        c.mlp_hidden = 128;
+        c.reg_tokens = 2;
+        c.layer_scale = true;
+        c.pre_norm = true;
+        c.preprocess = preprocess;
+    })
 }
 
 fn network(config: &Config) -> cpu::VisionTransformer {
@@ -81,7 +80,7 @@ fn results_depend_on_neither_batch_nor_threads() {
 
 #[test]
 fn without_merging_no_option_matters() {
-    let config = Config { pool: Pool::Average, fc_norm: true, ..config() };
+    let config = config().with(|c| (c.pool, c.fc_norm) = (Pool::Average, true));
     let (vit, images) = (network(&config), images(&config, 2));
     let plain = vit.forward(&images, &Options::default()).expect("results");
     let tokens = config.tokens() as usize;
@@ -140,7 +139,9 @@ fn maps_only_ever_join_and_the_last_is_the_source() {
 #[test]
 fn dense_is_every_patch_in_its_place() {
     for (class_token, reg_tokens, r) in [(true, 2, 0), (true, 0, 9), (false, 0, 9), (false, 3, 30)] {
-        let config = Config { class_token, reg_tokens, pool: Pool::Average, fc_norm: true, ..config() };
+        let config = config().with(|c| {
+            (c.class_token, c.reg_tokens, c.pool, c.fc_norm) = (class_token, reg_tokens, Pool::Average, true)
+        });
         let (vit, channels) = (network(&config), config.embed_dim as usize);
         let all = vit.forward(&images(&config, 2), &merging(r)).expect("results");
         let dense = vit.dense(&all);
@@ -170,7 +171,7 @@ fn a_nan_stays_in_its_image() {
 
 #[test]
 fn a_network_without_a_head_gives_features() {
-    let config = Config { num_classes: 0, ..config() };
+    let config = config().with(|c| c.num_classes = 0);
     let all = network(&config).forward(&images(&config, 2), &merging(4)).expect("results");
     assert_eq!(all.logits, all.features);
     assert_eq!(all.features.len(), 2 * config.embed_dim as usize);
@@ -186,9 +187,9 @@ fn input_that_does_not_fit_is_refused() {
     assert!(refused(&two[1..], merging(0)));
 
     // Registers that merge may leave fewer tokens than average pooling skips.
-    let config = Config { pool: Pool::Average, fc_norm: true, reg_tokens: 4, ..config };
+    let config = config.with(|c| (c.pool, c.fc_norm, c.reg_tokens) = (Pool::Average, true, 4));
     let options = Options { protect: Protect::Class, ..merging(1000) };
-    let left = network(&Config { depth: 8, ..config.clone() }).forward(&two, &options);
+    let left = network(&config.clone().with(|c| c.depth = 8)).forward(&two, &options);
     assert!(matches!(left, Err(Error::Input(_))), "{left:?}");
     assert!(network(&config).forward(&two, &Options { protect: Protect::Prefix, ..options }).is_ok());
 }

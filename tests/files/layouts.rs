@@ -1,12 +1,12 @@
 //! Names of other libraries, shards, and checkpoints that do not fit.
 
 use std::collections::BTreeMap;
-use std::path::Path;
+use std::io::Cursor;
 
 use safetensors::tensor::{Dtype, TensorView, serialize};
 use serde_json::{Value, json};
 use tome_wgpu::Error;
-use tome_wgpu::files::{TensorReader, load_model, read_weights};
+use tome_wgpu::files::{Checkpoint, ModelFiles, TensorReader, load_files, load_model, read_weights};
 use tome_wgpu::vit::{Config, Tensor, Weights};
 
 use crate::golden;
@@ -34,13 +34,27 @@ impl Folder {
         self
     }
 
+    /// From a disk, and the same from bytes.
     fn load(&self) -> Result<(Config, Weights), Error> {
+        let all = |(config, checkpoint): (Config, Checkpoint)| Ok((config, checkpoint.read_all()?));
         let folder = tempfile::tempdir().unwrap();
-        write(&folder.path().join("model.safetensors"), &self.tensors);
+        let mut files = ModelFiles::new();
+        let mut put = |name: &str, bytes: Vec<u8>| {
+            std::fs::write(folder.path().join(name), &bytes).unwrap();
+            files = std::mem::take(&mut files).with(name, Cursor::new(bytes));
+        };
+        put("model.safetensors", file_of(&self.tensors));
         if let Some(config) = &self.config {
-            std::fs::write(folder.path().join("config.json"), config.to_string()).unwrap();
+            put("config.json", config.to_string().into());
         }
-        load_model(folder.path(), None)
+        let (disk, bytes) = (load_model(folder.path(), None).and_then(all), load_files(files).and_then(all));
+        match (&disk, &bytes) {
+            (Ok(disk), Ok(bytes)) => assert_eq!(disk, bytes),
+            (Err(Error::File { why, .. }), Err(Error::File { why: same, .. })) => assert_eq!(why, same),
+            (Err(disk), Err(bytes)) => assert_eq!(disk.to_string(), bytes.to_string()),
+            other => panic!("{other:?}"),
+        }
+        disk
     }
 
     /// The tensor that the loader complains about.
@@ -53,12 +67,13 @@ impl Folder {
     }
 }
 
-fn write<'a>(path: &Path, tensors: impl IntoIterator<Item = (&'a String, &'a Tensor)>) {
-    let views = tensors.into_iter().map(|(name, tensor)| {
-        let bytes = bytemuck::cast_slice(&tensor.data);
+fn file_of(tensors: &BTreeMap<String, Tensor>) -> Vec<u8> {
+    let floats: Vec<_> = tensors.values().map(|tensor| tensor.data.to_f32()).collect();
+    let views = tensors.iter().zip(&floats).map(|((name, tensor), floats)| {
+        let bytes = bytemuck::cast_slice(floats);
         (name, TensorView::new(Dtype::F32, tensor.shape.clone(), bytes).unwrap())
     });
-    std::fs::write(path, serialize(views, None).unwrap()).unwrap();
+    serialize(views, None).unwrap()
 }
 
 #[test]
@@ -92,7 +107,7 @@ fn a_tower_may_be_named_with_or_without_its_prefix() {
             .into_iter()
             .map(|(name, tensor)| (format!("vision_model.{name}"), tensor))
             .collect();
-        let positions = Tensor { shape: vec![1, 26], data: vec![0.0; 26] };
+        let positions = Tensor::new([1, 26], vec![0.0; 26]);
         folder.tensors.insert("vision_model.embeddings.position_ids".into(), positions);
         assert_eq!(folder.load().unwrap(), same, "{case}");
     }
@@ -112,7 +127,7 @@ fn dinov2(architecture: &str) -> (Folder, Weights) {
         ("mlp.fc1", if architecture.contains("vitg") { "mlp.w12" } else { "mlp.fc1" }),
         ("mlp.fc2", if architecture.contains("vitg") { "mlp.w3" } else { "mlp.fc2" }),
     ]);
-    folder.tensors.insert("mask_token".into(), Tensor { shape: vec![1, 24], data: vec![0.0; 24] });
+    folder.tensors.insert("mask_token".into(), Tensor::new([1, 24], vec![0.0; 24]));
     (folder, weights)
 }
 
@@ -127,12 +142,14 @@ fn names_of_dinov2_itself_are_read() {
         // Split the class token into a token and its position.
         let position = folder.tensors.get_mut("pos_embed").unwrap();
         position.shape[1] += 1;
-        position.data.splice(0..0, [0.25; 24]);
-        folder.tensors.get_mut("cls_token").unwrap().data.iter_mut().for_each(|value| *value -= 0.25);
+        position.data = [&[0.25; 24], &position.data.to_f32()[..]].concat().into();
+        let token = folder.tensors.get_mut("cls_token").unwrap();
+        token.data = token.data.to_f32().iter().map(|value| value - 0.25).collect::<Vec<f32>>().into();
         let (_, got) = folder.load().unwrap();
         for ((name, got), (same, want)) in got.iter().zip(weights.iter()) {
             assert_eq!((name, &got.shape), (same, &want.shape));
-            let close = got.data.iter().zip(&want.data).all(|(got, want)| (got - want).abs() < 1e-6);
+            let (got, want) = (got.data.to_f32(), want.data.to_f32());
+            let close = got.iter().zip(&want[..]).all(|(got, want)| (got - want).abs() < 1e-6);
             assert!(close, "{architecture}: {name}");
         }
     }
@@ -152,14 +169,14 @@ fn positions_of_another_square_grid_are_resampled() {
     // Seven positions are of no square.
     let (mut folder, _) = dinov2("dinov2_vits14");
     let position = folder.tensors.get_mut("pos_embed").unwrap();
-    *position = Tensor { shape: vec![1, 8, 24], data: vec![0.0; 8 * 24] };
+    *position = Tensor::new([1, 8, 24], vec![0.0; 8 * 24]);
     assert_eq!(folder.refused(), "pos_embed");
 }
 
 #[test]
 fn what_is_left_over_or_missing_is_named() {
     let mut surplus = Folder::of("hf_vit_classifier");
-    surplus.tensors.insert("vit.adapter.weight".into(), Tensor { shape: vec![1], data: vec![0.0] });
+    surplus.tensors.insert("vit.adapter.weight".into(), Tensor::new([1], vec![0.0]));
     assert_eq!(surplus.refused(), "vit.adapter.weight");
     let mut missing = Folder::of("hf_vit_classifier");
     missing.tensors.remove("vit.encoder.layer.1.attention.attention.key.weight").unwrap();
@@ -170,11 +187,11 @@ fn what_is_left_over_or_missing_is_named() {
     assert!(twice.refused().contains("layer"));
     let mut uneven = Folder::of("hf_siglip_vision");
     let whole = uneven.tensors.get_mut("head.attention.in_proj_bias").unwrap();
-    *whole = Tensor { shape: vec![95], data: vec![0.0; 95] };
+    *whole = Tensor::new([95], vec![0.0; 95]);
     assert_eq!(uneven.refused(), "head.attention.in_proj_bias");
     let mut narrow = Folder::of("hf_vit_classifier");
     let key = narrow.tensors.get_mut("vit.encoder.layer.0.attention.attention.key.weight").unwrap();
-    *key = Tensor { shape: vec![32, 16], data: vec![0.0; 512] };
+    *key = Tensor::new([32, 16], vec![0.0; 512]);
     assert_eq!(narrow.refused(), "blocks.0.attn.qkv.weight");
 }
 
@@ -202,7 +219,8 @@ fn shards_are_one_network() {
     let index = case.join("model.safetensors.index.json");
     let text = std::fs::read_to_string(&index).unwrap();
     assert!(text.matches("-of-0000").count() > 2, "there are several shards");
-    assert_eq!(load_model(&case, None).unwrap(), load_model(&index, None).unwrap());
+    let [(config, weights), (same, others)] = [&case, &index].map(|path| load_model(path, None).unwrap());
+    assert_eq!((config, weights.read_all().unwrap()), (same, others.read_all().unwrap()));
 
     let folder = tempfile::tempdir().unwrap();
     for file in std::fs::read_dir(&case).unwrap().map(|entry| entry.unwrap().path()) {

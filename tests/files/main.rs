@@ -2,7 +2,9 @@
 #![cfg(feature = "files")]
 
 mod config;
+mod handed;
 mod layouts;
+mod lazy;
 mod pictures;
 mod positions;
 mod processors;

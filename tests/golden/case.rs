@@ -79,7 +79,9 @@ fn load(folder: &Path) -> Case {
     let tokens = run["tokens_per_layer"].as_array().expect("tokens_per_layer");
     let images = &tensors(&folder.join("input.safetensors"))["images"];
     Case {
-        network: load_model(folder, None).unwrap_or_else(|e| panic!("{name}: {e}")),
+        network: load_model(folder, None)
+            .and_then(|(config, checkpoint)| Ok((config, checkpoint.read_all()?)))
+            .unwrap_or_else(|e| panic!("{name}: {e}")),
         options,
         tokens: tokens.iter().map(|n| n.as_u64().expect("a number") as u32).collect(),
         gap: run["smallest_decisive_gap"].as_f64(),

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 
 use image::GrayImage;
 use tome_wgpu::files::{fit, load_model, normalise};
-use tome_wgpu::vit::{Config, Options, Outputs, VisionTransformer, Weights};
+use tome_wgpu::vit::{Config, Options, Outputs, Tensors, VisionTransformer};
 use tome_wgpu::{Caps, Element, Schedule, TileSize, Variant, cpu};
 
 use crate::by_matrices;
@@ -37,7 +37,13 @@ fn classes(outputs: &Outputs) -> impl Iterator<Item = usize> + '_ {
     (0..outputs.batch).map(|image| outputs.top(image, 1)[0].0)
 }
 
-fn on_gpu(rig: &Rig, config: &Config, weights: &Weights, images: &[f32], options: &Options) -> Vec<usize> {
+fn on_gpu(
+    rig: &Rig,
+    config: &Config,
+    weights: &dyn Tensors,
+    images: &[f32],
+    options: &Options,
+) -> Vec<usize> {
     let vit = VisionTransformer::new(&rig.gpu, config.clone(), weights).expect("a network");
     let plan = vit.plan(BATCH as u32, options).expect("a plan");
     let batches = images.chunks_exact(BATCH * config.image_values()).map(|batch| {

@@ -233,7 +233,10 @@ fn products_past_32_bits_are_refused_and_not_wrapped() {
     ];
     for (i, result) in refused.into_iter().enumerate() {
         assert!(
-            matches!(result, Err(set!(Error::Params::default(); ) | Error::Limit { .. } | Error::BufferTooSmall { .. })),
+            matches!(
+                result,
+                Err(set!(Error::Params::default(); ) | Error::Limit { .. } | Error::BufferTooSmall { .. })
+            ),
             "call {i}: {result:?}"
         );
     }

@@ -48,7 +48,8 @@ fn matches_cpu() {
 fn keys_lie_anywhere_in_a_token() {
     for rig in rigs_for(&SPEC) {
         // The second of three parts, and the last token ends with its key.
-        let params = set!(Params::default(); rows: 5, heads: 2, head_width: 20, stride: 120, start: 40, unit: 1);
+        let params =
+            set!(Params::default(); rows: 5, heads: 2, head_width: 20, stride: 120, start: 40, unit: 1);
         check(rig, params, &Random(6).floats(4 * 120 + 80));
     }
 }
@@ -56,7 +57,8 @@ fn keys_lie_anywhere_in_a_token() {
 #[test]
 fn more_rows_than_one_dimension_of_workgroups() {
     for rig in rigs_for(&SPEC) {
-        let params = set!(Params::default(); rows: 70_000, heads: 1, head_width: 4, stride: 4, start: 0, unit: 1);
+        let params =
+            set!(Params::default(); rows: 70_000, heads: 1, head_width: 4, stride: 4, start: 0, unit: 1);
         check(rig, params, &Random(8).floats(280_000));
     }
 }
@@ -65,7 +67,8 @@ fn more_rows_than_one_dimension_of_workgroups() {
 fn keys_without_direction_become_zero() {
     // 16 bits hold neither 1e-12 nor 1e12.
     for rig in rigs_for(&SPEC).filter(|rig| rig.gpu.variant().element == Element::F32) {
-        let params = set!(Params::default(); rows: 9, heads: 2, head_width: 64, stride: 128, start: 0, unit: 1);
+        let params =
+            set!(Params::default(); rows: 9, heads: 2, head_width: 64, stride: 128, start: 0, unit: 1);
         let mut keys = Random(9).floats(9 * 128);
         let mut token = |row: usize, change: &dyn Fn(&mut [f32])| change(&mut keys[row * 128..][..128]);
         token(1, &|t| t.fill(0.0));
@@ -92,7 +95,8 @@ fn keys_without_direction_become_zero() {
 fn what_needs_no_unit_length_keeps_its_own_and_stays_within_bounds() {
     // 16 bits do not hold 1e18.
     for rig in rigs_for(&SPEC).filter(|rig| rig.gpu.variant().element == Element::F32) {
-        let params = set!(Params::default(); rows: 5, heads: 2, head_width: 64, stride: 128, start: 0, unit: 0);
+        let params =
+            set!(Params::default(); rows: 5, heads: 2, head_width: 64, stride: 128, start: 0, unit: 0);
         let mut keys = Random(10).floats(5 * 128);
         let (_, rest) = keys.split_at_mut(128);
         rest[0] = f32::NAN;

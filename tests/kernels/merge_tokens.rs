@@ -206,7 +206,14 @@ fn more_tokens_than_one_dimension_of_workgroups() {
     }
 }
 
-const MODES: [Mode; 6] = [MergeMode::WeightedMean, MergeMode::Mean, MergeMode::Sum, MergeMode::Max, MergeMode::Min, MergeMode::KeepOne];
+const MODES: [Mode; 6] = [
+    MergeMode::WeightedMean,
+    MergeMode::Mean,
+    MergeMode::Sum,
+    MergeMode::Max,
+    MergeMode::Min,
+    MergeMode::KeepOne,
+];
 
 #[test]
 fn every_mode_matches_cpu_with_and_without_sizes_and_source_map() {

@@ -1,5 +1,5 @@
 use tome_wgpu::cpu;
-use tome_wgpu::kernels::pool::{Io, PoolMode, Params, SPEC, pool};
+use tome_wgpu::kernels::pool::{Io, Params, PoolMode, SPEC, pool};
 
 use crate::common::{Random, Rig, Tol, close, rigs_for, same};
 
@@ -43,7 +43,8 @@ fn matches_cpu() {
 #[test]
 fn more_images_than_one_dimension_of_workgroups() {
     for rig in rigs_for(&SPEC) {
-        let params = set!(Params::default(); batch: 70_000, tokens: 2, channels: 4, first: 1, mode: PoolMode::Token);
+        let params =
+            set!(Params::default(); batch: 70_000, tokens: 2, channels: 4, first: 1, mode: PoolMode::Token);
         let x = Random(1).floats(70_000 * 8);
         let want: Vec<f32> = x.chunks_exact(8).flat_map(|image| &image[4..]).copied().collect();
         same(rig.id(), &on_gpu(rig, params, &x, None), &want);

@@ -140,8 +140,7 @@ fn matches_cpu_exactly_in_every_partition() {
                         let mut split = vec![0; (list.lists * tokens) as usize];
                         cpu::split_tokens(&list, &mut split);
                         let (srcs, split_stride) = (list.srcs, list.stride());
-                        let params =
-                            set!(Params::default(); batch: 2, tokens, r, protect, srcs, split_stride, has_split: 1);
+                        let params = set!(Params::default(); batch: 2, tokens, r, protect, srcs, split_stride, has_split: 1);
                         let mut random = Random(u64::from(tokens) + u64::from(r));
                         let sources = || (0..2).flat_map(|_| 0..srcs);
                         let score: Vec<f32> = sources()

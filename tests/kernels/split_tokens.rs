@@ -1,4 +1,4 @@
-use tome_wgpu::kernels::split_tokens::{Io, SplitMode, Params, SPEC, pcg, split_tokens};
+use tome_wgpu::kernels::split_tokens::{Io, Params, SPEC, SplitMode, pcg, split_tokens};
 use tome_wgpu::{Partition, cpu};
 
 use crate::common::{Rig, partitions, rigs_for, same};
@@ -72,9 +72,8 @@ fn lists_are_what_the_partition_says() {
 
 #[test]
 fn random_lists_differ_by_image_and_by_seed_and_continue_where_a_batch_ends() {
-    let draw = |partition: Partition, first| {
-        on_cpu(set!(partition.split(2, 197, 1, 16).expect("a list"); first))
-    };
+    let draw =
+        |partition: Partition, first| on_cpu(set!(partition.split(2, 197, 1, 16).expect("a list"); first));
     let random = |seed| Partition::Random { seed };
     let both = draw(random(1), 0);
     let (one, two) = both.split_at(197);

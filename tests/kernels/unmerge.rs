@@ -29,10 +29,7 @@ fn matches_cpu() {
         }
         check(rig, set!(Params::default(); batch: 3, tokens: 1, sources: 1, channels: 20));
         for first in [0, 1, 5, 196] {
-            check(
-                rig,
-                set!(Params::default(); batch: 2, tokens: 99, sources: 197, first, channels: 20),
-            );
+            check(rig, set!(Params::default(); batch: 2, tokens: 99, sources: 197, first, channels: 20));
         }
     }
 }
@@ -41,8 +38,7 @@ fn matches_cpu() {
 fn a_residual_is_added() {
     for rig in rigs_for(&SPEC) {
         for first in [0, 3] {
-            let params =
-                set!(Params::default(); batch: 2, tokens: 9, sources: 20, first, channels: 260);
+            let params = set!(Params::default(); batch: 2, tokens: 9, sources: 20, first, channels: 260);
             let wanted = 20 - first as usize;
             let values = 2 * wanted * 260;
             let mut random = Random(3);
@@ -84,9 +80,6 @@ fn a_map_that_names_no_token_gives_the_last_one() {
 #[test]
 fn more_tokens_than_one_dimension_of_workgroups() {
     for rig in rigs_for(&SPEC) {
-        check(
-            rig,
-            set!(Params::default(); batch: 360, tokens: 11, sources: 197, first: 1, channels: 4),
-        );
+        check(rig, set!(Params::default(); batch: 360, tokens: 11, sources: 197, first: 1, channels: 4));
     }
 }

@@ -7,10 +7,8 @@ use clap::builder::PossibleValuesParser;
 use clap::{Args, ValueEnum};
 use tome_wgpu::kernels::find_matches::Similarity;
 use tome_wgpu::kernels::merge_tokens::MergeMode;
-use tome_wgpu::vit::{Config, Metric, Options, PoolBy, Protect, Weights};
+use tome_wgpu::vit::{Config, Metric, Options, PoolBy, Protect, Tensors};
 use tome_wgpu::{DeviceChoice, Element, Partition, Schedule, Session};
-
-use crate::model;
 
 /// Which network.
 #[derive(Args)]
@@ -33,18 +31,9 @@ pub struct NetworkArgs {
     /// An architecture with random weights, by timm's name; a wrong one lists them all
     #[arg(long, default_value = "vit_base_patch16_224", conflicts_with = "model", hide_possible_values = true,
           value_parser = PossibleValuesParser::new(Config::PRESETS))]
-    arch: String,
+    pub arch: String,
     #[command(flatten)]
-    model: ModelArgs,
-}
-
-impl NetworkArgs {
-    pub fn load(&self) -> anyhow::Result<(Config, Weights)> {
-        match self.model.model {
-            Some(_) => model::load(&self.model),
-            None => model::random(&self.arch, self.model.image_size),
-        }
-    }
+    pub model: ModelArgs,
 }
 
 /// Height and width in pixels.
@@ -80,7 +69,7 @@ pub enum Precision {
 
 impl DeviceArgs {
     /// A network on the device.
-    pub fn session(&self, config: Config, weights: &Weights) -> tome_wgpu::Result<Session> {
+    pub fn session(&self, config: Config, weights: &dyn Tensors) -> tome_wgpu::Result<Session> {
         let element = match self.precision {
             Precision::F32 => Element::F32,
             Precision::F16 => Element::F16,

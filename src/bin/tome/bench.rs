@@ -10,6 +10,7 @@ use tome_wgpu::vit::Options;
 use tome_wgpu::{KernelTime, Measured, Profile, Schedule, Session};
 
 use crate::args::{DeviceArgs, NetworkArgs};
+use crate::model;
 
 /// Time a network over batches and r
 ///
@@ -60,8 +61,8 @@ pub struct Timing {
 }
 
 pub fn run(args: &Args) -> Result<()> {
-    let (config, weights) = args.network.load()?;
-    let mut session = args.device.session(config, &weights)?;
+    let (config, weights) = model::load_or_draw(&args.network)?;
+    let mut session = args.device.session(config, &*weights)?;
     drop(weights);
     tracing::info!("{}", session.device());
     if args.profile {

@@ -1,12 +1,11 @@
 //! The network and the held-out pictures that ship within the command.
 
 use std::io::Cursor;
-use std::path::Path;
 
 use anyhow::{Context, Result};
 use image::{DynamicImage, GrayImage};
-use tome_wgpu::files::{TensorReader, parse_config, read_weights};
-use tome_wgpu::vit::{Config, Weights};
+use tome_wgpu::files::{Checkpoint, ModelFiles, load_files};
+use tome_wgpu::vit::Config;
 
 const CONFIG: &str = include_str!("../../../models/digits/config.json");
 const WEIGHTS: &[u8] = include_bytes!("../../../models/digits/model.safetensors");
@@ -15,9 +14,11 @@ const HELD_OUT: &[u8] = include_bytes!("../../../models/digits/heldout.bin");
 const SIDE: u32 = 8;
 
 /// The built-in network.
-pub fn network() -> Result<(Config, Weights)> {
-    let mut reader = TensorReader::new(Cursor::new(WEIGHTS), Path::new("built-in digits"))?;
-    Ok((parse_config(CONFIG)?, read_weights(&mut reader)?))
+pub fn network() -> Result<(Config, Checkpoint)> {
+    let files = ModelFiles::new()
+        .with("config.json", Cursor::new(CONFIG))
+        .with("model.safetensors", Cursor::new(WEIGHTS));
+    Ok(load_files(files)?)
 }
 
 /// Pictures that the network was not trained on, with what they show.

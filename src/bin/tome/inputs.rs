@@ -90,7 +90,7 @@ impl Inputs {
             Inputs::Pictures(paths) => Ok(load_readable(&paths[range], config)),
             Inputs::Tensor { reader, .. } => {
                 let values = config.image_values();
-                let images = reader.read(TENSOR, range.start * values..range.end * values)?;
+                let images = reader.read(TENSOR, range.start * values..range.end * values)?.into_f32();
                 warn_of_nan(&images, range.start, values);
                 Ok(Images { values: Values::Normalised(images), unreadable: Vec::new() })
             }

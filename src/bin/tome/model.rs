@@ -4,14 +4,14 @@ use std::path::PathBuf;
 
 use anyhow::{Context, Result};
 use tome_wgpu::Session;
-use tome_wgpu::files::{fetch_model, load_model};
-use tome_wgpu::vit::{Config, Weights};
+use tome_wgpu::files::{Checkpoint, fetch_model, load_model};
+use tome_wgpu::vit::{Config, Tensors, Weights};
 
-use crate::args::{DeviceArgs, ImageSize, ModelArgs};
+use crate::args::{DeviceArgs, ImageSize, ModelArgs, NetworkArgs};
 use crate::digits;
 
 /// The network that was asked for, or the built-in digits, for images of the size that was asked for.
-pub fn load(args: &ModelArgs) -> Result<(Config, Weights)> {
+pub fn load(args: &ModelArgs) -> Result<(Config, Checkpoint)> {
     let (mut config, mut weights) = match &args.model {
         None => digits::network()?,
         Some(path) => {
@@ -28,8 +28,18 @@ pub fn load(args: &ModelArgs) -> Result<(Config, Weights)> {
     Ok((config, weights))
 }
 
+/// The same, or an architecture with random weights.
+pub fn load_or_draw(args: &NetworkArgs) -> Result<(Config, Box<dyn Tensors>)> {
+    if args.model.model.is_some() {
+        let (config, weights) = load(&args.model)?;
+        return Ok((config, Box::new(weights)));
+    }
+    let (config, weights) = random(&args.arch, args.model.image_size)?;
+    Ok((config, Box::new(weights)))
+}
+
 /// An architecture with random weights.
-pub fn random(arch: &str, image_size: Option<ImageSize>) -> Result<(Config, Weights)> {
+fn random(arch: &str, image_size: Option<ImageSize>) -> Result<(Config, Weights)> {
     let mut config = Config::preset(arch)?;
     if let Some(ImageSize(size)) = image_size {
         config.image_size = size;

@@ -7,7 +7,7 @@ use comfy_table::{Table, presets};
 use tome_wgpu::Tuned;
 
 use crate::args::{DeviceArgs, NetworkArgs};
-use crate::digits;
+use crate::{digits, model};
 
 /// Measure how this device is best used, and save it
 ///
@@ -41,8 +41,8 @@ pub fn run(args: &Args) -> Result<()> {
     if args.forget {
         return forget(args);
     }
-    let (config, weights) = args.network.load()?;
-    let mut session = args.device.session(config, &weights)?;
+    let (config, weights) = model::load_or_draw(&args.network)?;
+    let mut session = args.device.session(config, &*weights)?;
     drop(weights);
     tracing::info!("{}", session.device());
     let batches: Vec<usize> = args.batch.iter().map(|&batch| batch as usize).collect();

@@ -1,0 +1,77 @@
+//! Small things that layouts say differently, and positions of another grid.
+
+use super::Checkpoint;
+use crate::error::Result;
+use crate::vit::positions::{self, POSITIONS};
+use crate::vit::{Config, Tensor, Tensors};
+
+/// The token that a position may be added to.
+const CLASS: &str = "cls_token";
+
+/// Makes a checkpoint what the config describes, as far as it may be told otherwise, and checks the names and shapes of
+/// all tensors. Then, and not before, the few are read that have to change.
+///
+/// # Errors
+/// What [`Tensors::check`] says; [`Error::File`](crate::Error::File) where reading fails.
+pub(super) fn settle(config: &mut Config, checkpoint: &mut Checkpoint) -> Result<()> {
+    let channels = config.embed_dim as usize;
+    // Versions of timm differ in whether `final_norm: false` takes the norm after pooling away as well.
+    config.final_norm |= config.fc_norm && checkpoint.shape("fc_norm.weight").is_some();
+    // Rows of channels, with or without dimensions of 1 around them.
+    for name in [POSITIONS, CLASS, "dist_token", "reg_token", "attn_pool.latent"] {
+        if let Some(shape) = checkpoint.shape_mut(name).filter(|shape| shape.last() == Some(&channels)) {
+            *shape = vec![1, shape.iter().product::<usize>() / channels, channels];
+        }
+    }
+    // CLIP's projection has no bias.
+    if config.pre_norm && checkpoint.shape("head.weight").is_some() && checkpoint.shape("head.bias").is_none()
+    {
+        let classes = config.num_classes as usize;
+        checkpoint.insert("head.bias", Tensor::new([classes], vec![0.0; classes]));
+    }
+    settle_positions(config, checkpoint)
+}
+
+/// A position for the class token where the config has positions for patches only, as in DINOv2's checkpoints with
+/// registers, becomes part of the token. Positions of another, square grid than the config's are resampled.
+fn settle_positions(config: &Config, checkpoint: &mut Checkpoint) -> Result<()> {
+    let channels = config.embed_dim as usize;
+    let rows = match checkpoint.shape(POSITIONS) {
+        Some(&[1, rows, width]) if width == channels => rows,
+        _ => return checkpoint.check(config),
+    };
+    let of_class = usize::from(has_class_position(config, rows));
+    let grid = positions::other_grid(config, rows - of_class);
+    if of_class == 0 && grid.is_none() {
+        return checkpoint.check(config);
+    }
+    // The shape that they will have.
+    if let Some(shape) = checkpoint.shape_mut(POSITIONS) {
+        shape[1] = if grid.is_some() { positions::rows(config) } else { rows - of_class };
+    }
+    checkpoint.check(config)?;
+
+    let mut values = checkpoint.tensor(POSITIONS)?.into_owned().data.into_f32();
+    if of_class == 1 {
+        let mut token = checkpoint.tensor(CLASS)?.into_owned();
+        let mut sum = token.data.into_f32();
+        sum.iter_mut().zip(values.drain(..channels)).for_each(|(token, position)| *token += position);
+        token.data = sum.into();
+        checkpoint.insert(CLASS, token);
+    }
+    let mut tensor = Tensor::new([1, rows - of_class, channels], values);
+    if let Some(grid) = grid {
+        tensor = positions::regrid(&tensor, config, grid, config.grid())?;
+    }
+    checkpoint.insert(POSITIONS, tensor);
+    Ok(())
+}
+
+/// Whether the first of so many positions is the class token's although the config has none for it. The patches may be of
+/// another grid than the config's.
+fn has_class_position(config: &Config, rows: usize) -> bool {
+    let patches = config.patches() as usize;
+    let square = |count: usize| count.isqrt().pow(2) == count;
+    let one_more = rows == patches + 1 || (rows != patches && rows > 1 && !square(rows) && square(rows - 1));
+    config.no_embed_class && config.class_token && one_more
+}

@@ -1,0 +1,296 @@
+//! From a checkpoint's tensors to a network's numbers, a layer at a time.
+
+use std::borrow::Cow;
+use std::collections::BTreeMap;
+
+use super::config::{Config, Mlp, Pool};
+use super::fold::Fold;
+use super::parameters::{AttentionPool, Block, Linear, Norm, Parameters, Storage};
+use super::tensors::{Tensors, missing};
+use crate::error::{Error, Result};
+
+impl<T> Parameters<T> {
+    /// Checks the config against the names and shapes of all tensors, then takes the tensors one by one and hands each,
+    /// packed for the kernels, to `place` (with a name for messages and the type to store it in). A tensor is gone when
+    /// the next is taken, so that beside what `place` makes there are never more than a layer's in memory.
+    ///
+    /// # Errors
+    /// [`Error::Config`], [`Error::Unsupported`] and [`Error::Weight`] for what does not fit; what
+    /// [`Tensors::tensor`] and `place` say.
+    pub fn load(
+        config: &Config,
+        tensors: &dyn Tensors,
+        place: impl FnMut(&str, Storage, Cow<'_, [f32]>) -> Result<T>,
+    ) -> Result<Self> {
+        config.check()?;
+        tensors.check(config)?;
+        let c = config.embed_dim as usize;
+        let mut load = Loader { tensors, shapes: config.tensors(), place };
+        let patch = load.patch(config)?;
+        let base = load.base(config)?;
+
+        let mut norm_if = |there: bool, name: &str| if there { load.norm(name).map(Some) } else { Ok(None) };
+        let norm_pre = norm_if(config.pre_norm, "norm_pre")?;
+        let norm = norm_if(config.final_norm && !config.fc_norm, "norm")?;
+        let fc_norm = norm_if(config.final_norm && config.fc_norm, "fc_norm")?;
+        let scale = config.attention_scale();
+        // Queries that are brought to norm lose any factor; there it is the norm's.
+        let scale_of_queries = vec![scale as f32; if config.qk_norm { 0 } else { c }];
+        let mut blocks = Vec::with_capacity(config.depth as usize);
+        for i in 0..config.depth {
+            let name = |part: &str| format!("blocks.{i}.{part}");
+            let into_attention =
+                Fold { scale: Some((&scale_of_queries).into()), ..load.norm_before(&name("norm1"))? };
+            let behind_attention = load.scale_behind(&name("ls1.gamma"))?;
+            let behind_mlp = load.scale_behind(&name("ls2.gamma"))?;
+            let into_mlp = load.norm_before(&name("norm2"))?;
+            let (fc1, gate) = load.mlp(config.mlp, &name("mlp"), &into_mlp)?;
+            blocks.push(Block {
+                qkv: load.linear(&name("attn.qkv"), Storage::Elem, &into_attention)?,
+                qk_norm: if config.qk_norm { Some(load.qk_norm(&name("attn"), scale)?) } else { None },
+                proj: load.linear(&name("attn.proj"), Storage::Elem, &behind_attention)?,
+                fc1,
+                gate,
+                fc2: load.linear(&name("mlp.fc2"), Storage::Elem, &behind_mlp)?,
+            });
+        }
+        let pool = if config.pool == Pool::Attention { Some(load.attention_pool(config)?) } else { None };
+        let heads = if config.num_classes > 0 { load.heads(config)? } else { Vec::new() };
+        Ok(Parameters { patch, base, norm_pre, blocks, norm, fc_norm, pool, heads })
+    }
+}
+
+/// Takes tensors and places what they become.
+struct Loader<'a, P> {
+    tensors: &'a dyn Tensors,
+    /// Of all tensors of the network.
+    shapes: BTreeMap<String, Vec<usize>>,
+    place: P,
+}
+
+impl<'a, T, P: FnMut(&str, Storage, Cow<'_, [f32]>) -> Result<T>> Loader<'a, P> {
+    /// A tensor's values.
+    fn floats(&self, name: &str) -> Result<Cow<'a, [f32]>> {
+        let shape = self.shapes.get(name).ok_or_else(|| missing(name))?;
+        let tensor = self.tensors.tensor(name)?;
+        if tensor.shape != *shape || tensor.data.len() != shape.iter().product::<usize>() {
+            let why = format!("has {} values in {:?} for shape {shape:?}", tensor.data.len(), tensor.shape);
+            return Err(Error::Weight { name: name.into(), why });
+        }
+        Ok(match tensor {
+            Cow::Borrowed(tensor) => tensor.data.to_f32(),
+            Cow::Owned(tensor) => tensor.data.into_f32().into(),
+        })
+    }
+
+    /// The projection of the patches, each row filled up to a multiple of 4.
+    fn patch(&mut self, config: &Config) -> Result<T> {
+        let mut weight = self.floats("patch_embed.proj.weight")?;
+        let values = config.patch_shape().iter().product::<usize>();
+        if !values.is_multiple_of(4) {
+            let mut patch = Vec::with_capacity(config.embed_dim as usize * values.next_multiple_of(4));
+            for row in weight.chunks_exact(values) {
+                patch.extend_from_slice(row);
+                patch.resize(patch.len().next_multiple_of(4), 0.0);
+            }
+            weight = patch.into();
+        }
+        (self.place)("patch_embed", Storage::Elem, weight)
+    }
+
+    /// The start of each token: the tokens before the patches and the projection's bias, with their positions.
+    fn base(&mut self, config: &Config) -> Result<T> {
+        let mut base = Vec::with_capacity(config.tokens() as usize * config.embed_dim as usize);
+        for (there, name) in [
+            (config.class_token, "cls_token"),
+            (config.dist_token, "dist_token"),
+            (config.reg_tokens > 0, "reg_token"),
+        ] {
+            if there {
+                base.extend_from_slice(&self.floats(name)?);
+            }
+        }
+        let position = self.floats("pos_embed")?;
+        let mut of_patches = &position[..];
+        if !config.no_embed_class {
+            let of_prefix;
+            (of_prefix, of_patches) = position.split_at(base.len());
+            base.iter_mut().zip(of_prefix).for_each(|(token, place)| *token += place);
+        }
+        match config.pre_norm {
+            true => base.extend_from_slice(of_patches),
+            false => {
+                let bias = self.floats("patch_embed.proj.bias")?;
+                let rows = of_patches.chunks_exact(bias.len());
+                base.extend(rows.flat_map(|row| bias.iter().zip(row).map(|(bias, place)| bias + place)));
+            }
+        }
+        (self.place)("tome.base", Storage::F32, base.into())
+    }
+
+    fn tensor(&mut self, name: &str) -> Result<T> {
+        let values = self.floats(name)?;
+        (self.place)(name, Storage::F32, values)
+    }
+
+    fn norm(&mut self, name: &str) -> Result<Norm<T>> {
+        let weight = self.tensor(&format!("{name}.weight"))?;
+        Ok(Norm { weight, bias: self.tensor(&format!("{name}.bias"))? })
+    }
+
+    /// A LayerNorm, to be folded into what reads it.
+    fn norm_before(&self, name: &str) -> Result<Fold<'a>> {
+        let data = |part: &str| self.floats(&format!("{name}.{part}"));
+        Ok(Fold { norm: Some([data("weight")?, data("bias")?]), ..Fold::default() })
+    }
+
+    /// LayerScale's gamma, where the network has one, to be folded into what it scales.
+    fn scale_behind(&self, name: &str) -> Result<Fold<'a>> {
+        Ok(Fold { scale: self.floats_if_any(name)?, ..Fold::default() })
+    }
+
+    fn floats_if_any(&self, name: &str) -> Result<Option<Cow<'a, [f32]>>> {
+        self.shapes.contains_key(name).then(|| self.floats(name)).transpose()
+    }
+
+    /// A linear layer.
+    fn linear(&mut self, name: &str, storage: Storage, fold: &Fold<'_>) -> Result<Linear<T>> {
+        let weight = self.floats(&format!("{name}.weight"))?;
+        let bias = self.floats_if_any(&format!("{name}.bias"))?;
+        let inner = self.inner(name)?;
+        let (weight, bias) = fold.into_layer(weight, bias, inner);
+        self.layer(name, storage, inner, weight, bias)
+    }
+
+    /// Values in a row of a layer's weight.
+    fn inner(&self, name: &str) -> Result<usize> {
+        let name = format!("{name}.weight");
+        self.shapes.get(&name).and_then(|shape| shape.last().copied()).ok_or_else(|| missing(&name))
+    }
+
+    /// A linear layer of rows of `inner` values.
+    fn layer(
+        &mut self,
+        name: &str,
+        storage: Storage,
+        inner: usize,
+        weight: Cow<'_, [f32]>,
+        bias: Option<Cow<'_, [f32]>>,
+    ) -> Result<Linear<T>> {
+        let columns = (weight.len() / inner) as u32;
+        let weight = (self.place)(&format!("{name}.weight"), storage, weight)?;
+        let bias = bias.map(|bias| (self.place)(&format!("{name}.bias"), Storage::F32, bias)).transpose()?;
+        Ok(Linear { weight, bias, columns, inner: inner as u32 })
+    }
+
+    /// q's norm and k's as one, q's with a factor.
+    fn qk_norm(&mut self, name: &str, scale: f64) -> Result<Norm<T>> {
+        let mut both = |part: &str| {
+            let mut both = self.floats(&format!("{name}.q_norm.{part}"))?.into_owned();
+            both.iter_mut().for_each(|v| *v = (scale * f64::from(*v)) as f32);
+            both.extend_from_slice(&self.floats(&format!("{name}.k_norm.{part}"))?);
+            (self.place)(&format!("{name}.qk_norm.{part}"), Storage::F32, both.into())
+        };
+        Ok(Norm { weight: both("weight")?, bias: both("bias")? })
+    }
+
+    /// The layers into the MLP: the plain one, and the gate where there is one.
+    fn mlp(&mut self, mlp: Mlp, name: &str, fold: &Fold<'_>) -> Result<(Linear<T>, Option<Linear<T>>)> {
+        let fc1 = format!("{name}.fc1");
+        let gate_first = match mlp {
+            Mlp::Plain => return Ok((self.linear(&fc1, Storage::Elem, fold)?, None)),
+            Mlp::GateApart => {
+                let gate = self.linear(&format!("{fc1}_g"), Storage::Elem, fold)?;
+                return Ok((self.linear(&format!("{fc1}_x"), Storage::Elem, fold)?, Some(gate)));
+            }
+            Mlp::GateFirst => true,
+            Mlp::GateLast => false,
+        };
+        let mut weights = halves(self.floats(&format!("{fc1}.weight"))?);
+        let mut biases = halves(self.floats(&format!("{fc1}.bias"))?);
+        if gate_first {
+            weights.reverse();
+            biases.reverse();
+        }
+        let inner = self.inner(&fc1)?;
+        let mut rows = |weight, bias| {
+            let (weight, bias) = fold.into_layer(weight, Some(bias), inner);
+            self.layer(&fc1, Storage::Elem, inner, weight, bias)
+        };
+        let ([weight, of_gate], [bias, gates_bias]) = (weights, biases);
+        Ok((rows(weight, bias)?, Some(rows(of_gate, gates_bias)?)))
+    }
+
+    fn attention_pool(&mut self, config: &Config) -> Result<AttentionPool<T>> {
+        // The query is the same for every image, so its projection is a constant.
+        let data = |name: &str| self.floats(&format!("attn_pool.{name}"));
+        let (latent, weight, bias) = (data("latent")?, data("q.weight")?, data("q.bias")?);
+        let rows = weight.chunks_exact(config.embed_dim as usize).zip(&bias[..]);
+        let scale = config.attention_scale();
+        let project = |(row, &bias): (&[f32], &f32)| {
+            let product: f64 = row.iter().zip(&latent[..]).map(|(&w, &x)| f64::from(w) * f64::from(x)).sum();
+            (scale * (product + f64::from(bias))) as f32
+        };
+        let query: Vec<f32> = rows.map(project).collect();
+        let mut linear =
+            |name: &str| self.linear(&format!("attn_pool.{name}"), Storage::F32, &Fold::default());
+        let (kv, proj, fc1, fc2) = (linear("kv")?, linear("proj")?, linear("mlp.fc1")?, linear("mlp.fc2")?);
+        Ok(AttentionPool {
+            query: (self.place)("attn_pool.query", Storage::F32, query.into())?,
+            kv,
+            proj,
+            norm: self.norm("attn_pool.norm")?,
+            fc1,
+            fc2,
+        })
+    }
+
+    /// A head for each pooled row; their results add up to the logits.
+    fn heads(&mut self, config: &Config) -> Result<Vec<Linear<T>>> {
+        let inner = config.embed_dim as usize;
+        match config.pool {
+            Pool::Token | Pool::Average | Pool::Attention => {
+                Ok(vec![self.linear("head", Storage::F32, &Fold::default())?])
+            }
+            // The mean of two heads is the sum of their halves.
+            Pool::Distilled => ["head", "head_dist"]
+                .into_iter()
+                .map(|name| {
+                    let half = |part: &str| -> Result<Cow<'_, [f32]>> {
+                        let all = self.floats(&format!("{name}.{part}"))?;
+                        Ok(all.iter().map(|v| v / 2.0).collect())
+                    };
+                    let (weight, bias) = (half("weight")?, half("bias")?);
+                    self.layer(name, Storage::F32, inner, weight, Some(bias))
+                })
+                .collect(),
+            // A head over two rows side by side is the sum of one over each.
+            Pool::TokenAndAverage => {
+                let weight = self.floats("head.weight")?;
+                let side = |side: usize| -> Cow<'_, [f32]> {
+                    let rows = weight.chunks_exact(2 * inner);
+                    rows.flat_map(|row| &row[side * inner..][..inner]).copied().collect()
+                };
+                let bias = self.floats("head.bias")?;
+                let token = self.layer("head", Storage::F32, inner, side(0), Some(bias))?;
+                Ok(vec![token, self.layer("head.average", Storage::F32, inner, side(1), None)?])
+            }
+        }
+    }
+}
+
+/// The first rows and the last.
+fn halves(rows: Cow<'_, [f32]>) -> [Cow<'_, [f32]>; 2] {
+    let half = rows.len() / 2;
+    match rows {
+        Cow::Borrowed(rows) => {
+            let (first, last) = rows.split_at(half);
+            [first.into(), last.into()]
+        }
+        Cow::Owned(mut first) => {
+            let last = first.split_off(half);
+            first.shrink_to_fit();
+            [first.into(), last.into()]
+        }
+    }
+}

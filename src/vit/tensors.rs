@@ -1,0 +1,151 @@
+//! Which tensors a network needs, and whoever has them.
+
+use std::borrow::Cow;
+use std::collections::BTreeMap;
+
+use super::config::{Config, Mlp, Pool};
+use super::positions;
+use super::tensor::Tensor;
+use crate::error::{Error, Result};
+
+/// Tensors by timm's names, in memory ([`Weights`](super::Weights)) or in a file (`files::Checkpoint`): names and shapes
+/// are known ahead, values come one tensor at a time, so that a network is never in memory as a whole only to be loaded.
+/// Natively it is `Send` and `Sync`.
+pub trait Tensors: wgpu::WasmNotSendSync {
+    /// The tensors' names in order.
+    fn names(&self) -> Vec<&str>;
+
+    /// A tensor's shape, where there is one of this name.
+    fn shape(&self, name: &str) -> Option<&[usize]>;
+
+    /// A tensor, of the shape that was promised.
+    ///
+    /// # Errors
+    /// [`Error::Weight`] where there is none of this name, [`Error::File`] where it cannot be read.
+    fn tensor(&self, name: &str) -> Result<Cow<'_, Tensor>>;
+
+    /// Checks that exactly the network's tensors are there, each of the right shape. No values are asked for.
+    ///
+    /// # Errors
+    /// [`Error::Weight`] for the first tensor that is missing, surplus or of another shape.
+    fn check(&self, config: &Config) -> Result<()> {
+        let wanted = config.tensors();
+        for (name, shape) in &wanted {
+            let have = self.shape(name).ok_or_else(|| missing(name))?;
+            if have != shape {
+                let why = format!("has shape {have:?}, and the config asks for {shape:?}");
+                return Err(Error::Weight { name: name.clone(), why });
+            }
+        }
+        match self.names().into_iter().find(|name| !wanted.contains_key(*name)) {
+            Some(name) => Err(Error::Weight {
+                name: name.into(),
+                why: "is not part of the network in the config".into(),
+            }),
+            None => Ok(()),
+        }
+    }
+}
+
+/// The error about a tensor that is not there.
+pub(crate) fn missing(name: &str) -> Error {
+    Error::Weight { name: name.into(), why: "is missing".into() }
+}
+
+impl Config {
+    /// The tensors of the network: timm's names and shapes.
+    pub fn tensors(&self) -> BTreeMap<String, Vec<usize>> {
+        let c = self.embed_dim as usize;
+        let hidden = self.mlp_hidden as usize;
+        let positions = positions::rows(self);
+        let mut all = BTreeMap::new();
+        let mut add = |name: String, shape: &[usize]| {
+            all.insert(name, shape.to_vec());
+        };
+        let patch = [&[c][..], &self.patch_shape()].concat();
+        add("patch_embed.proj.weight".into(), &patch);
+        if !self.pre_norm {
+            add("patch_embed.proj.bias".into(), &[c]);
+        }
+        add("pos_embed".into(), &[1, positions, c]);
+        if self.class_token {
+            add("cls_token".into(), &[1, 1, c]);
+        }
+        if self.dist_token {
+            add("dist_token".into(), &[1, 1, c]);
+        }
+        if self.reg_tokens > 0 {
+            add("reg_token".into(), &[1, self.reg_tokens as usize, c]);
+        }
+        let (mut norms, mut linears) = (Vec::new(), Vec::new());
+        if self.pre_norm {
+            norms.push("norm_pre".to_owned());
+        }
+        if self.final_norm {
+            norms.push(if self.fc_norm { "fc_norm" } else { "norm" }.to_owned());
+        }
+        for i in 0..self.depth {
+            let block = format!("blocks.{i}");
+            norms.push(format!("{block}.norm1"));
+            norms.push(format!("{block}.norm2"));
+            add(format!("{block}.attn.qkv.weight"), &[3 * c, c]);
+            if self.qkv_bias {
+                add(format!("{block}.attn.qkv.bias"), &[3 * c]);
+            }
+            if self.qk_norm {
+                for name in ["q_norm", "k_norm"] {
+                    add(format!("{block}.attn.{name}.weight"), &[self.head_width() as usize]);
+                    add(format!("{block}.attn.{name}.bias"), &[self.head_width() as usize]);
+                }
+            }
+            linears.push((format!("{block}.attn.proj"), c, c));
+            linears.push((format!("{block}.mlp.fc2"), c, hidden));
+            match self.mlp {
+                Mlp::Plain => linears.push((format!("{block}.mlp.fc1"), hidden, c)),
+                Mlp::GateFirst | Mlp::GateLast => linears.push((format!("{block}.mlp.fc1"), 2 * hidden, c)),
+                Mlp::GateApart => {
+                    linears.push((format!("{block}.mlp.fc1_g"), hidden, c));
+                    linears.push((format!("{block}.mlp.fc1_x"), hidden, c));
+                }
+            }
+            if self.layer_scale {
+                add(format!("{block}.ls1.gamma"), &[c]);
+                add(format!("{block}.ls2.gamma"), &[c]);
+            }
+        }
+        if self.pool == Pool::Attention {
+            add("attn_pool.latent".into(), &[1, 1, c]);
+            norms.push("attn_pool.norm".to_owned());
+            let hidden = self.pool_hidden() as usize;
+            for (name, rows, columns) in [
+                ("q", c, c),
+                ("kv", 2 * c, c),
+                ("proj", c, c),
+                ("mlp.fc1", hidden, c),
+                ("mlp.fc2", c, hidden),
+            ] {
+                linears.push((format!("attn_pool.{name}"), rows, columns));
+            }
+        }
+        if self.num_classes > 0 {
+            let classes = self.num_classes as usize;
+            linears.push((
+                "head".into(),
+                classes,
+                if self.pool == Pool::TokenAndAverage { 2 * c } else { c },
+            ));
+            if self.pool == Pool::Distilled {
+                linears.push(("head_dist".into(), classes, c));
+            }
+        }
+        for norm in norms {
+            add(format!("{norm}.weight"), &[c]);
+            add(format!("{norm}.bias"), &[c]);
+        }
+        for (name, rows, columns) in linears {
+            add(format!("{name}.weight"), &[rows, columns]);
+            add(format!("{name}.bias"), &[rows]);
+        }
+        all
+    }
+}
