@@ -25,6 +25,7 @@ pub mod kernels;
 mod merger;
 mod partition;
 mod pipelines;
+pub mod reference;
 mod schedule;
 #[cfg(feature = "blocking")]
 mod session;

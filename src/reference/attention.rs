@@ -1,0 +1,49 @@
+use super::rows::{dot, size_of};
+use crate::kernels::attention::Params;
+
+/// In place of ln 0, so that softmax stays defined where every token is masked: all then count alike.
+const LOWEST: f64 = -3.4e38;
+
+/// Proportional attention of each head (paper, section 3, "Tracking Token Size", equation 1):
+/// `y = softmax(q k^T * scale + ln size) v`. A token of size s counts as s tokens, one of size 0 as none. Without sizes
+/// it is `torch.nn.functional.scaled_dot_product_attention`.
+///
+/// `q` is `[batch, queries, heads, head_width]`, `k` and `v` are `[batch, tokens, heads, head_width]`, all three strided
+/// as `params` say; `size` is `[batch, tokens]`, `y` `[batch, queries, heads, head_width]`.
+pub fn attention(params: &Params, q: &[f32], k: &[f32], v: &[f32], size: Option<&[f32]>, y: &mut [f32]) {
+    let &Params { batch, queries, tokens, heads, head_width, q_image, q_stride, stride, .. } = params;
+    let [batch, queries, tokens, heads] = [batch, queries, tokens, heads].map(|v| v as usize);
+    let [width, q_image, q_stride, stride] = [head_width, q_image, q_stride, stride].map(|v| v as usize);
+    let q = &q[params.q_start as usize..];
+    let k = &k[params.k_start as usize..];
+    let v = &v[params.v_start as usize..];
+
+    for item in 0..batch {
+        let ln_size: Vec<f64> =
+            (0..tokens).map(|token| size_of(size, item * tokens + token).ln().max(LOWEST)).collect();
+        for query in 0..queries {
+            for head in 0..heads {
+                let q = &q[item * q_image + query * q_stride + head * width..][..width];
+                // Where a head of a token begins in k and in v.
+                let at = |token: usize| (item * tokens + token) * stride + head * width;
+                let score = |token: usize| {
+                    dot(q, &k[at(token)..][..width]) * f64::from(params.scale) + ln_size[token]
+                };
+                let share = softmax((0..tokens).map(score).collect());
+                let y = &mut y[((item * queries + query) * heads + head) * width..][..width];
+                for i in 0..width {
+                    let value = |token: usize| share[token] * f64::from(v[at(token) + i]);
+                    y[i] = (0..tokens).map(value).sum::<f64>() as f32;
+                }
+            }
+        }
+    }
+}
+
+/// `e^score / sum of e^score`; the highest score is taken off first, which changes nothing but keeps e^score finite.
+fn softmax(scores: Vec<f64>) -> Vec<f64> {
+    let highest = scores.iter().copied().fold(f64::NEG_INFINITY, f64::max);
+    let powers: Vec<f64> = scores.iter().map(|score| (score - highest).exp()).collect();
+    let sum: f64 = powers.iter().sum();
+    powers.iter().map(|power| power / sum).collect()
+}

@@ -1,0 +1,53 @@
+use super::rows::dot;
+use super::split_tokens::sides;
+use crate::kernels::find_matches::{PROTECTED, Params, Similarity, UNDIRECTED};
+
+/// Bipartite soft matching, first half: `best[a] = argmax over b of similarity(a, b)` and `score[a]`, the maximum, for
+/// each source a and all destinations b, the lowest of equals (paper, section 3, "Bipartite Soft Matching", steps 1
+/// and 2; appendix D).
+///
+/// [`PROTECTED`], and partner 0, for a token that may not merge; nothing merges into one. [`UNDIRECTED`] where one of the
+/// two is the zero vector.
+///
+/// `metric` is `[batch, tokens, width]`, `split` `[batch or 1, tokens]`; `score` and `best` are `[batch, sources]`.
+pub fn find_matches(
+    params: &Params,
+    metric: &[f32],
+    split: Option<&[u32]>,
+    score: &mut [f32],
+    best: &mut [u32],
+) {
+    let &Params { batch, tokens, width, protect, srcs, split_stride, .. } = params;
+    let [image, width, protect] = [tokens * width, width, protect].map(|v| v as usize);
+    for item in 0..batch as usize {
+        let metric = &metric[item * image..][..image];
+        let row = |token: usize| &metric[token * width..][..width];
+        let directed = |token: usize| row(token).iter().any(|v| v * v > 0.0);
+        let (sources, destinations) = sides(split, item, tokens, srcs, split_stride);
+        for (i, &a) in sources.iter().enumerate() {
+            let edge = item * sources.len() + i;
+            (score[edge], best[edge]) = (PROTECTED, 0);
+            for (j, &b) in destinations.iter().enumerate() {
+                if a < protect || b < protect {
+                    continue;
+                }
+                let value = match directed(a) && directed(b) {
+                    true => similarity(params.similarity, row(a), row(b)) as f32,
+                    false => UNDIRECTED,
+                };
+                if value > score[edge] {
+                    (score[edge], best[edge]) = (value, j as u32);
+                }
+            }
+        }
+    }
+}
+
+/// Table 1's distances, larger where two are more alike. The cosine is the dot product of vectors of length 1.
+fn similarity(similarity: Similarity, a: &[f32], b: &[f32]) -> f64 {
+    if similarity == Similarity::EUCLIDEAN {
+        0.0 - a.iter().zip(b).map(|(&a, &b)| (f64::from(a) - f64::from(b)).powi(2)).sum::<f64>()
+    } else {
+        dot(a, b)
+    }
+}

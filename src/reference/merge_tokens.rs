@@ -1,0 +1,70 @@
+use super::rows::{normalise, size_of};
+use crate::kernels::merge_tokens::{Mode, Params};
+use crate::kernels::rank_matches::END;
+
+/// Each group of a plan becomes one token: by default the mean weighted by size,
+/// `x_out = sum of size * x / sum of size`, and always `size_out = sum of size` (paper, section 3, "Tracking Token Size";
+/// Table 1's ways to combine). `normed` is `x_out` brought to mean 0 and variance 1 over the channels.
+///
+/// A token of size 0 counts for nothing in any mode. Where a whole group has none that counts, its first token stays.
+///
+/// `plan` is `[batch, 3 tokens - r]` of [`rank_matches`](super::rank_matches()), `x` `[batch, tokens, channels]`, `size`
+/// (1 where absent) `[batch, tokens]`; with m = tokens - r, `x_out` and `normed` are `[batch, m, channels]`, `size_out` is
+/// `[batch, m]`.
+pub fn merge_tokens(
+    params: &Params,
+    plan: &[u32],
+    x: &[f32],
+    size: Option<&[f32]>,
+    x_out: &mut [f32],
+    size_out: &mut [f32],
+    mut normed: Option<&mut [f32]>,
+) {
+    let &Params { batch, tokens, r, channels, mode, eps, .. } = params;
+    let [batch, tokens, r, channels] = [batch, tokens, r, channels].map(|v| v as usize);
+    let merged = tokens - r;
+    for item in 0..batch {
+        let (keep, rest) = plan[item * (merged + 2 * tokens)..].split_at(merged);
+        let next = |&token: &usize| Some(rest[token]).filter(|&next| next != END).map(|next| next as usize);
+        for place in 0..merged {
+            let first = keep[place] as usize;
+            let group: Vec<usize> = std::iter::successors(Some(first), next).take(tokens).collect();
+            let size = |&token: &usize| size_of(size, item * tokens + token);
+            let counting: Vec<usize> = group.iter().copied().filter(|token| size(token) > 0.0).collect();
+
+            let out = item * merged + place;
+            size_out[out] = group.iter().map(size).sum::<f64>() as f32;
+            let x_out = &mut x_out[out * channels..][..channels];
+            for i in 0..channels {
+                let value = |&token: &usize| f64::from(x[(item * tokens + token) * channels + i]);
+                x_out[i] = combine(mode, &counting, size, value).unwrap_or_else(|| value(&first)) as f32;
+            }
+            if let Some(normed) = &mut normed {
+                let normal = normalise(x_out, eps);
+                (0..channels).for_each(|i| normed[out * channels + i] = normal[i] as f32);
+            }
+        }
+    }
+}
+
+/// What a group becomes in one channel; None for an empty group.
+fn combine(
+    mode: Mode,
+    group: &[usize],
+    size: impl Fn(&usize) -> f64,
+    value: impl Fn(&usize) -> f64,
+) -> Option<f64> {
+    let mut values = group.iter().map(&value);
+    let first = values.next()?;
+    Some(match mode {
+        Mode::KEEP_ONE => first,
+        Mode::MAX => values.fold(first, f64::max),
+        Mode::MIN => values.fold(first, f64::min),
+        Mode::SUM => values.fold(first, |sum, v| sum + v),
+        Mode::MEAN => values.fold(first, |sum, v| sum + v) / group.len() as f64,
+        _ => {
+            let weighted: f64 = group.iter().map(|token| size(token) * value(token)).sum();
+            weighted / group.iter().map(size).sum::<f64>()
+        }
+    })
+}

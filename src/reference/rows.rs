@@ -1,0 +1,19 @@
+//! Rows of numbers, and which of them count.
+
+/// The sum of the products of two rows, as far as the shorter one goes.
+pub fn dot(a: &[f32], b: &[f32]) -> f64 {
+    a.iter().zip(b).map(|(&a, &b)| f64::from(a) * f64::from(b)).sum()
+}
+
+/// `(x - mean) / sqrt(variance + eps)`, where mean and variance are those of the row.
+pub fn normalise(x: &[f32], eps: f32) -> Vec<f64> {
+    let n = x.len() as f64;
+    let mean = x.iter().map(|&x| f64::from(x)).sum::<f64>() / n;
+    let variance = x.iter().map(|&x| (f64::from(x) - mean).powi(2)).sum::<f64>() / n;
+    x.iter().map(|&x| (f64::from(x) - mean) / (variance + f64::from(eps)).sqrt()).collect()
+}
+
+/// How many original tokens a token stands for.
+pub fn size_of(size: Option<&[f32]>, token: usize) -> f64 {
+    size.map_or(1.0, |size| size[token].into())
+}

@@ -1,0 +1,22 @@
+use crate::kernels::unmerge::Params;
+
+/// Merged tokens back to their original places, for dense outputs: `y[i] = x[source[first + i]] + residual[i]`.
+///
+/// `x` is `[batch, tokens, channels]`, `source` `[batch, sources]`; `residual` (0 where absent) and `y` are
+/// `[batch, sources - first, channels]`.
+pub fn unmerge(params: &Params, x: &[f32], source: &[u32], residual: Option<&[f32]>, y: &mut [f32]) {
+    let &Params { batch, tokens, sources, first, channels, .. } = params;
+    let [batch, tokens, sources] = [batch, tokens, sources].map(|v| v as usize);
+    let [first, channels] = [first, channels].map(|v| v as usize);
+    for item in 0..batch {
+        let x = &x[item * tokens * channels..][..tokens * channels];
+        for place in first..sources {
+            let holder = source[item * sources + place] as usize;
+            let row = item * (sources - first) + place - first;
+            for i in 0..channels {
+                let (at, value) = (row * channels + i, x[holder * channels + i]);
+                y[at] = residual.map_or(value, |residual| value + residual[at]);
+            }
+        }
+    }
+}
