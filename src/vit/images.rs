@@ -3,9 +3,23 @@
 use std::borrow::Cow;
 
 use super::config::{Config, Preprocess};
+#[cfg(feature = "run")]
+use crate::error::{Error, Result};
+
+/// A kind of images: what a plan's first kernels make of its input buffer.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum Input {
+    /// [`Images::Normalised`]
+    #[default]
+    Floats,
+    /// [`Images::Pixels`]
+    Pixels,
+}
 
 /// Any number of images, one after the other.
 #[derive(Clone, Copy, Debug, PartialEq)]
+#[non_exhaustive]
 pub enum Images<'a> {
     /// `[batch, in_chans, height, width]`, normalised.
     Normalised(&'a [f32]),
@@ -15,6 +29,24 @@ pub enum Images<'a> {
 }
 
 impl<'a> Images<'a> {
+    /// Their kind.
+    pub fn input(&self) -> Input {
+        match self {
+            Images::Normalised(_) => Input::Floats,
+            Images::Pixels(_) => Input::Pixels,
+        }
+    }
+
+    /// How many images of a network they are: a whole number, and not none.
+    #[cfg(feature = "run")]
+    pub(crate) fn count(&self, config: &Config) -> Result<usize> {
+        let (given, per_image) = (self.len(), config.image_values());
+        if given == 0 || !given.is_multiple_of(per_image) {
+            return Err(Error::Input(format!("{given} values are no whole number of images of {per_image}")));
+        }
+        Ok(given / per_image)
+    }
+
     /// Values of all images.
     pub fn len(&self) -> usize {
         match self {

@@ -16,16 +16,18 @@ mod positions;
 pub(crate) mod presets;
 mod recorder;
 mod transformer;
+mod want;
 mod weights;
 
 pub use config::{Config, Mlp, Pool, PositionResample, Preprocess, Resample, Resize};
 pub use dense::Dense;
-pub use images::Images;
 #[cfg(feature = "files")]
 pub(crate) use images::normalise;
+pub use images::{Images, Input};
 pub use options::{Metric, Options, PoolBy, Protect};
-pub use outputs::Outputs;
+pub use outputs::{Output, Outputs, ValueKind, Values, ValuesMut};
 pub use parameters::{AttentionPool, Block, Linear, Norm, Parameters, Storage};
 pub use plan::{Plan, Stage, Step};
 pub use transformer::VisionTransformer;
+pub use want::Want;
 pub use weights::{Tensor, Weights};

@@ -5,6 +5,7 @@ use std::fmt;
 use super::buffers::Buffers;
 use super::config::Config;
 use super::dense::Dense;
+use super::images::Input;
 use super::options::Options;
 use super::parameters::Parameters;
 use super::recorder::{Ends, Recorder};
@@ -42,8 +43,7 @@ pub struct Stage {
 pub struct Plan {
     pub(super) gpu: Gpu,
     steps: Vec<Step>,
-    /// What takes the first step's place where images are bytes.
-    of_pixels: Option<Dispatch>,
+    input: Input,
     batch: u32,
     tokens: Vec<u32>,
     pub(super) prefix: u32,
@@ -58,6 +58,7 @@ impl Plan {
         gpu: &Gpu,
         config: &Config,
         p: &Parameters<wgpu::Buffer>,
+        input: Input,
         batch: u32,
         options: &Options,
     ) -> Result<Self> {
@@ -65,10 +66,10 @@ impl Plan {
         let tokens = options.tokens_per_block(config);
         let merges = tokens.windows(2).filter(|pair| pair[1] < pair[0]).count();
         let buffers = Buffers::new(gpu, config, batch, merges, options.metric.width(config))?;
-        let mut recorder = Recorder::new(&gpu.deferring(), config, options, batch, &buffers);
+        let mut recorder = Recorder::new(&gpu.deferring(), config, options, input, batch, &buffers);
         super::block::network(&mut recorder, p)?;
-        let (steps, of_pixels, ends) = recorder.finish();
-        gpu.compile(steps.iter().map(|step| &step.dispatch).chain(&of_pixels))?;
+        let (steps, ends) = recorder.finish();
+        gpu.compile(steps.iter().map(|step| &step.dispatch))?;
         let mut merges = 0;
         let after = |pair: &[u32]| {
             merges += usize::from(pair[1] < pair[0]);
@@ -78,7 +79,7 @@ impl Plan {
         Ok(Plan {
             gpu: gpu.clone(),
             steps,
-            of_pixels,
+            input,
             batch,
             tokens,
             prefix: config.prefix(),
@@ -91,16 +92,10 @@ impl Plan {
 
     /// Records the network into the caller's encoder, as one compute pass.
     pub fn encode(&self, encoder: &mut wgpu::CommandEncoder) {
-        self.encode_in(&mut begin(encoder));
-    }
-
-    /// [`encode`](Self::encode) for images that are bytes, see [`Images::Pixels`](super::Images::Pixels).
-    pub fn encode_pixels(&self, encoder: &mut wgpu::CommandEncoder) {
-        let mut pass = begin(encoder);
-        let dispatches = self.steps.iter().map(|step| &step.dispatch);
-        for dispatch in self.of_pixels.iter().chain(dispatches.skip(1)) {
-            dispatch.encode(&mut pass);
-        }
+        let label = Some("tome");
+        self.encode_in(
+            &mut encoder.begin_compute_pass(&wgpu::ComputePassDescriptor { label, timestamp_writes: None }),
+        );
     }
 
     /// Records the network into a compute pass.
@@ -130,8 +125,13 @@ impl Plan {
         self.tokens.last().copied().unwrap_or_default()
     }
 
-    /// `[batch, in_chans, height, width]`: to be written before each batch. For [`encode_pixels`](Self::encode_pixels)
-    /// its first quarter, `[batch, height, width, in_chans]` in bytes.
+    /// The kind of its images.
+    pub fn input_kind(&self) -> Input {
+        self.input
+    }
+
+    /// `[batch, in_chans, height, width]`, or for [`Input::Pixels`] its first quarter, `[batch, height, width, in_chans]`
+    /// in bytes: to be written before each batch.
     pub fn input(&self) -> &wgpu::Buffer {
         &self.buffers.input
     }
@@ -182,10 +182,6 @@ impl Plan {
     pub fn bytes(&self) -> u64 {
         self.buffers.bytes()
     }
-}
-
-fn begin(encoder: &mut wgpu::CommandEncoder) -> wgpu::ComputePass<'_> {
-    encoder.begin_compute_pass(&wgpu::ComputePassDescriptor { label: Some("tome"), timestamp_writes: None })
 }
 
 impl fmt::Display for Plan {

@@ -2,6 +2,7 @@
 
 use super::buffers::Buffers;
 use super::config::Config;
+use super::images::Input;
 use super::options::{Metric, Options};
 use super::parameters::{Linear, Norm, Parameters};
 use super::plan::{Stage, Step};
@@ -28,8 +29,7 @@ pub(super) struct Recorder<'a> {
     pub merged: usize,
     /// Where the logits are by now.
     pub logits: Option<&'a wgpu::Buffer>,
-    /// What takes the first call's place where images are bytes.
-    of_pixels: Option<Dispatch>,
+    input: Input,
     block: Option<u32>,
     steps: Vec<Step>,
 }
@@ -60,6 +60,7 @@ impl<'a> Recorder<'a> {
         gpu: &Gpu,
         config: &'a Config,
         options: &'a Options,
+        input: Input,
         batch: u32,
         buffers: &'a Buffers,
     ) -> Self {
@@ -74,20 +75,20 @@ impl<'a> Recorder<'a> {
             x: 0,
             merged: 0,
             logits: None,
-            of_pixels: None,
+            input,
             block: None,
             steps: Vec::new(),
         }
     }
 
-    pub fn finish(self) -> (Vec<Step>, Option<Dispatch>, Ends) {
+    pub fn finish(self) -> (Vec<Step>, Ends) {
         let ends = Ends {
             tokens: self.buffers.x[self.x].clone(),
             size: self.buffers.size[self.merged].clone(),
             // Without a head the features are the result.
             logits: self.logits.unwrap_or(&self.buffers.features[0]).clone(),
         };
-        (self.steps, self.of_pixels, ends)
+        (self.steps, ends)
     }
 
     /// The block that the following calls belong to.
@@ -132,7 +133,10 @@ impl<'a> Recorder<'a> {
         };
         let io = embed_patches::Io {
             image: (&self.buffers.input).into(),
-            normal: None,
+            normal: match self.input {
+                Input::Floats => None,
+                Input::Pixels => Some((&self.buffers.normal).into()),
+            },
             w: (&p.patch).into(),
             bias: (&p.patch_bias).into(),
             position: (&p.position).into(),
@@ -140,8 +144,6 @@ impl<'a> Recorder<'a> {
             y: (&self.buffers.x[self.x]).into(),
         };
         self.push(kernels::embed_patches(&self.gpu, params, io)?);
-        let io = embed_patches::Io { normal: Some((&self.buffers.normal).into()), ..io };
-        self.of_pixels = Some(kernels::embed_patches(&self.gpu, params, io)?);
         Ok(())
     }
 

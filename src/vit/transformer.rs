@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use super::buffers::Buffers;
 use super::config::Config;
+use super::images::Input;
 use super::options::Options;
 use super::parameters::{Parameters, Storage};
 use super::plan::Plan;
@@ -59,15 +60,23 @@ impl VisionTransformer {
         self.bytes
     }
 
-    /// The network for batches of `batch` images as a list of dispatches with its own activations. Costs memory
-    /// and time; make it once and encode it for every batch.
+    /// The network for batches of `batch` images, normalised floats, as a list of dispatches with its own activations.
+    /// Costs memory and time; make it once and encode it for every batch.
     ///
     /// # Errors
     /// [`Error::Input`] for a batch of 0, [`Error::Limit`] for one larger
     /// than [`max_batch`](Self::max_batch), [`Error::OutOfMemory`].
     pub fn plan(&self, batch: u32, options: &Options) -> Result<Plan> {
+        self.plan_for(Input::Floats, batch, options)
+    }
+
+    /// [`plan`](Self::plan) for images of a kind.
+    ///
+    /// # Errors
+    /// As [`plan`](Self::plan).
+    pub fn plan_for(&self, input: Input, batch: u32, options: &Options) -> Result<Plan> {
         self.check_batch(batch)?;
-        Plan::new(&self.gpu, &self.config, &self.parameters, batch, options)
+        Plan::new(&self.gpu, &self.config, &self.parameters, input, batch, options)
     }
 
     /// Whether a batch is one and its buffers can be bound.

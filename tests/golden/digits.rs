@@ -46,7 +46,9 @@ fn on_gpu(rig: &Rig, config: &Config, weights: &Weights, images: &[f32], options
         plan.encode(&mut encoder);
         rig.queue.submit([encoder.finish()]);
         let logits = rig.read(plan.logits(), plan.batch() * config.outputs());
-        Outputs { batch: BATCH, logits, ..Default::default() }
+        let mut outputs = Outputs::default();
+        (outputs.batch, outputs.logits) = (BATCH, logits);
+        outputs
     });
     batches.flat_map(|outputs| classes(&outputs).collect::<Vec<_>>()).collect()
 }
