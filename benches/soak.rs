@@ -10,8 +10,8 @@ mod common;
 use std::time::Instant;
 
 use common::{Opened, Random, adapter, open};
-use tome_wgpu::vit::{Config, Options, VisionTransformer, Weights};
-use tome_wgpu::{DeviceChoice, Gpu, Schedule, Session, Want, wanted_features, wanted_limits};
+use tome_wgpu::vit::{Config, Options, VisionTransformer, Want, Weights};
+use tome_wgpu::{DeviceChoice, Gpu, Schedule, Session, wanted_features, wanted_limits};
 
 /// Batches before anything is compared: the first prepares, the next fill the pools of driver and allocator.
 const WARM: usize = 200;
@@ -36,7 +36,8 @@ fn main() {
         let opened = open(adapter, wanted_features(adapter), wanted_limits(adapter));
         let Opened { device, queue } = opened.clone();
         host_time(&opened, config.clone(), &weights);
-        let session = Session::with_device(device, queue, config, &weights).expect("a session");
+        let session =
+            Session::on(Gpu::new(&device).expect("a device"), queue, config, &weights).expect("a session");
         soak(&adapter.get_info().name, session, Some(&opened.device), count);
     }
 }
@@ -78,7 +79,7 @@ fn options() -> Options {
     Options::with_schedule(Schedule::constant(1))
 }
 
-fn soak(name: &str, mut session: Session, device: Option<&wgpu::Device>, count: usize) {
+fn soak(name: &str, session: Session, device: Option<&wgpu::Device>, count: usize) {
     let images = Random(1).floats(session.config().image_values() as u32);
     let options = options();
     let first = session.run(&images, &options, Want::LOGITS).expect("a batch").logits;

@@ -5,8 +5,9 @@ use std::hint::black_box;
 use std::time::Duration;
 
 use criterion::{BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
-use tome_wgpu::vit::{Config, Options, Weights};
-use tome_wgpu::{DeviceChoice, Schedule, Session, Want, cpu};
+use tome_wgpu::tune::Bench;
+use tome_wgpu::vit::{Config, Options, Want, Weights};
+use tome_wgpu::{DeviceChoice, Schedule, Session, cpu};
 
 /// Largest difference between the logits of two engines over their largest magnitude that still lets a timing count.
 /// Random weights are drawn so that nothing is decided by rounding; 1e-3 is far above rounding (1e-5) and far below
@@ -20,9 +21,9 @@ fn vit(criterion: &mut Criterion) {
     for arch in archs.split(',') {
         let config = Config::preset(arch).expect("TOME_ARCH names an architecture");
         let weights = Weights::random(&config, 1);
-        let mut session =
-            Session::new(config.clone(), &weights, &device).expect("TOME_DEVICE names a device");
+        let session = Session::new(config.clone(), &weights, &device).expect("TOME_DEVICE names a device");
         eprintln!("{arch} on {}", session.device());
+        let mut stopwatch = Bench::new(&session);
         let image: Vec<f32> = (0..config.image_values()).map(|i| (i as f32 * 0.37).sin()).collect();
         let reference = cpu::VisionTransformer::new(config.clone(), &weights).expect("the session took them");
 
@@ -42,7 +43,7 @@ fn vit(criterion: &mut Criterion) {
             group.throughput(Throughput::Elements(1));
             group.bench_function(BenchmarkId::new("r", r), |bencher| {
                 bencher.iter_custom(|iterations| {
-                    let one = || session.measure(black_box(1), &options).expect("a forward pass").seconds;
+                    let one = || stopwatch.measure(black_box(1), &options).expect("a forward pass").seconds;
                     Duration::from_secs_f64(std::iter::repeat_with(one).take(iterations as usize).sum())
                 });
             });

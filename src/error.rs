@@ -2,7 +2,7 @@
 
 /// Everything that can go wrong. Errors about a kernel are found when its [`Dispatch`](crate::Dispatch) is
 /// made, never when it is encoded.
-#[derive(Debug, thiserror::Error)]
+#[derive(Clone, Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum Error {
     /// A kernel's `Params` hold a number it cannot work with.

@@ -1,9 +1,6 @@
 //! The caller's device, what it can do, and the pipelines compiled for it. No queue: nothing here submits.
 
-use std::future::Future;
-use std::pin::pin;
 use std::sync::Arc;
-use std::task::{Context, Poll, Waker};
 
 use half::slice::HalfFloatSliceExt;
 
@@ -12,6 +9,7 @@ use crate::dispatch::Dispatch;
 use crate::error::{Error, Result};
 use crate::kernel::{Form, KernelSpec};
 use crate::pipelines::{Checks, Pipelines};
+use crate::scopes::Scopes;
 use crate::view::View;
 
 /// A `wgpu::Device` of the caller with this crate's pipelines on it. Cloning is cheap and shares them.
@@ -22,6 +20,7 @@ pub struct Gpu {
     variant: Variant,
     tiles: TileChoice,
     empty: wgpu::Buffer,
+    scopes: Scopes,
     pipelines: Arc<Pipelines>,
     /// Dispatches are made without compiling; [`Gpu::compile`] does it for all of them.
     defers: bool,
@@ -110,7 +109,8 @@ impl Gpu {
                 });
             }
         }
-        let empty = guarded(device, "an empty buffer", 256, || {
+        let scopes = Scopes::new(device);
+        let empty = scopes.guarded("an empty buffer", 256, || {
             device.create_buffer(&wgpu::BufferDescriptor {
                 label: Some("tome.empty"),
                 size: 256,
@@ -118,10 +118,10 @@ impl Gpu {
                 mapped_at_creation: false,
             })
         })?;
-        let pipelines = Arc::new(Pipelines::new(device, Checks::for_device(&caps)));
+        let pipelines = Arc::new(Pipelines::new(device, &scopes, Checks::for_device(&caps)));
         let device = device.clone();
         let tiles = caps.tile_choice();
-        Ok(Gpu { device, caps: Arc::new(caps), variant, tiles, empty, pipelines, defers: false })
+        Ok(Gpu { device, caps: Arc::new(caps), variant, tiles, empty, scopes, pipelines, defers: false })
     }
 
     /// The same device and pipelines, matrix products cut into tiles as told instead of as suits the kind of device.
@@ -144,6 +144,22 @@ impl Gpu {
     #[must_use]
     pub fn with_pipeline_cache(self, cache: wgpu::PipelineCache) -> Self {
         Gpu { pipelines: Arc::new(self.pipelines.with_cache(cache)), ..self }
+    }
+
+    /// Waits for what the device has still to say about everything made by this `Gpu` and its clones so far, and gives
+    /// the first error. Only browsers answer later: there a buffer without memory or a shader that does not compile is
+    /// told here, and everywhere else by the call that makes it, so that nothing is ever waited for.
+    ///
+    /// # Errors
+    /// Those of the calls so far: [`Error::OutOfMemory`], [`Error::Shader`], [`Error::Device`].
+    pub async fn settle(&self) -> Result<()> {
+        self.scopes.settle().await
+    }
+
+    /// What the device reports about calls.
+    #[cfg(feature = "run")]
+    pub(crate) fn scopes(&self) -> &Scopes {
+        &self.scopes
     }
 
     /// The device.
@@ -279,7 +295,7 @@ impl Gpu {
         usage: wgpu::BufferUsages,
         data: Option<&[u8]>,
     ) -> Result<wgpu::Buffer> {
-        let made = guarded(&self.device, label, size, || {
+        let made = self.scopes.guarded(label, size, || {
             let buffer = self.device.create_buffer(&wgpu::BufferDescriptor {
                 label: Some(label),
                 size,
@@ -335,7 +351,7 @@ impl Gpu {
             all = all.saturating_add(bytes);
             entries.push(wgpu::BindGroupEntry { binding: i as u32 + 1, resource });
         }
-        let bind_group = guarded(&self.device, name, 0, || {
+        let bind_group = self.scopes.guarded(name, 0, || {
             self.device.create_bind_group(&wgpu::BindGroupDescriptor {
                 label: Some(name),
                 layout: &pipeline.layout,
@@ -370,52 +386,5 @@ impl Gpu {
             return Err(Error::Limit { what: kernel.into(), limit, need: y, have: most });
         }
         Ok([count.div_ceil(y) as u32, y as u32])
-    }
-}
-
-/// Makes something on the device and turns what the device reports meanwhile into an [`Error`].
-pub(crate) fn guarded<T>(
-    device: &wgpu::Device,
-    what: &str,
-    bytes: u64,
-    make: impl FnOnce() -> T,
-) -> Result<T> {
-    match watched(device, make) {
-        (made, None) => Ok(made),
-        (_, Some(Reported::NoMemory)) => Err(Error::OutOfMemory { what: what.into(), bytes }),
-        (_, Some(Reported::Refused(message))) => Err(Error::Device { what: what.into(), message }),
-    }
-}
-
-/// What a device reports about a call.
-pub(crate) enum Reported {
-    NoMemory,
-    Refused(String),
-}
-
-/// Makes something on the device and catches what the device reports meanwhile, which would go to the uncaptured-error
-/// handler, and by default end the program.
-pub(crate) fn watched<T>(device: &wgpu::Device, make: impl FnOnce() -> T) -> (T, Option<Reported>) {
-    let memory = device.push_error_scope(wgpu::ErrorFilter::OutOfMemory);
-    let internal = device.push_error_scope(wgpu::ErrorFilter::Internal);
-    let validation = device.push_error_scope(wgpu::ErrorFilter::Validation);
-    let made = make();
-    let refused = now(validation.pop()).flatten();
-    let failed = now(internal.pop()).flatten();
-    let no_memory = now(memory.pop()).flatten();
-    let reported = match (no_memory, failed.or(refused)) {
-        (Some(_), _) => Some(Reported::NoMemory),
-        (None, Some(error)) => Some(Reported::Refused(error.to_string())),
-        (None, None) => None,
-    };
-    (made, reported)
-}
-
-/// The value of a future that is ready at once, as wgpu's own are everywhere but in a browser. There the answer
-/// comes later, and errors go to the device's uncaptured-error handler instead.
-pub(crate) fn now<T>(future: impl Future<Output = T>) -> Option<T> {
-    match pin!(future).poll(&mut Context::from_waker(Waker::noop())) {
-        Poll::Ready(value) => Some(value),
-        Poll::Pending => None,
     }
 }

@@ -26,9 +26,16 @@ mod merger;
 mod partition;
 mod pipelines;
 pub mod reference;
+#[cfg(feature = "run")]
+pub mod run;
 mod schedule;
+mod scopes;
 #[cfg(feature = "blocking")]
 mod session;
+#[cfg(feature = "blocking")]
+mod store;
+#[cfg(feature = "blocking")]
+pub mod tune;
 mod view;
 pub mod vit;
 
@@ -44,8 +51,7 @@ pub use merger::{MergeIo, MergeScratch, MergeShape, TokenMerger};
 pub use partition::Partition;
 pub use schedule::Schedule;
 #[cfg(feature = "blocking")]
-pub use session::{
-    AdapterReport, Candidate, DeviceChoice, DeviceReport, KernelTime, Measured, Profile, Session, Stream,
-    TileFamily, Tuned, Tuning, Want, adapters, tested_tile,
-};
+pub use session::{AdapterReport, DeviceChoice, DeviceReport, Session, Stream, adapters, tested_tile};
+#[cfg(feature = "blocking")]
+pub use store::Store;
 pub use view::View;

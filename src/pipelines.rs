@@ -1,27 +1,27 @@
 //! Pipelines: each compiled once, those of a network side by side, from what an earlier run left where there is a cache.
 
 use std::collections::HashMap;
-use std::num::NonZero;
-use std::panic::resume_unwind;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
-use std::thread;
 
 use crate::caps::{Caps, Variant};
 use crate::error::{Error, Result};
-use crate::gpu::{Reported, guarded, now, watched};
 use crate::kernel::{Access, Binding, Form, KernelSpec};
+use crate::scopes::{Reported, Scopes};
 
 /// The pipelines of a device, compiled and to be compiled.
 #[derive(Debug)]
 pub(crate) struct Pipelines {
     device: wgpu::Device,
+    scopes: Scopes,
     cache: Option<wgpu::PipelineCache>,
     checks: Checks,
-    /// Locked only to look up and to add, never while something compiles.
-    slots: Mutex<HashMap<Key, Arc<Pipeline>>>,
+    slots: Slots,
     compiled: AtomicUsize,
 }
+
+/// Locked only to look up, to add and to remove, never while something compiles.
+type Slots = Arc<Mutex<HashMap<Key, Arc<Pipeline>>>>;
 
 /// Whether shaders check their own accesses to buffers and arrays.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -68,24 +68,25 @@ impl Pipeline {
 
 impl Pipelines {
     /// None yet.
-    pub fn new(device: &wgpu::Device, checks: Checks) -> Self {
+    pub fn new(device: &wgpu::Device, scopes: &Scopes, checks: Checks) -> Self {
         Pipelines {
             device: device.clone(),
+            scopes: scopes.clone(),
             cache: None,
             checks,
-            slots: Mutex::default(),
+            slots: Slots::default(),
             compiled: AtomicUsize::new(0),
         }
     }
 
     /// None yet, to be compiled with what a cache has.
     pub fn with_cache(&self, cache: wgpu::PipelineCache) -> Self {
-        Pipelines { cache: Some(cache), ..Pipelines::new(&self.device, self.checks) }
+        Pipelines { cache: Some(cache), ..Pipelines::new(&self.device, &self.scopes, self.checks) }
     }
 
     /// None yet, to be compiled with run-time checks.
     pub fn checked(&self) -> Self {
-        Pipelines { cache: self.cache.clone(), ..Pipelines::new(&self.device, Checks::On) }
+        Pipelines { cache: self.cache.clone(), ..Pipelines::new(&self.device, &self.scopes, Checks::On) }
     }
 
     /// How many have been compiled.
@@ -105,7 +106,7 @@ impl Pipelines {
         let entries: Vec<_> = std::iter::once(uniform_entry())
             .chain(spec.bindings.iter().enumerate().map(layout_entry))
             .collect();
-        let layout = guarded(&self.device, spec.name, 0, || {
+        let layout = self.scopes.guarded(spec.name, 0, || {
             self.device.create_bind_group_layout(&wgpu::BindGroupLayoutDescriptor {
                 label: Some(spec.name),
                 entries: &entries,
@@ -117,14 +118,28 @@ impl Pipelines {
         Ok(slot)
     }
 
-    /// Compiles those that have not been yet, on as many threads as there are cores.
+    /// Compiles those that have not been yet, side by side where there are threads.
     pub fn compile(&self, wanted: &[Arc<Pipeline>]) -> Result<()> {
-        let mut missing: Vec<&Pipeline> = Vec::new();
+        let mut missing: Vec<&Arc<Pipeline>> = Vec::new();
         for pipeline in wanted.iter().filter(|pipeline| pipeline.get().is_none()) {
-            if !missing.iter().any(|&other| std::ptr::eq(other, &**pipeline)) {
+            if !missing.iter().any(|other| Arc::ptr_eq(other, pipeline)) {
                 missing.push(pipeline);
             }
         }
+        self.fill_all(&missing)
+    }
+
+    /// One after the other: the browser compiles on its own.
+    #[cfg(target_arch = "wasm32")]
+    fn fill_all(&self, missing: &[&Arc<Pipeline>]) -> Result<()> {
+        missing.iter().try_for_each(|pipeline| self.fill(pipeline))
+    }
+
+    /// On as many threads as there are cores.
+    #[cfg(not(target_arch = "wasm32"))]
+    fn fill_all(&self, missing: &[&Arc<Pipeline>]) -> Result<()> {
+        use std::{num::NonZero, panic::resume_unwind, thread};
+
         let taken = AtomicUsize::new(0);
         let work = || {
             while let Some(pipeline) = missing.get(taken.fetch_add(1, Ordering::Relaxed)) {
@@ -146,7 +161,7 @@ impl Pipelines {
         })
     }
 
-    fn fill(&self, pipeline: &Pipeline) -> Result<()> {
+    fn fill(&self, pipeline: &Arc<Pipeline>) -> Result<()> {
         let _compiling = pipeline.compiling.lock().unwrap_or_else(PoisonError::into_inner);
         // Another thread may have been faster.
         if pipeline.get().is_none() {
@@ -158,14 +173,13 @@ impl Pipelines {
         Ok(())
     }
 
-    fn compile_one(&self, pipeline: &Pipeline) -> Result<wgpu::ComputePipeline> {
-        let Pipeline { spec, variant, form, .. } = pipeline;
+    /// A pipeline of which the device says only later that it does not compile loses its place, so that the next who
+    /// wants it is told too.
+    fn compile_one(&self, pipeline: &Arc<Pipeline>) -> Result<wgpu::ComputePipeline> {
+        let Pipeline { spec, variant, form, .. } = &**pipeline;
         let assembled = spec.assemble(*variant, form);
         let label = format!("tome.{}", spec.name);
-        let shader = |place: String, reported| match reported {
-            Reported::NoMemory => Error::OutOfMemory { what: label.clone(), bytes: 0 },
-            Reported::Refused(message) => Error::Shader { kernel: spec.name, place, message },
-        };
+        let broken = Broken { slots: self.slots.clone(), pipeline: pipeline.clone(), label: label.clone() };
         // SAFETY: the shaders are this crate's own. Every loop counts up to a number from `Params` or a constant, and
         // every divisor is checked to be positive when the dispatch is made.
         //
@@ -182,7 +196,7 @@ impl Pipelines {
         // - scores (rank_matches) become ranks by counting, at most as many as there are sources whatever the scores,
         //   and ranks become places in the image's plan below twice the tokens, of which a plan has room for more;
         // - `best` (rank_matches) becomes a value of the plan, which is clamped as above where it is an index.
-        let (module, reported) = watched(&self.device, || unsafe {
+        let (module, reported) = self.scopes.watched(|| unsafe {
             self.device.create_shader_module_trusted(
                 wgpu::ShaderModuleDescriptor {
                     label: Some(&label),
@@ -194,13 +208,17 @@ impl Pipelines {
                 },
             )
         });
-        if let Some(reported) = reported {
-            let info = now(module.get_compilation_info());
-            let first = info.iter().flat_map(|i| &i.messages).find_map(|m| m.location);
-            let place = first.map_or_else(String::new, |at| assembled.locate(at.line_number as usize));
-            return Err(shader(place, reported));
-        }
-        let (compiled, reported) = watched(&self.device, || {
+        self.scopes.answered({
+            let (broken, module) = (broken.clone(), module.clone());
+            async move {
+                let Some(reported) = reported.await else { return Ok(()) };
+                let info = module.get_compilation_info().await;
+                let first = info.messages.iter().find_map(|message| message.location);
+                let place = first.map_or_else(String::new, |at| assembled.locate(at.line_number as usize));
+                Err(broken.error(place, reported))
+            }
+        })?;
+        let (compiled, reported) = self.scopes.watched(|| {
             let layout = self.device.create_pipeline_layout(&wgpu::PipelineLayoutDescriptor {
                 label: Some(&label),
                 bind_group_layouts: &[Some(&pipeline.layout)],
@@ -219,9 +237,31 @@ impl Pipelines {
                 cache: self.cache.as_ref(),
             })
         });
+        self.scopes.answered(async move {
+            match reported.await {
+                Some(reported) => Err(broken.error("pipeline".into(), reported)),
+                None => Ok(()),
+            }
+        })?;
+        Ok(compiled)
+    }
+}
+
+/// What becomes of a pipeline that does not compile.
+#[derive(Clone)]
+struct Broken {
+    slots: Slots,
+    pipeline: Arc<Pipeline>,
+    label: String,
+}
+
+impl Broken {
+    fn error(self, place: String, reported: Reported) -> Error {
+        let mut slots = self.slots.lock().unwrap_or_else(PoisonError::into_inner);
+        slots.retain(|_, pipeline| !Arc::ptr_eq(pipeline, &self.pipeline));
         match reported {
-            Some(reported) => Err(shader("pipeline".into(), reported)),
-            None => Ok(compiled),
+            Reported::NoMemory => Error::OutOfMemory { what: self.label, bytes: 0 },
+            Reported::Refused(message) => Error::Shader { kernel: self.pipeline.spec.name, place, message },
         }
     }
 }

@@ -9,8 +9,8 @@ use std::time::Instant;
 
 use serde_json::{Value, json};
 use tome_wgpu::files::load_model;
-use tome_wgpu::vit::Options;
-use tome_wgpu::{DeviceChoice, Session, Want, adapters};
+use tome_wgpu::vit::{Options, Want};
+use tome_wgpu::{DeviceChoice, Session, adapters};
 
 fn main() -> Result<(), Box<dyn Error>> {
     let args: Vec<String> = std::env::args().skip(1).collect();
@@ -22,7 +22,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     let started = Instant::now();
     let (config, weights) = load_model(Path::new(model), None)?;
     let Ok(device) = device.parse::<DeviceChoice>();
-    let mut session = Session::new(config, &weights, &device)?;
+    let session = Session::new(config, &weights, &device)?;
     drop(weights);
     let options = Options::with_schedule(r.parse()?);
     let images: Vec<f32> = bytemuck::pod_collect_to_vec(&std::fs::read(images)?);

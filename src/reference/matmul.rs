@@ -35,20 +35,20 @@ fn activate(activation: Activation, x: f64) -> f64 {
     let sigmoid = |x: f64| 1.0 / (1.0 + (-x).exp());
     match activation {
         // x Φ(x)
-        Activation::GELU => 0.5 * x * erfc(-x * FRAC_1_SQRT_2),
-        Activation::GELU_TANH => 0.5 * x * (1.0 + (FRAC_2_PI.sqrt() * (x + 0.044715 * x.powi(3))).tanh()),
-        Activation::QUICK_GELU => x * sigmoid(1.702 * x),
-        Activation::SILU => x * sigmoid(x),
+        Activation::Gelu => 0.5 * x * erfc(-x * FRAC_1_SQRT_2),
+        Activation::GeluTanh => 0.5 * x * (1.0 + (FRAC_2_PI.sqrt() * (x + 0.044715 * x.powi(3))).tanh()),
+        Activation::QuickGelu => x * sigmoid(1.702 * x),
+        Activation::Silu => x * sigmoid(x),
         // NaN stays NaN.
-        Activation::RELU => {
+        Activation::Relu => {
             if x < 0.0 {
                 0.0
             } else {
                 x
             }
         }
-        Activation::SIGMOID => sigmoid(x),
-        _ => x,
+        Activation::Sigmoid => sigmoid(x),
+        Activation::None => x,
     }
 }
 

@@ -1,17 +1,4 @@
-//! The source map through a merge.
-
-/// Scalars of the kernel and of its twin.
-#[derive(Clone, Copy, Debug, Default, PartialEq)]
-pub struct Params {
-    /// Images.
-    pub batch: u32,
-    /// Tokens an image before merging.
-    pub tokens: u32,
-    /// Tokens an image that disappear.
-    pub r: u32,
-    /// Original tokens an image; as many as tokens where there is no source map yet.
-    pub sources: u32,
-}
+use crate::kernels::merge_source::Params;
 
 /// Which token holds each original token after a merge (paper, appendix D's `source`, as a list in place of a matrix):
 /// `source_out[i] = group[source[i]]`, or `group[i]` where there is no source map yet.

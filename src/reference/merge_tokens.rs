@@ -1,5 +1,5 @@
 use super::rows::{normalise, size_of};
-use crate::kernels::merge_tokens::{Mode, Params};
+use crate::kernels::merge_tokens::{MergeMode, Params};
 use crate::kernels::rank_matches::END;
 
 /// Each group of a plan becomes one token: by default the mean weighted by size,
@@ -49,7 +49,7 @@ pub fn merge_tokens(
 
 /// What a group becomes in one channel; None for an empty group.
 fn combine(
-    mode: Mode,
+    mode: MergeMode,
     group: &[usize],
     size: impl Fn(&usize) -> f64,
     value: impl Fn(&usize) -> f64,
@@ -57,12 +57,12 @@ fn combine(
     let mut values = group.iter().map(&value);
     let first = values.next()?;
     Some(match mode {
-        Mode::KEEP_ONE => first,
-        Mode::MAX => values.fold(first, f64::max),
-        Mode::MIN => values.fold(first, f64::min),
-        Mode::SUM => values.fold(first, |sum, v| sum + v),
-        Mode::MEAN => values.fold(first, |sum, v| sum + v) / group.len() as f64,
-        _ => {
+        MergeMode::KeepOne => first,
+        MergeMode::Max => values.fold(first, f64::max),
+        MergeMode::Min => values.fold(first, f64::min),
+        MergeMode::Sum => values.fold(first, |sum, v| sum + v),
+        MergeMode::Mean => values.fold(first, |sum, v| sum + v) / group.len() as f64,
+        MergeMode::WeightedMean => {
             let weighted: f64 = group.iter().map(|token| size(token) * value(token)).sum();
             weighted / group.iter().map(size).sum::<f64>()
         }

@@ -1,4 +1,4 @@
-use crate::kernels::split_tokens::{Mode, Params, pcg};
+use crate::kernels::split_tokens::{Params, SplitMode, pcg};
 
 /// Who may merge into whom: the sources, then the destinations, both in order of position, the protected tokens being
 /// the first sources (paper, section 3, the sets A and B, and Table 1's partitions; tomesd's grid for cells).
@@ -15,17 +15,28 @@ pub fn split_tokens(params: &Params, split: &mut [u32]) {
 }
 
 fn is_destination(params: &Params, list: u32, token: u32) -> bool {
-    let &Params { tokens, protect, srcs, mode, columns, cell_height, cell_width, place, seed, first, .. } =
-        params;
+    let &Params {
+        tokens,
+        protect,
+        srcs,
+        mode,
+        columns,
+        cell_height,
+        cell_width,
+        place,
+        seed,
+        first_list,
+        ..
+    } = params;
     if token < protect {
         return false;
     }
-    if mode == Mode::FIRST {
+    if mode == SplitMode::First {
         return token >= srcs;
     }
-    if mode == Mode::RANDOM {
+    if mode == SplitMode::Random {
         // A shuffle: tokens in the order of their hashes, no two of which are equal.
-        let hash = |token: u32| pcg(token ^ pcg((first + list) ^ pcg(seed)));
+        let hash = |token: u32| pcg(token ^ pcg((first_list + list) ^ pcg(seed)));
         let before = (protect..tokens).filter(|&other| hash(other) < hash(token)).count() as u32;
         return protect + before >= srcs;
     }
@@ -34,8 +45,11 @@ fn is_destination(params: &Params, list: u32, token: u32) -> bool {
     let [cell_rows, cell_columns] = [(tokens - protect) / columns / cell_height, columns / cell_width];
     let [cell_row, cell_column] = [row / cell_height, column / cell_width];
     let cell = cell_row * cell_columns + cell_column;
-    let place =
-        if mode == Mode::RANDOM_CELLS { pcg(cell ^ pcg(seed)) % (cell_height * cell_width) } else { place };
+    let place = if mode == SplitMode::RandomCells {
+        pcg(cell ^ pcg(seed)) % (cell_height * cell_width)
+    } else {
+        place
+    };
     let whole = cell_row < cell_rows && cell_column < cell_columns;
     whole && row % cell_height * cell_width + column % cell_width == place
 }

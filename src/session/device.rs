@@ -7,8 +7,9 @@ use std::str::FromStr;
 use crate::caps::{Element, Variant, cooperative_tile, wanted_device, wanted_features};
 use crate::error::{Error, Result};
 use crate::gpu::Gpu;
-use crate::session::matrices::tested_tile;
+use crate::session::self_test::tested_tile;
 use crate::session::tuning::{Tuning, saved};
+use crate::store::Store;
 
 /// What to run on.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -59,7 +60,7 @@ pub struct DeviceReport {
     pub precision: &'static str,
     /// Why this one.
     pub why: String,
-    /// What has been saved for it by [`Session::save_tuning`](crate::Session::save_tuning) and is in use.
+    /// What has been saved for it by [`Bench::save_tuning`](crate::tune::Bench::save_tuning) and is in use.
     pub tuning: Option<Tuning>,
 }
 
@@ -112,7 +113,8 @@ pub struct AdapterReport {
     pub features: Vec<String>,
     /// The limits that matter here, by their names in WebGPU.
     pub limits: Vec<(&'static str, u64)>,
-    /// The tunings that have been saved for it, by storage type, see [`Session::tune`](crate::Session::tune).
+    /// The tunings that have been saved for it in the user's store, by storage type, see
+    /// [`Bench::tune`](crate::tune::Bench::tune).
     pub tunings: Vec<(&'static str, Tuning)>,
 }
 
@@ -130,7 +132,7 @@ async fn list() -> Vec<wgpu::Adapter> {
 
 fn report((index, adapter): (usize, &wgpu::Adapter)) -> AdapterReport {
     let info = adapter.get_info();
-    let limits = adapter.limits();
+    let (limits, store) = (adapter.limits(), Store::user());
     AdapterReport {
         index,
         name: info.name.clone(),
@@ -150,7 +152,7 @@ fn report((index, adapter): (usize, &wgpu::Adapter)) -> AdapterReport {
         ],
         tunings: [Element::F32, Element::F16]
             .into_iter()
-            .filter_map(|element| Some((element.name(), saved(&info, element)?)))
+            .filter_map(|element| Some((element.name(), saved(&store, &info, element)?)))
             .collect(),
     }
 }
@@ -209,9 +211,13 @@ pub(super) async fn candidates(choice: &DeviceChoice) -> Result<(Vec<wgpu::Adapt
 
 /// A device with what the crate can use of the adapter for a storage type: matrix units only where they have passed
 /// their test, and not on software drivers, where they are slower than plain loops.
-pub(super) async fn open(adapter: &wgpu::Adapter, element: Element) -> Result<(Gpu, wgpu::Queue)> {
+pub(super) async fn open(
+    adapter: &wgpu::Adapter,
+    element: Element,
+    store: &Store,
+) -> Result<(Gpu, wgpu::Queue)> {
     let software = adapter.get_info().device_type == wgpu::DeviceType::Cpu;
-    let units = if element == Element::F16 && !software { tested_tile(adapter).await } else { None };
+    let units = if element == Element::F16 && !software { tested_tile(adapter, store).await } else { None };
     let wanted = wanted_device(adapter, if units.is_some() { element } else { Element::F32 });
     let opened = adapter.request_device(&wanted).await;
     let (device, queue) = opened.map_err(|e| Error::Device {

@@ -1,21 +1,21 @@
-//! The convenience above the three levels: adapter choice, upload, submit, wait, read.
+//! The native convenience above the three levels: adapter choice, the CPU path, waiting, and what is kept from run to
+//! run.
 
+mod cpu_path;
 mod device;
-mod engine;
-mod matrices;
-mod measure;
-mod pipeline_file;
-mod profile;
-mod readback;
-mod ring;
-mod run;
+mod handle;
+mod saved_pipelines;
+mod self_test;
+mod shared;
 mod stream;
 mod tuning;
+mod worker;
 
 pub use device::{AdapterReport, DeviceChoice, DeviceReport, adapters};
-pub use matrices::tested_tile;
-pub use measure::Measured;
-pub use profile::{KernelTime, Profile};
-pub use run::{Session, Want};
+pub use handle::Session;
+pub use self_test::tested_tile;
+pub(crate) use shared::{Backend, OnGpu};
 pub use stream::Stream;
-pub use tuning::{Candidate, TileFamily, Tuned, Tuning};
+pub use tuning::{TileFamily, Tuning};
+pub(crate) use tuning::{families, forget, save};
+pub(crate) use worker::poll;

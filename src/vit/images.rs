@@ -3,6 +3,8 @@
 use std::borrow::Cow;
 
 use super::config::{Config, Preprocess};
+#[cfg(feature = "run")]
+use crate::error::{Error, Result};
 
 /// A kind of images: what a plan's first kernels make of its input buffer.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
@@ -33,6 +35,16 @@ impl<'a> Images<'a> {
             Images::Normalised(_) => Input::Floats,
             Images::Pixels(_) => Input::Pixels,
         }
+    }
+
+    /// How many images of a network they are: a whole number, and not none.
+    #[cfg(feature = "run")]
+    pub(crate) fn count(&self, config: &Config) -> Result<usize> {
+        let (given, per_image) = (self.len(), config.image_values());
+        if given == 0 || !given.is_multiple_of(per_image) {
+            return Err(Error::Input(format!("{given} values are no whole number of images of {per_image}")));
+        }
+        Ok(given / per_image)
     }
 
     /// Values of all images.

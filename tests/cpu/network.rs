@@ -40,20 +40,19 @@ fn merging(r: u32) -> Options {
 
 /// One image's results out of a batch's.
 fn image(all: &Outputs, i: usize) -> Outputs {
-    fn part<T: Copy>(values: &[T], of: usize, i: usize) -> Vec<T> {
-        values.chunks_exact(values.len() / of).nth(i).expect("an image").to_vec()
+    fn part<T: Copy>(values: &mut Vec<T>, of: usize, i: usize) {
+        let length = values.len() / of;
+        *values = values[i * length..][..length].to_vec();
     }
-    Outputs {
-        batch: 1,
-        merged: all.merged,
-        logits: part(&all.logits, all.batch, i),
-        features: part(&all.features, all.batch, i),
-        tokens: part(&all.tokens, all.batch, i),
-        size: part(&all.size, all.batch, i),
-        source: part(&all.source, all.batch, i),
-        dense: Vec::new(),
-        source_per_block: part(&all.source_per_block, all.batch, i),
+    let mut one = all.clone();
+    one.batch = 1;
+    for &output in Output::ALL {
+        match one.get_mut(output) {
+            ValuesMut::F32(values) => part(values, all.batch, i),
+            ValuesMut::U32(values) => part(values, all.batch, i),
+        }
     }
+    one
 }
 
 #[test]

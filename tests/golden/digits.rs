@@ -52,7 +52,9 @@ fn on_gpu(
         plan.encode(&mut encoder);
         rig.queue.submit([encoder.finish()]);
         let logits = rig.read(plan.logits(), plan.batch() * config.outputs());
-        Outputs { batch: BATCH, logits, ..Default::default() }
+        let mut outputs = Outputs::default();
+        (outputs.batch, outputs.logits) = (BATCH, logits);
+        outputs
     });
     batches.flat_map(|outputs| classes(&outputs).collect::<Vec<_>>()).collect()
 }

@@ -6,8 +6,9 @@ use std::time::{Duration, Instant};
 use anyhow::{Result, bail};
 use comfy_table::{Table, presets};
 use serde_json::{Value, json};
+use tome_wgpu::tune::{Bench, KernelTime, Measured, Profile};
 use tome_wgpu::vit::Options;
-use tome_wgpu::{KernelTime, Measured, Profile, Schedule, Session};
+use tome_wgpu::{Schedule, Session};
 
 use crate::args::{DeviceArgs, NetworkArgs};
 use crate::model;
@@ -62,11 +63,11 @@ pub struct Timing {
 
 pub fn run(args: &Args) -> Result<()> {
     let (config, weights) = model::load_or_draw(&args.network)?;
-    let mut session = args.device.session(config, &*weights)?;
+    let session = args.device.session(config, &*weights)?;
     drop(weights);
     tracing::info!("{}", session.device());
     if args.profile {
-        return profile(&mut session, args);
+        return profile(&session, args);
     }
     let blocks = session.config().depth as usize;
     let mut schedules = args.r.clone();
@@ -74,12 +75,13 @@ pub fn run(args: &Args) -> Result<()> {
         schedules.insert(0, Schedule::NONE);
     }
 
+    let mut stopwatch = Bench::new(&session);
     let mut rows = Vec::new();
     for &batch in &args.batch {
         for (schedule, timing) in
-            schedules.iter().zip(time(&mut session, batch as usize, &schedules, BUDGET)?)
+            schedules.iter().zip(time(&session, &mut stopwatch, batch as usize, &schedules, BUDGET)?)
         {
-            let share = session.merge_share(batch as usize, &Options::with_schedule(schedule.clone()))?;
+            let share = stopwatch.merge_share(batch as usize, &Options::with_schedule(schedule.clone()))?;
             rows.push((batch, schedule, timing, share));
         }
     }
@@ -111,12 +113,14 @@ pub fn run(args: &Args) -> Result<()> {
 }
 
 /// A table of kernels for each batch and r.
-fn profile(session: &mut Session, args: &Args) -> Result<()> {
+fn profile(session: &Session, args: &Args) -> Result<()> {
+    let mut stopwatch = Bench::new(session);
     let mut out = std::io::stdout().lock();
     let mut documents = Vec::new();
     for (&batch, r) in args.batch.iter().flat_map(|batch| args.r.iter().map(move |r| (batch, r))) {
         let options = Options::for_network(session.config(), r.clone());
-        let Some(Profile { kernels, best_flops, best_bytes }) = session.profile(batch as usize, &options)?
+        let Some(Profile { kernels, best_flops, best_bytes }) =
+            stopwatch.profile(batch as usize, &options)?
         else {
             bail!("{} has no timestamps to profile with", session.device().name);
         };
@@ -186,7 +190,8 @@ fn row(session: &Session, batch: u32, r: &Schedule, timing: &Timing, merge_share
 
 /// Times schedules in turns; one of them merges nothing.
 pub fn time(
-    session: &mut Session,
+    session: &Session,
+    stopwatch: &mut Bench,
     batch: usize,
     schedules: &[Schedule],
     budget: Duration,
@@ -200,7 +205,7 @@ pub fn time(
             break;
         }
         for (options, measured) in options.iter().zip(&mut measured) {
-            let one = session.measure(batch, options)?;
+            let one = stopwatch.measure(batch, options)?;
             if round > 0 {
                 measured.push(one);
             }

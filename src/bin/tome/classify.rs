@@ -39,7 +39,7 @@ pub struct Args {
 const BATCH: usize = 8;
 
 pub fn run(args: &Args) -> Result<()> {
-    let mut session = model::start(&args.model, &args.device)?;
+    let session = model::start(&args.model, &args.device)?;
     let config = session.config().clone();
     if config.num_classes == 0 {
         bail!("this network has no classes; `tome infer --want features` runs it");

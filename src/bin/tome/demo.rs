@@ -7,8 +7,9 @@ use std::time::Duration;
 use anyhow::Result;
 use comfy_table::{Table, presets};
 use tome_wgpu::files::fit;
-use tome_wgpu::vit::Options;
-use tome_wgpu::{Schedule, Session, Want};
+use tome_wgpu::tune::Bench;
+use tome_wgpu::vit::{Options, Output};
+use tome_wgpu::{Schedule, Session};
 
 use crate::args::DeviceArgs;
 use crate::{bench, digits, output, paint};
@@ -36,7 +37,7 @@ pub fn run(args: &Args) -> Result<()> {
     let file = output::beside(&args.out)?;
     let mut out = std::io::stdout().lock();
     let (config, weights) = digits::network()?;
-    let mut session = args.device.session(config, &weights)?;
+    let session = args.device.session(config, &weights)?;
     let config = session.config().clone();
     writeln!(out, "Runs on {}", session.device())?;
 
@@ -50,9 +51,10 @@ pub fn run(args: &Args) -> Result<()> {
         labels.push(label);
     }
     let schedules = R.map(Schedule::Constant);
-    let one = session.measure(1, &Options::default())?.seconds;
+    let mut stopwatch = Bench::new(&session);
+    let one = stopwatch.measure(1, &Options::default())?.seconds;
     let batch = ((0.25 / one) as usize).clamp(5, BATCH);
-    let timings = bench::time(&mut session, batch, &schedules, TIMING)?;
+    let timings = bench::time(&session, &mut stopwatch, batch, &schedules, TIMING)?;
     let seconds_per_image: f64 = timings.iter().map(|timing| 1.0 / timing.images_per_s).sum();
     let manages = (ACCURACY.as_secs_f64() / seconds_per_image) as usize;
     let count = manages.clamp(batch, labels.len()).next_multiple_of(batch).min(labels.len());
@@ -69,7 +71,7 @@ pub fn run(args: &Args) -> Result<()> {
     table.set_header(["r", "tokens left", "accuracy", "images/s", "speed-up", "promised by FLOPs"]);
     for (schedule, timing) in schedules.iter().zip(&timings) {
         let options = Options::with_schedule(schedule.clone());
-        let right = count_right(&mut session, batch, tested, answers, &options)?;
+        let right = count_right(&session, batch, tested, answers, &options)?;
         table.add_row([
             schedule.to_string(),
             options.tokens_per_block(&config).last().map_or_else(String::new, u32::to_string),
@@ -88,7 +90,7 @@ pub fn run(args: &Args) -> Result<()> {
         let image = &images[index * values..(index + 1) * values];
         for schedule in &schedules[1..] {
             let options = Options::with_schedule(schedule.clone());
-            let outputs = session.run(image, &options, Want { source: true, ..Want::NONE })?;
+            let outputs = session.run(image, &options, Output::Source)?;
             panels.push(paint::groups(&pictures[index], &outputs.source, &config));
         }
     }
@@ -98,7 +100,7 @@ pub fn run(args: &Args) -> Result<()> {
 }
 
 fn count_right(
-    session: &mut Session,
+    session: &Session,
     batch: usize,
     images: &[u8],
     labels: &[usize],

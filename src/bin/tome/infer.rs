@@ -4,11 +4,11 @@ use std::collections::VecDeque;
 use std::path::PathBuf;
 
 use anyhow::{Result, bail};
-use clap::ValueEnum;
+use clap::builder::{PossibleValuesParser, TypedValueParser};
 use indicatif::{ProgressBar, ProgressStyle};
 use safetensors::Dtype;
-use tome_wgpu::vit::{Config, Outputs};
-use tome_wgpu::{Stream, Want};
+use tome_wgpu::Stream;
+use tome_wgpu::vit::{Config, Output, Outputs, ValueKind, Values, ValuesMut, Want};
 
 use crate::args::{DeviceArgs, MergeArgs, ModelArgs};
 use crate::inputs::Inputs;
@@ -52,70 +52,38 @@ pub struct Args {
     /// block, before the final norm), size [B,M], source [B,N] u32 (the final token that holds each original one), dense
     /// [B,H,W,C] (the token that holds each patch of the grid), source_per_block [B,blocks,N] u32 (the token that holds
     /// each original one after each block)
-    #[arg(long, value_enum, value_delimiter = ',', default_value = "logits,features,tokens,size,source")]
-    want: Vec<Part>,
+    #[arg(long, value_delimiter = ',', default_value = "logits,features,tokens,size,source", value_parser = outputs())]
+    want: Vec<Output>,
 }
 
-#[derive(Clone, Copy, PartialEq, ValueEnum)]
-enum Part {
-    Logits,
-    Features,
-    Tokens,
-    Size,
-    Source,
-    Dense,
-    #[value(name = "source_per_block")]
-    SourcePerBlock,
+/// Results by their names.
+fn outputs() -> impl TypedValueParser<Value = Output> {
+    let names = Output::ALL.iter().map(|output| output.name());
+    PossibleValuesParser::new(names).map(|name| {
+        let named = Output::ALL.iter().find(|output| output.name() == name);
+        *named.expect("the parser lets no other name through")
+    })
 }
 
-impl Args {
-    fn want(&self) -> Want {
-        let wants = |part| self.want.contains(&part);
-        Want {
-            logits: wants(Part::Logits),
-            features: wants(Part::Features),
-            tokens: wants(Part::Tokens),
-            size: wants(Part::Size),
-            source: wants(Part::Source),
-            dense: wants(Part::Dense),
-            source_per_block: wants(Part::SourcePerBlock),
-        }
-    }
-}
-
-impl Part {
-    /// Name, type and shape in the output.
-    fn tensor(self, images: usize, merged: usize, config: &Config) -> (String, Dtype, Vec<usize>) {
-        let [channels, tokens, blocks] =
-            [config.embed_dim, config.tokens(), config.depth].map(|n| n as usize);
-        let [rows, columns] = config.grid().map(|n| n as usize);
-        let (name, dtype, shape) = match self {
-            Part::Logits => ("logits", Dtype::F32, vec![images, config.outputs() as usize]),
-            Part::Features => ("features", Dtype::F32, vec![images, channels]),
-            Part::Tokens => ("tokens", Dtype::F32, vec![images, merged, channels]),
-            Part::Size => ("size", Dtype::F32, vec![images, merged]),
-            Part::Source => ("source", Dtype::U32, vec![images, tokens]),
-            Part::Dense => ("dense", Dtype::F32, vec![images, rows, columns, channels]),
-            Part::SourcePerBlock => ("source_per_block", Dtype::U32, vec![images, blocks, tokens]),
-        };
-        (name.into(), dtype, shape)
-    }
+/// Name, type and shape in the file.
+fn tensor(output: Output, images: usize, merged: u32, config: &Config) -> (String, Dtype, Vec<usize>) {
+    let dtype = match output.kind() {
+        ValueKind::F32 => Dtype::F32,
+        ValueKind::U32 => Dtype::U32,
+    };
+    let shape = [images].into_iter().chain(output.shape(config, merged)).collect();
+    (output.name().into(), dtype, shape)
 }
 
 pub fn run(args: &Args, quiet: bool) -> Result<()> {
-    let mut session = model::start(&args.model, &args.device)?;
+    let session = model::start(&args.model, &args.device)?;
     let config = session.config().clone();
     let mut inputs = Inputs::open(&args.input, &config)?;
-    let (options, want) = (args.merge.options(&config), args.want());
-    let merged = options.tokens_per_block(&config).last().map_or(0, |&tokens| tokens as usize);
-    let mut parts: Vec<Part> = Vec::new();
-    for part in &args.want {
-        if !parts.contains(part) {
-            parts.push(*part);
-        }
-    }
+    let options = args.merge.options(&config);
+    let want: Want = args.want.iter().copied().collect();
+    let merged = options.tokens_per_block(&config).last().copied().unwrap_or_default();
     let count = inputs.count();
-    let tensors = parts.iter().map(|part| part.tensor(count, merged, &config)).collect();
+    let tensors = want.outputs().map(|output| tensor(output, count, merged, &config)).collect();
     let mut writer = TensorWriter::create(&args.output, tensors)?;
 
     let progress = if quiet { ProgressBar::hidden() } else { ProgressBar::new(count as u64) };
@@ -124,12 +92,12 @@ pub fn run(args: &Args, quiet: bool) -> Result<()> {
     let mut stream = session.stream(&options, want);
     // Of each batch on its way.
     let mut without_picture: VecDeque<Vec<usize>> = VecDeque::new();
-    let mut receive = |stream: &mut Stream<'_>, without_picture: Option<Vec<usize>>| -> Result<()> {
+    let mut receive = |stream: &mut Stream, without_picture: Option<Vec<usize>>| -> Result<()> {
         let (Some(mut outputs), Some(images)) = (stream.pop()?, without_picture) else { return Ok(()) };
         for &image in &images {
             blank(&mut outputs, image);
         }
-        append(&mut writer, &parts, &outputs)?;
+        append(&mut writer, want, &outputs)?;
         unreadable += images.len();
         progress.inc(outputs.batch as u64);
         Ok(())
@@ -167,25 +135,19 @@ fn blank(outputs: &mut Outputs, image: usize) {
         values[image * length..][..length].fill(nothing);
     }
     let row = [outputs.batch, image];
-    let Outputs { logits, features, tokens, size, source, dense, source_per_block, .. } = outputs;
-    for values in [logits, features, tokens, size, dense] {
-        fill(values, row, f32::NAN);
-    }
-    for values in [source, source_per_block] {
-        fill(values, row, u32::MAX);
+    for &output in Output::ALL {
+        match outputs.get_mut(output) {
+            ValuesMut::F32(values) => fill(values, row, f32::NAN),
+            ValuesMut::U32(values) => fill(values, row, u32::MAX),
+        }
     }
 }
 
-fn append(writer: &mut TensorWriter, parts: &[Part], outputs: &Outputs) -> Result<()> {
-    for (tensor, part) in parts.iter().enumerate() {
-        match part {
-            Part::Logits => writer.append(tensor, &outputs.logits)?,
-            Part::Features => writer.append(tensor, &outputs.features)?,
-            Part::Tokens => writer.append(tensor, &outputs.tokens)?,
-            Part::Size => writer.append(tensor, &outputs.size)?,
-            Part::Source => writer.append(tensor, &outputs.source)?,
-            Part::Dense => writer.append(tensor, &outputs.dense)?,
-            Part::SourcePerBlock => writer.append(tensor, &outputs.source_per_block)?,
+fn append(writer: &mut TensorWriter, want: Want, outputs: &Outputs) -> Result<()> {
+    for (tensor, output) in want.outputs().enumerate() {
+        match outputs.get(output) {
+            Values::F32(values) => writer.append(tensor, values)?,
+            Values::U32(values) => writer.append(tensor, values)?,
         }
     }
     Ok(())

@@ -4,7 +4,7 @@ use std::io::Write;
 
 use anyhow::Result;
 use comfy_table::{Table, presets};
-use tome_wgpu::Tuned;
+use tome_wgpu::tune::{Bench, Tuned};
 
 use crate::args::{DeviceArgs, NetworkArgs};
 use crate::{digits, model};
@@ -42,11 +42,12 @@ pub fn run(args: &Args) -> Result<()> {
         return forget(args);
     }
     let (config, weights) = model::load_or_draw(&args.network)?;
-    let mut session = args.device.session(config, &*weights)?;
+    let session = args.device.session(config, &*weights)?;
     drop(weights);
     tracing::info!("{}", session.device());
     let batches: Vec<usize> = args.batch.iter().map(|&batch| batch as usize).collect();
-    let tuned = session.tune(&batches, args.rounds as usize)?;
+    let mut bench = Bench::new(&session);
+    let tuned = bench.tune(&batches, args.rounds as usize)?;
     for error in &tuned.excluded {
         tracing::warn!("left out: {error}");
     }
@@ -54,14 +55,14 @@ pub fn run(args: &Args) -> Result<()> {
     writeln!(out, "{}, {}\n{}", session.config().name, session.device().name, table(&tuned, args))?;
     match tuned.choice() {
         Some(choice) => {
-            let path = session.save_tuning(choice.tuning)?;
+            let place = bench.save_tuning(choice.tuning)?;
             let less = 100.0 * (1.0 - choice.ratio);
-            writeln!(out, "saved: {}, {less:.0} % less time, in {}", choice.tuning, path.display())?;
+            writeln!(out, "saved: {}, {less:.0} % less time, in {place}", choice.tuning)?;
         }
         None => {
             writeln!(out, "the built-in choice stands: nothing is more than 2 % faster")?;
             // What was measured before may be what has just turned out not to pay.
-            if session.device().tuning.is_some() && session.forget_tuning()? {
+            if session.device().tuning.is_some() && bench.forget_tuning()? {
                 writeln!(out, "what was saved before is removed")?;
             }
         }
@@ -89,7 +90,7 @@ fn forget(args: &Args) -> Result<()> {
     let device = session.device();
     let (name, precision) = (&device.name, device.precision);
     let mut out = std::io::stdout().lock();
-    match session.forget_tuning()? {
+    match Bench::new(&session).forget_tuning()? {
         true => writeln!(out, "removed what was saved for {name}, {precision}")?,
         false => writeln!(out, "nothing was saved for {name}, {precision}")?,
     }

@@ -3,8 +3,8 @@
 use std::path::PathBuf;
 
 use anyhow::{Result, bail};
-use tome_wgpu::Want;
 use tome_wgpu::files::{fit, open_image};
+use tome_wgpu::vit::Output;
 
 use crate::args::{DeviceArgs, MergeArgs, ModelArgs};
 use crate::{model, output, paint};
@@ -44,11 +44,11 @@ pub fn run(args: &Args) -> Result<()> {
     }
     let file = output::beside(&args.out)?;
     let picture = open_image(&args.image)?;
-    let mut session = model::start(&args.model, &args.device)?;
+    let session = model::start(&args.model, &args.device)?;
     let config = session.config().clone();
     let picture = fit(picture, &config)?;
     let options = args.merge.options(&config);
-    let want = Want { source: !args.strip, source_per_block: args.strip, ..Want::NONE };
+    let want = if args.strip { Output::SourcePerBlock } else { Output::Source };
     let outputs = session.run(picture.as_bytes(), &options, want)?;
     let painted = if args.strip {
         let maps = outputs.source_per_block.chunks(config.tokens() as usize);

@@ -2,38 +2,37 @@
 //! computed nonsense by them.
 
 use std::collections::HashMap;
-use std::fs;
-use std::path::PathBuf;
 use std::sync::{Mutex, PoisonError};
 
 use crate::caps::{Element, Lane, Tile, TileChoice, TileSize, Variant, cooperative_tile, wanted_device};
 use crate::dispatch::Dispatch;
 use crate::error::{Error, Result};
-use crate::gpu::{Gpu, guarded};
+use crate::gpu::Gpu;
 use crate::kernels::{self, attention, matmul};
-use crate::session::pipeline_file::{checksum, folder, write};
-use crate::session::readback::{Mapping, Wait, view};
+use crate::run::read;
+use crate::session::worker::Worker;
+use crate::store::{Store, checksum};
 
 /// The verdicts of this process, by adapter, driver and shape.
 static VERDICTS: Mutex<Option<HashMap<String, bool>>> = Mutex::new(None);
 
 /// The tile for an adapter's matrix units, where it has such that this crate can use and they have passed a test: on a
 /// device of its own, matrix products in every tile size must be the plain kernel's to the last bit, and attention as
-/// near to the plain one as rounding weights to 16 bits allows. The verdict is remembered in the user's cache folder
-/// (see [`Session::new`](crate::Session::new)); a test that the process did not survive counts as failed.
+/// near to the plain one as rounding weights to 16 bits allows. The verdict is remembered by this process and by the
+/// store; a test that the process did not survive counts as failed.
 ///
 /// `Session` asks this for itself. For a `Gpu` of your own, make the device as [`wanted_device`] says and hand
 /// [`Gpu::with_variant`] this tile.
-pub async fn tested_tile(adapter: &wgpu::Adapter) -> Option<Tile> {
+pub async fn tested_tile(adapter: &wgpu::Adapter, store: &Store) -> Option<Tile> {
     let tile = cooperative_tile(adapter)?;
     let info = adapter.get_info();
     let key = format!("{} {} {} {} {tile:?}", info.name, info.device, info.driver, info.driver_info);
     let known = || VERDICTS.lock().unwrap_or_else(PoisonError::into_inner);
     let verdict = known().as_ref().and_then(|verdicts| verdicts.get(&key).copied());
-    let passed = match verdict.or_else(|| remembered(&key)) {
+    let passed = match verdict.or_else(|| remembered(store, &key)) {
         Some(passed) => passed,
         None => {
-            remember(&key, false);
+            remember(store, &key, false);
             let passed = test(adapter, tile).await.unwrap_or_else(|error| {
                 tracing::debug!("testing the matrix units of {}: {error}", info.name);
                 false
@@ -41,7 +40,7 @@ pub async fn tested_tile(adapter: &wgpu::Adapter) -> Option<Tile> {
             if !passed {
                 tracing::warn!("the matrix units of {} compute wrong numbers and are left alone", info.name);
             }
-            remember(&key, passed);
+            remember(store, &key, passed);
             passed
         }
     };
@@ -49,25 +48,22 @@ pub async fn tested_tile(adapter: &wgpu::Adapter) -> Option<Tile> {
     passed.then_some(tile)
 }
 
-fn file(key: &str) -> Option<PathBuf> {
-    let name = format!("matrices-{:016x}-{}.txt", checksum(key.as_bytes()), env!("CARGO_PKG_VERSION"));
-    Some(folder()?.join(name))
+fn name(key: &str) -> String {
+    format!("matrices-{:016x}-{}.txt", checksum(key.as_bytes()), env!("CARGO_PKG_VERSION"))
 }
 
-fn remembered(key: &str) -> Option<bool> {
-    match fs::read_to_string(file(key)?).ok()?.as_str() {
-        "passed" => Some(true),
-        "failed" => Some(false),
+fn remembered(store: &Store, key: &str) -> Option<bool> {
+    match store.read(&name(key)).ok()?.as_slice() {
+        b"passed" => Some(true),
+        b"failed" => Some(false),
         _ => None,
     }
 }
 
-fn remember(key: &str, passed: bool) {
-    let Some(path) = file(key) else { return };
+fn remember(store: &Store, key: &str, passed: bool) {
     let verdict: &[u8] = if passed { b"passed" } else { b"failed" };
-    let written = write(&path, &[verdict]);
-    if let Err(error) = written {
-        tracing::debug!("{}: {error}", path.display());
+    if let Err(error) = store.write(&name(key), &[verdict]) {
+        tracing::debug!("{}: {error}", store.place(&name(key)));
     }
 }
 
@@ -80,7 +76,8 @@ async fn test(adapter: &wgpu::Adapter, tile: Tile) -> Result<bool> {
     let of = |tile| {
         Gpu::with_variant(&device, Variant { lane: Lane::Subgroup, ..Variant::new(Element::F16, tile) })
     };
-    let bench = Bench { queue, plain: of(Tile::Workgroup)?, units: of(tile)? };
+    let (plain, units) = (of(Tile::Workgroup)?, of(tile)?);
+    let bench = Bench { queue, worker: Worker::default(), plain, units };
     for &size in tile.sizes() {
         for with_residual in [false, true] {
             if !bench.multiplies(size, with_residual).await? {
@@ -94,6 +91,7 @@ async fn test(adapter: &wgpu::Adapter, tile: Tile) -> Result<bool> {
 /// One device seen without and with its matrix units.
 struct Bench {
     queue: wgpu::Queue,
+    worker: Worker,
     plain: Gpu,
     units: Gpu,
 }
@@ -147,22 +145,10 @@ impl Bench {
 
     /// What a call writes.
     async fn run(&self, dispatch: &Dispatch, y: &wgpu::Buffer) -> Result<Vec<u8>> {
-        let device = self.plain.device();
-        let (staging, submission) = guarded(device, "a test of matrix units", y.size(), || {
-            let staging = device.create_buffer(&wgpu::BufferDescriptor {
-                label: Some("tome.test"),
-                size: y.size(),
-                usage: wgpu::BufferUsages::COPY_DST | wgpu::BufferUsages::MAP_READ,
-                mapped_at_creation: false,
-            });
-            let mut encoder = device.create_command_encoder(&Default::default());
+        let wait = |submission| self.worker.poll(self.plain.device(), submission);
+        let encode = |encoder: &mut wgpu::CommandEncoder| {
             dispatch.encode(&mut encoder.begin_compute_pass(&Default::default()));
-            encoder.copy_buffer_to_buffer(y, 0, &staging, 0, y.size());
-            let submission = self.queue.submit([encoder.finish()]);
-            (staging, submission)
-        })?;
-        let mapping = Mapping::start(&staging, wgpu::MapMode::Read);
-        mapping.done(device, Some(&submission), Wait::Block).await?;
-        Ok(view(&staging)?.to_vec())
+        };
+        read(&self.plain, &self.queue, y, y.size(), encode, &wait).await
     }
 }

@@ -1,11 +1,12 @@
 //! What batches travel through: one is uploaded while the next is computed and a third is read.
 
 use crate::error::{Error, Result};
-use crate::gpu::{Gpu, guarded};
-use crate::session::readback::{Mapping, Wait};
+use crate::gpu::Gpu;
+use crate::run::answer::Wait;
+use crate::run::readback::{Mapping, Readback, done, host_buffer};
 
 /// The most batches on their way at once.
-pub(super) const SLOTS: usize = 3;
+pub(crate) const SLOTS: usize = 3;
 
 /// The slots that no batch is in. A slot whose batch fails or is given up is not put back, and another is made.
 #[derive(Debug, Default)]
@@ -18,7 +19,7 @@ pub(super) struct Ring {
 pub(super) struct Slot {
     /// Mapped as long as no batch is in the slot.
     pub upload: wgpu::Buffer,
-    pub readback: wgpu::Buffer,
+    pub readback: Readback,
 }
 
 /// A slot whose batch has been submitted.
@@ -40,7 +41,7 @@ impl Ring {
                 if slot.upload.size() < images {
                     slot.upload = upload(gpu, images)?;
                 }
-                if slot.readback.size() < results {
+                if slot.readback.room() < results {
                     slot.readback = readback(gpu, results)?;
                 }
                 slot
@@ -48,9 +49,11 @@ impl Ring {
         })
     }
 
-    /// Takes back a slot that is done with.
+    /// Takes back a slot that is done with. More than travel at once are not kept.
     pub fn put(&mut self, slot: Slot) {
-        self.free.push(slot);
+        if self.free.len() < SLOTS {
+            self.free.push(slot);
+        }
     }
 
     /// Gives up the memory of the slots that no batch is in.
@@ -72,46 +75,26 @@ impl Slot {
 
     /// Starts waiting for a submission that reads `upload` and writes `readback`.
     pub fn submitted(self, submission: wgpu::SubmissionIndex) -> Flight {
-        let results = Mapping::start(&self.readback, wgpu::MapMode::Read);
-        let upload = Mapping::start(&self.upload, wgpu::MapMode::Write);
+        let results = self.readback.ask();
+        let upload = Mapping::new(&self.upload, wgpu::MapMode::Write);
         Flight { slot: self, submission, results, upload }
     }
 }
 
 impl Flight {
-    /// Waits until the results can be read and images can be written again. Later submissions are not waited for.
-    pub async fn landed(&self, device: &wgpu::Device, wait: Wait) -> Result<()> {
-        self.results.done(device, Some(&self.submission), wait).await?;
-        self.upload.done(device, Some(&self.submission), wait).await
+    /// Waits until the results can be read and images can be written again. Later submissions are not waited for. May
+    /// be given up and asked again.
+    pub async fn landed(&mut self, wait: Wait<'_>) -> Result<()> {
+        done(self.submission.clone(), wait).await?;
+        self.results.landed().await?;
+        self.upload.landed().await
     }
 }
 
 fn upload(gpu: &Gpu, size: u64) -> Result<wgpu::Buffer> {
-    buffer(gpu, "tome.upload", size, wgpu::BufferUsages::MAP_WRITE | wgpu::BufferUsages::COPY_SRC, true)
+    host_buffer(gpu, "tome.upload", size, wgpu::BufferUsages::MAP_WRITE | wgpu::BufferUsages::COPY_SRC)
 }
 
-fn readback(gpu: &Gpu, size: u64) -> Result<wgpu::Buffer> {
-    buffer(gpu, "tome.readback", size, wgpu::BufferUsages::MAP_READ | wgpu::BufferUsages::COPY_DST, false)
-}
-
-fn buffer(
-    gpu: &Gpu,
-    label: &str,
-    size: u64,
-    usage: wgpu::BufferUsages,
-    mapped_at_creation: bool,
-) -> Result<wgpu::Buffer> {
-    let have = gpu.caps().limits.max_buffer_size;
-    if size > have {
-        return Err(Error::Limit { what: label.into(), limit: "max_buffer_size", need: size, have });
-    }
-    guarded(gpu.device(), label, size, || {
-        gpu.device().create_buffer(&wgpu::BufferDescriptor {
-            label: Some(label),
-            // Nothing at all cannot be mapped.
-            size: size.max(4),
-            usage,
-            mapped_at_creation,
-        })
-    })
+fn readback(gpu: &Gpu, size: u64) -> Result<Readback> {
+    Readback::new(gpu, "tome.readback", size)
 }

@@ -1,14 +1,11 @@
 //! Where a forward pass spends its time: timestamps around its kernels.
 
 use std::ops::Range;
-use std::time::Instant;
 
 use crate::dispatch::Dispatch;
 use crate::error::Result;
-use crate::gpu::guarded;
 use crate::kernels::{self, matmul};
-use crate::session::engine::Engine;
-use crate::session::readback::{Wait, map, view};
+use crate::tune::measure::Timer;
 use crate::vit::{Options, Plan};
 
 /// A forward pass kernel by kernel, and what the device can do at best.
@@ -44,11 +41,10 @@ const MERGING: [&str; 5] = ["key_metric", "split_tokens", "find_matches", "rank_
 /// Passes that are timed; of each call the median counts.
 const PASSES: usize = 5;
 
-impl Engine {
+impl Timer<'_> {
     /// The part of the kernels' time that goes into matching and merging; none where the device has no timestamps.
-    pub(super) fn merge_share(&mut self, inputs: &[f32], options: &Options) -> Result<Option<f64>> {
-        let batch = (inputs.len() / self.vit.config().image_values()) as u32;
-        let prepared = self.warm(batch, inputs, options)?;
+    pub fn merge_share(&self, inputs: &[f32], options: &Options) -> Result<Option<f64>> {
+        let prepared = self.warm(inputs, options)?;
         let plan = &prepared.plan;
         // Cut into passes at the ends of merging only: a pass of its own costs a call more than in a real run.
         let merging = |i: usize| MERGING.contains(&plan.steps()[i].dispatch.kernel());
@@ -72,9 +68,8 @@ impl Engine {
     }
 
     /// Each kernel's part of a forward pass; none where the device has no timestamps.
-    pub(super) fn profile(&mut self, inputs: &[f32], options: &Options) -> Result<Option<Profile>> {
-        let batch = (inputs.len() / self.vit.config().image_values()) as u32;
-        let prepared = self.warm(batch, inputs, options)?;
+    pub fn profile(&self, inputs: &[f32], options: &Options) -> Result<Option<Profile>> {
+        let prepared = self.warm(inputs, options)?;
         let steps = prepared.plan.steps();
         let runs: Vec<Range<usize>> = (0..steps.len()).map(|i| i..i + 1).collect();
         let mut passes = Vec::new();
@@ -106,7 +101,7 @@ impl Engine {
 
     /// Runs the plan, cut into passes, and says how long each took, in seconds.
     fn timestamps(&self, plan: &Plan, runs: &[Range<usize>]) -> Result<Option<Vec<f64>>> {
-        if !self.device.features().contains(wgpu::Features::TIMESTAMP_QUERY) {
+        if !self.gpu().device().features().contains(wgpu::Features::TIMESTAMP_QUERY) {
             return Ok(None);
         }
         let mut seconds = Vec::with_capacity(runs.len());
@@ -120,24 +115,23 @@ impl Engine {
     fn timestamps_of(&self, plan: &Plan, runs: &[Range<usize>]) -> Result<Vec<f64>> {
         let count = 2 * runs.len() as u32;
         let bytes = u64::from(count) * 8;
-        let staging = guarded(&self.device, "timestamps", bytes, || {
-            let queries = self.device.create_query_set(&wgpu::QuerySetDescriptor {
-                label: Some("tome.timestamps"),
+        let device = self.gpu().device();
+        let (queries, resolved) = self.gpu().scopes().guarded("timestamps", bytes, || {
+            let label = Some("tome.timestamps");
+            let queries = device.create_query_set(&wgpu::QuerySetDescriptor {
+                label,
                 ty: wgpu::QueryType::Timestamp,
                 count,
             });
-            let buffer = |usage| {
-                let label = Some("tome.timestamps");
-                self.device.create_buffer(&wgpu::BufferDescriptor {
-                    label,
-                    size: bytes,
-                    usage,
-                    mapped_at_creation: false,
-                })
-            };
-            let resolved = buffer(wgpu::BufferUsages::QUERY_RESOLVE | wgpu::BufferUsages::COPY_SRC);
-            let staging = buffer(wgpu::BufferUsages::COPY_DST | wgpu::BufferUsages::MAP_READ);
-            let mut encoder = self.device.create_command_encoder(&Default::default());
+            let resolved = device.create_buffer(&wgpu::BufferDescriptor {
+                label,
+                size: bytes,
+                usage: wgpu::BufferUsages::QUERY_RESOLVE | wgpu::BufferUsages::COPY_SRC,
+                mapped_at_creation: false,
+            });
+            (queries, resolved)
+        })?;
+        let ticks: Vec<u64> = self.read(&resolved, bytes, |encoder| {
             for (i, run) in runs.iter().enumerate() {
                 let at = 2 * i as u32;
                 let mut pass = encoder.begin_compute_pass(&wgpu::ComputePassDescriptor {
@@ -151,12 +145,7 @@ impl Engine {
                 plan.steps()[run.clone()].iter().for_each(|step| step.dispatch.encode(&mut pass));
             }
             encoder.resolve_query_set(&queries, 0..count, &resolved, 0);
-            encoder.copy_buffer_to_buffer(&resolved, 0, &staging, 0, bytes);
-            self.queue.submit([encoder.finish()]);
-            staging
         })?;
-        pollster::block_on(map(&self.device, &staging, Wait::Block))?;
-        let ticks: Vec<u64> = bytemuck::pod_collect_to_vec(&view(&staging)?);
         let tick = f64::from(self.queue.get_timestamp_period()) * 1e-9;
         Ok(ticks.chunks_exact(2).map(|t| t[1].saturating_sub(t[0]) as f64 * tick).collect())
     }
@@ -172,7 +161,7 @@ impl Engine {
 
     /// Operations a second of the product of two matrices of n x n.
     fn flops(&self, n: u32) -> Result<f64> {
-        let gpu = self.vit.gpu();
+        let gpu = self.gpu();
         let elements = u64::from(n) * u64::from(n);
         let [x, w, y] = ["x", "w", "y"].map(|label| gpu.elem_buffer(label, elements));
         let (x, w, y) = (x?, w?, y?);
@@ -187,7 +176,7 @@ impl Engine {
     /// Bytes a second, read and written, of a copy of 64 MiB.
     fn best_bytes(&self) -> Result<f64> {
         const BYTES: u64 = 64 << 20;
-        let gpu = self.vit.gpu();
+        let gpu = self.gpu();
         let (from, to) = (gpu.buffer("from", BYTES / 4)?, gpu.buffer("to", BYTES / 4)?);
         let seconds = self.fastest(|encoder| encoder.copy_buffer_to_buffer(&from, 0, &to, 0, BYTES))?;
         Ok(2.0 * BYTES as f64 / seconds)
@@ -196,15 +185,8 @@ impl Engine {
     /// The least time of a few runs, by the clock, of as many calls in a submission as take about a tenth of a second.
     fn fastest(&self, encode: impl Fn(&mut wgpu::CommandEncoder)) -> Result<f64> {
         let run = |calls: u32| -> Result<f64> {
-            self.wait()?;
-            let start = Instant::now();
-            guarded(&self.device, "a measurement", 0, || {
-                let mut encoder = self.device.create_command_encoder(&Default::default());
-                (0..calls).for_each(|_| encode(&mut encoder));
-                self.queue.submit([encoder.finish()]);
-            })?;
-            self.wait()?;
-            Ok(start.elapsed().as_secs_f64() / f64::from(calls))
+            let encode = |encoder: &mut wgpu::CommandEncoder| (0..calls).for_each(|_| encode(encoder));
+            Ok(self.seconds("a measurement", encode)? / f64::from(calls))
         };
         run(1)?;
         let calls = (0.1 / run(1)?).clamp(1.0, 1000.0) as u32;

@@ -1,0 +1,216 @@
+//! A network on a GPU with its queue: what is kept for later batches, and the only code that submits them.
+
+use std::slice::from_ref;
+
+use crate::error::Result;
+use crate::gpu::Gpu;
+use crate::run::ring::{Flight, Ring};
+use crate::vit::{
+    Config, Dense, Images, Input, Options, Output, Outputs, Plan, VisionTransformer, Want, Weights,
+};
+
+/// Plans kept for later batches, as long as there is memory: comparing schedules takes one each.
+const PLANS_KEPT: usize = 8;
+
+#[derive(Debug)]
+pub(super) struct Engine {
+    queue: wgpu::Queue,
+    vit: VisionTransformer,
+    /// The last used comes last.
+    plans: Vec<Prepared>,
+    ring: Ring,
+    /// The most images at once: what the device can bind, less where it has turned out to lack the memory.
+    at_once: usize,
+}
+
+/// A plan with what has been wanted of it so far.
+#[derive(Debug)]
+pub(crate) struct Prepared {
+    pub plan: Plan,
+    options: Options,
+    /// Only once it has been wanted.
+    dense: Option<Dense>,
+    /// It has run, so that its input holds images.
+    pub warm: bool,
+}
+
+/// A batch that has been submitted, and how its results lie in what is read back.
+#[derive(Debug)]
+pub(super) struct Sent {
+    pub flight: Flight,
+    want: Want,
+    batch: usize,
+    merged: usize,
+    /// Bytes of each result that is wanted, an image.
+    bytes: Vec<usize>,
+    blocks: usize,
+}
+
+impl Engine {
+    pub fn new(gpu: &Gpu, queue: wgpu::Queue, config: Config, weights: &Weights) -> Result<Self> {
+        let vit = VisionTransformer::new(gpu, config, weights)?;
+        // Says which limit is in the way where not one image fits.
+        vit.check_batch(1)?;
+        let at_once = vit.max_batch() as usize;
+        Ok(Engine { queue, vit, plans: Vec::new(), ring: Ring::default(), at_once })
+    }
+
+    pub fn vit(&self) -> &VisionTransformer {
+        &self.vit
+    }
+
+    #[cfg(feature = "blocking")]
+    pub fn queue(&self) -> &wgpu::Queue {
+        &self.queue
+    }
+
+    /// Submits as many images as go into one batch, without waiting for any.
+    pub fn submit(&mut self, images: Images<'_>, options: &Options, want: Want) -> Result<Sent> {
+        let batch = images.len() / self.vit.config().image_values();
+        let mut prepared = self.take(images.input(), batch as u32, options, want)?;
+        let bytes = sizes(self.vit.config(), options, want);
+        let (results, image_bytes) = (bytes.iter().sum::<usize>() * batch, images.bytes());
+        // Copies are of whole words, and so is the input.
+        let words = (image_bytes.len() as u64).next_multiple_of(4);
+        let mut slot = self.ring.take(self.vit.gpu(), words, results as u64)?;
+        slot.write(image_bytes)?;
+        let Prepared { plan, dense, .. } = &prepared;
+        let gpu = self.vit.gpu();
+        let submission = gpu.scopes().guarded("a batch", 0, || {
+            let label = Some("tome");
+            let mut encoder = gpu.device().create_command_encoder(&wgpu::CommandEncoderDescriptor { label });
+            encoder.copy_buffer_to_buffer(&slot.upload, 0, plan.input(), 0, words);
+            plan.encode(&mut encoder);
+            if let (true, Some(dense)) = (want.has(Output::Dense), dense) {
+                dense.encode(&mut encoder);
+            }
+            for (output, bytes) in want.outputs().zip(&bytes) {
+                let buffers = prepared.buffers(output);
+                for buffer in buffers {
+                    slot.readback.copy(&mut encoder, buffer, (bytes * batch / buffers.len()) as u64);
+                }
+            }
+            self.queue.submit([encoder.finish()])
+        })?;
+        let blocks = plan.source_per_block().len();
+        let merged = plan.tokens_left() as usize;
+        let sent = Sent { flight: slot.submitted(submission), want, batch, merged, bytes, blocks };
+        prepared.warm = true;
+        self.keep(prepared);
+        Ok(sent)
+    }
+
+    /// The results of a batch that has landed.
+    pub fn receive(&mut self, mut sent: Sent) -> Result<Outputs> {
+        let Sent { want, batch, merged, blocks, .. } = sent;
+        let outputs = sent.flight.slot.readback.take(|bytes| {
+            let mut outputs = Outputs::default();
+            (outputs.batch, outputs.merged) = (batch, merged);
+            let mut rest = bytes;
+            for (output, bytes) in want.outputs().zip(&sent.bytes) {
+                let (part, behind) = rest.split_at(bytes * batch);
+                rest = behind;
+                unpack(&mut outputs, output, part, blocks);
+            }
+            outputs
+        })?;
+        self.ring.put(sent.flight.slot);
+        Ok(outputs)
+    }
+
+    /// The most images of a batch.
+    pub fn at_once(&self, options: &Options, want: Want) -> usize {
+        let result: usize = sizes(self.vit.config(), options, want).iter().sum();
+        let readable = self.vit.gpu().caps().limits.max_buffer_size / (result as u64).max(1);
+        self.at_once.min(usize::try_from(readable.max(1)).unwrap_or(usize::MAX))
+    }
+
+    /// For so many images there was no memory.
+    pub fn halve(&mut self, count: usize) {
+        self.at_once = self.at_once.min(count / 2).max(1);
+    }
+
+    /// Gives up the plans that are kept, whose memory may be in the way or which may be broken.
+    pub fn give_up_plans(&mut self) {
+        self.plans.clear();
+        self.ring.clear();
+    }
+
+    /// Whether a plan is kept that has everything that is wanted.
+    #[cfg(feature = "blocking")]
+    pub fn is_prepared(&self, input: Input, batch: u32, options: &Options, want: Want) -> bool {
+        let lacks = |p: &Prepared| want.has(Output::Dense) && p.dense.is_none();
+        self.plans.iter().any(|p| p.is_for(input, batch, options) && !lacks(p))
+    }
+
+    /// Takes a plan from those kept, or makes it, with what it lacks for what is wanted.
+    pub fn take(&mut self, input: Input, batch: u32, options: &Options, want: Want) -> Result<Prepared> {
+        let kept = self.plans.iter().position(|p| p.is_for(input, batch, options));
+        let mut prepared = match kept {
+            Some(at) => self.plans.remove(at),
+            None => {
+                let plan = self.vit.plan_for(input, batch, options)?;
+                Prepared { plan, options: options.clone(), dense: None, warm: false }
+            }
+        };
+        if want.has(Output::Dense) && prepared.dense.is_none() {
+            prepared.dense = Some(prepared.plan.dense()?);
+        }
+        Ok(prepared)
+    }
+
+    /// Keeps a plan for later.
+    pub fn keep(&mut self, prepared: Prepared) {
+        if self.plans.len() == PLANS_KEPT {
+            self.plans.remove(0);
+        }
+        self.plans.push(prepared);
+    }
+}
+
+impl Prepared {
+    fn is_for(&self, input: Input, batch: u32, options: &Options) -> bool {
+        let Prepared { plan, options: of, .. } = self;
+        plan.input_kind() == input && plan.batch() == batch && of == options
+    }
+
+    /// Where a result stands.
+    fn buffers(&self, output: Output) -> &[wgpu::Buffer] {
+        let plan = &self.plan;
+        match output {
+            Output::Logits => from_ref(plan.logits()),
+            Output::Features => from_ref(plan.features()),
+            Output::Tokens => from_ref(plan.tokens()),
+            Output::Size => from_ref(plan.size()),
+            Output::Source => from_ref(plan.source()),
+            Output::Dense => self.dense.as_ref().map_or(&[], |dense| from_ref(dense.features())),
+            Output::SourcePerBlock => plan.source_per_block(),
+        }
+    }
+
+    /// Bytes of device memory of its activations and results.
+    #[cfg(feature = "blocking")]
+    pub fn bytes(&self) -> u64 {
+        self.plan.bytes() + self.dense.as_ref().map_or(0, Dense::bytes)
+    }
+}
+
+/// Bytes an image of each result that is wanted.
+fn sizes(config: &Config, options: &Options, want: Want) -> Vec<usize> {
+    let merged = options.tokens_per_block(config).last().copied().unwrap_or_default();
+    want.outputs().map(|output| output.values(config, merged) * 4).collect()
+}
+
+/// Takes a result of a whole batch as the device wrote it.
+fn unpack(outputs: &mut Outputs, output: Output, bytes: &[u8], blocks: usize) {
+    if output != Output::SourcePerBlock {
+        return outputs.get_mut(output).extend_from_bytes(bytes);
+    }
+    // The device has the maps of the whole batch block by block.
+    let batch = outputs.batch;
+    let bytes_a_map = bytes.len() / (batch * blocks);
+    for (image, block) in (0..batch).flat_map(|image| (0..blocks).map(move |block| (image, block))) {
+        let map = &bytes[(block * batch + image) * bytes_a_map..][..bytes_a_map];
+        outputs.get_mut(output).extend_from_bytes(map);
+    }
+}

@@ -1,0 +1,103 @@
+//! An engine that handles, streams and queues share.
+
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use crate::error::{Error, Result};
+use crate::run::engine::{Engine, Prepared, Sent};
+use crate::vit::{Config, Images, Input, Options, Outputs, VisionTransformer, Want};
+
+/// An [`Engine`] with the answers of the device awaited. Cloning shares it.
+#[derive(Clone, Debug)]
+pub(crate) struct SharedEngine {
+    vit: VisionTransformer,
+    /// Locked to prepare, to submit and to receive, never while anything is awaited.
+    engine: Arc<Mutex<Engine>>,
+}
+
+impl SharedEngine {
+    pub(super) fn new(engine: Engine) -> Self {
+        let vit = engine.vit().clone();
+        #[allow(clippy::arc_with_non_send_sync, reason = "in a browser, which has one thread")]
+        SharedEngine { vit, engine: Arc::new(Mutex::new(engine)) }
+    }
+
+    pub fn vit(&self) -> &VisionTransformer {
+        &self.vit
+    }
+
+    pub fn config(&self) -> &Config {
+        self.vit.config()
+    }
+
+    /// Submits a batch, as the device has agreed to.
+    pub(super) async fn submit(&self, images: Images<'_>, options: &Options, want: Want) -> Result<Sent> {
+        let sent = self.locked().submit(images, options, want);
+        self.settled(sent).await
+    }
+
+    /// The results of a batch that has landed.
+    pub(super) fn receive(&self, sent: Sent) -> Result<Outputs> {
+        self.locked().receive(sent)
+    }
+
+    /// The most images of a batch.
+    pub fn at_once(&self, options: &Options, want: Want) -> usize {
+        self.locked().at_once(options, want)
+    }
+
+    pub fn halve(&self, count: usize) {
+        self.locked().halve(count);
+    }
+
+    pub fn give_up_plans(&self) {
+        self.locked().give_up_plans();
+    }
+
+    /// A plan of those kept, or a new one.
+    pub async fn take(&self, input: Input, batch: u32, options: &Options, want: Want) -> Result<Prepared> {
+        let made = self.locked().take(input, batch, options, want);
+        match self.settled(made).await {
+            // What is kept may be in the way.
+            Err(Error::OutOfMemory { .. }) => {
+                self.give_up_plans();
+                let made = self.locked().take(input, batch, options, want);
+                self.settled(made).await
+            }
+            made => made,
+        }
+    }
+
+    /// Whether a batch would find a plan that is kept.
+    #[cfg(feature = "blocking")]
+    pub fn is_prepared(&self, input: Input, batch: u32, options: &Options, want: Want) -> bool {
+        self.locked().is_prepared(input, batch, options, want)
+    }
+
+    /// Keeps a plan for later.
+    pub fn keep(&self, prepared: Prepared) {
+        self.locked().keep(prepared);
+    }
+
+    /// What submits.
+    #[cfg(feature = "blocking")]
+    pub fn queue(&self) -> wgpu::Queue {
+        self.locked().queue().clone()
+    }
+
+    /// What has been made, once the device has said everything about it. What turns out broken may be part of a plan
+    /// that is kept.
+    async fn settled<T>(&self, made: Result<T>) -> Result<T> {
+        match self.vit.gpu().settle().await {
+            Ok(()) => made,
+            Err(error) => {
+                self.give_up_plans();
+                Err(error)
+            }
+        }
+    }
+
+    fn locked(&self) -> MutexGuard<'_, Engine> {
+        // What a panic may have left out is a plan or a slot, which are made again.
+        self.engine.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
