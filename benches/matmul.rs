@@ -70,7 +70,7 @@ fn main() {
     ];
     println!("GFLOP/s on {}", adapter.get_info().name);
     for &(name, [rows, inner, columns]) in if test { &products[..1] } else { &products } {
-        let params = matmul::Params { rows, inner, columns, ..Default::default() };
+        let params = matmul::Params::new(rows, inner, columns);
         let mut random = Random(1);
         let (x, w) = (random.floats(rows * inner), random.floats(columns * inner));
         let mut want = vec![0.0; (rows * columns) as usize];
@@ -122,7 +122,7 @@ fn rigs(adapter: &wgpu::Adapter) -> Vec<Rig> {
 fn ours<'a>(rig: &'a Rig, params: matmul::Params, x: &[f32], w: &[f32], want: &[f32]) -> Entry<'a> {
     let count = params.rows * params.columns;
     let (x, w, y) = (rig.elems(x), rig.elems(w), rig.unwritten(count));
-    let io = matmul::Io::product(&x, &w, &y);
+    let io = matmul::Io::new(&x, &w, &y);
     let dispatch = kernels::matmul(&rig.gpu, params, io).expect("a product");
     rig.run(std::slice::from_ref(&dispatch));
     check(&rig.id(), &rig.read_elems(&y, count), want);

@@ -178,7 +178,37 @@ impl<'a> MergeIo<'a> {
         MergeIo { keys, x, size: None, source: None, x_out, size_out: None, source_out: None, normed: None }
     }
 
-    /// A merge that follows another.
+    /// The same with sizes.
+    #[must_use]
+    pub fn size(self, view: impl Into<View<'a>>) -> Self {
+        MergeIo { size: Some(view.into()), ..self }
+    }
+
+    /// The same with a source map.
+    #[must_use]
+    pub fn source(self, view: impl Into<View<'a>>) -> Self {
+        MergeIo { source: Some(view.into()), ..self }
+    }
+
+    /// The same with sizes written to a buffer of the caller's.
+    #[must_use]
+    pub fn size_out(self, view: impl Into<View<'a>>) -> Self {
+        MergeIo { size_out: Some(view.into()), ..self }
+    }
+
+    /// The same with the source map written to a buffer of the caller's.
+    #[must_use]
+    pub fn source_out(self, view: impl Into<View<'a>>) -> Self {
+        MergeIo { source_out: Some(view.into()), ..self }
+    }
+
+    /// The same with normalised tokens written too.
+    #[must_use]
+    pub fn normed(self, view: impl Into<View<'a>>) -> Self {
+        MergeIo { normed: Some(view.into()), ..self }
+    }
+
+    /// The sizes and the source map that another merge has left.
     #[must_use]
     pub fn after(self, merger: &'a TokenMerger) -> Self {
         MergeIo { size: Some(merger.size()), source: Some(merger.source()), ..self }

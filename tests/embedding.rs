@@ -3,7 +3,7 @@
 
 mod common;
 
-use common::{adapter, open, read};
+use common::{adapter, open, read, set};
 use tome_wgpu::kernels::layer_norm;
 use tome_wgpu::{Gpu, MergeIo, MergeShape, TokenMerger, View};
 
@@ -101,39 +101,19 @@ fn our_kernels_run_between_two_passes_of_theirs_and_submit_nothing() {
 
     // Ours: one merge and one LayerNorm, at offsets of their buffers.
     let gpu = Gpu::new(device).unwrap();
-    let shape = MergeShape {
-        batch: 1,
-        tokens: TOKENS,
-        channels: CHANNELS,
-        heads: 1,
-        head_width: 8,
-        key_stride: 8,
-        key_start: 0,
-        r: 1,
-        protect: 1,
-        sources: TOKENS,
-        ..Default::default()
-    };
-    let io = MergeIo {
-        keys: View::at(&inputs, KEYS_AT),
-        x: View::at(&inputs, X_AT),
-        size: Some((&size).into()),
-        source: Some((&source).into()),
-        x_out: View::at(&merged, 256),
-        size_out: Some((&size_out).into()),
-        source_out: Some((&source_out).into()),
-        normed: None,
-    };
+    let shape = set!(MergeShape::default(); batch: 1, tokens: TOKENS, channels: CHANNELS, heads: 1, head_width: 8, key_stride: 8, key_start: 0, r: 1, protect: 1, sources: TOKENS);
+    let io = MergeIo::new(View::at(&inputs, KEYS_AT), View::at(&inputs, X_AT), View::at(&merged, 256))
+        .size(&size)
+        .source(&source)
+        .size_out(&size_out)
+        .source_out(&source_out);
     let merger = TokenMerger::new(&gpu, shape, io).unwrap();
     let norm = layer_norm(
         &gpu,
-        layer_norm::Params { rows: 8, channels: CHANNELS, eps: 1e-6, ..Default::default() },
-        layer_norm::Io {
-            x: View::at(&merged, 256),
-            weight: Some(View::at(&inputs, WEIGHT_AT)),
-            bias: Some(View::at(&inputs, BIAS_AT)),
-            y: View::at(&normed, 768),
-        },
+        layer_norm::Params::new(8, CHANNELS, 1e-6),
+        layer_norm::Io::new(View::at(&merged, 256), View::at(&normed, 768))
+            .weight(View::at(&inputs, WEIGHT_AT))
+            .bias(View::at(&inputs, BIAS_AT)),
     )
     .unwrap();
 
@@ -202,8 +182,8 @@ fn a_dispatch_outlives_what_it_was_made_with() {
         let gpu = Gpu::new(&app.device).unwrap();
         let [x, weight, bias] = [[1.0; 8], [1.0; 8], [0.75; 8]].map(|v| buffer(&app.device, &app.queue, &v));
         let (weight, bias) = (Some((&weight).into()), Some((&bias).into()));
-        let io = layer_norm::Io { x: (&x).into(), weight, bias, y: (&y).into() };
-        let params = layer_norm::Params { rows: 1, channels: 8, eps: 1.0, ..Default::default() };
+        let io = set!(layer_norm::Io::new(&x, &y); weight, bias);
+        let params = layer_norm::Params::new(1, 8, 1.0);
         layer_norm(&gpu, params, io).unwrap()
     };
     // Recorded twice, in two encoders.

@@ -2,12 +2,13 @@
 
 mod common;
 
-use common::{Random, Rig, Tol, close, partitions, rigs, same};
+use common::{Random, Rig, Tol, close, partitions, rigs, same, set};
 use serde_json::Value;
 use tome_wgpu::kernels::find_matches::{self, Similarity};
+use tome_wgpu::kernels::key_metric::{self, Length};
 use tome_wgpu::kernels::merge_tokens::{self, MergeMode};
-use tome_wgpu::kernels::{self, key_metric, rank_matches, unmerge};
-use tome_wgpu::{Error, MergeIo, MergeShape, Partition, TokenMerger, cpu};
+use tome_wgpu::kernels::{self, merge_source, rank_matches, unmerge};
+use tome_wgpu::{Error, MergeIo, MergeShape, Partition, TokenMerger, reference};
 
 /// Results of one merge.
 struct Merged {
@@ -28,19 +29,7 @@ struct Input {
 
 /// Keys of one head right behind each other; x of 8 channels.
 fn shape(batch: u32, tokens: u32, width: u32, r: u32, protect: u32) -> MergeShape {
-    MergeShape {
-        batch,
-        tokens,
-        channels: 8,
-        heads: 1,
-        head_width: width,
-        key_stride: width,
-        key_start: 0,
-        r,
-        protect,
-        sources: tokens,
-        ..Default::default()
-    }
+    set!(MergeShape::default(); batch, tokens, channels: 8, heads: 1, head_width: width, key_stride: width, key_start: 0, r, protect, sources: tokens)
 }
 
 fn input(shape: &MergeShape, seed: u64) -> Input {
@@ -60,16 +49,11 @@ fn merge(rig: &Rig, shape: MergeShape, input: &Input) -> Merged {
     let source_out = rig.unwritten(shape.batch * shape.sources);
     let (keys, x) = (rig.elems(&input.keys), rig.data(&input.x));
     let (size, source) = (rig.data(&input.size), rig.data(&input.source));
-    let io = MergeIo {
-        keys: (&keys).into(),
-        x: (&x).into(),
-        size: Some((&size).into()),
-        source: Some((&source).into()),
-        x_out: (&x_out).into(),
-        size_out: Some((&size_out).into()),
-        source_out: Some((&source_out).into()),
-        normed: None,
-    };
+    let io = MergeIo::new(&keys, &x, &x_out)
+        .size(&size)
+        .source(&source)
+        .size_out(&size_out)
+        .source_out(&source_out);
     let merger = TokenMerger::new(&rig.gpu, shape, io).unwrap();
     rig.run(merger.dispatches());
     Merged {
@@ -225,7 +209,7 @@ fn an_image_merges_alike_alone_and_in_a_batch_and_twice() {
                 size: whole.size[image * 65..][..65].to_vec(),
                 source: whole.source[image * 65..][..65].to_vec(),
             };
-            let alone = merge(rig, MergeShape { batch: 1, ..shape }, &alone);
+            let alone = merge(rig, set!(shape; batch: 1), &alone);
             let m = alone.tokens;
             same(
                 format!("{}: x of image {image}", rig.id()),
@@ -285,14 +269,8 @@ fn unmerge_gives_every_member_its_groups_token() {
             let merged = merge(rig, shape, &input);
             let (x, source) = (rig.data(&merged.x), rig.data(&merged.source));
             let y = rig.unwritten(2 * 37 * 8);
-            let params = unmerge::Params {
-                batch: 2,
-                tokens: merged.tokens as u32,
-                sources: 37,
-                channels: 8,
-                ..Default::default()
-            };
-            let io = unmerge::Io { x: (&x).into(), source: (&source).into(), residual: None, y: (&y).into() };
+            let params = set!(unmerge::Params::default(); batch: 2, tokens: merged.tokens as u32, sources: 37, channels: 8);
+            let io = unmerge::Io::new(&x, &source, &y);
             rig.run(&[kernels::unmerge(&rig.gpu, params, io).unwrap()]);
             let got: Vec<f32> = rig.read(&y, 2 * 37 * 8);
             for (row, &group) in merged.source.iter().enumerate() {
@@ -304,46 +282,38 @@ fn unmerge_gives_every_member_its_groups_token() {
 }
 
 /// The same merge by the kernels' twins.
-fn merge_on_cpu(shape: MergeShape, input: &Input) -> Merged {
+fn merge_by_reference(shape: MergeShape, input: &Input) -> Merged {
     let MergeShape { batch, tokens, channels, heads, head_width, protect, sources, .. } = shape;
     let MergeShape { partition, similarity, mode, .. } = shape;
     let (r, rows) = (shape.r_clamped(), batch * tokens);
     let mut metric = vec![f32::NAN; (rows * head_width) as usize];
-    let unit = u32::from(similarity == Similarity::Cosine);
+    let length = if similarity == Similarity::Cosine { Length::Unit } else { Length::Own };
     let (stride, start) = (shape.key_stride, shape.key_start);
-    let params = key_metric::Params { rows, heads, head_width, stride, start, unit };
-    cpu::key_metric(&params, &input.keys, &mut metric);
+    let params = set!(key_metric::Params::default(); rows, heads, head_width, stride, start, length);
+    reference::key_metric(&params, &input.keys, None, &mut metric);
     let list = partition.split(batch, tokens, protect, r);
     let split = list.map(|list| {
         let mut split = vec![u32::MAX; (list.lists * tokens) as usize];
-        cpu::split_tokens(&list, &mut split);
+        reference::split_tokens(&list, &mut split);
         split
     });
     let (srcs, split_stride) = list.map_or((tokens.div_ceil(2), 0), |list| (list.srcs, list.stride()));
     let edges = (batch * srcs) as usize;
     let (mut score, mut best, mut rank) =
         (vec![f32::NAN; edges], vec![u32::MAX; edges], vec![u32::MAX; edges]);
-    let params = find_matches::Params {
-        batch,
-        tokens,
-        width: head_width,
-        protect,
-        similarity,
-        srcs,
-        split_stride,
-        ..Default::default()
-    };
-    cpu::find_matches(&params, &metric, split.as_deref(), &mut score, &mut best);
-    let params = rank_matches::Params { batch, tokens, r, protect, srcs, split_stride, ..Default::default() };
+    let params = set!(find_matches::Params::default(); batch, tokens, width: head_width, protect, similarity, srcs, split_stride);
+    reference::find_matches(&params, &metric, split.as_deref(), &mut score, &mut best);
+    let params = set!(rank_matches::Params::default(); batch, tokens, r, protect, srcs, split_stride);
     let mut plan = vec![u32::MAX; (batch * params.plan_len()) as usize];
-    cpu::rank_matches(&params, &score, &best, split.as_deref(), &mut rank, &mut plan);
+    reference::rank_matches(&params, &score, &best, split.as_deref(), &mut rank, &mut plan);
     let merged = shape.tokens_out();
     let mut x = vec![f32::NAN; (batch * merged * channels) as usize];
     let mut size = vec![f32::NAN; (batch * merged) as usize];
     let mut source = vec![u32::MAX; (batch * sources) as usize];
-    let params = merge_tokens::Params { batch, tokens, r, channels, sources, mode, ..Default::default() };
-    let (given, map) = (Some(&input.size[..]), Some(&input.source[..]));
-    cpu::merge_tokens(&params, &plan, &input.x, given, map, &mut x, &mut size, &mut source, None);
+    let params = set!(merge_tokens::Params::new([batch, tokens, channels], r); mode);
+    reference::merge_tokens(&params, &plan, &input.x, Some(&input.size), &mut x, &mut size, None);
+    let params = merge_source::Params::new(batch, tokens, r, sources);
+    reference::merge_source(&params, &plan, Some(&input.source), &mut source);
     Merged { x, size, source, tokens: merged as usize }
 }
 
@@ -367,8 +337,7 @@ fn every_way(mut check: impl FnMut(&str, MergeShape)) {
                     let mode = MODES[turn % 6];
                     let similarity = SIMILARITIES[turn / 6 % 3];
                     turn += 1;
-                    let shape =
-                        MergeShape { partition, mode, similarity, ..shape(2, free + protect, 8, r, protect) };
+                    let shape = set!(shape(2, free + protect, 8, r, protect); partition, mode, similarity);
                     check(
                         &format!("{partition} {mode:?} {similarity:?} {free} + {protect} tokens r = {r}"),
                         shape,
@@ -383,7 +352,7 @@ fn every_way(mut check: impl FnMut(&str, MergeShape)) {
 fn every_way_of_merging_is_the_twins() {
     every_way(|what, shape| {
         let input = input(&shape, u64::from(shape.tokens));
-        let want = merge_on_cpu(shape, &input);
+        let want = merge_by_reference(shape, &input);
         for rig in rigs() {
             let got = merge(rig, shape, &input);
             same(format!("{}: {what}: source", rig.id()), &got.source, &want.source);
@@ -408,7 +377,7 @@ fn metrics_without_direction_come_last_in_every_way() {
                 keys.fill(bad[token as usize % 7]);
             }
         }
-        let want = merge_on_cpu(shape, &input);
+        let want = merge_by_reference(shape, &input);
         for rig in rigs() {
             let what = format!("{}: {what}", rig.id());
             let got = merge(rig, shape, &input);
@@ -432,7 +401,7 @@ fn metrics_without_direction_come_last_in_every_way() {
 #[test]
 fn unmerge_is_right_in_every_way() {
     every_way(|what, shape| {
-        let shape = MergeShape { mode: MergeMode::Mean, ..shape };
+        let shape = set!(shape; mode: MergeMode::Mean);
         let input = input(&shape, 77);
         let (n, m) = (shape.tokens as usize, shape.tokens_out() as usize);
         for rig in rigs() {
@@ -440,16 +409,7 @@ fn unmerge_is_right_in_every_way() {
             let (keys, x) = (rig.data(&input.keys), rig.data(&input.x));
             let (x_out, y) = (rig.unwritten((2 * m * 8) as u32), rig.unwritten((2 * n * 8) as u32));
             // Nothing has merged before: no sizes, no source map, and none that the caller keeps.
-            let io = MergeIo {
-                keys: (&keys).into(),
-                x: (&x).into(),
-                size: None,
-                source: None,
-                x_out: (&x_out).into(),
-                size_out: None,
-                source_out: None,
-                normed: None,
-            };
+            let io = MergeIo::new(&keys, &x, &x_out);
             let merger = TokenMerger::new(&rig.gpu, shape, io).unwrap();
             let back = merger.unmerge(8, (&x_out).into(), Some((&x).into()), (&y).into()).unwrap();
             rig.run(&[merger.dispatches(), &[back]].concat());
@@ -492,7 +452,7 @@ fn every_kth_and_grids_are_the_references() {
             let partition = Partition::Grid { rows, columns, stride: [sy, sx], seed: None };
             (rows * columns, partition, number(&case["r"]))
         };
-        let shape = MergeShape { partition, mode: MergeMode::Mean, ..shape(1, n, 8, r, 0) };
+        let shape = set!(shape(1, n, 8, r, 0); partition, mode: MergeMode::Mean);
         let mut input = input(&shape, 1);
         input.keys = lcg(case["seed"].as_u64().unwrap(), input.keys.len());
         for rig in rigs() {
@@ -527,17 +487,8 @@ fn a_partition_that_does_not_fit_is_refused() {
     let buffer = rig.data(&[0.0f32; 4096]);
     let others = [(); 3].map(|()| rig.unwritten(4096));
     let refused = |partition| {
-        let io = MergeIo {
-            keys: (&buffer).into(),
-            x: (&buffer).into(),
-            size: None,
-            source: None,
-            x_out: (&others[0]).into(),
-            size_out: Some((&others[1]).into()),
-            source_out: Some((&others[2]).into()),
-            normed: None,
-        };
-        let shape = MergeShape { partition, ..shape(1, 13, 8, 3, 1) };
+        let io = MergeIo::new(&buffer, &buffer, &others[0]).size_out(&others[1]).source_out(&others[2]);
+        let shape = set!(shape(1, 13, 8, 3, 1); partition);
         matches!(TokenMerger::new(&rig.gpu, shape, io), Err(Error::Input(_)))
     };
     let grid = |rows, columns, stride| Partition::Grid { rows, columns, stride, seed: None };

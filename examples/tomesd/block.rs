@@ -63,8 +63,8 @@ impl Block {
         let buffer = |tokens: u32, width: u32| gpu.buffer("activation", u64::from(tokens) * u64::from(width));
 
         let normed = buffer(n, c)?;
-        let norm = layer_norm::Io { x: (&self.x).into(), weight: None, bias: None, y: (&normed).into() };
-        let params = layer_norm::Params { rows: n, channels: c, eps: 1e-5, ..Default::default() };
+        let norm = layer_norm::Io::new(&self.x, &normed);
+        let params = layer_norm::Params::new(n, c, 1e-5);
         let mut dispatches = vec![kernels::layer_norm(gpu, params, norm)?];
 
         // Merge: matched by the block's input, the normalised tokens merge.
@@ -72,16 +72,7 @@ impl Block {
         let m = shape.tokens_out();
         let merged = if ratio.is_some() { buffer(m, c)? } else { normed.clone() };
         let merger = ratio.map(|_| {
-            let io = MergeIo {
-                keys: (&self.x).into(),
-                x: (&normed).into(),
-                size: None,
-                source: None,
-                x_out: (&merged).into(),
-                size_out: None,
-                source_out: None,
-                normed: None,
-            };
+            let io = MergeIo::new(&self.x, &normed, &merged);
             TokenMerger::new(gpu, shape, io)
         });
         let merger = merger.transpose()?;
@@ -89,8 +80,7 @@ impl Block {
 
         let (qkv, attended, y) = (buffer(m, 3 * c)?, buffer(m, c)?, buffer(n, c)?);
         dispatches.push(linear(gpu, m, c, 3 * c, &merged, &self.qkv, None, &qkv)?);
-        let [q, k, v] = [(); 3].map(|()| (&qkv).into());
-        let io = attention::Io { q, k, v, size: None, y: (&attended).into() };
+        let io = attention::Io::new(&qkv, &qkv, &qkv, &attended);
         let params = attention::Params::fused(1, m, self.heads, self.head_width);
         dispatches.push(kernels::attention(gpu, params, io)?);
 
@@ -123,14 +113,7 @@ fn linear(
     residual: Option<&wgpu::Buffer>,
     y: &wgpu::Buffer,
 ) -> Result<Dispatch> {
-    let io = matmul::Io {
-        x: x.into(),
-        w: w.into(),
-        bias: None,
-        scale: None,
-        gate: None,
-        residual: residual.map(Into::into),
-        y: y.into(),
-    };
-    kernels::matmul(gpu, matmul::Params { rows, inner, columns, ..Default::default() }, io)
+    let mut io = matmul::Io::new(x, w, y);
+    io.residual = residual.map(Into::into);
+    kernels::matmul(gpu, matmul::Params::new(rows, inner, columns), io)
 }

@@ -3,12 +3,25 @@
 
 pub mod validation;
 
+/// A value with some fields set: what `Params { rows: 1, ..base }` is for types that may grow fields.
+macro_rules! set {
+    ($base:expr; $($field:ident $(: $value:expr)?),* $(,)?) => {{
+        let mut value = $base;
+        $(set!(@field value $field $($value)?);)*
+        value
+    }};
+    (@field $of:ident $field:ident $value:expr) => { $of.$field = $value };
+    (@field $of:ident $field:ident) => { $of.$field = $field };
+}
+pub(crate) use set;
+
 use std::fmt::Display;
 use std::sync::OnceLock;
 use std::time::{Duration, Instant};
 
+use tome_wgpu::kernel::Part;
 use tome_wgpu::{
-    Caps, Dispatch, Element, Gpu, KernelSpec, Lane, Part, Partition, Tile, TileChoice, TileSize, Variant,
+    Caps, Dispatch, Element, Gpu, KernelSpec, Lane, Partition, Tile, TileChoice, TileSize, Variant,
     cooperative_tile, wanted_device,
 };
 
@@ -77,11 +90,8 @@ pub fn rigs() -> &'static [Rig] {
     RIGS.get_or_init(|| {
         let plain = open(adapter, wgpu::Features::empty(), wgpu::Limits::default());
         let capable = open_as(adapter, &wanted_device(adapter, Element::F16));
-        let matrices = cooperative_tile(adapter).map(|tile| Variant {
-            element: Element::F16,
-            lane: Lane::Subgroup,
-            tile,
-        });
+        let matrices = cooperative_tile(adapter)
+            .map(|tile| Variant { lane: Lane::Subgroup, ..Variant::new(Element::F16, tile) });
         let variants = Caps::of(&capable.device).variants().into_iter().chain(matrices);
         let sizes = variants.flat_map(|v| v.tile.sizes().iter().map(move |&size| (v, size)));
         let rig = sizes.map(|(variant, size)| {
@@ -103,7 +113,7 @@ pub fn rigs() -> &'static [Rig] {
 /// A rig for each variant in which the kernel's shader differs.
 pub fn rigs_for(spec: &KernelSpec) -> impl Iterator<Item = &'static Rig> {
     let has = |part| spec.parts.contains(&part);
-    let [lane, tile, element] = [Part::Lane, Part::Tile, Part::Element].map(has);
+    let [lane, tile, element] = [Part::Search, Part::Tile, Part::Element].map(has);
     let attend = has(Part::Attend);
     rigs().iter().filter(move |rig| {
         let variant = rig.gpu.variant();
@@ -147,6 +157,11 @@ impl Rig {
     /// 1/1024, as [`Random::floats`] are.
     pub fn elems(&self, data: &[f32]) -> wgpu::Buffer {
         self.gpu.elem_buffer_with("test", data).unwrap()
+    }
+
+    /// The same for weights.
+    pub fn weights(&self, data: &[f32]) -> wgpu::Buffer {
+        self.gpu.weight_buffer_with("test", data).unwrap()
     }
 
     /// The first values of a buffer of the storage type.

@@ -61,8 +61,7 @@ fn on_gpu(
     for step in plan.steps() {
         // A stage lasts until a later step overwrites it, so it is read at once.
         rig.run(std::slice::from_ref(&step.dispatch));
-        if let Some(Stage { name, buffer, elements }) = &step.stage {
-            let indices = ["split", "best", "rank"].iter().any(|end| name.ends_with(end));
+        for Stage { name, buffer, elements, indices, .. } in &step.stages {
             let elements = *elements as u32;
             let numbers = match indices {
                 true => Numbers::U32(rig.read(buffer, elements)),

@@ -1,7 +1,7 @@
-use tome_wgpu::cpu;
 use tome_wgpu::kernels::attention::{Io, Params, SPEC, attention};
+use tome_wgpu::reference;
 
-use crate::common::{Random, Rig, Tol, close, rigs_for, same};
+use crate::common::{Random, Rig, Tol, close, rigs_for, same, set};
 
 // Outputs are means of values below 1. A score of up to 10 is off by a few units in its last place (1e-6), and its
 // weight by as much, relatively.
@@ -44,26 +44,26 @@ impl Case {
         let qkv = rig.elems(&self.qkv);
         let size = self.size.as_ref().map(|size| rig.data(size));
         let y = rig.unwritten(self.len());
-        let [q, k, v] = [(); 3].map(|()| (&qkv).into());
-        let io = set!(Io::new(q, k, v, &y); size: size.as_ref().map(Into::into));
+
+        let io = set!(Io::new(&qkv, &qkv, &qkv, &y); size: size.as_ref().map(Into::into));
         rig.run(&[attention(&rig.gpu, self.params, io).unwrap()]);
         rig.read_elems(&y, self.len())
     }
 
-    fn on_cpu(&self) -> Vec<f32> {
+    fn on_reference(&self) -> Vec<f32> {
         let mut y = vec![f32::NAN; self.len() as usize];
-        cpu::attention(&self.params, &self.qkv, &self.qkv, &self.qkv, self.size.as_deref(), &mut y);
+        reference::attention(&self.params, &self.qkv, &self.qkv, &self.qkv, self.size.as_deref(), &mut y);
         y
     }
 
     fn check(&self, rig: &Rig) {
         let what = format!("{} size {} {:?}", rig.id(), self.size.is_some(), self.params);
-        close(what, &self.on_gpu(rig), &self.on_cpu(), tol(rig, self.params.head_width));
+        close(what, &self.on_gpu(rig), &self.on_reference(), tol(rig, self.params.head_width));
     }
 }
 
 #[test]
-fn matches_cpu_at_any_count_of_tokens() {
+fn matches_the_reference_at_any_count_of_tokens() {
     // A workgroup answers 16 or 64 queries and walks the keys by 8.
     for rig in rigs_for(&SPEC) {
         for tokens in [1, 2, 7, 8, 9, 15, 16, 17, 63, 64, 65, 127, 130, 197] {
@@ -78,7 +78,7 @@ fn matches_cpu_at_any_count_of_tokens() {
 }
 
 #[test]
-fn matches_cpu_at_any_head_width() {
+fn matches_the_reference_at_any_head_width() {
     // Registers come for 16, 32, 64, 80 and 128 values: those, less than those, and just past them.
     for rig in rigs_for(&SPEC) {
         for head_width in [4, 12, 16, 20, 32, 36, 48, 64, 68, 80, 84, 100, 128] {
@@ -122,7 +122,7 @@ fn queries_may_be_fewer_or_more_than_tokens_and_shared_by_all_images() {
             let params = set!(whole.params; queries, q_image, q_stride: 48);
             let size = whole.size.clone().unwrap();
             let mut want = vec![f32::NAN; (2 * queries * 32) as usize];
-            cpu::attention(&params, &q, &whole.qkv, &whole.qkv, Some(&size), &mut want);
+            reference::attention(&params, &q, &whole.qkv, &whole.qkv, Some(&size), &mut want);
             let [q, kv, size, y] =
                 [rig.elems(&q), rig.elems(&whole.qkv), rig.data(&size), rig.unwritten(2 * queries * 32)];
             let io = Io::new(&q, &kv, &kv, &y).size(&size);
@@ -194,7 +194,7 @@ fn scores_of_thousands_neither_overflow_nor_vanish() {
             token[..64].iter_mut().for_each(|v| *v *= 32.0);
         }
         // Only the highest score counts then, whichever chunk it is in. Scores of 10^4 are known to 1e-3.
-        close(rig.id(), &case.on_gpu(rig), &case.on_cpu(), rig.stored(Tol { abs: 3e-3, rel: 0.0 }));
+        close(rig.id(), &case.on_gpu(rig), &case.on_reference(), rig.stored(Tol { abs: 3e-3, rel: 0.0 }));
     }
 }
 

@@ -1,7 +1,7 @@
 use tome_wgpu::kernels::embed_patches::{Io, Params, SPEC, embed_patches};
-use tome_wgpu::{Element, TileSize, cpu};
+use tome_wgpu::{Element, TileSize, reference};
 
-use crate::common::{Random, Rig, Tol, close, rigs_for, same};
+use crate::common::{Random, Rig, Tol, close, rigs_for, same, set};
 use crate::matmul::tol;
 
 struct Case {
@@ -10,15 +10,13 @@ struct Case {
     /// Instead, with what they are normalised by.
     pixels: Option<(Vec<u8>, Vec<f32>)>,
     w: Vec<f32>,
-    bias: Vec<f32>,
-    position: Vec<f32>,
-    first: Option<Vec<f32>>,
+    base: Vec<f32>,
 }
 
 impl Case {
     fn new(params: Params) -> Self {
         let mut random = Random(params.channels.into());
-        let Params { batch, image_channels, height, width, prefix, channels, .. } = params;
+        let Params { batch, image_channels, frames, height, width, prefix, channels, .. } = params;
         // Rows of w end in zeros up to a multiple of four.
         let values = params.patch_values();
         let mut w = Vec::new();
@@ -28,15 +26,9 @@ impl Case {
         }
         // A row of a length that is no multiple of four would shift the next ones.
         assert_eq!(w.len() as u32, channels * values.next_multiple_of(4));
-        Case {
-            params,
-            image: random.floats(batch * image_channels * height * width),
-            pixels: None,
-            w,
-            bias: random.floats(channels),
-            position: random.floats(params.patches() * channels),
-            first: (prefix > 0).then(|| random.floats(prefix * channels)),
-        }
+        let image = random.floats(batch * frames * image_channels * height * width);
+        let base = random.floats((prefix + params.patches()) * channels);
+        Case { params, image, pixels: None, w, base }
     }
 
     /// The same with images of bytes.
@@ -55,33 +47,21 @@ impl Case {
     }
 
     fn on_gpu(&self, rig: &Rig) -> Vec<f32> {
-        let [bias, position] = [&self.bias, &self.position].map(|data| rig.data(data));
         let image = self.pixels.as_ref().map_or_else(|| rig.data(&self.image), |(bytes, _)| rig.data(bytes));
         let normal = self.pixels.as_ref().map(|(_, normal)| rig.data(normal));
-        let w = rig.elems(&self.w);
-        let first = self.first.as_ref().map(|first| rig.data(first));
-        let y = rig.unwritten(self.len());
-        let io = Io {
-            image: (&image).into(),
-            normal: normal.as_ref().map(Into::into),
-            w: (&w).into(),
-            bias: (&bias).into(),
-            position: (&position).into(),
-            first: first.as_ref().map(Into::into),
-            y: (&y).into(),
-        };
+        let (w, base, y) = (rig.weights(&self.w), rig.data(&self.base), rig.unwritten(self.len()));
+        let io = set!(Io::new(&image, &w, &base, &y); normal: normal.as_ref().map(Into::into));
         rig.run(&[embed_patches(&rig.gpu, self.params, io).unwrap()]);
         rig.read(&y, self.len())
     }
 
     fn check(&self, rig: &Rig) {
-        let Case { params, image, pixels, w, bias, position, first } = self;
+        let Case { params, image, pixels, w, base } = self;
         let mut want = vec![f32::NAN; self.len() as usize];
-        let (first, want_in) = (first.as_deref(), &mut want);
         match pixels {
-            None => cpu::embed_patches(params, image, None, w, bias, position, first, want_in),
+            None => reference::embed_patches(params, image, w, base, None, &mut want),
             Some((bytes, normal)) => {
-                cpu::embed_patches(params, bytes, Some(normal), w, bias, position, first, want_in);
+                reference::embed_patches(params, bytes, w, base, Some(normal), &mut want);
             }
         }
         let Tol { abs, rel } = tol(params.patch_values());
@@ -93,27 +73,48 @@ impl Case {
 }
 
 /// Colour images cut into patches, all sides different.
-const IMAGES: Params = set!(Params::default(); batch: 2, image_channels: 3, height: 24, width: 40, patch_height: 4, patch_width: 8, prefix: 1, channels: 20, has_normal: 0, tokens: 0);
+fn images() -> Params {
+    Params::pictures(2, [3, 24, 40], [4, 8], 1, 20)
+}
 
 #[test]
-fn matches_cpu() {
+fn matches_the_reference() {
+    let pictures = |image, patch| Params::pictures(2, image, patch, 1, 20);
     let cases = [
-        IMAGES,
+        images(),
         // No prefix, and a class token with four registers.
-        set!(IMAGES; prefix: 0),
-        set!(IMAGES; prefix: 5),
+        set!(images(); prefix: 0),
+        set!(images(); prefix: 5),
         // One grey pixel; nine values a patch, which are filled up to twelve; four channels of 3 x 5.
-        set!(IMAGES; image_channels: 1, height: 1, width: 1, patch_height: 1, patch_width: 1),
-        set!(IMAGES; image_channels: 1, patch_height: 3, patch_width: 3),
-        set!(IMAGES; image_channels: 4, patch_height: 3, patch_width: 5),
+        pictures([1, 1, 1], [1, 1]),
+        pictures([1, 24, 40], [3, 3]),
+        pictures([4, 24, 40], [3, 5]),
         // Pixels left over below and on the right.
-        set!(IMAGES; height: 27, width: 47),
+        pictures([3, 27, 47], [4, 8]),
         // Around the tiles' columns, 64.
-        set!(IMAGES; channels: 60),
-        set!(IMAGES; channels: 68),
-        set!(IMAGES; channels: 260),
+        set!(images(); channels: 60),
+        set!(images(); channels: 68),
+        set!(images(); channels: 260),
         // A ViT-Tiny.
-        set!(IMAGES; batch: 2, image_channels: 3, height: 224, width: 224, patch_height: 16, patch_width: 16, prefix: 1, channels: 192),
+        Params::pictures(2, [3, 224, 224], [16, 16], 1, 192),
+    ];
+    for rig in rigs_for(&SPEC) {
+        for params in cases {
+            Case::new(params).check(rig);
+            Case::new(params).of_pixels().check(rig);
+        }
+    }
+}
+
+#[test]
+fn patches_overlap_and_have_frames() {
+    let cases = [
+        // As of a spectrogram: closer together than they are large, and further apart.
+        set!(images(); stride_height: 3, stride_width: 5),
+        set!(images(); stride_height: 7, stride_width: 9),
+        // As of a video: two frames a patch, an odd one left over; every frame with its neighbours.
+        set!(images(); frames: 5, patch_frames: 2, stride_frames: 2),
+        set!(images(); frames: 4, patch_frames: 3, stride_frames: 1, stride_width: 4),
     ];
     for rig in rigs_for(&SPEC) {
         for params in cases {
@@ -126,12 +127,12 @@ fn matches_cpu() {
 #[test]
 fn prefix_tokens_are_copied_and_nan_pixels_stay_in_their_patch() {
     for rig in rigs_for(&SPEC) {
-        let mut case = Case::new(IMAGES);
+        let mut case = Case::new(images());
         let clean = case.on_gpu(rig);
         // The first pixel of the first image is in its first patch, token 1.
         case.image[0] = f32::NAN;
         let y = case.on_gpu(rig);
-        same(rig.id(), &y[..20], case.first.as_ref().unwrap());
+        same(rig.id(), &y[..20], &case.base[..20]);
         assert!(y[20..40].iter().all(|v| v.is_nan()), "{}", rig.id());
         same(rig.id(), &y[40..], &clean[40..]);
     }
@@ -142,7 +143,7 @@ fn more_tiles_than_one_dimension_of_workgroups() {
     for rig in rigs_for(&SPEC).filter(|rig| rig.tile_size() == TileSize::Medium) {
         // 66,000 tiles of 32 or 64 tokens, 4 pixels a patch.
         let rows = rig.tile_rows();
-        let params = set!(IMAGES; batch: 660, image_channels: 1, height: 2 * rows, width: 200, patch_height: 2, patch_width: 2, prefix: 0, channels: 4);
+        let params = Params::pictures(660, [1, 2 * rows, 200], [2, 2], 0, 4);
         assert_eq!(params.patches(), 100 * rows);
         Case::new(params).check(rig);
     }

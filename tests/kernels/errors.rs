@@ -3,7 +3,7 @@
 use tome_wgpu::kernels::*;
 use tome_wgpu::{Dispatch, Element, Error, Gpu, Lane, Result, Variant, View};
 
-use crate::common::{Rig, adapter, open, rigs};
+use crate::common::{Rig, adapter, open, rigs, set};
 
 /// A rig of the device with default limits.
 fn plain() -> Option<&'static Rig> {
@@ -43,7 +43,7 @@ macro_rules! call {
             norm_heads::Io::new(&$b[0], &$b[1], &$b[2]))
     };
     ($gpu:expr, $b:expr, key_metric, $($change:tt)*) => {
-        key_metric($gpu, set!(set!(key_metric::Params::default(); rows: 5, heads: 2, head_width: 8, stride: 48, start: 16, unit: 1); $($change)*),
+        key_metric($gpu, set!(set!(key_metric::Params::default(); rows: 5, heads: 2, head_width: 8, stride: 48, start: 16); $($change)*),
             key_metric::Io::new(&$b[0], &$b[1]))
     };
     ($gpu:expr, $b:expr, split_tokens, $($change:tt)*) => {
@@ -59,7 +59,7 @@ macro_rules! call {
             rank_matches::Io::new(&$b[0], &$b[1], &$b[2], &$b[3]))
     };
     ($gpu:expr, $b:expr, merge_tokens, $($change:tt)*) => {
-        merge_tokens($gpu, set!(set!(merge_tokens::Params::default(); batch: 2, tokens: 9, r: 2, channels: 8, sources: 12); $($change)*),
+        merge_tokens($gpu, set!(set!(merge_tokens::Params::default(); batch: 2, tokens: 9, r: 2, channels: 8); $($change)*),
             merge_tokens::Io::new(&$b[0], &$b[1], &$b[4], &$b[5]).size(&$b[2]))
     };
     ($gpu:expr, $b:expr, pool, $($change:tt)*) => {
@@ -71,9 +71,12 @@ macro_rules! call {
             unmerge::Io::new(&$b[0], &$b[1], &$b[2]))
     };
     ($gpu:expr, $b:expr, embed_patches, $($change:tt)*) => {
-        embed_patches($gpu, set!(set!(embed_patches::Params::default(); batch: 2, image_channels: 3, height: 8, width: 8, patch_height: 4, patch_width: 4, prefix: 1, channels: 8); $($change)*),
-            embed_patches::Io { image: (&$b[0]).into(), normal: None, w: (&$b[1]).into(), bias: (&$b[2]).into(), position: (&$b[3]).into(),
-                first: Some((&$b[4]).into()), y: (&$b[5]).into() })
+        embed_patches($gpu, set!(embed_patches::Params::pictures(2, [3, 8, 8], [4, 4], 1, 8); $($change)*),
+            embed_patches::Io::new(&$b[0], &$b[1], &$b[2], &$b[3]))
+    };
+    ($gpu:expr, $b:expr, merge_source, $($change:tt)*) => {
+        merge_source($gpu, set!(merge_source::Params::new(2, 9, 2, 12); $($change)*),
+            merge_source::Io::new(&$b[0], &$b[1]).source(&$b[2]))
     };
 }
 
@@ -92,6 +95,7 @@ fn good_calls_are_taken() {
         call!(gpu, b, find_matches, batch: 2),
         call!(gpu, b, rank_matches, batch: 2),
         call!(gpu, b, merge_tokens, batch: 2),
+        call!(gpu, b, merge_source, batch: 2),
         call!(gpu, b, pool, batch: 2),
         call!(gpu, b, unmerge, batch: 2),
     ];
@@ -117,6 +121,7 @@ fn an_empty_batch_is_a_dispatch_of_nothing() {
             call!(gpu, b, find_matches, batch: 0),
             call!(gpu, b, rank_matches, batch: 0),
             call!(gpu, b, merge_tokens, batch: 0),
+            call!(gpu, b, merge_source, batch: 0),
             call!(gpu, b, pool, batch: 0),
             call!(gpu, b, unmerge, batch: 0),
         ];
@@ -165,15 +170,12 @@ fn parameters_that_make_no_sense_are_named() {
         (call!(gpu, b, key_metric, start: 3), "start is 3"),
         (call!(gpu, b, find_matches, width: 0), "width is 0"),
         (call!(gpu, b, find_matches, tokens: 0), "tokens is 0"),
-        (call!(gpu, b, find_matches, similarity: find_matches::Similarity(3)), "there is no Similarity(3)"),
-        (call!(gpu, b, split_tokens, mode: split_tokens::SplitMode(4)), "there is no mode 4"),
         (call!(gpu, b, split_tokens, protect: 8), "7 sources, 8 of them protected, of 9 tokens"),
         (call!(gpu, b, split_tokens, srcs: 10), "10 sources, 1 of them protected, of 9 tokens"),
         (call!(gpu, b, split_tokens, columns: 3), "8 unprotected tokens do not fill rows of 3"),
         (call!(gpu, b, split_tokens, cell_width: 0), "place 0 in a cell of 2 x 0"),
         (call!(gpu, b, split_tokens, place: 4), "place 4 in a cell of 2 x 2"),
         (call!(gpu, b, split_tokens, srcs: 6), "6 sources of 9 tokens, and 2 cells"),
-        (call!(gpu, b, merge_tokens, mode: merge_tokens::MergeMode(6)), "there is no Mode(6)"),
         (call!(gpu, b, rank_matches, r: 5), "r is 5; 9 tokens, 1 of them protected, allow 4"),
         (call!(gpu, b, rank_matches, protect: 10, r: 0), "10 of 9 tokens"),
         (call!(gpu, b, rank_matches, tokens: 0, protect: 0, r: 0), "of 0 tokens"),
@@ -188,13 +190,15 @@ fn parameters_that_make_no_sense_are_named() {
         (call!(gpu, b, unmerge, first: 9), "from token 9 of 9"),
         (call!(gpu, b, embed_patches, patch_width: 0), "a patch is empty"),
         (call!(gpu, b, embed_patches, image_channels: 0), "a patch is empty"),
-        (call!(gpu, b, embed_patches, patch_height: 9), "larger than the image, 8 x 8"),
+        (call!(gpu, b, embed_patches, patch_height: 9), "larger than the image, [1, 8, 8]"),
         (call!(gpu, b, embed_patches, channels: 5), "channels is 5"),
-        (call!(gpu, b, embed_patches, prefix: 0), "0 prefix tokens"),
+        (call!(gpu, b, embed_patches, stride_width: 0), "strides of [1, 4, 0]"),
+        (call!(gpu, b, embed_patches, patch_frames: 2), "larger than the image, [1, 8, 8]"),
+        (call!(gpu, b, merge_source, r: 9), "r is 9 of 9"),
     ];
     for (result, words) in refused {
         match result {
-            Err(error @ set!(Error::Params::default(); )) => {
+            Err(error @ Error::Params { .. }) => {
                 assert!(error.to_string().contains(words), "`{error}` does not say `{words}`");
             }
             other => panic!("instead of Params with `{words}`: {other:?}"),
@@ -222,7 +226,8 @@ fn products_past_32_bits_are_refused_and_not_wrapped() {
         call!(gpu, b, rank_matches, tokens: most, r: 0),
         call!(gpu, b, rank_matches, batch: 0, tokens: most / 3 + 2, r: 0),
         call!(gpu, b, merge_tokens, tokens: most, r: 0),
-        call!(gpu, b, merge_tokens, sources: most),
+        call!(gpu, b, merge_source, sources: most),
+        call!(gpu, b, merge_source, tokens: most, r: 0),
         call!(gpu, b, pool, batch: 1 << 30),
         call!(gpu, b, unmerge, sources: most),
         call!(gpu, b, embed_patches, batch: 1 << 30),
@@ -233,10 +238,7 @@ fn products_past_32_bits_are_refused_and_not_wrapped() {
     ];
     for (i, result) in refused.into_iter().enumerate() {
         assert!(
-            matches!(
-                result,
-                Err(set!(Error::Params::default(); ) | Error::Limit { .. } | Error::BufferTooSmall { .. })
-            ),
+            matches!(result, Err(Error::Params { .. } | Error::Limit { .. } | Error::BufferTooSmall { .. })),
             "call {i}: {result:?}"
         );
     }
@@ -335,7 +337,7 @@ fn limits_of_the_device_are_named() {
 
     // More than 65,535 x 65,535 workgroups.
     let error = call!(gpu, b, key_metric, rows: u32::MAX, heads: 1, head_width: 4, stride: 4).unwrap_err();
-    assert!(matches!(error, Error::Limit { .. } | set!(Error::Params::default(); )), "{error}");
+    assert!(matches!(error, Error::Limit { .. } | Error::Params { .. }), "{error}");
 
     let weak = open(adapter, wgpu::Features::empty(), wgpu::Limits::downlevel_defaults());
     let error = Gpu::new(&weak.device).unwrap_err();

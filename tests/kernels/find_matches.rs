@@ -1,7 +1,7 @@
-use tome_wgpu::cpu;
 use tome_wgpu::kernels::find_matches::{Io, PROTECTED, Params, SPEC, Similarity, UNDIRECTED, find_matches};
+use tome_wgpu::reference;
 
-use crate::common::{Random, Rig, Tol, close, partitions, rigs_for, same};
+use crate::common::{Random, Rig, Tol, close, partitions, rigs_for, same, set};
 
 /// Scores and indices of the best.
 type Edges = (Vec<f32>, Vec<u32>);
@@ -15,10 +15,10 @@ fn on_gpu(rig: &Rig, params: Params, metric: &[f32], split: Option<&[u32]>) -> E
     (rig.read(&score, evens), rig.read(&best, evens))
 }
 
-fn on_cpu(params: Params, metric: &[f32], split: Option<&[u32]>) -> Edges {
+fn on_reference(params: Params, metric: &[f32], split: Option<&[u32]>) -> Edges {
     let evens = (params.batch * split.map_or(params.tokens.div_ceil(2), |_| params.srcs)) as usize;
     let (mut score, mut best) = (vec![f32::NAN; evens], vec![u32::MAX; evens]);
-    cpu::find_matches(&params, metric, split, &mut score, &mut best);
+    reference::find_matches(&params, metric, split, &mut score, &mut best);
     (score, best)
 }
 
@@ -28,7 +28,7 @@ fn check_exact(rig: &Rig, params: Params, metric: &[f32]) -> Edges {
 }
 
 fn check_split(rig: &Rig, params: Params, metric: &[f32], split: Option<&[u32]>) -> Edges {
-    let (got, want) = (on_gpu(rig, params, metric, split), on_cpu(params, metric, split));
+    let (got, want) = (on_gpu(rig, params, metric, split), on_reference(params, metric, split));
     let what = format!("{} {params:?}", rig.id());
     same(format!("{what} best"), &got.1, &want.1);
     same(format!("{what} score"), &got.0, &want.0);
@@ -77,7 +77,7 @@ fn random_metrics_choose_a_best_within_rounding() {
                 let length = token.iter().map(|v| v * v).sum::<f32>().sqrt();
                 token.iter_mut().for_each(|v| *v /= length);
             }
-            let (got, want) = (on_gpu(rig, params, &metric, None), on_cpu(params, &metric, None));
+            let (got, want) = (on_gpu(rig, params, &metric, None), on_reference(params, &metric, None));
             let what = format!("{} {params:?}", rig.id());
             close(format!("{what} score"), &got.0, &want.0, tol);
             // Where another one was chosen, it is as good: its own cosine, in f64, is the best one's.
@@ -151,10 +151,10 @@ fn decisions_are_exact_in_every_partition_and_by_every_similarity() {
                     let r = partition.most(tokens, protect).min(9);
                     let Some(list) = partition.split(2, tokens, protect, r) else { continue };
                     let mut split = vec![0; (list.lists * tokens) as usize];
-                    cpu::split_tokens(&list, &mut split);
+                    reference::split_tokens(&list, &mut split);
                     for similarity in [Similarity::Cosine, Similarity::Dot, Similarity::Euclidean] {
                         let (srcs, split_stride) = (list.srcs, list.stride());
-                        let params = set!(Params::default(); batch: 2, tokens, width: 20, protect, similarity, srcs, split_stride, has_split: 1);
+                        let params = set!(Params::default(); batch: 2, tokens, width: 20, protect, similarity, srcs, split_stride);
                         let mut metric = Random(tokens.into()).sixteenths(2 * tokens * 20);
                         // Some without direction.
                         metric.chunks_exact_mut(20).step_by(7).for_each(|token| token.fill(0.0));
@@ -197,7 +197,7 @@ fn scores_of_the_longest_metrics_are_finite_and_above_the_marks() {
                     "{} {similarity:?} {score:?}",
                     rig.id()
                 );
-                assert_eq!(on_cpu(params, &metric, None).0.len(), 1);
+                assert_eq!(on_reference(params, &metric, None).0.len(), 1);
             }
         }
     }

@@ -1,7 +1,7 @@
-use tome_wgpu::cpu;
 use tome_wgpu::kernels::layer_norm::{Io, Params, SPEC, layer_norm};
+use tome_wgpu::reference;
 
-use crate::common::{Random, Rig, Tol, close, rigs_for, same};
+use crate::common::{Random, Rig, Tol, close, rigs_for, same, set};
 
 // Values are about 1 before weight and bias: a few roundings of a number of up to 4. Sums are of at most 1,028
 // numbers by 16 lanes, so their error stays below that.
@@ -19,9 +19,9 @@ fn on_gpu(rig: &Rig, params: Params, x: &[f32], weight: Part<'_>, bias: Part<'_>
     rig.read_elems(&y, params.rows * params.channels)
 }
 
-fn on_cpu(params: Params, x: &[f32], weight: Part<'_>, bias: Part<'_>) -> Vec<f32> {
+fn on_reference(params: Params, x: &[f32], weight: Part<'_>, bias: Part<'_>) -> Vec<f32> {
     let mut y = vec![f32::NAN; x.len()];
-    cpu::layer_norm(&params, x, weight, bias, &mut y);
+    reference::layer_norm(&params, x, weight, bias, &mut y);
     y
 }
 
@@ -34,14 +34,14 @@ fn check(rig: &Rig, params: Params, x: &[f32], tol: Tol) {
         (None, Some(&bias[..])),
         (None, None),
     ] {
-        let (got, want) = (on_gpu(rig, params, x, weight, bias), on_cpu(params, x, weight, bias));
+        let (got, want) = (on_gpu(rig, params, x, weight, bias), on_reference(params, x, weight, bias));
         let parts = (weight.is_some(), bias.is_some());
         close(format!("{} {params:?} {parts:?}", rig.id()), &got, &want, rig.stored(tol));
     }
 }
 
 #[test]
-fn matches_cpu() {
+fn matches_the_reference() {
     // A workgroup takes four rows, 16 vectors of four of each at a time.
     let shapes = [(1, 4), (3, 60), (4, 64), (5, 68), (3, 260), (2 * 197, 192), (5, 384), (2, 768), (2, 1028)];
     for rig in rigs_for(&SPEC) {

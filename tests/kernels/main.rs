@@ -1,4 +1,4 @@
-//! Every kernel on the GPU against its twin on the CPU, in every variant that the adapter runs. Sizes are chosen
+//! Every kernel on the GPU against the reference, in every variant that the adapter runs. Sizes are chosen
 //! around the kernels' own constants; tolerances stand in each kernel's file with the reason for the number.
 
 #[path = "../common/mod.rs"]
@@ -11,6 +11,7 @@ mod find_matches;
 mod key_metric;
 mod layer_norm;
 mod matmul;
+mod merge_source;
 mod merge_tokens;
 mod norm_heads;
 mod pool;

@@ -1,7 +1,7 @@
 use tome_wgpu::kernels::matmul::{Activation, Io, Params, SPEC, matmul};
-use tome_wgpu::{Element, cpu};
+use tome_wgpu::{Element, reference};
 
-use crate::common::{Random, Rig, Tol, close, rigs_for, same};
+use crate::common::{Random, Rig, Tol, close, rigs_for, same, set};
 
 /// A sum of `inner` products below 1 of random sign is about sqrt(inner) / 3 all the way, and each of its `inner`
 /// roundings is off by up to 6e-8 of that: together 2e-8 * inner as a root mean square, seldom more than twice that.
@@ -15,7 +15,6 @@ struct Case {
     x: Vec<f32>,
     w: Vec<f32>,
     bias: Option<Vec<f32>>,
-    scale: Option<Vec<f32>>,
     gate: Option<Vec<f32>>,
     residual: Option<Vec<f32>>,
 }
@@ -26,13 +25,13 @@ impl Case {
         let mut random = Random(u64::from(rows) << 32 | u64::from(columns));
         let params = set!(Params::default(); rows, inner, columns);
         let (x, w) = (random.floats(rows * inner), random.floats(columns * inner));
-        Case { params, x, w, bias: None, scale: None, gate: None, residual: None }
+        Case { params, x, w, bias: None, gate: None, residual: None }
     }
 
     fn on_gpu(&self, rig: &Rig) -> Vec<f32> {
-        let [x, w] = [&self.x, &self.w].map(|data| rig.elems(data));
-        let [bias, scale, residual] =
-            [&self.bias, &self.scale, &self.residual].map(|data| data.as_ref().map(|data| rig.data(data)));
+        let (x, w) = (rig.elems(&self.x), rig.weights(&self.w));
+        let [bias, residual] =
+            [&self.bias, &self.residual].map(|data| data.as_ref().map(|data| rig.data(data)));
         let gate = self.gate.as_ref().map(|gate| rig.elems(gate));
         let y = rig.unwritten(self.params.rows * self.params.columns);
         let io = set!(Io::new(&x, &w, &y); bias: bias.as_ref().map(Into::into), gate: gate.as_ref().map(Into::into), residual: residual.as_ref().map(Into::into));
@@ -46,11 +45,10 @@ impl Case {
         if self.residual.is_some() { tol } else { rig.stored(tol) }
     }
 
-    fn on_cpu(&self) -> Vec<f32> {
+    fn on_reference(&self) -> Vec<f32> {
         let mut y = vec![f32::NAN; (self.params.rows * self.params.columns) as usize];
-        let [bias, scale, gate, residual] =
-            [&self.bias, &self.scale, &self.gate, &self.residual].map(|data| data.as_deref());
-        cpu::matmul(&self.params, &self.x, &self.w, bias, scale, gate, residual, &mut y);
+        let [bias, gate, residual] = [&self.bias, &self.gate, &self.residual].map(|data| data.as_deref());
+        reference::matmul(&self.params, &self.x, &self.w, bias, gate, residual, &mut y);
         y
     }
 
@@ -58,14 +56,14 @@ impl Case {
         close(
             format!("{} {:?}", rig.id(), self.params),
             &self.on_gpu(rig),
-            &self.on_cpu(),
+            &self.on_reference(),
             self.stored(rig, tol(self.params.inner)),
         );
     }
 }
 
 #[test]
-fn matches_cpu() {
+fn matches_the_reference() {
     // Tiles are 32 x 64 by eights of rows, or squares of 16 to 128 by slabs of 8, 16 or 32.
     let shapes = [
         (1, 4, 1),
@@ -90,10 +88,10 @@ fn matches_cpu() {
 }
 
 #[test]
-fn every_epilogue_matches_cpu() {
+fn every_epilogue_matches_the_reference() {
     // A shader is made for each: every activation before all parts, then every part without the others.
-    let after_activations = (0..=Activation::Sigmoid.0).map(|activation| (Activation(activation), 15));
-    let alone = [0, 1, 2, 4, 8].map(|parts| (Activation::Gelu, parts));
+    let after_activations = Activation::ALL.iter().map(|&activation| (activation, 15));
+    let alone = [0, 1, 4, 8].map(|parts| (Activation::Gelu, parts));
     for rig in rigs_for(&SPEC) {
         for (activation, parts) in after_activations.clone().chain(alone) {
             let mut case = Case::product(70, 20, 67);
@@ -101,7 +99,6 @@ fn every_epilogue_matches_cpu() {
             let mut random = Random(parts);
             // Not near 1 and 0: the order of the parts must show.
             case.bias = (parts & 1 != 0).then(|| random.floats(67));
-            case.scale = (parts & 2 != 0).then(|| random.floats(67));
             case.residual = (parts & 4 != 0).then(|| random.floats(70 * 67));
             case.gate = (parts & 8 != 0).then(|| random.floats(70 * 67));
             case.check(rig);

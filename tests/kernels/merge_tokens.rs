@@ -1,10 +1,10 @@
-use tome_wgpu::cpu;
-use tome_wgpu::kernels::find_matches::PROTECTED;
 use tome_wgpu::kernels::merge_tokens::{Io, MergeMode, Params, SPEC};
 use tome_wgpu::kernels::rank_matches::END;
-use tome_wgpu::kernels::{layer_norm, merge_tokens, rank_matches};
+use tome_wgpu::kernels::{layer_norm, merge_tokens};
+use tome_wgpu::reference;
 
-use crate::common::{Random, Rig, Tol, close, rigs_for, same};
+use crate::common::{Random, Rig, Tol, close, rigs_for, same, set};
+use crate::merge_source::random_plan;
 
 // A group is summed in the same order on both sides, on one of them in f64: some roundings of sums of up to 5 times
 // the group's members, over the same number.
@@ -15,40 +15,26 @@ struct Case {
     plan: Vec<u32>,
     x: Vec<f32>,
     size: Option<Vec<f32>>,
-    source: Option<Vec<u32>>,
 }
 
-/// Tokens, sizes and source map after merging.
-type Merged = (Vec<f32>, Vec<f32>, Vec<u32>);
+/// Tokens and sizes after merging.
+type Merged = (Vec<f32>, Vec<f32>);
 
 impl Case {
     /// A plan for scores without ties, every edge going to one of `targets` odd tokens.
     fn new(batch: u32, tokens: u32, r: u32, channels: u32, protect: u32, targets: u32) -> Self {
         let mut random = Random(u64::from(tokens) << 32 | u64::from(channels));
-        let evens = batch * tokens.div_ceil(2);
-        let score = random.floats(evens).into_iter().enumerate().map(|(i, v)| {
-            let even = i as u32 % tokens.div_ceil(2);
-            if 2 * even < protect { PROTECTED } else { v }
-        });
-        let score: Vec<f32> = score.collect();
-        let best: Vec<u32> = (0..evens).map(|_| protect / 2 + random.below(targets)).collect();
-        let ranked = set!(rank_matches::Params::default(); batch, tokens, r, protect);
-        let (mut rank, mut plan) = (vec![0; evens as usize], vec![0; (batch * ranked.plan_len()) as usize]);
-        cpu::rank_matches(&ranked, &score, &best, None, &mut rank, &mut plan);
-        // A source map as after earlier merges: more original tokens than tokens, some of them together.
-        let sources = tokens + 60;
         Case {
-            params: set!(Params::default(); batch, tokens, r, channels, sources),
-            plan,
+            params: Params::new([batch, tokens, channels], r),
+            plan: random_plan(&mut random, batch, tokens, r, protect, targets),
             x: random.floats(batch * tokens * channels),
             size: Some(random.sizes(batch * tokens)),
-            source: Some((0..batch * sources).map(|_| random.below(tokens)).collect()),
         }
     }
 
-    fn lens(&self) -> [u32; 3] {
-        let Params { batch, tokens, r, channels, sources, .. } = self.params;
-        [batch * (tokens - r) * channels, batch * (tokens - r), batch * sources]
+    fn lens(&self) -> [u32; 2] {
+        let Params { batch, tokens, r, channels, .. } = self.params;
+        [batch * (tokens - r) * channels, batch * (tokens - r)]
     }
 
     fn on_gpu(&self, rig: &Rig) -> Merged {
@@ -58,36 +44,33 @@ impl Case {
     fn on_gpu_and_normed(&self, rig: &Rig, normed: Option<&wgpu::Buffer>) -> Merged {
         let (plan, x) = (rig.data(&self.plan), rig.data(&self.x));
         let size = self.size.as_ref().map(|size| rig.data(size));
-        let source = self.source.as_ref().map(|source| rig.data(source));
-        let [x_out, size_out, source_out] = self.lens().map(|len| rig.unwritten(len));
-        let io = set!(Io::new(&plan, &x, &x_out, &size_out); size: size.as_ref().map(Into::into), normed: normed.map(Into::into));
+        let [x_out, size_out] = self.lens().map(|len| rig.unwritten(len));
+        let io = Io::new(&plan, &x, &x_out, &size_out);
+        let io = set!(io; size: size.as_ref().map(Into::into), normed: normed.map(Into::into));
         rig.run(&[merge_tokens(&rig.gpu, self.params, io).unwrap()]);
-        let [x, size, source] = self.lens();
-        (rig.read(&x_out, x), rig.read(&size_out, size), rig.read(&source_out, source))
+        let [x, size] = self.lens();
+        (rig.read(&x_out, x), rig.read(&size_out, size))
     }
 
-    fn on_cpu(&self) -> Merged {
-        let [x, size, source] = self.lens().map(|len| len as usize);
-        let (mut x, mut size, mut source) = (vec![f32::NAN; x], vec![f32::NAN; size], vec![u32::MAX; source]);
+    fn on_reference(&self) -> Merged {
+        let [mut x, mut size] = self.lens().map(|len| vec![f32::NAN; len as usize]);
         let Case { params, plan, .. } = self;
-        let (given, map) = (self.size.as_deref(), self.source.as_deref());
-        cpu::merge_tokens(params, plan, &self.x, given, map, &mut x, &mut size, &mut source, None);
-        (x, size, source)
+        reference::merge_tokens(params, plan, &self.x, self.size.as_deref(), &mut x, &mut size, None);
+        (x, size)
     }
 
     fn check(&self, rig: &Rig) -> Merged {
-        let (got, want) = (self.on_gpu(rig), self.on_cpu());
+        let (got, want) = (self.on_gpu(rig), self.on_reference());
         let what = format!("{} {:?}", rig.id(), self.params);
         close(format!("{what} x"), &got.0, &want.0, TOL);
         // Whole numbers.
         same(format!("{what} size"), &got.1, &want.1);
-        same(format!("{what} source"), &got.2, &want.2);
         got
     }
 }
 
 #[test]
-fn matches_cpu() {
+fn matches_the_reference() {
     // 64 lanes take a vector of four each.
     for rig in rigs_for(&SPEC) {
         for channels in [4, 192, 252, 256, 260, 768] {
@@ -110,18 +93,17 @@ fn what_is_left_is_brought_to_norm_as_well() {
             for (batch, tokens, r) in [(1, 1, 0), (2, 21, 8), (3, 51, 25)] {
                 let mut case = Case::new(batch, tokens, r, channels, 1, (tokens / 2).max(1));
                 case.params.eps = 1e-3;
-                let [x, size, _] = case.lens();
+                let [x, size] = case.lens();
                 let normed = rig.unwritten(x);
                 let merged = case.on_gpu_and_normed(rig, Some(&normed));
                 let plain = case.on_gpu(rig);
                 let what = format!("{} {:?}", rig.id(), case.params);
                 same(format!("{what} x"), &merged.0, &plain.0);
                 same(format!("{what} size"), &merged.1, &plain.1);
-                same(format!("{what} source"), &merged.2, &plain.2);
 
                 let mut want = vec![f32::NAN; x as usize];
-                let params = set!(layer_norm::Params::default(); rows: size, channels, eps: 1e-3);
-                cpu::layer_norm(&params, &case.on_cpu().0, None, None, &mut want);
+                let params = layer_norm::Params::new(size, channels, 1e-3);
+                reference::layer_norm(&params, &case.on_reference().0, None, None, &mut want);
                 close(what, &rig.read_elems(&normed, x), &want, rig.stored(tol));
             }
         }
@@ -132,7 +114,7 @@ fn what_is_left_is_brought_to_norm_as_well() {
 fn everything_into_one_token() {
     for rig in rigs_for(&SPEC) {
         // The longest walk: 98 tokens of sizes up to 5 in one group.
-        let (_, size, _) = Case::new(2, 197, 98, 64, 1, 1).check(rig);
+        let (_, size) = Case::new(2, 197, 98, 64, 1, 1).check(rig);
         assert!(size.iter().any(|&s| s > 98.0), "{}", rig.id());
     }
 }
@@ -141,7 +123,7 @@ fn everything_into_one_token() {
 fn sizes_and_weighted_sums_are_conserved() {
     for rig in rigs_for(&SPEC) {
         let case = Case::new(1, 197, 90, 4, 1, 20);
-        let (x, size, _) = case.on_gpu(rig);
+        let (x, size) = case.on_gpu(rig);
         let given = case.size.as_deref().expect("sizes");
         let sum = |x: &[f32], size: &[f32], i: usize| -> f64 {
             x.chunks_exact(4).zip(size).map(|(x, &s)| f64::from(x[i]) * f64::from(s)).sum()
@@ -159,23 +141,13 @@ fn sizes_and_weighted_sums_are_conserved() {
 fn unmerged_tokens_are_copied_to_the_last_bit() {
     for rig in rigs_for(&SPEC) {
         let case = Case::new(1, 41, 0, 20, 1, 20);
-        let (x, size, source) = case.check(rig);
+        let (x, size) = case.check(rig);
         let keep = &case.plan[..41];
         let token = |&kept: &u32| &case.x[kept as usize * 20..][..20];
         same(format!("{} x", rig.id()), &x, &keep.iter().flat_map(token).copied().collect::<Vec<_>>());
         let sizes: Vec<f32> =
             keep.iter().map(|&kept| case.size.as_ref().expect("sizes")[kept as usize]).collect();
         same(format!("{} size", rig.id()), &size, &sizes);
-        assert_eq!(source.len(), 101);
-    }
-}
-
-#[test]
-fn a_source_map_is_optional() {
-    for rig in rigs_for(&SPEC) {
-        let mut case = Case::new(2, 21, 8, 20, 1, 5);
-        (case.params.sources, case.source) = (0, None);
-        case.check(rig);
     }
 }
 
@@ -190,12 +162,10 @@ fn an_image_does_not_depend_on_its_batch() {
             plan: whole.plan[plan..2 * plan].to_vec(),
             x: whole.x[21 * 20..2 * 21 * 20].to_vec(),
             size: whole.size.as_ref().map(|size| size[21..42].to_vec()),
-            source: whole.source.as_ref().map(|source| source[81..162].to_vec()),
         };
-        let (x, size, source) = alone.on_gpu(rig);
+        let (x, size) = alone.on_gpu(rig);
         same(rig.id(), &x, &merged.0[13 * 20..26 * 20]);
         same(rig.id(), &size, &merged.1[13..26]);
-        same(rig.id(), &source, &merged.2[81..162]);
     }
 }
 
@@ -206,19 +176,10 @@ fn more_tokens_than_one_dimension_of_workgroups() {
     }
 }
 
-const MODES: [Mode; 6] = [
-    MergeMode::WeightedMean,
-    MergeMode::Mean,
-    MergeMode::Sum,
-    MergeMode::Max,
-    MergeMode::Min,
-    MergeMode::KeepOne,
-];
-
 #[test]
-fn every_mode_matches_cpu_with_and_without_sizes_and_source_map() {
+fn every_mode_matches_the_reference_with_and_without_sizes() {
     for rig in rigs_for(&SPEC) {
-        for mode in MODES {
+        for &mode in MergeMode::ALL {
             for (tokens, r, protect) in
                 [(1, 0, 0), (2, 1, 0), (3, 1, 1), (21, 8, 1), (51, 25, 0), (198, 98, 2)]
             {
@@ -226,14 +187,8 @@ fn every_mode_matches_cpu_with_and_without_sizes_and_source_map() {
                     Case::new(2, tokens, r, 20, protect, (tokens / 2).saturating_sub(protect / 2).max(1));
                 case.params.mode = mode;
                 case.check(rig);
-                (case.params.sources, case.source) = (tokens, None);
-                let (_, _, source) = case.check(rig);
-                let groups = case.plan.chunks_exact((3 * tokens - r) as usize);
-                let want: Vec<u32> =
-                    groups.flat_map(|plan| plan[(2 * tokens - r) as usize..].to_vec()).collect();
-                assert_eq!(source, want, "{}: the plan itself", rig.id());
                 case.size = None;
-                let (_, size, _) = case.check(rig);
+                let (_, size) = case.check(rig);
                 assert_eq!(size.iter().sum::<f32>(), 2.0 * tokens as f32, "{}", rig.id());
             }
         }
@@ -256,14 +211,27 @@ fn modes_are_what_their_names_say() {
             (MergeMode::KeepOne, [2.0, 0.0, 9.0, 0.0]),
         ] {
             let case = Case {
-                params: set!(Params::default(); batch: 1, tokens: 3, r: 2, channels: 4, sources: 3, mode),
+                params: set!(Params::new([1, 3, 4], 2); mode),
                 plan: plan.to_vec(),
                 x: x.as_flattened().to_vec(),
                 size: Some(vec![1.0, 1.0, 2.0]),
-                source: None,
             };
-            let (x, size, source) = case.check(rig);
-            assert_eq!((x, size, source), (want.to_vec(), vec![4.0], vec![0; 3]), "{} {mode:?}", rig.id());
+            assert_eq!(case.check(rig), (want.to_vec(), vec![4.0]), "{} {mode:?}", rig.id());
+        }
+    }
+}
+
+/// Padding: the first of a group, another, all of it.
+#[test]
+fn tokens_of_size_0_count_for_nothing() {
+    for rig in rigs_for(&SPEC) {
+        for &mode in MergeMode::ALL {
+            let mut case = Case::new(2, 51, 20, 20, 1, 8);
+            case.params.mode = mode;
+            let size = case.size.as_mut().expect("sizes");
+            size.iter_mut().step_by(3).for_each(|size| *size = 0.0);
+            size[51..].fill(0.0);
+            case.check(rig);
         }
     }
 }

@@ -1,7 +1,7 @@
 use tome_wgpu::kernels::norm_heads::{Io, Params, SPEC, norm_heads};
-use tome_wgpu::{Element, cpu};
+use tome_wgpu::{Element, reference};
 
-use crate::common::{Random, Rig, Tol, close, rigs_for, same};
+use crate::common::{Random, Rig, Tol, close, rigs_for, same, set};
 
 // Values are about 1 before weight and bias: a few roundings of a number of up to 4, after sums of up to 128.
 const TOL: Tol = Tol { abs: 2e-6, rel: 1e-6 };
@@ -29,19 +29,24 @@ impl Case {
         rig.read_elems(&x, self.x.len() as u32)
     }
 
-    fn on_cpu(&self) -> Vec<f32> {
+    fn on_reference(&self) -> Vec<f32> {
         let mut x = self.x.clone();
-        cpu::norm_heads(&self.params, &self.weight, &self.bias, &mut x);
+        reference::norm_heads(&self.params, &self.weight, &self.bias, &mut x);
         x
     }
 
     fn check(&self, rig: &Rig, tol: Tol) {
-        close(format!("{} {:?}", rig.id(), self.params), &self.on_gpu(rig), &self.on_cpu(), rig.stored(tol));
+        close(
+            format!("{} {:?}", rig.id(), self.params),
+            &self.on_gpu(rig),
+            &self.on_reference(),
+            rig.stored(tol),
+        );
     }
 }
 
 #[test]
-fn matches_cpu() {
+fn matches_the_reference() {
     // A workgroup has 64 heads of q and k.
     for rig in rigs_for(&SPEC) {
         for (rows, heads, head_width) in

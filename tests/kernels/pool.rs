@@ -1,7 +1,7 @@
-use tome_wgpu::cpu;
 use tome_wgpu::kernels::pool::{Io, Params, PoolMode, SPEC, pool};
+use tome_wgpu::reference;
 
-use crate::common::{Random, Rig, Tol, close, rigs_for, same};
+use crate::common::{Random, Rig, Tol, close, rigs_for, same, set};
 
 // A mean of up to 577 numbers below 1: the sum is off by its last place each time, 577 * 2e-6 at worst and far less
 // at random.
@@ -16,7 +16,7 @@ fn on_gpu(rig: &Rig, params: Params, x: &[f32], size: Option<&[f32]>) -> Vec<f32
 }
 
 #[test]
-fn matches_cpu() {
+fn matches_the_reference() {
     // 64 lanes take a vector of four each.
     for rig in rigs_for(&SPEC) {
         for mode in [PoolMode::Token, PoolMode::Mean, PoolMode::MeanBySize] {
@@ -28,7 +28,7 @@ fn matches_cpu() {
                 let (x, size) = (random.floats(3 * tokens * channels), random.sizes(3 * tokens));
                 let size = (mode == PoolMode::MeanBySize).then_some(&size[..]);
                 let mut want = vec![f32::NAN; (3 * channels) as usize];
-                cpu::pool(&params, &x, size, &mut want);
+                reference::pool(&params, &x, size, &mut want);
                 let got = on_gpu(rig, params, &x, size);
                 let what = format!("{} {params:?}", rig.id());
                 close(&what, &got, &want, TOL);

@@ -1,8 +1,8 @@
-use tome_wgpu::cpu;
 use tome_wgpu::kernels::find_matches::{PROTECTED, UNDIRECTED};
 use tome_wgpu::kernels::rank_matches::{END, Io, Params, SPEC, rank_matches};
+use tome_wgpu::reference;
 
-use crate::common::{Random, Rig, partitions, rigs_for, same};
+use crate::common::{Random, Rig, partitions, rigs_for, same, set};
 
 fn on_gpu(
     rig: &Rig,
@@ -27,7 +27,7 @@ fn check(rig: &Rig, params: Params, score: &[f32], best: &[u32]) -> Vec<u32> {
 
 fn check_split(rig: &Rig, params: Params, score: &[f32], best: &[u32], split: Option<&[u32]>) -> Vec<u32> {
     let (mut rank, mut plan) = (vec![END; score.len()], vec![0; (params.batch * params.plan_len()) as usize]);
-    cpu::rank_matches(&params, score, best, split, &mut rank, &mut plan);
+    reference::rank_matches(&params, score, best, split, &mut rank, &mut plan);
     let got = on_gpu(rig, params, score, best, split);
     let what = format!("{} {params:?}", rig.id());
     same(format!("{what} rank"), &got.0, &rank);
@@ -56,7 +56,7 @@ fn most(tokens: u32, protect: u32) -> u32 {
 }
 
 #[test]
-fn matches_cpu_exactly_with_ties() {
+fn matches_the_reference_exactly_with_ties() {
     // 256 lanes go through the even tokens: 255, 256, 257 of them, and few.
     for rig in rigs_for(&SPEC) {
         for tokens in [1, 2, 3, 4, 5, 9, 17, 197, 198, 510, 511, 512, 513, 514, 577, 1370] {
@@ -128,7 +128,7 @@ fn many_images() {
 }
 
 #[test]
-fn matches_cpu_exactly_in_every_partition() {
+fn matches_the_reference_exactly_in_every_partition() {
     for rig in rigs_for(&SPEC) {
         for free in [1, 2, 3, 12, 65, 196, 513] {
             for protect in [0, 1, 2, 5] {
@@ -138,9 +138,10 @@ fn matches_cpu_exactly_in_every_partition() {
                     for r in [1, most / 2, most].into_iter().filter(|&r| r <= most) {
                         let Some(list) = partition.split(2, tokens, protect, r) else { continue };
                         let mut split = vec![0; (list.lists * tokens) as usize];
-                        cpu::split_tokens(&list, &mut split);
+                        reference::split_tokens(&list, &mut split);
                         let (srcs, split_stride) = (list.srcs, list.stride());
-                        let params = set!(Params::default(); batch: 2, tokens, r, protect, srcs, split_stride, has_split: 1);
+                        let params =
+                            set!(Params::default(); batch: 2, tokens, r, protect, srcs, split_stride);
                         let mut random = Random(u64::from(tokens) + u64::from(r));
                         let sources = || (0..2).flat_map(|_| 0..srcs);
                         let score: Vec<f32> = sources()

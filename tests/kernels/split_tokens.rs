@@ -1,16 +1,16 @@
 use tome_wgpu::kernels::split_tokens::{Io, Params, SPEC, SplitMode, pcg, split_tokens};
-use tome_wgpu::{Partition, cpu};
+use tome_wgpu::{Partition, reference};
 
-use crate::common::{Rig, partitions, rigs_for, same};
+use crate::common::{Rig, partitions, rigs_for, same, set};
 
-fn on_cpu(params: Params) -> Vec<u32> {
+fn on_reference(params: Params) -> Vec<u32> {
     let mut split = vec![u32::MAX; (params.lists * params.tokens) as usize];
-    cpu::split_tokens(&params, &mut split);
+    reference::split_tokens(&params, &mut split);
     split
 }
 
 fn check(rig: &Rig, params: Params) -> Vec<u32> {
-    let want = on_cpu(params);
+    let want = on_reference(params);
     let split = rig.unwritten(want.len() as u32);
     rig.run(&[split_tokens(&rig.gpu, params, Io::new(&split)).unwrap()]);
     same(format!("{} {params:?}", rig.id()), &rig.read::<u32>(&split, want.len() as u32), &want);
@@ -54,7 +54,7 @@ fn lists_are_the_twins_and_name_every_token_once() {
 fn lists_are_what_the_partition_says() {
     let list = |partition: Partition, tokens, protect, r| {
         let params = partition.split(1, tokens, protect, r).expect("a list");
-        let (list, srcs) = (on_cpu(params), params.srcs as usize);
+        let (list, srcs) = (on_reference(params), params.srcs as usize);
         (list[..srcs].to_vec(), list[srcs..].to_vec())
     };
     assert_eq!(list(Partition::Sequential, 8, 1, 1), (vec![0, 1, 2, 3, 4], vec![5, 6, 7]));
@@ -72,8 +72,9 @@ fn lists_are_what_the_partition_says() {
 
 #[test]
 fn random_lists_differ_by_image_and_by_seed_and_continue_where_a_batch_ends() {
-    let draw =
-        |partition: Partition, first| on_cpu(set!(partition.split(2, 197, 1, 16).expect("a list"); first));
+    let draw = |partition: Partition, first| {
+        on_reference(set!(partition.split(2, 197, 1, 16).expect("a list"); first_list: first))
+    };
     let random = |seed| Partition::Random { seed };
     let both = draw(random(1), 0);
     let (one, two) = both.split_at(197);

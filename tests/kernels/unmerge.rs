@@ -1,8 +1,8 @@
 use tome_wgpu::Gpu;
-use tome_wgpu::cpu;
 use tome_wgpu::kernels::unmerge::{Io, Params, SPEC, unmerge};
+use tome_wgpu::reference;
 
-use crate::common::{Random, Rig, rigs_for, same};
+use crate::common::{Random, Rig, rigs_for, same, set};
 
 fn check(rig: &Rig, params: Params) {
     let Params { batch, tokens, sources, first, channels, .. } = params;
@@ -11,7 +11,7 @@ fn check(rig: &Rig, params: Params) {
     let x = random.floats(batch * tokens * channels);
     let source: Vec<u32> = (0..batch * sources).map(|_| random.below(tokens)).collect();
     let mut want = vec![f32::NAN; values as usize];
-    cpu::unmerge(&params, &x, &source, None, &mut want);
+    reference::unmerge(&params, &x, &source, None, &mut want);
 
     let (x, source, y) = (rig.data(&x), rig.data(&source), rig.unwritten(values));
     let io = Io::new(&x, &source, &y);
@@ -21,7 +21,7 @@ fn check(rig: &Rig, params: Params) {
 }
 
 #[test]
-fn matches_cpu() {
+fn matches_the_reference() {
     // 64 lanes take a vector of four each.
     for rig in rigs_for(&SPEC) {
         for channels in [4, 252, 256, 260, 768] {
@@ -46,7 +46,7 @@ fn a_residual_is_added() {
             let residual = random.floats(values as u32);
             let source: Vec<u32> = (0..40).map(|_| random.below(9)).collect();
             let mut want = vec![f32::NAN; values];
-            cpu::unmerge(&params, &x, &source, Some(&residual), &mut want);
+            reference::unmerge(&params, &x, &source, Some(&residual), &mut want);
             let naive = |at: usize| {
                 let (image, token) = (at / 260 / wanted, at / 260 % wanted + first as usize);
                 x[(image * 9 + source[image * 20 + token] as usize) * 260 + at % 260] + residual[at]
@@ -55,8 +55,7 @@ fn a_residual_is_added() {
 
             let (x, source, residual) = (rig.data(&x), rig.data(&source), rig.data(&residual));
             let y = rig.unwritten(values as u32);
-            let (x, source, residual) = ((&x).into(), (&source).into(), Some((&residual).into()));
-            rig.run(&[unmerge(&rig.gpu, params, set!(Io::new(x, source, &y); residual)).unwrap()]);
+            rig.run(&[unmerge(&rig.gpu, params, Io::new(&x, &source, &y).residual(&residual)).unwrap()]);
             same(rig.id(), &rig.read::<f32>(&y, values as u32), &want);
         }
     }

@@ -1,0 +1,56 @@
+//! Rules that compilers behind naga, or in place of it, have taught.
+
+use std::fs;
+
+use naga::{Binding, BuiltIn};
+
+use crate::every_shader;
+use crate::house::{files, root};
+
+/// naga finds subgroup built-ins for DirectX, and replaces the count of workgroups there by the true one, only where
+/// they are direct arguments of the entry point: within a struct the former do not compile, and the latter is silently
+/// another number.
+#[test]
+fn built_ins_are_direct_arguments_of_the_entry_point() {
+    every_shader(|spec, (variant, form), name, module, _| {
+        let built_ins: Vec<BuiltIn> = module.entry_points[0]
+            .function
+            .arguments
+            .iter()
+            .map(|argument| match argument.binding {
+                Some(Binding::BuiltIn(built_in)) => built_in,
+                _ => panic!("{name}: {:?} is no built-in", argument.name),
+            })
+            .collect();
+        let subgroups = [BuiltIn::SubgroupInvocationId, BuiltIn::SubgroupId, BuiltIn::NumSubgroups];
+        let any = built_ins.iter().any(|built_in| subgroups.contains(built_in));
+        assert_eq!(any, spec.by_subgroup(variant, form), "{name}: subgroup built-ins");
+        assert!(built_ins.contains(&BuiltIn::NumWorkGroups), "{name}: counts workgroups in x alone");
+    });
+}
+
+/// Tint's SPIR-V does not zero a variable again in each turn of a loop, as WGSL says it should be, so that what a turn
+/// left there is in the next one's sums.
+#[test]
+fn variables_in_loops_have_an_initialiser() {
+    for path in files("shaders", "wgsl") {
+        let text = fs::read_to_string(&path).unwrap();
+        // For each open brace whether it lies in a loop.
+        let mut open: Vec<bool> = Vec::new();
+        for (i, line) in text.lines().enumerate() {
+            let code = line.split("//").next().unwrap().trim();
+            let in_loop = open.last().copied().unwrap_or(false);
+            let bare = code.starts_with("var ") && !code.contains('=');
+            let place = path.strip_prefix(root()).unwrap().display();
+            assert!(!(in_loop && bare), "{place}:{}: {code}", i + 1);
+            let begins = ["for ", "while ", "loop "].iter().any(|word| code.starts_with(word));
+            for brace in code.chars() {
+                match brace {
+                    '{' => open.push(in_loop || begins),
+                    '}' => _ = open.pop(),
+                    _ => {}
+                }
+            }
+        }
+    }
+}
