@@ -12,6 +12,8 @@ use crate::vit::{Config, Dense, Images, Options, Outputs, Plan, Tensors, VisionT
 
 /// Plans kept for later batches, as long as there is memory: comparing schedules takes one each.
 const PLANS_KEPT: usize = 8;
+/// Bytes of weights that are submitted together.
+const UPLOAD: u64 = 64 << 20;
 
 #[derive(Debug)]
 pub(super) struct Engine {
@@ -64,7 +66,14 @@ impl Engine {
             Some(file) => gpu.with_pipeline_cache(file.cache.clone()),
             None => gpu,
         };
-        let vit = VisionTransformer::new(&gpu, config, weights)?;
+        let mut submitted = 0;
+        let vit = VisionTransformer::load(&gpu, config, weights, |uploaded| {
+            // Lets go of the host's copies.
+            if uploaded - submitted >= UPLOAD {
+                queue.submit([]);
+                submitted = uploaded;
+            }
+        })?;
         if vit.max_batch() == 0 {
             // Says which limit is in the way.
             vit.plan(1, &Options::default())?;
