@@ -12,7 +12,7 @@ use super::names::{Layout, Source};
 use super::shards::Shards;
 use crate::error::{Error, Result};
 use crate::vit::tensors::missing;
-use crate::vit::{Config, Tensor, Tensors, Weights, positions};
+use crate::vit::{Config, Tensor, TensorData, Tensors, Weights, positions};
 
 /// A network's tensors by timm's names, still in their files, in the type that they have there: of what was loaded only
 /// the headers have been read. [`Tensors::tensor`] reads one tensor, [`Checkpoint::read_all`] all of them.
@@ -84,7 +84,7 @@ impl Checkpoint {
         })
     }
 
-    fn read(&self, Stretch { file, name, values }: &Stretch) -> Result<crate::vit::TensorData> {
+    fn read(&self, Stretch { file, name, values }: &Stretch) -> Result<TensorData> {
         // A panic of another reader leaves nothing half done: each seeks first.
         let mut file = self.files[*file].lock().unwrap_or_else(PoisonError::into_inner);
         file.read(name, values.clone())

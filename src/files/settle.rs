@@ -47,7 +47,8 @@ fn settle_positions(config: &Config, checkpoint: &mut Checkpoint) -> Result<()> 
     }
     // The shape that they will have.
     if let Some(shape) = checkpoint.shape_mut(POSITIONS) {
-        shape[1] = if grid.is_some() { positions::rows(config) } else { rows - of_class };
+        let resampled = (config.prefix_positions() + config.patches()) as usize;
+        shape[1] = if grid.is_some() { resampled } else { rows - of_class };
     }
     checkpoint.check(config)?;
 

@@ -201,6 +201,11 @@ impl Config {
         self.prefix() + self.patches()
     }
 
+    /// Positions of tokens before the patches.
+    pub(crate) fn prefix_positions(&self) -> u32 {
+        if self.no_embed_class { 0 } else { self.prefix() }
+    }
+
     /// Values of a head.
     pub fn head_width(&self) -> u32 {
         self.embed_dim / self.num_heads

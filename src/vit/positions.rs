@@ -46,21 +46,16 @@ pub(crate) fn resampled(
 /// resamples such positions when it loads. None for a grid that no network has (more than a million patches), for which
 /// no memory is to be spent.
 pub(crate) fn other_grid(config: &Config, rows: usize) -> Option<[u32; 2]> {
-    let patches = rows.checked_sub(prefix(config))?;
+    let patches = rows.checked_sub(config.prefix_positions() as usize)?;
     let side = patches.isqrt();
     let other = patches != config.patches() as usize && side * side == patches;
     (other && (1..=1 << 10).contains(&side)).then_some([side as u32; 2])
 }
 
-/// Rows of the config's positions.
-pub(crate) fn rows(config: &Config) -> usize {
-    prefix(config) + config.patches() as usize
-}
-
 /// Positions on another grid.
 pub(crate) fn regrid(positions: &Tensor, config: &Config, from: [u32; 2], to: [u32; 2]) -> Result<Tensor> {
     let channels = config.embed_dim as usize;
-    let kept = prefix(config) * channels;
+    let kept = config.prefix_positions() as usize * channels;
     if positions.data.len() != kept + from.map(|side| side as usize).iter().product::<usize>() * channels {
         let why = format!("has shape {:?}, which is not that of a grid of {from:?}", positions.shape);
         return Err(Error::Weight { name: POSITIONS.into(), why });
@@ -73,11 +68,6 @@ pub(crate) fn regrid(positions: &Tensor, config: &Config, from: [u32; 2], to: [u
     let mut data = prefix.to_vec();
     data.extend(resample(patches, channels, from, to, config.position_resample));
     Ok(Tensor::new([1, data.len() / channels, channels], data))
-}
-
-/// Rows of positions before those of the patches.
-fn prefix(config: &Config) -> usize {
-    if config.no_embed_class { 0 } else { config.prefix() as usize }
 }
 
 /// `[rows, columns, channels]` on another grid.

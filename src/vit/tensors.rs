@@ -4,12 +4,11 @@ use std::borrow::Cow;
 use std::collections::BTreeMap;
 
 use super::config::{Config, Mlp, Pool};
-use super::positions;
 use super::tensor::Tensor;
 use crate::error::{Error, Result};
 
 /// Tensors by timm's names, in memory ([`Weights`](super::Weights)) or in a file (`files::Checkpoint`): names and shapes
-/// are known ahead, values come one tensor at a time, so that a network is never in memory as a whole only to be loaded.
+/// are known ahead, values come one tensor at a time, so that a network can be loaded without being in memory as a whole.
 /// Natively it is `Send` and `Sync`.
 pub trait Tensors: wgpu::WasmNotSendSync {
     /// The tensors' names in order.
@@ -57,7 +56,7 @@ impl Config {
     pub fn tensors(&self) -> BTreeMap<String, Vec<usize>> {
         let c = self.embed_dim as usize;
         let hidden = self.mlp_hidden as usize;
-        let positions = positions::rows(self);
+        let positions = (self.prefix_positions() + self.patches()) as usize;
         let mut all = BTreeMap::new();
         let mut add = |name: String, shape: &[usize]| {
             all.insert(name, shape.to_vec());

@@ -27,6 +27,21 @@ impl VisionTransformer {
     /// # Errors
     /// What [`Parameters::load`] says, and what [`Gpu::buffer`] says.
     pub fn new(gpu: &Gpu, config: Config, weights: &dyn Tensors) -> Result<Self> {
+        Self::load(gpu, config, weights, |_| ())
+    }
+
+    /// [`new`](Self::new) that tells `uploaded`, after each tensor, the bytes that the device has been given so far. wgpu
+    /// keeps a copy of them in host memory until something is submitted: for a large network the owner of the queue
+    /// calls `queue.submit([])` now and then.
+    ///
+    /// # Errors
+    /// As [`new`](Self::new).
+    pub fn load(
+        gpu: &Gpu,
+        config: Config,
+        weights: &dyn Tensors,
+        mut uploaded: impl FnMut(u64),
+    ) -> Result<Self> {
         let mut bytes = 0;
         let parameters = Parameters::load(&config, weights, |name, storage, data| {
             let buffer = match storage {
@@ -34,6 +49,7 @@ impl VisionTransformer {
                 Storage::F32 => gpu.buffer_with(name, &data)?,
             };
             bytes += buffer.size();
+            uploaded(bytes);
             Ok(buffer)
         })?;
         Ok(VisionTransformer { gpu: gpu.clone(), config, parameters: Arc::new(parameters), bytes })
