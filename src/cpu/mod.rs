@@ -1,6 +1,6 @@
-//! The reference: every kernel on plain slices, in the order of the data flow. Top to bottom they are the algorithm
-//! as a textbook has it: plain loops and sums in f64. The one library call is the product of matrices, because
-//! machines without a GPU are served by this path.
+//! The CPU path: every kernel on plain slices, in the order of the data flow, for machines without a GPU. Products of
+//! matrices are a library's, rows are summed with vector instructions. [`reference`](crate::reference) says the same as a
+//! textbook has it, and is what this is held against.
 //!
 //! A twin has its kernel's name and `Params`; its arguments are the buffers of the kernel's `Io` in the same order,
 //! an absent one being `None`. That `Option` alone decides: the `has_*` fields of `Params` are not read. Slices may
