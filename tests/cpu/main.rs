@@ -1,5 +1,5 @@
-//! The reference without a GPU: twins against naive loops and against what the original implementations computed,
-//! what merging must conserve, whole networks, schedules.
+//! The CPU path: twins against the reference and against what the original implementations computed, what merging must
+//! conserve, whole networks, schedules.
 
 #[path = "../common/mod.rs"]
 mod common;

@@ -5,7 +5,7 @@ use std::fs;
 
 use serde_json::Value;
 use tome_wgpu::kernels::{find_matches, key_metric, merge_tokens, rank_matches, unmerge};
-use tome_wgpu::{Partition, cpu};
+use tome_wgpu::{Partition, cpu, reference};
 
 use crate::common::{Tol, close};
 
@@ -36,28 +36,25 @@ fn groups(value: &Value) -> Groups {
     serde_json::from_value(value.clone()).expect("groups")
 }
 
-/// Plan of the r best edges by a metric that is not yet of unit length.
+/// Plan of the r best edges by a metric that is not yet of unit length; the reference's is the same.
 pub fn plan(metric: &[f32], batch: u32, tokens: u32, width: u32, r: u32, protect: u32) -> Vec<u32> {
     let rows = batch * tokens;
-    let mut unit = vec![f32::NAN; metric.len()];
-    cpu::key_metric(
-        &key_metric::Params { rows, heads: 1, head_width: width, stride: width, start: 0, unit: 1 },
-        metric,
-        &mut unit,
-    );
+    let unit = key_metric::Params { rows, heads: 1, head_width: width, stride: width, start: 0, unit: 1 };
+    let edges = find_matches::Params { batch, tokens, width, protect, ..Default::default() };
+    let ranked = rank_matches::Params { batch, tokens, r, protect, ..Default::default() };
+    let mut metrics = vec![f32::NAN; metric.len()];
     let evens = (batch * tokens.div_ceil(2)) as usize;
     let (mut score, mut best, mut rank) =
         (vec![f32::NAN; evens], vec![u32::MAX; evens], vec![u32::MAX; evens]);
-    cpu::find_matches(
-        &find_matches::Params { batch, tokens, width, protect, ..Default::default() },
-        &unit,
-        None,
-        &mut score,
-        &mut best,
-    );
-    let params = rank_matches::Params { batch, tokens, r, protect, ..Default::default() };
-    let mut plan = vec![u32::MAX - 1; (batch * params.plan_len()) as usize];
-    cpu::rank_matches(&params, &score, &best, None, &mut rank, &mut plan);
+    let [mut plan, mut want] = [(); 2].map(|()| vec![u32::MAX - 1; (batch * ranked.plan_len()) as usize]);
+
+    reference::key_metric(&unit, metric, None, &mut metrics);
+    reference::find_matches(&edges, &metrics, None, &mut score, &mut best);
+    reference::rank_matches(&ranked, &score, &best, None, &mut rank, &mut want);
+    cpu::key_metric(&unit, metric, &mut metrics);
+    cpu::find_matches(&edges, &metrics, None, &mut score, &mut best);
+    cpu::rank_matches(&ranked, &score, &best, None, &mut rank, &mut plan);
+    assert_eq!(plan, want, "the reference's plan");
     plan
 }
 

@@ -1,88 +1,57 @@
-//! Twins against naive loops in f64.
+//! The CPU path against the reference, kernel by kernel.
 
-use tome_wgpu::cpu;
+use tome_wgpu::kernels::find_matches::{PROTECTED, Similarity};
 use tome_wgpu::kernels::matmul::Activation;
-use tome_wgpu::kernels::{attention, embed_patches, key_metric, layer_norm, matmul, pool};
+use tome_wgpu::kernels::{
+    attention, embed_patches, find_matches, key_metric, layer_norm, matmul, merge_tokens, norm_heads, pool,
+    rank_matches, unmerge,
+};
+use tome_wgpu::reference::{self, merge_source};
+use tome_wgpu::{Partition, cpu};
 
-use crate::common::{Random, Tol, close, same};
+use crate::common::{Random, Tol, close, partitions, same};
 
 /// A few roundings of a sum of values around 1.
 const SUMS: Tol = Tol { abs: 2e-6, rel: 2e-6 };
 
-fn as_f32(values: impl Iterator<Item = f64>) -> Vec<f32> {
-    values.map(|v| v as f32).collect()
-}
-
-/// The complementary error function: by a series in the middle, by a continued fraction outside.
-fn erfc(x: f64) -> f64 {
-    use std::f64::consts::{FRAC_2_SQRT_PI, PI};
-    if x < 0.0 {
-        return 2.0 - erfc(-x);
-    }
-    if x > 2.5 {
-        let fraction = (1..100).rev().fold(x, |below, n| x + f64::from(n) / 2.0 / below);
-        return (-x * x).exp() / PI.sqrt() / fraction;
-    }
-    let (mut term, mut sum) = (x, x);
-    for n in 1..100 {
-        term *= -x * x / f64::from(n);
-        sum += term / f64::from(2 * n + 1);
-    }
-    1.0 - sum * FRAC_2_SQRT_PI
-}
-
-fn activate(activation: Activation, v: f64) -> f64 {
-    match activation {
-        Activation::Gelu => 0.5 * v * erfc(-v * std::f64::consts::FRAC_1_SQRT_2),
-        Activation::GeluTanh => {
-            0.5 * v * (1.0 + ((2.0 / std::f64::consts::PI).sqrt() * (v + 0.044715 * v.powi(3))).tanh())
-        }
-        Activation::QuickGelu => v / (1.0 + (-1.702 * v).exp()),
-        Activation::Silu => v / (1.0 + (-v).exp()),
-        Activation::Relu => v.max(0.0),
-        Activation::Sigmoid => 1.0 / (1.0 + (-v).exp()),
-        _ => v,
-    }
-}
+/// Where both sum in f64: a unit in the last place.
+const ROUNDED: Tol = Tol { abs: 0.0, rel: 1.2e-7 };
 
 /// All of them.
 fn activations() -> impl Iterator<Item = Activation> {
-    (0..=Activation::Sigmoid.0).map(Activation)
+    (0..=Activation::SIGMOID.0).map(Activation)
+}
+
+/// Two buffers to write to.
+fn outputs(count: u32) -> [Vec<f32>; 2] {
+    [(); 2].map(|()| vec![f32::NAN; count as usize])
+}
+
+/// The same for indices.
+fn indices(count: u32) -> [Vec<u32>; 2] {
+    [(); 2].map(|()| vec![u32::MAX - 1; count as usize])
 }
 
 #[test]
-fn matmul_is_the_naive_product_and_what_follows() {
+fn matmul_at_any_size_and_with_any_part() {
     let mut random = Random(1);
     // One row and few elements take other paths in the library than tiles do.
     for (rows, inner, columns) in
         [(1, 4, 1), (1, 64, 10), (5, 8, 7), (17, 100, 33), (197, 64, 192), (33, 1030, 20)]
     {
-        let x = random.floats(rows * inner);
-        let w = random.floats(columns * inner);
-        let [bias, scale] = [0, 1].map(|_| random.floats(columns));
-        let [gate, residual] = [0, 1].map(|_| random.floats(rows * columns));
+        let [x, w] = [rows, columns].map(|rows| random.floats(rows * inner));
+        let bias = random.floats(columns);
+        let [gate, residual] = [(); 2].map(|()| random.floats(rows * columns));
         for activation in activations() {
-            for parts in 0..16 {
-                let [bias, scale] =
-                    [(1, &bias), (2, &scale)].map(|(bit, v)| (parts & bit > 0).then_some(&v[..]));
-                let [gate, residual] =
-                    [(8, &gate), (4, &residual)].map(|(bit, v)| (parts & bit > 0).then_some(&v[..]));
+            for parts in 0..8 {
+                let [bias, gate, residual] = [(1, &bias), (2, &gate), (4, &residual)]
+                    .map(|(bit, values)| (parts & bit > 0).then_some(&values[..]));
                 let params = matmul::Params { rows, inner, columns, activation, ..Default::default() };
-                let mut y = vec![f32::NAN; (rows * columns) as usize];
-                cpu::matmul(&params, &x, &w, bias, scale, gate, residual, &mut y);
-
-                let [inner, columns] = [inner, columns].map(|v| v as usize);
-                let naive = |at: usize| {
-                    let (row, column) = (at / columns, at % columns);
-                    let products =
-                        (0..inner).map(|k| f64::from(x[row * inner + k]) * f64::from(w[column * inner + k]));
-                    let v = products.sum::<f64>() + bias.map_or(0.0, |v| v[column].into());
-                    let v = activate(activation, v) * scale.map_or(1.0, |v| v[column].into());
-                    let v = v * gate.map_or(1.0, |v| f64::from(v[at]));
-                    v + residual.map_or(0.0, |v| f64::from(v[at]))
-                };
+                let [mut y, mut want] = outputs(rows * columns);
+                cpu::matmul(&params, &x, &w, bias, None, gate, residual, &mut y);
+                reference::matmul(&params, &x, &w, bias, gate, residual, &mut want);
                 let tol = Tol { abs: 5e-8 * inner as f32 + 1e-6, rel: 1e-6 };
-                close(format!("{params:?} parts {parts}"), &y, &as_f32((0..y.len()).map(naive)), tol);
+                close(format!("{params:?} parts {parts}"), &y, &want, tol);
             }
         }
     }
@@ -92,12 +61,12 @@ fn matmul_is_the_naive_product_and_what_follows() {
 fn activations_are_right_everywhere() {
     let x: Vec<f32> =
         (-3000..=3000).map(|i| i as f32 / 200.0).chain([-1e30, -100.0, 100.0, 1e30, 0.0, -0.0]).collect();
+    let rows = x.len() as u32;
     for activation in activations() {
-        let params =
-            matmul::Params { rows: x.len() as u32, inner: 1, columns: 1, activation, ..Default::default() };
-        let mut y = vec![f32::NAN; x.len()];
+        let params = matmul::Params { rows, inner: 1, columns: 1, activation, ..Default::default() };
+        let [mut y, mut want] = outputs(rows);
         cpu::matmul(&params, &x, &[1.0], None, None, None, None, &mut y);
-        let want = as_f32(x.iter().map(|&v| activate(activation, v.into())));
+        reference::matmul(&params, &x, &[1.0], None, None, None, &mut want);
         close(format!("{activation:?}"), &y, &want, Tol { abs: 2e-7, rel: 2e-7 });
 
         cpu::matmul(&params, &vec![f32::NAN; x.len()], &[1.0], None, None, None, None, &mut y);
@@ -106,87 +75,74 @@ fn activations_are_right_everywhere() {
 }
 
 #[test]
-fn layer_norm_is_the_naive_one_also_far_from_zero() {
+fn norms_also_far_from_zero() {
     let mut random = Random(2);
     for (rows, channels, centre) in [(1, 4, 0.0), (3, 36, 0.0), (5, 384, 3.0), (2, 768, 1000.0)] {
-        let x: Vec<f32> = random.floats(rows * channels).iter().map(|v| v + centre).collect();
-        let (weight, bias) = (random.floats(channels), random.floats(channels));
-        let mut y = vec![f32::NAN; x.len()];
-        let params = layer_norm::Params { rows, channels, eps: 1e-6, ..Default::default() };
-        cpu::layer_norm(&params, &x, Some(&weight), Some(&bias), &mut y);
-
-        let want = x.chunks_exact(channels as usize).flat_map(|row| {
-            let mean = row.iter().map(|&v| f64::from(v)).sum::<f64>() / f64::from(channels);
-            let variance =
-                row.iter().map(|&v| (f64::from(v) - mean).powi(2)).sum::<f64>() / f64::from(channels);
-            let scale = (variance + 1e-6).sqrt().recip();
-            let value = move |((v, w), b): ((&f32, &f32), &f32)| {
-                (f64::from(*v) - mean) * scale * f64::from(*w) + f64::from(*b)
-            };
-            row.iter().zip(&weight).zip(&bias).map(value).collect::<Vec<f64>>()
-        });
         // The mean is rounded to f32 before it is taken away.
         let tol = Tol { abs: 1e-6 + centre * 1e-7, rel: 1e-6 };
-        close(format!("{rows} x {channels}"), &y, &as_f32(want), tol);
+        let x: Vec<f32> = random.floats(rows * channels).iter().map(|v| v + centre).collect();
+        let (weight, bias) = (random.floats(channels), random.floats(channels));
+        for (weight, bias) in [(None, None), (Some(&weight[..]), None), (Some(&weight[..]), Some(&bias[..]))]
+        {
+            let [mut y, mut want] = outputs(rows * channels);
+            let params = layer_norm::Params { rows, channels, eps: 1e-6, ..Default::default() };
+            cpu::layer_norm(&params, &x, weight, bias, &mut y);
+            reference::layer_norm(&params, &x, weight, bias, &mut want);
+            close(format!("{rows} x {channels}"), &y, &want, tol);
+        }
+        // The same numbers as heads, q and k half of the channels each, and what lies between tokens stays.
+        let [weight, bias] = [(); 2].map(|()| random.floats(channels / 2));
+        for stride in [channels, channels / 2 * 3] {
+            let params = norm_heads::Params {
+                rows: x.len() as u32 / stride,
+                heads: 2,
+                head_width: channels / 4,
+                stride,
+                eps: 1e-6,
+            };
+            let [mut y, mut want] = [&x, &x].map(Clone::clone);
+            cpu::norm_heads(&params, &weight, &bias, &mut y);
+            reference::norm_heads(&params, &weight, &bias, &mut want);
+            // Heads of few values may lie close together.
+            close(format!("{params:?}"), &y, &want, Tol { abs: 10.0 * tol.abs, rel: 1e-5 });
+        }
     }
 }
 
 #[test]
-fn attention_is_the_naive_one_for_any_layout_and_size() {
+fn attention_for_any_layout_and_size() {
     let mut random = Random(3);
     // 64 queries are answered together.
-    for (batch, tokens, heads, width, stride, starts) in [
+    for (batch, tokens, heads, head_width, stride, [q_start, k_start, v_start]) in [
         (1, 1, 1, 4, 4, [0, 0, 0]),
         (2, 5, 2, 8, 48, [0, 16, 32]),
         (1, 64, 3, 16, 144, [0, 48, 96]),
         (2, 65, 2, 12, 100, [28, 0, 56]),
         (1, 197, 1, 64, 64, [0, 64, 128]),
     ] {
-        let params = attention::Params {
-            batch,
-            queries: tokens,
-            tokens,
-            heads,
-            head_width: width,
-            q_image: tokens * stride,
-            q_stride: stride,
-            stride,
-            q_start: starts[0],
-            k_start: starts[1],
-            v_start: starts[2],
-            scale: 0.7,
-            has_size: 0,
-        };
+        let fused = attention::Params::fused(batch, tokens, heads, head_width);
+        let own =
+            attention::Params { stride, q_stride: stride, q_start, k_start, v_start, scale: 0.7, ..fused };
         let qkv = random.floats(128 + batch * tokens * stride);
         let sizes = random.sizes(batch * tokens);
-        for size in [None, Some(&sizes[..])] {
-            let mut y = vec![f32::NAN; (batch * tokens * heads * width) as usize];
-            cpu::attention(&params, &qkv, &qkv, &qkv, size, &mut y);
-
-            let [tokens, heads, width, stride] = [tokens, heads, width, stride].map(|v| v as usize);
-            let starts = starts.map(|v| v as usize);
-            let at = |which: usize, row: usize, head: usize, i: usize| {
-                f64::from(qkv[starts[which] + row * stride + head * width + i])
-            };
-            let naive = |place: usize| {
-                let (i, head, query) = (place % width, place / width % heads, place / width / heads);
-                let item = query / tokens * tokens;
-                let share = |key: usize| {
-                    let score: f64 =
-                        (0..width).map(|i| at(0, query, head, i) * at(1, item + key, head, i)).sum();
-                    (score * f64::from(params.scale)).exp()
-                        * size.map_or(1.0, |size| f64::from(size[item + key]))
-                };
-                let total: f64 = (0..tokens).map(share).sum();
-                (0..tokens).map(|key| share(key) * at(2, item + key, head, i)).sum::<f64>() / total
-            };
-            close(format!("{params:?}"), &y, &as_f32((0..y.len()).map(naive)), SUMS);
+        let masked: Vec<f32> = sizes.iter().map(|&size| if size > 2.0 { 0.0 } else { size }).collect();
+        let nobody = vec![0.0; sizes.len()];
+        // All tokens ask, or a few of the first image's for every image.
+        for (queries, q_image) in [(tokens, tokens * stride), (tokens.min(3), 0)] {
+            let params = attention::Params { queries, q_image, ..own };
+            for size in [None, Some(&sizes), Some(&masked), Some(&nobody)] {
+                let size = size.map(|size| &size[..]);
+                let [mut y, mut want] = outputs(batch * queries * heads * head_width);
+                cpu::attention(&params, &qkv, &qkv, &qkv, size, &mut y);
+                reference::attention(&params, &qkv, &qkv, &qkv, size, &mut want);
+                close(format!("{params:?}"), &y, &want, SUMS);
+            }
         }
     }
 }
 
 #[test]
-fn embed_patches_is_a_convolution_behind_the_prefix() {
+fn embed_patches_of_floats_and_of_bytes() {
     let mut random = Random(4);
     for (batch, planes, [height, width], [patch_height, patch_width], prefix) in
         [(1, 3, [8, 8], [4, 4], 1), (2, 1, [7, 11], [3, 5], 0), (2, 3, [6, 9], [2, 3], 5)]
@@ -203,88 +159,198 @@ fn embed_patches_is_a_convolution_behind_the_prefix() {
             channels,
             ..Default::default()
         };
-        let values = params.patch_values();
-        let padded = values.next_multiple_of(4) as usize;
         let image = random.floats(batch * planes * height * width);
-        let w = random.floats(channels * padded as u32);
-        let (bias, position) = (random.floats(channels), random.floats(params.patches() * channels));
-        let first = random.floats(prefix * channels);
-        let tokens = (prefix + params.patches()) as usize;
-        let mut y = vec![f32::NAN; batch as usize * tokens * channels as usize];
-        let first_tokens = (prefix > 0).then_some(&first[..]);
-        cpu::embed_patches(&params, &image, None, &w, &bias, &position, first_tokens, &mut y);
-
-        // Bytes give what the same values give, normalised and channel by channel.
         let bytes: Vec<u8> = (0..image.len()).map(|_| random.below(256) as u8).collect();
         let normal = [0.5, 0.25, 0.75, 0.125, 0.5, 0.25];
-        let normal: Vec<f32> = [&normal[..planes as usize], &normal[3..][..planes as usize]].concat();
-        let pixels = (height * width) as usize;
-        let floats: Vec<f32> = (0..image.len())
-            .map(|at| {
-                let (plane, pixel) =
-                    (at / pixels % planes as usize, at / pixels / planes as usize * pixels + at % pixels);
-                let byte = bytes[pixel * planes as usize + plane];
-                (f32::from(byte) / 255.0 - normal[plane]) / normal[planes as usize + plane]
-            })
-            .collect();
-        let (mut of_bytes, mut of_floats) = (y.clone(), y.clone());
-        cpu::embed_patches(&params, &floats, None, &w, &bias, &position, first_tokens, &mut of_floats);
-        cpu::embed_patches(&params, &bytes, Some(&normal), &w, &bias, &position, first_tokens, &mut of_bytes);
-        same(format!("{params:?}"), &of_bytes, &of_floats);
+        let normal = [&normal[..planes as usize], &normal[3..][..planes as usize]].concat();
+        let w = random.floats(channels * params.patch_values().next_multiple_of(4));
+        let (bias, position) = (random.floats(channels), random.floats(params.patches() * channels));
+        let first = random.floats(prefix * channels);
+        let biased = position.iter().enumerate().map(|(i, v)| v + bias[i % channels as usize]);
+        let base: Vec<f32> = first.iter().copied().chain(biased).collect();
+        let first = (prefix > 0).then_some(&first[..]);
 
-        let [planes, height, width, prefix, channels] =
-            [planes, height, width, prefix, channels].map(|v| v as usize);
-        let [patch_height, patch_width] = [patch_height, patch_width].map(|v| v as usize);
-        let naive = |at: usize| {
-            let (channel, token, item) = (at % channels, at / channels % tokens, at / channels / tokens);
-            let Some(patch) = token.checked_sub(prefix) else {
-                return first[token * channels + channel].into();
-            };
-            let (top, left) =
-                (patch / (width / patch_width) * patch_height, patch % (width / patch_width) * patch_width);
-            let product = |i: usize| {
-                let (x, line, plane) =
-                    (i % patch_width, i / patch_width % patch_height, i / patch_width / patch_height);
-                let pixel = ((item * planes + plane) * height + top + line) * width + left + x;
-                f64::from(image[pixel]) * f64::from(w[channel * padded + i])
-            };
-            let projected: f64 = (0..values as usize).map(product).sum();
-            projected + f64::from(bias[channel]) + f64::from(position[patch * channels + channel])
-        };
-        close(format!("{params:?}"), &y, &as_f32((0..y.len()).map(naive)), SUMS);
+        let [mut y, mut want] = outputs(batch * (prefix + params.patches()) * channels);
+        cpu::embed_patches(&params, &image, None, &w, &bias, &position, first, &mut y);
+        reference::embed_patches(&params, &image, None, &w, &base, &mut want);
+        close(format!("{params:?}"), &y, &want, SUMS);
+
+        // Values of up to 7.
+        cpu::embed_patches(&params, &bytes, Some(&normal), &w, &bias, &position, first, &mut y);
+        reference::embed_patches(&params, &bytes, Some(&normal), &w, &base, &mut want);
+        close(format!("{params:?} bytes"), &y, &want, Tol { abs: 2e-5, rel: 2e-6 });
     }
 }
 
 #[test]
-fn pool_takes_a_token_or_a_mean() {
-    let x: Vec<f32> = (0..12).map(|v| v as f32).collect();
-    let size = [1.0, 2.0, 3.0];
-    let pooled = |first, mode| {
-        let mut y = [0.0; 4];
-        cpu::pool(&pool::Params { batch: 1, tokens: 3, channels: 4, first, mode }, &x, Some(&size), &mut y);
-        y
-    };
-    assert_eq!(pooled(0, pool::PoolMode::Token), [0.0, 1.0, 2.0, 3.0]);
-    assert_eq!(pooled(1, pool::PoolMode::Mean), [6.0, 7.0, 8.0, 9.0]);
-    assert_eq!(pooled(1, pool::PoolMode::MeanBySize), [6.4, 7.4, 8.4, 9.4]);
+fn pool_in_every_mode() {
+    let mut random = Random(5);
+    for (batch, tokens, channels, first) in [(1, 1, 4, 0), (3, 5, 12, 4), (2, 197, 20, 1)] {
+        let (x, size) = (random.floats(batch * tokens * channels), random.sizes(batch * tokens));
+        for mode in [pool::Mode::TOKEN, pool::Mode::MEAN, pool::Mode::MEAN_BY_SIZE] {
+            let params = pool::Params { batch, tokens, channels, first, mode };
+            let [mut y, mut want] = outputs(batch * channels);
+            cpu::pool(&params, &x, Some(&size), &mut y);
+            reference::pool(&params, &x, Some(&size), &mut want);
+            close(format!("{params:?}"), &y, &want, ROUNDED);
+        }
+    }
 }
 
 #[test]
-fn key_metric_is_a_unit_mean_or_zero() {
-    let keys = [
-        [1.0, 0.0, 0.0, 0.0, 5.0, 0.0, 8.0, 0.0],
-        [1.0; 8],
-        [1.0, 1.0, 1.0, 1.0, -1.0, -1.0, -1.0, -1.0],
-        [f32::NAN, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0],
-        [0.0, 0.0, 0.0, f32::INFINITY, 0.0, 0.0, 0.0, 0.0],
-        [1e-25; 8],
-        [1e25; 8],
-    ];
-    let params = key_metric::Params { rows: 7, heads: 2, head_width: 4, stride: 8, start: 0, unit: 1 };
-    let mut metric = [f32::NAN; 28];
-    cpu::key_metric(&params, keys.as_flattened(), &mut metric);
-    let want = [[0.6, 0.0, 0.8, 0.0], [0.5; 4], [0.0; 4], [0.0; 4], [0.0; 4], [0.0; 4], [0.0; 4]];
-    assert_eq!(metric, want.as_flattened());
+fn key_metric_with_and_without_a_direction() {
+    let mut random = Random(6);
+    for (rows, heads, head_width, stride, start) in [(5, 1, 4, 4, 0), (9, 3, 20, 64, 8), (40, 12, 64, 768, 0)]
+    {
+        for unit in [0, 1] {
+            let mut keys = random.floats(start + rows * stride);
+            let mut key = |row: u32, change: &dyn Fn(&mut f32)| {
+                keys[(start + row * stride) as usize..][..(heads * head_width) as usize]
+                    .iter_mut()
+                    .for_each(change);
+            };
+            key(0, &|v| *v = 0.0);
+            key(1, &|v| *v = f32::NAN);
+            key(2, &|v| *v *= 1e25);
+            key(3, &|v| *v *= 1e-25);
+            let params = key_metric::Params { rows, heads, head_width, stride, start, unit };
+            let [mut y, mut want] = outputs(rows * head_width);
+            cpu::key_metric(&params, &keys, &mut y);
+            reference::key_metric(&params, &keys, None, &mut want);
+            close(format!("{params:?}"), &y, &want, Tol { abs: 2e-7, rel: 2e-7 });
+        }
+    }
+}
+
+/// Everything from lists to merged tokens and back, for images whose similarities are exact and often equal.
+fn match_and_merge(batch: u32, tokens: u32, protect: u32, partition: Partition) {
+    let what = format!("{batch} x {tokens}, {protect} protected, {partition}");
+    let mut random = Random(u64::from(tokens) << 8 | u64::from(protect));
+    let most = partition.most(tokens, protect);
+    let (width, channels) = (8, 4);
+    for r in [0, 1, most / 2, most].into_iter().filter(|&r| r <= most) {
+        let list = partition.split(batch, tokens, protect, r);
+        let lists = list.map(|list| {
+            let [mut split, mut want] = indices(list.lists * tokens);
+            cpu::split_tokens(&list, &mut split);
+            reference::split_tokens(&list, &mut want);
+            same(&what, &split, &want);
+            split
+        });
+        let split = lists.as_deref();
+        let (srcs, split_stride) = list.map_or((tokens.div_ceil(2), 0), |list| (list.srcs, list.stride()));
+
+        let metric = random.sixteenths(batch * tokens * width);
+        let edges = batch * srcs;
+        let ([mut score, mut want_score], [mut best, mut want_best]) = (outputs(edges), indices(edges));
+        for similarity in [Similarity::EUCLIDEAN, Similarity::DOT, Similarity::COSINE] {
+            let params = find_matches::Params {
+                batch,
+                tokens,
+                width,
+                protect,
+                similarity,
+                srcs,
+                split_stride,
+                ..Default::default()
+            };
+            cpu::find_matches(&params, &metric, split, &mut score, &mut best);
+            reference::find_matches(&params, &metric, split, &mut want_score, &mut want_best);
+            // 0 and -0 are one score.
+            assert_eq!(score, want_score, "{what}");
+            same(&what, &best, &want_best);
+        }
+        assert!(protect == 0 || score[0] == PROTECTED, "{what}");
+
+        let params =
+            rank_matches::Params { batch, tokens, r, protect, srcs, split_stride, ..Default::default() };
+        let plan_len = batch * params.plan_len();
+        let ([mut rank, mut want_rank], [mut plan, mut want_plan]) = (indices(edges), indices(plan_len));
+        cpu::rank_matches(&params, &score, &best, split, &mut rank, &mut plan);
+        reference::rank_matches(&params, &score, &best, split, &mut want_rank, &mut want_plan);
+        same(&what, &rank, &want_rank);
+        same(&what, &plan, &want_plan);
+
+        let merged = batch * (tokens - r);
+        let (x, sizes) = (random.floats(batch * tokens * channels), random.sizes(batch * tokens));
+        // A map as after earlier merges, or none.
+        let map: Vec<u32> = (0..batch * (tokens + 3)).map(|_| random.below(tokens)).collect();
+        for mode in (0..=merge_tokens::Mode::KEEP_ONE.0).map(merge_tokens::Mode) {
+            for (size, source) in [(None, None), (Some(&sizes[..]), Some(&map[..]))] {
+                let sources = source.map_or(tokens, |_| tokens + 3);
+                let eps = 1e-3;
+                let params = merge_tokens::Params {
+                    batch,
+                    tokens,
+                    r,
+                    channels,
+                    sources,
+                    mode,
+                    eps,
+                    ..Default::default()
+                };
+                let [mut x_out, mut want_x] = outputs(merged * channels);
+                let [mut size_out, mut want_size] = outputs(merged);
+                let [mut source_out, mut want_source] = indices(batch * sources);
+                let [mut normed, mut want_normed] = outputs(merged * channels);
+                cpu::merge_tokens(
+                    &params,
+                    &plan,
+                    &x,
+                    size,
+                    source,
+                    &mut x_out,
+                    &mut size_out,
+                    &mut source_out,
+                    Some(&mut normed),
+                );
+                let want_normed_out = Some(&mut want_normed[..]);
+                reference::merge_tokens(
+                    &params,
+                    &plan,
+                    &x,
+                    size,
+                    &mut want_x,
+                    &mut want_size,
+                    want_normed_out,
+                );
+                let map = merge_source::Params { batch, tokens, r, sources };
+                reference::merge_source(&map, &plan, source, &mut want_source);
+                close(format!("{what} {mode:?}"), &x_out, &want_x, ROUNDED);
+                same(&what, &size_out, &want_size);
+                same(&what, &source_out, &want_source);
+                // The mean is rounded to f32 before it is taken away, from sums of up to all tokens.
+                close(format!("{what} normed"), &normed, &want_normed, Tol { abs: 5e-5, rel: 1e-5 });
+
+                let params = unmerge::Params {
+                    batch,
+                    tokens: tokens - r,
+                    sources,
+                    first: protect.min(sources - 1),
+                    channels,
+                    ..Default::default()
+                };
+                let residual = random.floats(batch * (sources - params.first) * channels);
+                for residual in [None, Some(&residual[..])] {
+                    let [mut y, mut want] = outputs(batch * (sources - params.first) * channels);
+                    cpu::unmerge(&params, &x_out, &source_out, residual, &mut y);
+                    reference::unmerge(&params, &x_out, &source_out, residual, &mut want);
+                    same(&what, &y, &want);
+                }
+            }
+        }
+    }
+}
+
+#[test]
+fn matching_and_merging_in_any_partition() {
+    for (batch, tokens) in [(1, 1), (2, 2), (1, 3), (2, 4), (1, 7), (3, 16), (2, 33), (1, 198)] {
+        for protect in [0, 1, 2, 5].into_iter().filter(|&protect| protect <= tokens) {
+            for partition in partitions(tokens - protect) {
+                match_and_merge(batch, tokens, protect, partition);
+            }
+        }
+    }
 }
 
 #[test]

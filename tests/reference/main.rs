@@ -1,0 +1,9 @@
+//! The reference against examples worked out on paper, and against what must hold whatever the numbers are.
+
+#[path = "../common/mod.rs"]
+mod common;
+
+mod layers;
+mod matching;
+mod merging;
+mod padding;
