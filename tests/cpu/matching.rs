@@ -4,10 +4,10 @@ use std::collections::BTreeSet;
 use std::fs;
 
 use serde_json::Value;
-use tome_wgpu::kernels::{find_matches, key_metric, merge_tokens, rank_matches, unmerge};
+use tome_wgpu::kernels::{find_matches, key_metric, merge_source, merge_tokens, rank_matches, unmerge};
 use tome_wgpu::{Partition, cpu, reference};
 
-use crate::common::{Tol, close};
+use crate::common::{Tol, close, set};
 
 pub fn golden() -> Value {
     let path = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/golden/matching.json");
@@ -39,9 +39,9 @@ fn groups(value: &Value) -> Groups {
 /// Plan of the r best edges by a metric that is not yet of unit length; the reference's is the same.
 pub fn plan(metric: &[f32], batch: u32, tokens: u32, width: u32, r: u32, protect: u32) -> Vec<u32> {
     let rows = batch * tokens;
-    let unit = key_metric::Params { rows, heads: 1, head_width: width, stride: width, start: 0, unit: 1 };
-    let edges = find_matches::Params { batch, tokens, width, protect, ..Default::default() };
-    let ranked = rank_matches::Params { batch, tokens, r, protect, ..Default::default() };
+    let unit = set!(key_metric::Params::default(); rows, heads: 1, head_width: width, stride: width, start: 0);
+    let edges = set!(find_matches::Params::default(); batch, tokens, width, protect);
+    let ranked = set!(rank_matches::Params::default(); batch, tokens, r, protect);
     let mut metrics = vec![f32::NAN; metric.len()];
     let evens = (batch * tokens.div_ceil(2)) as usize;
     let (mut score, mut best, mut rank) =
@@ -51,7 +51,7 @@ pub fn plan(metric: &[f32], batch: u32, tokens: u32, width: u32, r: u32, protect
     reference::key_metric(&unit, metric, None, &mut metrics);
     reference::find_matches(&edges, &metrics, None, &mut score, &mut best);
     reference::rank_matches(&ranked, &score, &best, None, &mut rank, &mut want);
-    cpu::key_metric(&unit, metric, &mut metrics);
+    cpu::key_metric(&unit, metric, None, &mut metrics);
     cpu::find_matches(&edges, &metrics, None, &mut score, &mut best);
     cpu::rank_matches(&ranked, &score, &best, None, &mut rank, &mut plan);
     assert_eq!(plan, want, "the reference's plan");
@@ -67,13 +67,13 @@ fn grouped(metric: &[f32], width: u32, partition: Partition, r: u32) -> Groups {
     cpu::split_tokens(&list, &mut split);
     let mut unit = vec![f32::NAN; metric.len()];
     let params =
-        key_metric::Params { rows: tokens, heads: 1, head_width: width, stride: width, start: 0, unit: 1 };
-    cpu::key_metric(&params, metric, &mut unit);
+        set!(key_metric::Params::default(); rows: tokens, heads: 1, head_width: width, stride: width, start: 0);
+    cpu::key_metric(&params, metric, None, &mut unit);
     let srcs = list.srcs as usize;
     let (mut score, mut best, mut rank) = (vec![f32::NAN; srcs], vec![u32::MAX; srcs], vec![u32::MAX; srcs]);
-    let params = find_matches::Params { batch: 1, tokens, width, srcs: list.srcs, ..Default::default() };
+    let params = set!(find_matches::Params::default(); batch: 1, tokens, width, srcs: list.srcs);
     cpu::find_matches(&params, &unit, Some(&split), &mut score, &mut best);
-    let params = rank_matches::Params { batch: 1, tokens, r, srcs: list.srcs, ..Default::default() };
+    let params = set!(rank_matches::Params::default(); batch: 1, tokens, r, srcs: list.srcs);
     let mut plan = vec![u32::MAX - 1; params.plan_len() as usize];
     cpu::rank_matches(&params, &score, &best, Some(&split), &mut rank, &mut plan);
     members(&plan[(2 * tokens - r) as usize..], tokens - r)
@@ -96,8 +96,10 @@ pub fn merge(
     let merged = params.batch * (params.tokens - params.r);
     let mut x_out = vec![f32::NAN; (merged * params.channels) as usize];
     let (mut size_out, mut source_out) = (vec![f32::NAN; merged as usize], vec![u32::MAX; source.len()]);
-    let (size, source) = (Some(size), Some(source));
-    cpu::merge_tokens(&params, plan, x, size, source, &mut x_out, &mut size_out, &mut source_out, None);
+    cpu::merge_tokens(&params, plan, x, Some(size), &mut x_out, &mut size_out, None);
+    let merge_tokens::Params { batch, tokens, r, .. } = params;
+    let map = merge_source::Params::new(batch, tokens, r, source.len() as u32 / batch);
+    cpu::merge_source(&map, plan, Some(source), &mut source_out);
     (x_out, size_out, source_out)
 }
 
@@ -150,13 +152,7 @@ fn grids_are_those_of_tomesd() {
             means.push(group.iter().sum::<u32>() as f32 / group.len() as f32);
         }
         let mut back = vec![f32::NAN; tokens as usize];
-        let params = unmerge::Params {
-            batch: 1,
-            tokens: means.len() as u32,
-            sources: tokens,
-            channels: 1,
-            ..Default::default()
-        };
+        let params = set!(unmerge::Params::default(); batch: 1, tokens: means.len() as u32, sources: tokens, channels: 1);
         cpu::unmerge(&params, &means, &source, None, &mut back);
         let want: Vec<f32> = serde_json::from_value(case["unmerge_of_mean"].clone()).expect("numbers");
         close(format!("seed {seed}"), &back, &want, Tol { abs: 1e-5, rel: 0.0 });
@@ -174,7 +170,7 @@ fn a_chain_of_merges_is_that_of_the_original() {
         let [seed, width, r] = ["metric_seed", "C", "r"].map(|key| number(step, key));
         let plan = plan(&generate(seed.into(), tokens * width), 1, tokens, width, r, 1);
         let params =
-            merge_tokens::Params { batch: 1, tokens, r, channels: c, sources: n, ..Default::default() };
+            merge_tokens::Params::new([1, tokens, c], r);
         (x, size, source) = merge(params, &plan, &x, &size, &source);
         assert_eq!(members(&source, tokens - r), groups(&step["groups"]), "step {i}");
         assert_eq!(Value::from(size.clone()), step["size"], "step {i}");

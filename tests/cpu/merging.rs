@@ -4,7 +4,7 @@ use tome_wgpu::cpu;
 use tome_wgpu::kernels::find_matches::{self, PROTECTED, UNDIRECTED};
 use tome_wgpu::kernels::{merge_tokens, rank_matches, unmerge};
 
-use crate::common::{Random, Tol, close};
+use crate::common::{Random, Tol, close, set};
 use crate::matching::{members, merge, plan};
 
 /// Merges `steps` times by random metrics; hands what stands before and after each merge to `check`, and gives the
@@ -25,7 +25,7 @@ fn merged_often(
         let r = r.min(tokens.saturating_sub(protect) / 2);
         let plan = plan(&random.floats(tokens * 8), 1, tokens, 8, r, protect);
         let params =
-            merge_tokens::Params { batch: 1, tokens, r, channels: c, sources: n, ..Default::default() };
+            merge_tokens::Params::new([1, tokens, c], r);
         (x, size, source) = merge(params, &plan, &x, &size, &source);
         check(&x, &size);
     }
@@ -72,7 +72,7 @@ fn unmerge_gives_every_original_token_the_mean_of_its_group() {
         let (merged, source) = merged_often(n, protect, x.clone(), 6, 3, |_, _| ());
         let tokens = merged.len() as u32 / 4;
         let mut dense = vec![f32::NAN; x.len()];
-        let params = unmerge::Params { batch: 1, tokens, sources: n, channels: 4, ..Default::default() };
+        let params = set!(unmerge::Params::default(); batch: 1, tokens, sources: n, channels: 4);
         cpu::unmerge(&params, &merged, &source, None, &mut dense);
 
         let mut want = vec![f32::NAN; x.len()];
@@ -94,7 +94,7 @@ fn no_merge_is_the_identity_in_another_order() {
     let (same, source) = merged_often(10, 1, x.clone(), 0, 1, |_, _| ());
     let mut dense = vec![f32::NAN; x.len()];
     cpu::unmerge(
-        &unmerge::Params { batch: 1, tokens: 10, sources: 10, channels: 4, ..Default::default() },
+        &set!(unmerge::Params::default(); batch: 1, tokens: 10, sources: 10, channels: 4),
         &same,
         &source,
         None,
@@ -109,7 +109,7 @@ fn edges(metric: &[f32], protect: u32) -> (Vec<f32>, Vec<u32>) {
     let (mut score, mut best) =
         (vec![f32::NAN; metric.len().div_ceil(2)], vec![u32::MAX; metric.len().div_ceil(2)]);
     cpu::find_matches(
-        &find_matches::Params { batch: 1, tokens, width: 1, protect, ..Default::default() },
+        &set!(find_matches::Params::default(); batch: 1, tokens, width: 1, protect),
         metric,
         None,
         &mut score,
@@ -122,7 +122,7 @@ fn edges(metric: &[f32], protect: u32) -> (Vec<f32>, Vec<u32>) {
 fn ties_fall_to_the_lower_index() {
     assert_eq!(edges(&[1.0; 7], 0), (vec![1.0; 4], vec![0; 4]));
     assert_eq!(edges(&[1.0, -1.0, 1.0, 1.0, -1.0, 1.0], 0), (vec![1.0, 1.0, 1.0], vec![1, 1, 0]));
-    let params = rank_matches::Params { batch: 1, tokens: 7, r: 2, protect: 0, ..Default::default() };
+    let params = set!(rank_matches::Params::default(); batch: 1, tokens: 7, r: 2, protect: 0);
     let (mut rank, mut plan) = ([9; 4], [9; 19]);
     cpu::rank_matches(&params, &[0.5, 1.0, 0.5, 0.5], &[0, 0, 0, 0], None, &mut rank, &mut plan);
     assert_eq!(rank, [1, 0, 2, 3]);
@@ -142,13 +142,13 @@ fn tokens_without_direction_merge_last_and_protected_ones_never() {
 #[test]
 #[should_panic(expected = "a score is NaN")]
 fn a_score_that_is_nan_panics() {
-    let params = rank_matches::Params { batch: 1, tokens: 4, r: 1, protect: 0, ..Default::default() };
+    let params = set!(rank_matches::Params::default(); batch: 1, tokens: 4, r: 1, protect: 0);
     cpu::rank_matches(&params, &[f32::NAN, 1.0], &[0, 0], None, &mut [0; 2], &mut [0; 11]);
 }
 
 #[test]
 #[should_panic(expected = "a protected token is among the r best edges")]
 fn scores_that_merge_a_protected_token_panic() {
-    let params = rank_matches::Params { batch: 1, tokens: 6, r: 1, protect: 1, ..Default::default() };
+    let params = set!(rank_matches::Params::default(); batch: 1, tokens: 6, r: 1, protect: 1);
     cpu::rank_matches(&params, &[1.0, 0.0, 0.0], &[0, 0, 0], None, &mut [0; 3], &mut [0; 17]);
 }

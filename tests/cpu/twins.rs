@@ -6,21 +6,17 @@ use tome_wgpu::kernels::{
     attention, embed_patches, find_matches, key_metric, layer_norm, matmul, merge_tokens, norm_heads, pool,
     rank_matches, unmerge,
 };
-use tome_wgpu::reference::{self, merge_source};
+use tome_wgpu::kernels::merge_source;
+use tome_wgpu::reference;
 use tome_wgpu::{Partition, cpu};
 
-use crate::common::{Random, Tol, close, partitions, same};
+use crate::common::{Random, Tol, close, partitions, same, set};
 
 /// A few roundings of a sum of values around 1.
 const SUMS: Tol = Tol { abs: 2e-6, rel: 2e-6 };
 
 /// Where both sum in f64: a unit in the last place.
 const ROUNDED: Tol = Tol { abs: 0.0, rel: 1.2e-7 };
-
-/// All of them.
-fn activations() -> impl Iterator<Item = Activation> {
-    (0..=Activation::SIGMOID.0).map(Activation)
-}
 
 /// Two buffers to write to.
 fn outputs(count: u32) -> [Vec<f32>; 2] {
@@ -42,13 +38,13 @@ fn matmul_at_any_size_and_with_any_part() {
         let [x, w] = [rows, columns].map(|rows| random.floats(rows * inner));
         let bias = random.floats(columns);
         let [gate, residual] = [(); 2].map(|()| random.floats(rows * columns));
-        for activation in activations() {
+        for &activation in Activation::ALL {
             for parts in 0..8 {
                 let [bias, gate, residual] = [(1, &bias), (2, &gate), (4, &residual)]
                     .map(|(bit, values)| (parts & bit > 0).then_some(&values[..]));
-                let params = matmul::Params { rows, inner, columns, activation, ..Default::default() };
+                let params = matmul::Params::new(rows, inner, columns).activation(activation);
                 let [mut y, mut want] = outputs(rows * columns);
-                cpu::matmul(&params, &x, &w, bias, None, gate, residual, &mut y);
+                cpu::matmul(&params, &x, &w, bias, gate, residual, &mut y);
                 reference::matmul(&params, &x, &w, bias, gate, residual, &mut want);
                 let tol = Tol { abs: 5e-8 * inner as f32 + 1e-6, rel: 1e-6 };
                 close(format!("{params:?} parts {parts}"), &y, &want, tol);
@@ -62,14 +58,14 @@ fn activations_are_right_everywhere() {
     let x: Vec<f32> =
         (-3000..=3000).map(|i| i as f32 / 200.0).chain([-1e30, -100.0, 100.0, 1e30, 0.0, -0.0]).collect();
     let rows = x.len() as u32;
-    for activation in activations() {
-        let params = matmul::Params { rows, inner: 1, columns: 1, activation, ..Default::default() };
+    for &activation in Activation::ALL {
+        let params = matmul::Params::new(rows, 1, 1).activation(activation);
         let [mut y, mut want] = outputs(rows);
-        cpu::matmul(&params, &x, &[1.0], None, None, None, None, &mut y);
+        cpu::matmul(&params, &x, &[1.0], None, None, None, &mut y);
         reference::matmul(&params, &x, &[1.0], None, None, None, &mut want);
         close(format!("{activation:?}"), &y, &want, Tol { abs: 2e-7, rel: 2e-7 });
 
-        cpu::matmul(&params, &vec![f32::NAN; x.len()], &[1.0], None, None, None, None, &mut y);
+        cpu::matmul(&params, &vec![f32::NAN; x.len()], &[1.0], None, None, None, &mut y);
         assert!(y.iter().all(|v| v.is_nan()), "{activation:?} of NaN");
     }
 }
@@ -85,7 +81,7 @@ fn norms_also_far_from_zero() {
         for (weight, bias) in [(None, None), (Some(&weight[..]), None), (Some(&weight[..]), Some(&bias[..]))]
         {
             let [mut y, mut want] = outputs(rows * channels);
-            let params = layer_norm::Params { rows, channels, eps: 1e-6, ..Default::default() };
+            let params = layer_norm::Params::new(rows, channels, 1e-6);
             cpu::layer_norm(&params, &x, weight, bias, &mut y);
             reference::layer_norm(&params, &x, weight, bias, &mut want);
             close(format!("{rows} x {channels}"), &y, &want, tol);
@@ -93,13 +89,7 @@ fn norms_also_far_from_zero() {
         // The same numbers as heads, q and k half of the channels each, and what lies between tokens stays.
         let [weight, bias] = [(); 2].map(|()| random.floats(channels / 2));
         for stride in [channels, channels / 2 * 3] {
-            let params = norm_heads::Params {
-                rows: x.len() as u32 / stride,
-                heads: 2,
-                head_width: channels / 4,
-                stride,
-                eps: 1e-6,
-            };
+            let params = set!(norm_heads::Params::default(); rows: x.len() as u32 / stride, heads: 2, head_width: channels / 4, stride, eps: 1e-6);
             let [mut y, mut want] = [&x, &x].map(Clone::clone);
             cpu::norm_heads(&params, &weight, &bias, &mut y);
             reference::norm_heads(&params, &weight, &bias, &mut want);
@@ -122,14 +112,14 @@ fn attention_for_any_layout_and_size() {
     ] {
         let fused = attention::Params::fused(batch, tokens, heads, head_width);
         let own =
-            attention::Params { stride, q_stride: stride, q_start, k_start, v_start, scale: 0.7, ..fused };
+            set!(fused; stride, q_stride: stride, q_start, k_start, v_start, scale: 0.7);
         let qkv = random.floats(128 + batch * tokens * stride);
         let sizes = random.sizes(batch * tokens);
         let masked: Vec<f32> = sizes.iter().map(|&size| if size > 2.0 { 0.0 } else { size }).collect();
         let nobody = vec![0.0; sizes.len()];
         // All tokens ask, or a few of the first image's for every image.
         for (queries, q_image) in [(tokens, tokens * stride), (tokens.min(3), 0)] {
-            let params = attention::Params { queries, q_image, ..own };
+            let params = set!(own; queries, q_image);
             for size in [None, Some(&sizes), Some(&masked), Some(&nobody)] {
                 let size = size.map(|size| &size[..]);
                 let [mut y, mut want] = outputs(batch * queries * heads * head_width);
@@ -148,37 +138,27 @@ fn embed_patches_of_floats_and_of_bytes() {
         [(1, 3, [8, 8], [4, 4], 1), (2, 1, [7, 11], [3, 5], 0), (2, 3, [6, 9], [2, 3], 5)]
     {
         let channels = 8;
-        let params = embed_patches::Params {
-            batch,
-            image_channels: planes,
-            height,
-            width,
-            patch_height,
-            patch_width,
-            prefix,
-            channels,
-            ..Default::default()
-        };
-        let image = random.floats(batch * planes * height * width);
-        let bytes: Vec<u8> = (0..image.len()).map(|_| random.below(256) as u8).collect();
-        let normal = [0.5, 0.25, 0.75, 0.125, 0.5, 0.25];
-        let normal = [&normal[..planes as usize], &normal[3..][..planes as usize]].concat();
-        let w = random.floats(channels * params.patch_values().next_multiple_of(4));
-        let (bias, position) = (random.floats(channels), random.floats(params.patches() * channels));
-        let first = random.floats(prefix * channels);
-        let biased = position.iter().enumerate().map(|(i, v)| v + bias[i % channels as usize]);
-        let base: Vec<f32> = first.iter().copied().chain(biased).collect();
-        let first = (prefix > 0).then_some(&first[..]);
+        let image = [planes, height, width];
+        let params = embed_patches::Params::pictures(batch, image, [patch_height, patch_width], prefix, channels);
+        let strided = set!(params; frames: 3, patch_frames: 2, stride_frames: 1, stride_width: 1);
+        for params in [params, strided] {
+            let image = random.floats(batch * params.frames * planes * height * width);
+            let bytes: Vec<u8> = (0..image.len()).map(|_| random.below(256) as u8).collect();
+            let normal = [0.5, 0.25, 0.75, 0.125, 0.5, 0.25];
+            let normal = [&normal[..planes as usize], &normal[3..][..planes as usize]].concat();
+            let w = random.floats(channels * params.patch_values().next_multiple_of(4));
+            let base = random.floats((prefix + params.patches()) * channels);
 
-        let [mut y, mut want] = outputs(batch * (prefix + params.patches()) * channels);
-        cpu::embed_patches(&params, &image, None, &w, &bias, &position, first, &mut y);
-        reference::embed_patches(&params, &image, None, &w, &base, &mut want);
-        close(format!("{params:?}"), &y, &want, SUMS);
+            let [mut y, mut want] = outputs(batch * (prefix + params.patches()) * channels);
+            cpu::embed_patches(&params, &image, &w, &base, None, &mut y);
+            reference::embed_patches(&params, &image, &w, &base, None, &mut want);
+            close(format!("{params:?}"), &y, &want, SUMS);
 
-        // Values of up to 7.
-        cpu::embed_patches(&params, &bytes, Some(&normal), &w, &bias, &position, first, &mut y);
-        reference::embed_patches(&params, &bytes, Some(&normal), &w, &base, &mut want);
-        close(format!("{params:?} bytes"), &y, &want, Tol { abs: 2e-5, rel: 2e-6 });
+            // Values of up to 7.
+            cpu::embed_patches(&params, &bytes, &w, &base, Some(&normal), &mut y);
+            reference::embed_patches(&params, &bytes, &w, &base, Some(&normal), &mut want);
+            close(format!("{params:?} bytes"), &y, &want, Tol { abs: 2e-5, rel: 2e-6 });
+        }
     }
 }
 
@@ -187,8 +167,8 @@ fn pool_in_every_mode() {
     let mut random = Random(5);
     for (batch, tokens, channels, first) in [(1, 1, 4, 0), (3, 5, 12, 4), (2, 197, 20, 1)] {
         let (x, size) = (random.floats(batch * tokens * channels), random.sizes(batch * tokens));
-        for mode in [pool::Mode::TOKEN, pool::Mode::MEAN, pool::Mode::MEAN_BY_SIZE] {
-            let params = pool::Params { batch, tokens, channels, first, mode };
+        for &mode in pool::PoolMode::ALL {
+            let params = pool::Params::new([batch, tokens, channels], first, mode);
             let [mut y, mut want] = outputs(batch * channels);
             cpu::pool(&params, &x, Some(&size), &mut y);
             reference::pool(&params, &x, Some(&size), &mut want);
@@ -202,7 +182,7 @@ fn key_metric_with_and_without_a_direction() {
     let mut random = Random(6);
     for (rows, heads, head_width, stride, start) in [(5, 1, 4, 4, 0), (9, 3, 20, 64, 8), (40, 12, 64, 768, 0)]
     {
-        for unit in [0, 1] {
+        for &length in key_metric::Length::ALL {
             let mut keys = random.floats(start + rows * stride);
             let mut key = |row: u32, change: &dyn Fn(&mut f32)| {
                 keys[(start + row * stride) as usize..][..(heads * head_width) as usize]
@@ -213,9 +193,9 @@ fn key_metric_with_and_without_a_direction() {
             key(1, &|v| *v = f32::NAN);
             key(2, &|v| *v *= 1e25);
             key(3, &|v| *v *= 1e-25);
-            let params = key_metric::Params { rows, heads, head_width, stride, start, unit };
+            let params = set!(key_metric::Params::default(); rows, heads, head_width, stride, start, length);
             let [mut y, mut want] = outputs(rows * head_width);
-            cpu::key_metric(&params, &keys, &mut y);
+            cpu::key_metric(&params, &keys, None, &mut y);
             reference::key_metric(&params, &keys, None, &mut want);
             close(format!("{params:?}"), &y, &want, Tol { abs: 2e-7, rel: 2e-7 });
         }
@@ -243,17 +223,8 @@ fn match_and_merge(batch: u32, tokens: u32, protect: u32, partition: Partition) 
         let metric = random.sixteenths(batch * tokens * width);
         let edges = batch * srcs;
         let ([mut score, mut want_score], [mut best, mut want_best]) = (outputs(edges), indices(edges));
-        for similarity in [Similarity::EUCLIDEAN, Similarity::DOT, Similarity::COSINE] {
-            let params = find_matches::Params {
-                batch,
-                tokens,
-                width,
-                protect,
-                similarity,
-                srcs,
-                split_stride,
-                ..Default::default()
-            };
+        for similarity in [Similarity::Euclidean, Similarity::Dot, Similarity::Cosine] {
+            let params = set!(find_matches::Params::default(); batch, tokens, width, protect, similarity, srcs, split_stride);
             cpu::find_matches(&params, &metric, split, &mut score, &mut best);
             reference::find_matches(&params, &metric, split, &mut want_score, &mut want_best);
             // 0 and -0 are one score.
@@ -263,7 +234,7 @@ fn match_and_merge(batch: u32, tokens: u32, protect: u32, partition: Partition) 
         assert!(protect == 0 || score[0] == PROTECTED, "{what}");
 
         let params =
-            rank_matches::Params { batch, tokens, r, protect, srcs, split_stride, ..Default::default() };
+            set!(rank_matches::Params::default(); batch, tokens, r, protect, srcs, split_stride);
         let plan_len = batch * params.plan_len();
         let ([mut rank, mut want_rank], [mut plan, mut want_plan]) = (indices(edges), indices(plan_len));
         cpu::rank_matches(&params, &score, &best, split, &mut rank, &mut plan);
@@ -275,20 +246,11 @@ fn match_and_merge(batch: u32, tokens: u32, protect: u32, partition: Partition) 
         let (x, sizes) = (random.floats(batch * tokens * channels), random.sizes(batch * tokens));
         // A map as after earlier merges, or none.
         let map: Vec<u32> = (0..batch * (tokens + 3)).map(|_| random.below(tokens)).collect();
-        for mode in (0..=merge_tokens::Mode::KEEP_ONE.0).map(merge_tokens::Mode) {
+        for &mode in merge_tokens::MergeMode::ALL {
             for (size, source) in [(None, None), (Some(&sizes[..]), Some(&map[..]))] {
                 let sources = source.map_or(tokens, |_| tokens + 3);
                 let eps = 1e-3;
-                let params = merge_tokens::Params {
-                    batch,
-                    tokens,
-                    r,
-                    channels,
-                    sources,
-                    mode,
-                    eps,
-                    ..Default::default()
-                };
+                let params = set!(merge_tokens::Params::new([batch, tokens, channels], r); mode, eps);
                 let [mut x_out, mut want_x] = outputs(merged * channels);
                 let [mut size_out, mut want_size] = outputs(merged);
                 let [mut source_out, mut want_source] = indices(batch * sources);
@@ -298,10 +260,8 @@ fn match_and_merge(batch: u32, tokens: u32, protect: u32, partition: Partition) 
                     &plan,
                     &x,
                     size,
-                    source,
                     &mut x_out,
                     &mut size_out,
-                    &mut source_out,
                     Some(&mut normed),
                 );
                 let want_normed_out = Some(&mut want_normed[..]);
@@ -314,7 +274,8 @@ fn match_and_merge(batch: u32, tokens: u32, protect: u32, partition: Partition) 
                     &mut want_size,
                     want_normed_out,
                 );
-                let map = merge_source::Params { batch, tokens, r, sources };
+                let map = merge_source::Params::new(batch, tokens, r, sources);
+                cpu::merge_source(&map, &plan, source, &mut source_out);
                 reference::merge_source(&map, &plan, source, &mut want_source);
                 close(format!("{what} {mode:?}"), &x_out, &want_x, ROUNDED);
                 same(&what, &size_out, &want_size);
@@ -322,14 +283,7 @@ fn match_and_merge(batch: u32, tokens: u32, protect: u32, partition: Partition) 
                 // The mean is rounded to f32 before it is taken away, from sums of up to all tokens.
                 close(format!("{what} normed"), &normed, &want_normed, Tol { abs: 5e-5, rel: 1e-5 });
 
-                let params = unmerge::Params {
-                    batch,
-                    tokens: tokens - r,
-                    sources,
-                    first: protect.min(sources - 1),
-                    channels,
-                    ..Default::default()
-                };
+                let params = set!(unmerge::Params::default(); batch, tokens: tokens - r, sources, first: protect.min(sources - 1), channels);
                 let residual = random.floats(batch * (sources - params.first) * channels);
                 for residual in [None, Some(&residual[..])] {
                     let [mut y, mut want] = outputs(batch * (sources - params.first) * channels);
@@ -357,7 +311,7 @@ fn matching_and_merging_in_any_partition() {
 #[should_panic(expected = "y [2, 4] needs 8 elements and has 7")]
 fn a_short_slice_panics() {
     cpu::layer_norm(
-        &layer_norm::Params { rows: 2, channels: 4, eps: 1e-6, ..Default::default() },
+        &layer_norm::Params::new(2, 4, 1e-6),
         &[0.0; 8],
         None,
         None,
@@ -369,6 +323,6 @@ fn a_short_slice_panics() {
 #[should_panic(expected = "in 27 values")]
 fn a_short_strided_slice_panics() {
     let qkv = [0.0; 31];
-    let params = attention::Params { stride: 12, ..attention::Params::fused(1, 3, 1, 4) };
+    let params = set!(attention::Params::fused(1, 3, 1, 4); stride: 12);
     cpu::attention(&params, &qkv, &qkv, &qkv, None, &mut [0.0; 12]);
 }

@@ -4,7 +4,7 @@ use tome_wgpu::kernels::matmul::Activation;
 use tome_wgpu::kernels::{attention, embed_patches, layer_norm, matmul, norm_heads, pool};
 use tome_wgpu::reference;
 
-use crate::common::{Random, Tol, close};
+use crate::common::{Random, Tol, close, set};
 
 /// A unit in the last place.
 const ROUNDED: Tol = Tol { abs: 0.0, rel: 1.2e-7 };
@@ -12,23 +12,13 @@ const ROUNDED: Tol = Tol { abs: 0.0, rel: 1.2e-7 };
 #[test]
 fn embed_patches_by_hand() {
     // One image of 3 x 5 in patches of 1 x 2: 6 patches, the last column is left over. Two channels, one prefix token.
-    let params = embed_patches::Params {
-        batch: 1,
-        image_channels: 1,
-        height: 3,
-        width: 5,
-        patch_height: 1,
-        patch_width: 2,
-        prefix: 1,
-        channels: 2,
-        ..Default::default()
-    };
+    let params = embed_patches::Params::pictures(1, [1, 3, 5], [1, 2], 1, 2);
     let image: Vec<f32> = (0..15).map(|v| v as f32).collect();
     // Rows are filled up to four values; what fills them is not read.
     let w = [1.0, 10.0, f32::NAN, f32::NAN, -1.0, 1.0, f32::NAN, f32::NAN];
     let base: Vec<f32> = (0..7).flat_map(|token| [100.0 * token as f32, 0.5]).collect();
     let mut y = [f32::NAN; 14];
-    reference::embed_patches(&params, &image, None, &w, &base, &mut y);
+    reference::embed_patches(&params, &image, &w, &base, None, &mut y);
     // The patches are 0 1, 2 3, 5 6, 7 8, 10 11, 12 13.
     let want =
         [[0.0, 0.5], [110.0, 1.5], [232.0, 1.5], [365.0, 1.5], [487.0, 1.5], [620.0, 1.5], [742.0, 1.5]];
@@ -38,23 +28,13 @@ fn embed_patches_by_hand() {
 #[test]
 fn bytes_are_normalised_channel_by_channel() {
     // Two images of one patch of 1 x 2 pixels with two channels each.
-    let params = embed_patches::Params {
-        batch: 2,
-        image_channels: 2,
-        height: 1,
-        width: 2,
-        patch_height: 1,
-        patch_width: 2,
-        prefix: 0,
-        channels: 1,
-        ..Default::default()
-    };
+    let params = embed_patches::Params::pictures(2, [2, 1, 2], [1, 2], 0, 1);
     // Pixel by pixel: (0, 255), (51, 102), then (255, 0), (255, 0). Divided by 255: (0, 1), (0.2, 0.4).
     let bytes = [0u8, 255, 51, 102, 255, 0, 255, 0];
     // Means 0 and 0.5, deviations 1 and 0.25: channel 0 is 0, 0.2, channel 1 is 2, -0.4; then 1, 1 and -2, -2.
     let normal = [0.0, 0.5, 1.0, 0.25];
     let mut y = [f32::NAN; 2];
-    reference::embed_patches(&params, &bytes, Some(&normal), &[1.0, 10.0, 100.0, 1000.0], &[7.0], &mut y);
+    reference::embed_patches(&params, &bytes, &[1.0, 10.0, 100.0, 1000.0], &[7.0], Some(&normal), &mut y);
     // 7 + 0 + 2 + 200 - 400, and 7 + 1 + 10 - 200 - 2000.
     close("bytes", &y, &[-191.0, -2182.0], ROUNDED);
 }
@@ -63,7 +43,7 @@ fn bytes_are_normalised_channel_by_channel() {
 fn layer_norm_by_hand() {
     // Means 2 and 10, variances 1 and 4.
     let x = [1.0, 3.0, 1.0, 3.0, 8.0, 8.0, 12.0, 12.0];
-    let params = layer_norm::Params { rows: 2, channels: 4, eps: 0.0, ..Default::default() };
+    let params = set!(layer_norm::Params::default(); rows: 2, channels: 4, eps: 0.0);
     let normed = |params, weight, bias| {
         let mut y = [f32::NAN; 8];
         reference::layer_norm(&params, &x, weight, bias, &mut y);
@@ -74,14 +54,14 @@ fn layer_norm_by_hand() {
     let want = [9.0, 22.0, 27.0, 44.0, 9.0, 18.0, 33.0, 44.0];
     assert_eq!(normed(params, Some(&weight), Some(&bias)), want);
     // 1 + 3 = 2 squared.
-    assert_eq!(normed(layer_norm::Params { eps: 3.0, ..params }, None, None)[..4], [-0.5, 0.5, -0.5, 0.5]);
+    assert_eq!(normed(set!(params; eps: 3.0), None, None)[..4], [-0.5, 0.5, -0.5, 0.5]);
 }
 
 #[test]
 fn norm_heads_by_hand() {
     // A row of two heads of q, two of k, and values that stay.
     let mut x = [1.0, 3.0, 8.0, 12.0, 0.0, 2.0, 5.0, 1.0, 7.0, 9.0];
-    let params = norm_heads::Params { rows: 1, heads: 2, head_width: 2, stride: 10, eps: 0.0 };
+    let params = set!(norm_heads::Params::default(); rows: 1, heads: 2, head_width: 2, stride: 10, eps: 0.0);
     // Every head becomes -1, 1 or 1, -1.
     reference::norm_heads(&params, &[1.0, 2.0, 3.0, 4.0], &[0.0, 0.0, 10.0, 20.0], &mut x);
     assert_eq!(x, [-1.0, 2.0, -1.0, 2.0, 7.0, 24.0, 13.0, 16.0, 7.0, 9.0]);
@@ -90,13 +70,13 @@ fn norm_heads_by_hand() {
 #[test]
 fn matmul_by_hand() {
     let (x, w) = ([1.0, 2.0, 3.0, 4.0], [1.0, 0.0, 1.0, 1.0, -1.0, 2.0]);
-    let mut params = matmul::Params { rows: 2, inner: 2, columns: 3, ..Default::default() };
+    let mut params = set!(matmul::Params::default(); rows: 2, inner: 2, columns: 3);
     let mut y = [f32::NAN; 6];
     reference::matmul(&params, &x, &w, None, None, None, &mut y);
     assert_eq!(y, [1.0, 3.0, 3.0, 3.0, 7.0, 5.0]);
 
     // With the bias 2, -1, 3 and 4, 3, 5; by the gate 2, 0, 6 and 8, 9, 5.
-    params.activation = Activation::RELU;
+    params.activation = Activation::Relu;
     let (bias, gate) = ([1.0, -4.0, 0.0], [1.0, 9.0, 2.0, 2.0, 3.0, 1.0]);
     let residual = [10.0, 20.0, 30.0, 40.0, 50.0, 60.0];
     reference::matmul(&params, &x, &w, Some(&bias), Some(&gate), Some(&residual), &mut y);
@@ -146,33 +126,33 @@ fn activations_are_those_of_the_books() {
     let silu = std::array::from_fn(|i| sigmoid[i] * f64::from(x[i]));
     let relu = x.map(|x| f64::from(x).max(0.0));
     for (activation, want) in [
-        (Activation::NONE, x.map(f64::from)),
-        (Activation::GELU, gelu),
-        (Activation::GELU_TANH, tanh),
-        (Activation::QUICK_GELU, quick),
-        (Activation::SILU, silu),
-        (Activation::RELU, relu),
-        (Activation::SIGMOID, sigmoid),
+        (Activation::None, x.map(f64::from)),
+        (Activation::Gelu, gelu),
+        (Activation::GeluTanh, tanh),
+        (Activation::QuickGelu, quick),
+        (Activation::Silu, silu),
+        (Activation::Relu, relu),
+        (Activation::Sigmoid, sigmoid),
     ] {
-        let params = matmul::Params { rows: 7, inner: 1, columns: 1, activation, ..Default::default() };
+        let params = set!(matmul::Params::default(); rows: 7, inner: 1, columns: 1, activation);
         let mut y = [f32::NAN; 7];
         reference::matmul(&params, &x, &[1.0], None, None, None, &mut y);
         // The tail of the tanh is a difference of numbers near 1.
         close(format!("{activation:?}"), &y, &want.map(|v| v as f32), Tol { abs: 1e-16, rel: 6e-8 });
 
         let mut y = [0.0; 2];
-        let params = matmul::Params { rows: 2, ..params };
+        let params = set!(params; rows: 2);
         reference::matmul(&params, &[f32::NAN, 0.0], &[1.0], None, None, None, &mut y);
         assert!(y[0].is_nan(), "{activation:?} of NaN");
-        assert_eq!(y[1], if activation == Activation::SIGMOID { 0.5 } else { 0.0 }, "{activation:?} of 0");
+        assert_eq!(y[1], if activation == Activation::Sigmoid { 0.5 } else { 0.0 }, "{activation:?} of 0");
     }
 }
 
 /// Attention of one head of one value over separate q, k and v.
 fn attend(q: &[f32], k: &[f32], v: &[f32], size: Option<&[f32]>) -> Vec<f32> {
     let [queries, tokens] = [q.len() as u32, k.len() as u32];
-    let params = attention::Params { queries, q_stride: 1, ..attention::Params::fused(1, tokens, 1, 1) };
-    let params = attention::Params { stride: 1, k_start: 0, v_start: 0, ..params };
+    let params = set!(attention::Params::fused(1, tokens, 1, 1); queries, q_stride: 1);
+    let params = set!(params; stride: 1, k_start: 0, v_start: 0);
     let mut y = vec![f32::NAN; q.len()];
     reference::attention(&params, q, k, v, size, &mut y);
     y
@@ -229,12 +209,12 @@ fn pool_by_hand() {
     let size = [1.0, 3.0, 1.0];
     let pooled = |first, mode, size: Option<&[f32]>| {
         let mut y = [f32::NAN; 2];
-        reference::pool(&pool::Params { batch: 1, tokens: 3, channels: 2, first, mode }, &x, size, &mut y);
+        reference::pool(&set!(pool::Params::default(); batch: 1, tokens: 3, channels: 2, first, mode), &x, size, &mut y);
         y
     };
-    assert_eq!(pooled(1, pool::Mode::TOKEN, None), [4.0, 5.0]);
-    assert_eq!(pooled(0, pool::Mode::MEAN, Some(&size)), [4.0, 5.0]);
-    assert_eq!(pooled(1, pool::Mode::MEAN, None), [6.0, 7.0]);
+    assert_eq!(pooled(1, pool::PoolMode::Token, None), [4.0, 5.0]);
+    assert_eq!(pooled(0, pool::PoolMode::Mean, Some(&size)), [4.0, 5.0]);
+    assert_eq!(pooled(1, pool::PoolMode::Mean, None), [6.0, 7.0]);
     // (3 * 4 + 8) / 4.
-    assert_eq!(pooled(1, pool::Mode::MEAN_BY_SIZE, Some(&size)), [5.0, 6.0]);
+    assert_eq!(pooled(1, pool::PoolMode::MeanBySize, Some(&size)), [5.0, 6.0]);
 }

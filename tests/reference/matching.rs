@@ -2,7 +2,7 @@
 
 use tome_wgpu::kernels::find_matches::{PROTECTED, Similarity, UNDIRECTED};
 use tome_wgpu::kernels::rank_matches::END;
-use tome_wgpu::kernels::split_tokens::{Mode, pcg};
+use tome_wgpu::kernels::split_tokens::{SplitMode, pcg};
 use tome_wgpu::kernels::{find_matches, key_metric, rank_matches, split_tokens};
 use tome_wgpu::{Partition, reference};
 
@@ -22,16 +22,16 @@ fn edges(metric: &[[f32; 2]], protect: u32, similarity: Similarity) -> (Vec<f32>
     let srcs = tokens.div_ceil(2) as usize;
     let (mut score, mut best) = (vec![f32::NAN; srcs], vec![u32::MAX; srcs]);
     let params =
-        find_matches::Params { batch: 1, tokens, width: 2, protect, similarity, ..Default::default() };
+        set!(find_matches::Params::default(); batch: 1, tokens, width: 2, protect, similarity);
     reference::find_matches(&params, metric.as_flattened(), None, &mut score, &mut best);
     (score, best)
 }
 
 /// The plan of the r best edges of alternating tokens.
 pub fn plan(metric: &[[f32; 2]], protect: u32, r: u32) -> Vec<u32> {
-    let (score, best) = edges(metric, protect, Similarity::COSINE);
+    let (score, best) = edges(metric, protect, Similarity::Cosine);
     let params =
-        rank_matches::Params { batch: 1, tokens: metric.len() as u32, r, protect, ..Default::default() };
+        set!(rank_matches::Params::default(); batch: 1, tokens: metric.len() as u32, r, protect);
     let mut plan = vec![u32::MAX - 1; params.plan_len() as usize];
     reference::rank_matches(&params, &score, &best, None, &mut vec![0; score.len()], &mut plan);
     plan
@@ -56,14 +56,14 @@ pub fn groups(plan: &[u32], tokens: u32) -> Vec<Vec<u32>> {
 fn key_metric_by_hand() {
     // Two heads of two values behind one value; the means are (3, 4), (0, 0), and two that have no direction.
     let keys = [9.0, 6.0, 0.0, 0.0, 8.0, 9.0, 1.0, -2.0, -1.0, 2.0, 9.0, f32::INFINITY, 0.0, 0.0, 0.0];
-    let params = key_metric::Params { rows: 3, heads: 2, head_width: 2, stride: 5, start: 1, unit: 1 };
+    let params = set!(key_metric::Params::default(); rows: 3, heads: 2, head_width: 2, stride: 5, start: 1);
     let metric = |params: key_metric::Params, size| {
         let mut metric = [f32::NAN; 6];
         reference::key_metric(&params, &keys, size, &mut metric);
         metric
     };
     assert_eq!(metric(params, None), [0.6, 0.8, 0.0, 0.0, 0.0, 0.0]);
-    assert_eq!(metric(key_metric::Params { unit: 0, ..params }, None), [3.0, 4.0, 0.0, 0.0, 0.0, 0.0]);
+    assert_eq!(metric(set!(params; length: key_metric::Length::Own), None), [3.0, 4.0, 0.0, 0.0, 0.0, 0.0]);
     assert_eq!(metric(params, Some(&[4.0, 1.0, 1.0])), metric(params, None));
     assert_eq!(metric(params, Some(&[0.0, 1.0, 1.0])), [0.0; 6]);
 }
@@ -72,7 +72,7 @@ fn key_metric_by_hand() {
 fn lengths_beyond_an_f32s_squares_have_no_direction() {
     for (length, directed) in [(1e-20, false), (2e-19, true), (9e17, true), (2e18, false), (f32::NAN, false)]
     {
-        let params = key_metric::Params { rows: 1, heads: 1, head_width: 2, stride: 2, start: 0, unit: 1 };
+        let params = set!(key_metric::Params::default(); rows: 1, heads: 1, head_width: 2, stride: 2, start: 0);
         let mut metric = [f32::NAN; 2];
         reference::key_metric(&params, &[0.0, length], None, &mut metric);
         assert_eq!(metric, [0.0, if directed { 1.0 } else { 0.0 }], "{length}");
@@ -82,18 +82,18 @@ fn lengths_beyond_an_f32s_squares_have_no_direction() {
 #[test]
 fn each_source_finds_its_most_similar_destination() {
     // a0 lies as far from b0 as from b2: the lower one.
-    assert_eq!(edges(&SEVEN, 0, Similarity::COSINE), (vec![0.0, 1.0, 0.8, 0.8], vec![0, 0, 1, 2]));
+    assert_eq!(edges(&SEVEN, 0, Similarity::Cosine), (vec![0.0, 1.0, 0.8, 0.8], vec![0, 0, 1, 2]));
     // Twice as long, and a0's partner is the longer one.
     let mut longer = SEVEN;
     longer[2] = [2.0, 0.0];
     longer[5] = [-3.0, -1.0];
-    let (score, best) = edges(&longer, 0, Similarity::DOT);
+    let (score, best) = edges(&longer, 0, Similarity::Dot);
     // a3: 0.8 * 3 - 0.6.
     assert_eq!(best, [2, 0, 1, 2]);
     assert_eq!(score[..3], [1.0, 2.0, 0.8]);
     assert!((score[3] - 1.8).abs() < 1e-6);
     // Minus squares of distances: a0 to b0 1 + 1, a1 to b0 1, a2 to b1 0.36 + 0.04, a3 to b1 0.64 + 0.16.
-    let (score, best) = edges(&longer, 0, Similarity::EUCLIDEAN);
+    let (score, best) = edges(&longer, 0, Similarity::Euclidean);
     assert_eq!(best, [0, 0, 1, 1]);
     for (score, want) in score.iter().zip([-2.0, -1.0, -0.4, -0.8]) {
         assert!((score - want).abs() < 1e-6, "{score} instead of {want}");
@@ -102,13 +102,13 @@ fn each_source_finds_its_most_similar_destination() {
 
 #[test]
 fn protected_tokens_neither_merge_nor_attract() {
-    let (score, best) = edges(&SEVEN, 1, Similarity::COSINE);
+    let (score, best) = edges(&SEVEN, 1, Similarity::Cosine);
     assert_eq!((score, best), (vec![PROTECTED, 1.0, 0.8, 0.8], vec![0, 0, 1, 2]));
     // Without b0 the best of a1 is b1.
-    let (score, best) = edges(&SEVEN, 2, Similarity::COSINE);
+    let (score, best) = edges(&SEVEN, 2, Similarity::Cosine);
     assert_eq!((score, best), (vec![PROTECTED, 0.0, 0.8, 0.8], vec![0, 1, 1, 2]));
     // All destinations protected: nobody is left to merge into.
-    assert_eq!(edges(&SEVEN[..3], 2, Similarity::COSINE), (vec![PROTECTED; 2], vec![0; 2]));
+    assert_eq!(edges(&SEVEN[..3], 2, Similarity::Cosine), (vec![PROTECTED; 2], vec![0; 2]));
 }
 
 #[test]
@@ -116,7 +116,7 @@ fn tokens_without_direction_come_last() {
     let mut metric = SEVEN;
     // a2 and b0.
     (metric[4], metric[1]) = ([0.0; 2], [0.0; 2]);
-    let (score, best) = edges(&metric, 0, Similarity::COSINE);
+    let (score, best) = edges(&metric, 0, Similarity::Cosine);
     assert_eq!((score, best), (vec![0.0, 0.0, UNDIRECTED, 0.8], vec![2, 1, 0, 2]));
 }
 
@@ -171,11 +171,11 @@ fn nothing_moves_where_nothing_merges() {
 #[test]
 fn ties_go_to_the_lower_source() {
     let alike = [[1.0, 0.0]; 9];
-    assert_eq!(edges(&alike, 0, Similarity::COSINE), (vec![1.0; 5], vec![0; 5]));
+    assert_eq!(edges(&alike, 0, Similarity::Cosine), (vec![1.0; 5], vec![0; 5]));
     // Sources 0 and 2 go, 4, 6 and 8 stay.
     let want = [vec![4], vec![6], vec![8], vec![1, 0, 2], vec![3], vec![5], vec![7]];
     assert_eq!(groups(&plan(&alike, 0, 2), 9), want);
-    let params = rank_matches::Params { batch: 1, tokens: 8, r: 0, ..Default::default() };
+    let params = set!(rank_matches::Params::default(); batch: 1, tokens: 8, r: 0);
     let mut rank = [9; 4];
     reference::rank_matches(&params, &[0.5, 1.0, 0.5, 1.0], &[0; 4], None, &mut rank, &mut [0; 24]);
     assert_eq!(rank, [2, 0, 3, 1]);
@@ -213,12 +213,12 @@ fn random_partitions_are_those_of_the_formula() {
     let params = Partition::Random { seed: 7 }.split(2, 8, 1, 3).expect("a list");
     assert_eq!(split(params), [[0, 3, 6, 7, 1, 2, 4, 5], [0, 1, 6, 7, 2, 3, 4, 5]].as_flattened());
     // The list of the sixth image is the same whatever the batch.
-    let sixth = split_tokens::Params { lists: 1, first: 5, ..params };
+    let sixth = set!(params; lists: 1, first_list: 5);
     assert_eq!(split(sixth), [0, 2, 6, 7, 1, 3, 4, 5]);
     // Seed 9 puts the destinations of four cells of 2 x 3 at their places 5, 1, 1 and 3.
     let grid = Partition::Grid { rows: 4, columns: 6, stride: [2, 3], seed: Some(9) };
     let grid = grid.split(1, 24, 0, 1).expect("a list");
-    assert_eq!(grid.mode, Mode::RANDOM_CELLS);
+    assert_eq!(grid.mode, SplitMode::RandomCells);
     //   0  1  2 |  3 [4]  5
     //   6  7 [8]|  9 10 11
     //  12 [13]14| 15 16 17
@@ -231,11 +231,11 @@ fn a_list_says_who_merges_into_whom() {
     // Tokens 0, 2, 4 and 6 are sources anyway; listed, destinations may be in front of them.
     let listed = [1, 4, 0, 2, 3, 5, 6];
     let (mut score, mut best) = ([f32::NAN; 2], [u32::MAX; 2]);
-    let params = find_matches::Params { batch: 1, tokens: 7, width: 2, srcs: 2, ..Default::default() };
+    let params = set!(find_matches::Params::default(); batch: 1, tokens: 7, width: 2, srcs: 2);
     reference::find_matches(&params, SEVEN.as_flattened(), Some(&listed), &mut score, &mut best);
     // Token 1 is (1, 0) as is 2, the second destination; 4 is (0.6, 0.8), nearest to 3, the third one.
     assert_eq!((score, best), ([1.0, 0.8], [1, 2]));
-    let params = rank_matches::Params { batch: 1, tokens: 7, r: 2, srcs: 2, ..Default::default() };
+    let params = set!(rank_matches::Params::default(); batch: 1, tokens: 7, r: 2, srcs: 2);
     let mut plan = vec![0; params.plan_len() as usize];
     reference::rank_matches(&params, &score, &best, Some(&listed), &mut [0; 2], &mut plan);
     assert_eq!(groups(&plan, 7), [vec![0], vec![2, 1], vec![3, 4], vec![5], vec![6]]);
@@ -244,13 +244,13 @@ fn a_list_says_who_merges_into_whom() {
 #[test]
 #[should_panic(expected = "a score is NaN")]
 fn a_score_that_is_nan_panics() {
-    let params = rank_matches::Params { batch: 1, tokens: 4, r: 1, ..Default::default() };
+    let params = set!(rank_matches::Params::default(); batch: 1, tokens: 4, r: 1);
     reference::rank_matches(&params, &[f32::NAN, 1.0], &[0, 0], None, &mut [0; 2], &mut [0; 11]);
 }
 
 #[test]
 #[should_panic(expected = "a protected token is among the r best edges")]
 fn a_protected_token_that_merges_panics() {
-    let params = rank_matches::Params { batch: 1, tokens: 6, r: 1, protect: 1, ..Default::default() };
+    let params = set!(rank_matches::Params::default(); batch: 1, tokens: 6, r: 1, protect: 1);
     reference::rank_matches(&params, &[1.0, 0.0, 0.0], &[0, 0, 0], None, &mut [0; 3], &mut [0; 17]);
 }

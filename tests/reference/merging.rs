@@ -1,11 +1,12 @@
 //! Merging by hand, and what it conserves and undoes.
 
-use tome_wgpu::kernels::merge_tokens::Mode;
+use tome_wgpu::kernels::merge_tokens::MergeMode;
 use tome_wgpu::kernels::rank_matches::END;
 use tome_wgpu::kernels::{merge_tokens, unmerge};
-use tome_wgpu::reference::{self, merge_source};
+use tome_wgpu::kernels::merge_source;
+use tome_wgpu::reference;
 
-use crate::common::{Random, Tol, close};
+use crate::common::{Random, Tol, close, set};
 use crate::matching::{groups, plan};
 
 /// Four tokens of which 1 and 2 merge into 3: who stays, who follows, where each went.
@@ -20,8 +21,7 @@ pub fn merge(params: merge_tokens::Params, plan: &[u32], x: &[f32], size: Option
 }
 
 /// All modes in order.
-pub const MODES: [Mode; 6] =
-    [Mode::WEIGHTED_MEAN, Mode::MEAN, Mode::SUM, Mode::MAX, Mode::MIN, Mode::KEEP_ONE];
+pub const MODES: &[MergeMode] = MergeMode::ALL;
 
 #[test]
 fn every_way_to_combine_by_hand() {
@@ -30,15 +30,15 @@ fn every_way_to_combine_by_hand() {
     let size = [5.0, 3.0, 4.0, 1.0];
     // (10 + 3 * 20 + 4 * 60) / 8; 90 / 3; 90; the outermost; the destination.
     let want = [[38.75, -38.75], [30.0, -30.0], [90.0, -90.0], [60.0, -10.0], [10.0, -60.0], [10.0, -10.0]];
-    for (mode, want) in MODES.into_iter().zip(want) {
+    for (mode, want) in MODES.iter().copied().zip(want) {
         let params =
-            merge_tokens::Params { batch: 1, tokens: 4, r: 2, channels: 2, mode, ..Default::default() };
+            set!(merge_tokens::Params::default(); batch: 1, tokens: 4, r: 2, channels: 2, mode);
         let [x_out, size_out] = merge(params, &PLAN, &x, Some(&size));
         assert_eq!(x_out, [[7.0, -7.0], want].as_flattened(), "{mode:?}");
         assert_eq!(size_out, [5.0, 8.0], "{mode:?}");
     }
     // Tokens without sizes are one token each.
-    let params = merge_tokens::Params { batch: 1, tokens: 4, r: 2, channels: 2, ..Default::default() };
+    let params = set!(merge_tokens::Params::default(); batch: 1, tokens: 4, r: 2, channels: 2);
     let [x_out, size_out] = merge(params, &PLAN, &x, None);
     assert_eq!((x_out, size_out), (vec![7.0, -7.0, 30.0, -30.0], vec![1.0, 3.0]));
 }
@@ -47,7 +47,7 @@ fn every_way_to_combine_by_hand() {
 fn normed_is_what_layer_norm_makes_of_it() {
     // Means of 2 and 10 over the channels, variances of 1 and 4.
     let x = [1.0, 3.0, 8.0, 16.0, 8.0, 12.0, 8.0, 8.0];
-    let params = merge_tokens::Params { batch: 1, tokens: 4, r: 2, channels: 2, ..Default::default() };
+    let params = set!(merge_tokens::Params::default(); batch: 1, tokens: 4, r: 2, channels: 2);
     let (mut x_out, mut size_out, mut normed) = ([f32::NAN; 4], [f32::NAN; 2], [f32::NAN; 4]);
     reference::merge_tokens(&params, &PLAN, &x, None, &mut x_out, &mut size_out, Some(&mut normed));
     assert_eq!((x_out, normed), ([1.0, 3.0, 8.0, 12.0], [-1.0, 1.0, -1.0, 1.0]));
@@ -56,12 +56,12 @@ fn normed_is_what_layer_norm_makes_of_it() {
 #[test]
 fn the_source_map_follows_a_merge() {
     let mut source = [9; 4];
-    let params = merge_source::Params { batch: 1, tokens: 4, r: 2, sources: 4 };
+    let params = set!(merge_source::Params::default(); batch: 1, tokens: 4, r: 2, sources: 4);
     reference::merge_source(&params, &PLAN, None, &mut source);
     assert_eq!(source, [0, 1, 1, 1]);
     // Six original tokens in the order of tokens 3, 0, 1, 0, 2, 2; in the second image 0 and 3 merge into 1.
     let plans = [PLAN, [2, 1, 3, 0, END, END, 1, 1, 0, 1]].concat();
-    let params = merge_source::Params { batch: 2, sources: 6, ..params };
+    let params = set!(params; batch: 2, sources: 6);
     let mut out = [9; 12];
     let map = [[3, 0, 1, 0, 2, 2]; 2];
     reference::merge_source(&params, &plans, Some(map.as_flattened()), &mut out);
@@ -72,7 +72,7 @@ fn the_source_map_follows_a_merge() {
 fn unmerge_by_hand() {
     let (x, source) = ([1.0, 2.0, 3.0, 4.0], [1, 0, 0, 1, 1, 0]);
     // Two images of two tokens of one value, three original tokens each.
-    let mut params = unmerge::Params { batch: 2, tokens: 2, sources: 3, channels: 1, ..Default::default() };
+    let mut params = set!(unmerge::Params::default(); batch: 2, tokens: 2, sources: 3, channels: 1);
     let mut y = [f32::NAN; 6];
     reference::unmerge(&params, &x, &source, None, &mut y);
     assert_eq!(y, [2.0, 1.0, 1.0, 4.0, 4.0, 3.0]);
@@ -91,10 +91,10 @@ fn merged_often(x: &[f32], channels: u32, protect: u32, rs: &[u32]) -> (Vec<f32>
         let tokens = size.len() as u32;
         let metric: Vec<[f32; 2]> = (0..tokens).map(|_| [random.float(), random.float()]).collect();
         let plan = plan(&metric, protect, r);
-        let params = merge_tokens::Params { batch: 1, tokens, r, channels, ..Default::default() };
+        let params = set!(merge_tokens::Params::default(); batch: 1, tokens, r, channels);
         let [x, size] = merge(params, &plan, x, Some(size));
         let mut map = vec![u32::MAX; sources as usize];
-        let params = merge_source::Params { batch: 1, tokens, r, sources };
+        let params = set!(merge_source::Params::default(); batch: 1, tokens, r, sources);
         reference::merge_source(&params, &plan, Some(source), &mut map);
         state = (x, size, map);
     }
@@ -133,7 +133,7 @@ fn unmerged_tokens_are_means_over_the_original_members() {
         let x = Random(3).floats(tokens * channels);
         let (merged, size, source) = merged_often(&x, channels, protect, &[9, 0, 7, 5]);
         let params =
-            unmerge::Params { batch: 1, tokens: 20, sources: tokens, channels, ..Default::default() };
+            set!(unmerge::Params::default(); batch: 1, tokens: 20, sources: tokens, channels);
         let mut dense = vec![f32::NAN; x.len()];
         reference::unmerge(&params, &merged, &source, None, &mut dense);
         for token in 0..tokens as usize {
@@ -160,9 +160,9 @@ fn a_group_of_equal_tokens_stays_what_it_is() {
         members.into_iter().for_each(|token| x[token as usize] = place as f32);
     }
     let size = random.sizes(12);
-    for mode in MODES.into_iter().filter(|&mode| mode != Mode::SUM) {
+    for mode in MODES.iter().copied().filter(|&mode| mode != MergeMode::Sum) {
         let params =
-            merge_tokens::Params { batch: 1, tokens: 12, r: 5, channels: 1, mode, ..Default::default() };
+            set!(merge_tokens::Params::default(); batch: 1, tokens: 12, r: 5, channels: 1, mode);
         let [x_out, _] = merge(params, &plan, &x, Some(&size));
         assert_eq!(x_out, [0.0, 1.0, 2.0, 3.0, 4.0, 5.0, 6.0], "{mode:?}");
     }

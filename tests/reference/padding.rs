@@ -4,7 +4,7 @@ use tome_wgpu::kernels::rank_matches::END;
 use tome_wgpu::kernels::{attention, key_metric, merge_tokens, pool};
 use tome_wgpu::reference;
 
-use crate::common::{Random, same};
+use crate::common::{Random, same, set};
 use crate::matching::{groups, plan};
 use crate::merging::{MODES, PLAN, merge};
 
@@ -38,15 +38,15 @@ fn attention_does_not_listen_to_it() {
 #[test]
 fn pools_leave_it_out() {
     let (x, size) = padded();
-    for mode in [pool::Mode::TOKEN, pool::Mode::MEAN, pool::Mode::MEAN_BY_SIZE] {
+    for mode in [pool::PoolMode::Token, pool::PoolMode::Mean, pool::PoolMode::MeanBySize] {
         let pooled = |tokens: u32, first| {
             let mut y = [f32::NAN; 2];
-            let params = pool::Params { batch: 1, tokens, channels: CHANNELS, first, mode };
+            let params = set!(pool::Params::default(); batch: 1, tokens, channels: CHANNELS, first, mode);
             reference::pool(&params, &x, Some(&size), &mut y);
             y
         };
         same(format!("{mode:?}"), &pooled(PADDED, 1), &pooled(TOKENS, 1));
-        if mode != pool::Mode::TOKEN {
+        if mode != pool::PoolMode::Token {
             assert_eq!(pooled(PADDED, TOKENS), [0.0; 2], "{mode:?} over nothing");
         }
     }
@@ -58,7 +58,7 @@ fn matching_takes_it_last() {
     let metric = |tokens: u32| -> Vec<[f32; 2]> {
         let mut metric = vec![[f32::NAN; 2]; tokens as usize];
         let params =
-            key_metric::Params { rows: tokens, heads: 1, head_width: 2, stride: 2, start: 0, unit: 1 };
+            set!(key_metric::Params::default(); rows: tokens, heads: 1, head_width: 2, stride: 2, start: 0);
         reference::key_metric(&params, &x, Some(&size), metric.as_flattened_mut());
         metric
     };
@@ -74,7 +74,7 @@ fn matching_takes_it_last() {
         let r = (PADDED - protect) / 2;
         let plan = plan(&metric(PADDED), protect, r);
         let params =
-            merge_tokens::Params { batch: 1, tokens: PADDED, r, channels: CHANNELS, ..Default::default() };
+            set!(merge_tokens::Params::default(); batch: 1, tokens: PADDED, r, channels: CHANNELS);
         let [merged, sizes] = merge(params, &plan, &x, Some(&size));
         let sum = |x: &[f32], size: &[f32]| -> f64 {
             x.iter().step_by(2).zip(size).map(|(&x, &s)| f64::from(x) * f64::from(s)).sum()
@@ -87,7 +87,7 @@ fn matching_takes_it_last() {
 
 #[test]
 fn a_group_does_not_count_it() {
-    let params = merge_tokens::Params { batch: 1, tokens: 4, r: 2, channels: 1, ..Default::default() };
+    let params = set!(merge_tokens::Params::default(); batch: 1, tokens: 4, r: 2, channels: 1);
     // The group is 3, 1, 2. Without 2: (2 * 10 + 6 * 20) / 8; without 3: (6 * 20 + 2 * 90) / 8; with none: the first.
     let x = [7.0, 20.0, 90.0, 10.0];
     for (size, want) in [
@@ -95,8 +95,8 @@ fn a_group_does_not_count_it() {
         ([1.0, 6.0, 2.0, 0.0], [37.5, 55.0, 110.0, 90.0, 20.0, 20.0]),
         ([0.0, 0.0, 0.0, 0.0], [10.0; 6]),
     ] {
-        for (mode, want) in MODES.into_iter().zip(want) {
-            let [x_out, size_out] = merge(merge_tokens::Params { mode, ..params }, &PLAN, &x, Some(&size));
+        for (mode, want) in MODES.iter().copied().zip(want) {
+            let [x_out, size_out] = merge(set!(params; mode), &PLAN, &x, Some(&size));
             assert_eq!(x_out, [7.0, want], "{mode:?} of sizes {size:?}");
             assert_eq!(size_out, [size[0], size[1] + size[2] + size[3]]);
         }
@@ -108,14 +108,14 @@ fn a_group_without_it_is_the_same_to_the_bit() {
     // Token 2 is of size 0, whatever it holds; without it the plan is that of three tokens.
     let mut random = Random(7);
     let rest = [0, 2, END, END, 1, 0, 1, 1];
-    for mode in MODES {
+    for &mode in MODES {
         let x = random.floats(4);
         let size = [1.0, 3.0, 0.0, 5.0];
         let params =
-            merge_tokens::Params { batch: 1, tokens: 4, r: 2, channels: 1, mode, ..Default::default() };
+            set!(merge_tokens::Params::default(); batch: 1, tokens: 4, r: 2, channels: 1, mode);
         for junk in [x[2], f32::NAN, f32::INFINITY] {
             let with = merge(params, &PLAN, &[x[0], x[1], junk, x[3]], Some(&size));
-            let params = merge_tokens::Params { tokens: 3, r: 1, ..params };
+            let params = set!(params; tokens: 3, r: 1);
             let without = merge(params, &rest, &[x[0], x[1], x[3]], Some(&[1.0, 3.0, 5.0]));
             same(format!("{mode:?}"), &with[0], &without[0]);
             same(format!("{mode:?}"), &with[1], &without[1]);
