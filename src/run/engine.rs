@@ -67,7 +67,9 @@ impl Engine {
     /// Submits as many images as go into one batch, without waiting for any.
     pub fn submit(&mut self, images: Images<'_>, options: &Options, want: Want) -> Result<Sent> {
         let batch = images.len() / self.vit.config().image_values();
-        let mut prepared = self.take(images.input(), batch as u32, options, want)?;
+        let (input, count) = (images.input(), batch as u32);
+        let kept = self.take(input, count, options);
+        let mut prepared = Prepared::new(kept, &self.vit, input, count, options, want)?;
         let bytes = sizes(self.vit.config(), options, want);
         let (results, image_bytes) = (bytes.iter().sum::<usize>() * batch, images.bytes());
         // Copies are of whole words, and so is the input.
@@ -137,19 +139,42 @@ impl Engine {
     }
 
     /// Whether a plan is kept that has everything that is wanted.
-    #[cfg(feature = "blocking")]
     pub fn is_prepared(&self, input: Input, batch: u32, options: &Options, want: Want) -> bool {
         let lacks = |p: &Prepared| want.has(Output::Dense) && p.dense.is_none();
         self.plans.iter().any(|p| p.is_for(input, batch, options) && !lacks(p))
     }
 
-    /// Takes a plan from those kept, or makes it, with what it lacks for what is wanted.
-    pub fn take(&mut self, input: Input, batch: u32, options: &Options, want: Want) -> Result<Prepared> {
-        let kept = self.plans.iter().position(|p| p.is_for(input, batch, options));
+    /// Takes a plan out of those kept.
+    pub fn take(&mut self, input: Input, batch: u32, options: &Options) -> Option<Prepared> {
+        let at = self.plans.iter().position(|p| p.is_for(input, batch, options))?;
+        Some(self.plans.remove(at))
+    }
+
+    /// Keeps a plan for later.
+    pub fn keep(&mut self, prepared: Prepared) {
+        // Somebody else may have made the same.
+        self.take(prepared.plan.input_kind(), prepared.plan.batch(), &prepared.options);
+        if self.plans.len() == PLANS_KEPT {
+            self.plans.remove(0);
+        }
+        self.plans.push(prepared);
+    }
+}
+
+impl Prepared {
+    /// A plan, new or kept, with what it lacks for what is wanted.
+    pub fn new(
+        kept: Option<Prepared>,
+        vit: &VisionTransformer,
+        input: Input,
+        batch: u32,
+        options: &Options,
+        want: Want,
+    ) -> Result<Self> {
         let mut prepared = match kept {
-            Some(at) => self.plans.remove(at),
+            Some(kept) => kept,
             None => {
-                let plan = self.vit.plan_for(input, batch, options)?;
+                let plan = vit.plan_for(input, batch, options)?;
                 Prepared { plan, options: options.clone(), dense: None, warm: false }
             }
         };
@@ -159,16 +184,6 @@ impl Engine {
         Ok(prepared)
     }
 
-    /// Keeps a plan for later.
-    pub fn keep(&mut self, prepared: Prepared) {
-        if self.plans.len() == PLANS_KEPT {
-            self.plans.remove(0);
-        }
-        self.plans.push(prepared);
-    }
-}
-
-impl Prepared {
     fn is_for(&self, input: Input, batch: u32, options: &Options) -> bool {
         let Prepared { plan, options: of, .. } = self;
         plan.input_kind() == input && plan.batch() == batch && of == options

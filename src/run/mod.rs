@@ -1,5 +1,5 @@
 //! A network on a GPU with its queue, ready to run. Nothing here waits on a thread, reads a file or asks a clock: it
-//! works in a browser as it does natively, where [`Session`](crate::Session) (feature `blocking`) stands above it.
+//! works in a browser as it does natively, where `Session` (feature `blocking`) stands above it.
 
 mod answer;
 mod engine;

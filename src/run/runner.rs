@@ -12,7 +12,7 @@ use crate::vit::{Config, Images, Input, Options, Outputs, Want, Weights};
 /// A network on a GPU with its queue, ready to run: a handle, cheap to clone, whose clones share the network, what is
 /// prepared for its schedules and batch sizes, and the buffers that batches travel through. Its calls are async and
 /// never wait on the thread. In a browser that is all. Natively somebody has to poll the device
-/// ([`wgpu::Device::poll`]) while a call is awaited; [`Session`](crate::Session) does.
+/// ([`wgpu::Device::poll`]) while a call is awaited; `Session` does.
 ///
 /// ```
 /// # use tome_wgpu::{Gpu, Result, run::Runner, vit::{Config, Options, Want, Weights}};
@@ -61,9 +61,7 @@ impl Runner {
         options: &Options,
         want: impl Into<Want>,
     ) -> Result<()> {
-        let prepared = self.engine.take(input, batch, options, want.into()).await?;
-        self.engine.keep(prepared);
-        Ok(())
+        self.engine.prepare(input, batch, options, want.into()).await
     }
 
     /// Runs any number of images, as many at once as the device can bind and has memory for. A slice of `f32` holds

@@ -31,6 +31,8 @@ impl SharedEngine {
 
     /// Submits a batch, as the device has agreed to.
     pub(super) async fn submit(&self, images: Images<'_>, options: &Options, want: Want) -> Result<Sent> {
+        let batch = images.count(self.config())? as u32;
+        self.prepare(images.input(), batch, options, want).await?;
         let sent = self.locked().submit(images, options, want);
         self.settled(sent).await
     }
@@ -53,24 +55,37 @@ impl SharedEngine {
         self.locked().give_up_plans();
     }
 
+    /// Sees to it that a batch finds a plan that is kept.
+    pub async fn prepare(&self, input: Input, batch: u32, options: &Options, want: Want) -> Result<()> {
+        if !self.is_prepared(input, batch, options, want) {
+            let prepared = self.take(input, batch, options, want).await?;
+            self.keep(prepared);
+        }
+        Ok(())
+    }
+
+    /// Whether a batch would find a plan that is kept.
+    pub fn is_prepared(&self, input: Input, batch: u32, options: &Options, want: Want) -> bool {
+        self.locked().is_prepared(input, batch, options, want)
+    }
+
     /// A plan of those kept, or a new one.
     pub async fn take(&self, input: Input, batch: u32, options: &Options, want: Want) -> Result<Prepared> {
-        let made = self.locked().take(input, batch, options, want);
-        match self.settled(made).await {
+        match self.make(input, batch, options, want).await {
             // What is kept may be in the way.
             Err(Error::OutOfMemory { .. }) => {
                 self.give_up_plans();
-                let made = self.locked().take(input, batch, options, want);
-                self.settled(made).await
+                self.make(input, batch, options, want).await
             }
             made => made,
         }
     }
 
-    /// Whether a batch would find a plan that is kept.
-    #[cfg(feature = "blocking")]
-    pub fn is_prepared(&self, input: Input, batch: u32, options: &Options, want: Want) -> bool {
-        self.locked().is_prepared(input, batch, options, want)
+    async fn make(&self, input: Input, batch: u32, options: &Options, want: Want) -> Result<Prepared> {
+        let kept = self.locked().take(input, batch, options);
+        // Not locked meanwhile: shaders may take long to compile.
+        let made = Prepared::new(kept, &self.vit, input, batch, options, want);
+        self.settled(made).await
     }
 
     /// Keeps a plan for later.

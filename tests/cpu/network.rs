@@ -2,7 +2,9 @@
 
 use std::collections::BTreeSet;
 
-use tome_wgpu::vit::{Config, Options, Outputs, Pool, PoolBy, Preprocess, Protect, Weights};
+use tome_wgpu::vit::{
+    Config, Options, Output, Outputs, Pool, PoolBy, Preprocess, Protect, ValuesMut, Weights,
+};
 use tome_wgpu::{Error, Schedule, cpu};
 
 use crate::common::Random;
