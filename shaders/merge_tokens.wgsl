@@ -70,7 +70,8 @@ fn merge_tokens(
         members += f32(added > 0.0);
         member = plan[next + member];
     }
-    let alone = plan[next + kept] >= n || params.mode == KEEP_ONE || total == 0.0;
+    let keeps = params.mode == KEEP_ONE && own > 0.0;
+    let alone = plan[next + kept] >= n || keeps || total == 0.0;
     var sum = 0.0;
     for (var i = row_lane; i < end; i += ROW_LANES) {
         var value = x[(item * n + kept) * vectors + i];
@@ -92,7 +93,7 @@ fn merge_tokens(
                         value = max(value, other);
                     } else if params.mode == MIN {
                         value = min(value, other);
-                    } else {
+                    } else if params.mode != KEEP_ONE {
                         value += other;
                     }
                     empty = false;

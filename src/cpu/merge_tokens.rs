@@ -44,7 +44,8 @@ pub fn merge_tokens(
             let group = || std::iter::successors(Some(kept as usize), |&token| follower(token)).take(tokens);
             let total: f64 = group().map(size_of).sum();
             size_out[index] = total as f32;
-            if mode == MergeMode::KeepOne || follower(kept as usize).is_none() || total == 0.0 {
+            let keeps = mode == MergeMode::KeepOne && size_of(kept as usize) > 0.0;
+            if keeps || follower(kept as usize).is_none() || total == 0.0 {
                 x_out.copy_from_slice(row(kept as usize));
                 continue;
             }
@@ -57,6 +58,7 @@ pub fn merge_tokens(
                     let v = weight * f64::from(v);
                     *all = match mode {
                         _ if at == 0 => v,
+                        MergeMode::KeepOne => *all,
                         MergeMode::Max => all.max(v),
                         MergeMode::Min => all.min(v),
                         _ => *all + v,
