@@ -85,14 +85,14 @@ fn matmul_by_hand() {
 
 #[test]
 fn activations_are_those_of_the_books() {
-    let x = [-6.0, -3.0, -1.0, 0.5, 2.9, 3.0, 4.0];
+    let x = [-6.0, -3.0, -1.0, 0.5, -2.75, 3.0, 4.0];
     // By Python's `math`, x Φ(x) as 0.5 x erfc(-x / sqrt(2)).
     let gelu = [
         -5.919525870226207e-9,
         -0.004049694094890287,
         -0.15865525393145707,
         0.34573123063700656,
-        2.8945891414288862,
+        -0.008194348896400033,
         2.99595030590511,
         3.9998733150326675,
     ];
@@ -101,7 +101,7 @@ fn activations_are_those_of_the_books() {
         -0.0036373920817729943,
         -0.15880800939172324,
         0.34571400982514394,
-        2.895033333764528,
+        -0.007723144073617988,
         2.996362607918227,
         3.9999297540518075,
     ];
@@ -110,7 +110,7 @@ fn activations_are_those_of_the_books() {
         -0.01807130970778597,
         -0.1542042340671787,
         0.35038843660638014,
-        2.879312968793458,
+        -0.025270167709174066,
         2.981928690292214,
         3.9955852758604187,
     ];
@@ -119,7 +119,7 @@ fn activations_are_those_of_the_books() {
         0.04742587317756678,
         0.2689414213699951,
         0.6224593312018546,
-        0.9478464369215823,
+        0.060086650174007626,
         0.9525741268224334,
         0.9820137900379085,
     ];
@@ -174,21 +174,18 @@ fn attention_by_hand() {
 
 #[test]
 fn strides_and_starts_say_where_heads_lie() {
-    // Two images of two tokens with two heads of one value, as a fused projection lays them: q q k k v v.
-    let image = [[0.0, 0.0, 9.0, 9.0, 1.0, 10.0], [0.0, 1.0, 9.0, 9.0 + 3f32.ln(), 3.0, 30.0]];
-    let qkv = [image, image.map(|token| [0.0, 0.0, 0.0, 0.0, 2.0 * token[4], 2.0 * token[5]])];
+    // Two images of two tokens with two heads of one value, as a fused projection lays them: q q k k v v. The second
+    // head of the second query of the one and of the first query of the other asks for the second token.
+    let qkv = [
+        [[0.0, 0.0, 9.0, 9.0, 1.0, 10.0], [0.0, 2.0, 9.0, 9.0 + 3f32.ln(), 3.0, 30.0]],
+        [[0.0, 2.0, 0.0, 0.0, 2.0, 20.0], [0.0, 0.0, 0.0, 3f32.ln(), 6.0, 60.0]],
+    ];
+    let qkv = qkv.as_flattened().as_flattened();
     let mut y = [f32::NAN; 8];
-    let params = attention::Params::fused(2, 2, 2, 1);
-    reference::attention(
-        &params,
-        qkv.as_flattened().as_flattened(),
-        qkv.as_flattened().as_flattened(),
-        qkv.as_flattened().as_flattened(),
-        None,
-        &mut y,
-    );
-    // Means, but for the second head of the second query, whose shares are 1/4 and 3/4.
-    close("fused", &y, &[2.0, 20.0, 2.0, 25.0, 4.0, 40.0, 4.0, 40.0], Tol { abs: 0.0, rel: 2e-7 });
+    let params = attention::Params { scale: 0.5, ..attention::Params::fused(2, 2, 2, 1) };
+    reference::attention(&params, qkv, qkv, qkv, None, &mut y);
+    // Means, but for those two, whose shares are 1/4 and 3/4.
+    close("fused", &y, &[2.0, 20.0, 2.0, 25.0, 4.0, 50.0, 4.0, 40.0], Tol { abs: 0.0, rel: 2e-7 });
 }
 
 #[test]
