@@ -6,11 +6,13 @@ use crate::error::Result;
 use crate::gpu::Gpu;
 use crate::run::ring::{Flight, Ring};
 use crate::vit::{
-    Config, Dense, Images, Input, Options, Output, Outputs, Plan, VisionTransformer, Want, Weights,
+    Config, Dense, Images, Input, Options, Output, Outputs, Plan, Tensors, VisionTransformer, Want,
 };
 
 /// Plans kept for later batches, as long as there is memory: comparing schedules takes one each.
 const PLANS_KEPT: usize = 8;
+/// Bytes of weights that are submitted together.
+const UPLOAD: u64 = 64 << 20;
 
 #[derive(Debug)]
 pub(super) struct Engine {
@@ -47,8 +49,15 @@ pub(super) struct Sent {
 }
 
 impl Engine {
-    pub fn new(gpu: &Gpu, queue: wgpu::Queue, config: Config, weights: &Weights) -> Result<Self> {
-        let vit = VisionTransformer::new(gpu, config, weights)?;
+    pub fn new(gpu: &Gpu, queue: wgpu::Queue, config: Config, weights: &dyn Tensors) -> Result<Self> {
+        let mut submitted = 0;
+        let vit = VisionTransformer::load(gpu, config, weights, |uploaded| {
+            // Lets go of the host's copies.
+            if uploaded - submitted >= UPLOAD {
+                queue.submit([]);
+                submitted = uploaded;
+            }
+        })?;
         // Says which limit is in the way where not one image fits.
         vit.check_batch(1)?;
         let at_once = vit.max_batch() as usize;
@@ -69,7 +78,8 @@ impl Engine {
         let batch = images.len() / self.vit.config().image_values();
         let (input, count) = (images.input(), batch as u32);
         let kept = self.take(input, count, options);
-        let mut prepared = Prepared::new(kept, &self.vit, input, count, options, want)?;
+        let beside = self.beside(input, count);
+        let mut prepared = Prepared::new(kept, &self.vit, (input, count), options, want, beside.as_ref())?;
         let bytes = sizes(self.vit.config(), options, want);
         let (results, image_bytes) = (bytes.iter().sum::<usize>() * batch, images.bytes());
         // Copies are of whole words, and so is the input.
@@ -150,6 +160,12 @@ impl Engine {
         Some(self.plans.remove(at))
     }
 
+    /// A plan on whose activations another can be made: batches of one engine never overlap on the device.
+    pub fn beside(&self, input: Input, batch: u32) -> Option<Plan> {
+        let same = |plan: &&Plan| plan.input_kind() == input && plan.batch() == batch;
+        self.plans.iter().rev().map(|prepared| &prepared.plan).find(same).cloned()
+    }
+
     /// Keeps a plan for later.
     pub fn keep(&mut self, prepared: Prepared) {
         // Somebody else may have made the same.
@@ -166,15 +182,18 @@ impl Prepared {
     pub fn new(
         kept: Option<Prepared>,
         vit: &VisionTransformer,
-        input: Input,
-        batch: u32,
+        (input, batch): (Input, u32),
         options: &Options,
         want: Want,
+        beside: Option<&Plan>,
     ) -> Result<Self> {
         let mut prepared = match kept {
             Some(kept) => kept,
             None => {
-                let plan = vit.plan_for(input, batch, options)?;
+                let plan = match beside {
+                    Some(other) => vit.plan_beside(other, input, options)?,
+                    None => vit.plan_for(input, batch, options)?,
+                };
                 Prepared { plan, options: options.clone(), dense: None, warm: false }
             }
         };

@@ -7,7 +7,7 @@ use crate::run::engine::Engine;
 use crate::run::queue::Queue;
 use crate::run::shared::SharedEngine;
 use crate::run::stream::Stream;
-use crate::vit::{Config, Images, Input, Options, Outputs, Want, Weights};
+use crate::vit::{Config, Images, Input, Options, Outputs, Tensors, Want};
 
 /// A network on a GPU with its queue, ready to run: a handle, cheap to clone, whose clones share the network, what is
 /// prepared for its schedules and batch sizes, and the buffers that batches travel through. Its calls are async and
@@ -15,8 +15,8 @@ use crate::vit::{Config, Images, Input, Options, Outputs, Want, Weights};
 /// ([`wgpu::Device::poll`]) while a call is awaited; `Session` does.
 ///
 /// ```
-/// # use tome_wgpu::{Gpu, Result, run::Runner, vit::{Config, Options, Want, Weights}};
-/// async fn logits(gpu: Gpu, queue: wgpu::Queue, config: Config, weights: &Weights, image: &[f32]) -> Result<Vec<f32>> {
+/// # use tome_wgpu::{Gpu, Result, run::Runner, vit::{Config, Options, Want, Tensors}};
+/// async fn logits(gpu: Gpu, queue: wgpu::Queue, config: Config, weights: &dyn Tensors, image: &[f32]) -> Result<Vec<f32>> {
 ///     let runner = Runner::open(gpu, queue, config, weights).await?;
 ///     Ok(runner.run(image, &Options::default(), Want::LOGITS).await?.logits)
 /// }
@@ -32,7 +32,7 @@ impl Runner {
     ///
     /// # Errors
     /// What the device, the config and the weights say; [`Error::Limit`](crate::Error::Limit) where not even one image fits.
-    pub async fn open(gpu: Gpu, queue: wgpu::Queue, config: Config, weights: &Weights) -> Result<Self> {
+    pub async fn open(gpu: Gpu, queue: wgpu::Queue, config: Config, weights: &dyn Tensors) -> Result<Self> {
         let engine = Engine::new(&gpu, queue, config, weights)?;
         gpu.settle().await?;
         Ok(Runner { engine: SharedEngine::new(engine) })

@@ -82,9 +82,12 @@ impl SharedEngine {
     }
 
     async fn make(&self, input: Input, batch: u32, options: &Options, want: Want) -> Result<Prepared> {
-        let kept = self.locked().take(input, batch, options);
+        let (kept, beside) = {
+            let mut engine = self.locked();
+            (engine.take(input, batch, options), engine.beside(input, batch))
+        };
         // Not locked meanwhile: shaders may take long to compile.
-        let made = Prepared::new(kept, &self.vit, input, batch, options, want);
+        let made = Prepared::new(kept, &self.vit, (input, batch), options, want, beside.as_ref());
         self.settled(made).await
     }
 

@@ -12,7 +12,7 @@ use crate::session::shared::{Backend, OnGpu, Shared};
 use crate::session::stream::Stream;
 use crate::session::worker::Worker;
 use crate::store::Store;
-use crate::vit::{Config, Images, Options, Outputs, Want, Weights};
+use crate::vit::{Config, Images, Options, Outputs, Tensors, Want};
 
 /// A network ready to run, on a GPU or on the CPU path: a handle, cheap to clone, that any number of threads may use at
 /// once. Schedules and batch sizes can differ from call to call; what is prepared for them is kept for the next.
@@ -28,7 +28,7 @@ impl Session {
     ///
     /// # Errors
     /// [`Error::NoAdapter`] where no adapter is what was asked for; what the device, the config and the weights say.
-    pub fn new(config: Config, weights: &Weights, device: &DeviceChoice) -> Result<Self> {
+    pub fn new(config: Config, weights: &dyn Tensors, device: &DeviceChoice) -> Result<Self> {
         Self::with_element(config, weights, device, Element::F32)
     }
 
@@ -39,7 +39,7 @@ impl Session {
     /// only.
     pub fn with_element(
         config: Config,
-        weights: &Weights,
+        weights: &dyn Tensors,
         device: &DeviceChoice,
         element: Element,
     ) -> Result<Self> {
@@ -53,7 +53,7 @@ impl Session {
     /// As [`Session::with_element`].
     pub async fn open(
         config: Config,
-        weights: &Weights,
+        weights: &dyn Tensors,
         device: &DeviceChoice,
         element: Element,
         store: &Store,
@@ -89,15 +89,15 @@ impl Session {
     /// Its device may be a software driver. Nothing is kept from run to run.
     ///
     /// ```no_run
-    /// # use tome_wgpu::{Element, Gpu, Result, Session, vit::{Config, Weights}};
-    /// # fn half(device: &wgpu::Device, queue: wgpu::Queue, config: Config, weights: &Weights) -> Result<Session> {
+    /// # use tome_wgpu::{Element, Gpu, Result, Session, vit::{Config, Tensors}};
+    /// # fn half(device: &wgpu::Device, queue: wgpu::Queue, config: Config, weights: &dyn Tensors) -> Result<Session> {
     /// Session::on(Gpu::with_element(device, Element::F16)?, queue, config, weights)
     /// # }
     /// ```
     ///
     /// # Errors
     /// What the device, the config and the weights say.
-    pub fn on(gpu: Gpu, queue: wgpu::Queue, config: Config, weights: &Weights) -> Result<Self> {
+    pub fn on(gpu: Gpu, queue: wgpu::Queue, config: Config, weights: &dyn Tensors) -> Result<Self> {
         let (info, element) = (gpu.device().adapter_info(), gpu.variant().element);
         let report = DeviceReport::gpu(&info, element, "the caller's device".into());
         let backend = Backend::Gpu(Arc::new(OnGpu::new(gpu, queue, config, weights)?));

@@ -13,7 +13,7 @@ use crate::session::saved_pipelines::SavedPipelines;
 use crate::session::tuning::{Tuning, taken_up};
 use crate::session::worker::{Worker, poll};
 use crate::store::Store;
-use crate::vit::{Config, Images, Options, Outputs, Want, Weights};
+use crate::vit::{Config, Images, Options, Outputs, Tensors, Want};
 
 /// What the handles of a session share.
 #[derive(Debug)]
@@ -134,7 +134,7 @@ impl Shared {
 
 impl OnGpu {
     /// A network on the caller's device, of which nothing is kept.
-    pub fn new(gpu: Gpu, queue: wgpu::Queue, config: Config, weights: &Weights) -> Result<Self> {
+    pub fn new(gpu: Gpu, queue: wgpu::Queue, config: Config, weights: &dyn Tensors) -> Result<Self> {
         let runner = pollster::block_on(Runner::open(gpu.clone(), queue, config, weights))?;
         Ok(OnGpu { runner, table: gpu, pipelines: None })
     }
@@ -144,7 +144,7 @@ impl OnGpu {
         adapter: &wgpu::Adapter,
         element: Element,
         config: Config,
-        weights: &Weights,
+        weights: &dyn Tensors,
         store: &Store,
     ) -> Result<(Self, Option<Tuning>)> {
         let (gpu, queue) = open(adapter, element, store).await?;

@@ -39,7 +39,8 @@ fn groups(value: &Value) -> Groups {
 /// Plan of the r best edges by a metric that is not yet of unit length; the reference's is the same.
 pub fn plan(metric: &[f32], batch: u32, tokens: u32, width: u32, r: u32, protect: u32) -> Vec<u32> {
     let rows = batch * tokens;
-    let unit = set!(key_metric::Params::default(); rows, heads: 1, head_width: width, stride: width, start: 0);
+    let unit =
+        set!(key_metric::Params::default(); rows, heads: 1, head_width: width, stride: width, start: 0);
     let edges = set!(find_matches::Params::default(); batch, tokens, width, protect);
     let ranked = set!(rank_matches::Params::default(); batch, tokens, r, protect);
     let mut metrics = vec![f32::NAN; metric.len()];
@@ -66,8 +67,7 @@ fn grouped(metric: &[f32], width: u32, partition: Partition, r: u32) -> Groups {
     let mut split = vec![u32::MAX; tokens as usize];
     cpu::split_tokens(&list, &mut split);
     let mut unit = vec![f32::NAN; metric.len()];
-    let params =
-        set!(key_metric::Params::default(); rows: tokens, heads: 1, head_width: width, stride: width, start: 0);
+    let params = set!(key_metric::Params::default(); rows: tokens, heads: 1, head_width: width, stride: width, start: 0);
     cpu::key_metric(&params, metric, None, &mut unit);
     let srcs = list.srcs as usize;
     let (mut score, mut best, mut rank) = (vec![f32::NAN; srcs], vec![u32::MAX; srcs], vec![u32::MAX; srcs]);
@@ -169,8 +169,7 @@ fn a_chain_of_merges_is_that_of_the_original() {
         let tokens = size.len() as u32;
         let [seed, width, r] = ["metric_seed", "C", "r"].map(|key| number(step, key));
         let plan = plan(&generate(seed.into(), tokens * width), 1, tokens, width, r, 1);
-        let params =
-            merge_tokens::Params::new([1, tokens, c], r);
+        let params = merge_tokens::Params::new([1, tokens, c], r);
         (x, size, source) = merge(params, &plan, &x, &size, &source);
         assert_eq!(members(&source, tokens - r), groups(&step["groups"]), "step {i}");
         assert_eq!(Value::from(size.clone()), step["size"], "step {i}");

@@ -24,8 +24,7 @@ fn merged_often(
         let tokens = size.len() as u32;
         let r = r.min(tokens.saturating_sub(protect) / 2);
         let plan = plan(&random.floats(tokens * 8), 1, tokens, 8, r, protect);
-        let params =
-            merge_tokens::Params::new([1, tokens, c], r);
+        let params = merge_tokens::Params::new([1, tokens, c], r);
         (x, size, source) = merge(params, &plan, &x, &size, &source);
         check(&x, &size);
     }

@@ -2,11 +2,11 @@
 
 use tome_wgpu::kernels::find_matches::{PROTECTED, Similarity};
 use tome_wgpu::kernels::matmul::Activation;
+use tome_wgpu::kernels::merge_source;
 use tome_wgpu::kernels::{
     attention, embed_patches, find_matches, key_metric, layer_norm, matmul, merge_tokens, norm_heads, pool,
     rank_matches, unmerge,
 };
-use tome_wgpu::kernels::merge_source;
 use tome_wgpu::reference;
 use tome_wgpu::{Partition, cpu};
 
@@ -111,8 +111,7 @@ fn attention_for_any_layout_and_size() {
         (1, 197, 1, 64, 64, [0, 64, 128]),
     ] {
         let fused = attention::Params::fused(batch, tokens, heads, head_width);
-        let own =
-            set!(fused; stride, q_stride: stride, q_start, k_start, v_start, scale: 0.7);
+        let own = set!(fused; stride, q_stride: stride, q_start, k_start, v_start, scale: 0.7);
         let qkv = random.floats(128 + batch * tokens * stride);
         let sizes = random.sizes(batch * tokens);
         let masked: Vec<f32> = sizes.iter().map(|&size| if size > 2.0 { 0.0 } else { size }).collect();
@@ -139,7 +138,8 @@ fn embed_patches_of_floats_and_of_bytes() {
     {
         let channels = 8;
         let image = [planes, height, width];
-        let params = embed_patches::Params::pictures(batch, image, [patch_height, patch_width], prefix, channels);
+        let params =
+            embed_patches::Params::pictures(batch, image, [patch_height, patch_width], prefix, channels);
         let strided = set!(params; frames: 3, patch_frames: 2, stride_frames: 1, stride_width: 1);
         for params in [params, strided] {
             let image = random.floats(batch * params.frames * planes * height * width);
@@ -233,8 +233,7 @@ fn match_and_merge(batch: u32, tokens: u32, protect: u32, partition: Partition) 
         }
         assert!(protect == 0 || score[0] == PROTECTED, "{what}");
 
-        let params =
-            set!(rank_matches::Params::default(); batch, tokens, r, protect, srcs, split_stride);
+        let params = set!(rank_matches::Params::default(); batch, tokens, r, protect, srcs, split_stride);
         let plan_len = batch * params.plan_len();
         let ([mut rank, mut want_rank], [mut plan, mut want_plan]) = (indices(edges), indices(plan_len));
         cpu::rank_matches(&params, &score, &best, split, &mut rank, &mut plan);
@@ -255,15 +254,7 @@ fn match_and_merge(batch: u32, tokens: u32, protect: u32, partition: Partition) 
                 let [mut size_out, mut want_size] = outputs(merged);
                 let [mut source_out, mut want_source] = indices(batch * sources);
                 let [mut normed, mut want_normed] = outputs(merged * channels);
-                cpu::merge_tokens(
-                    &params,
-                    &plan,
-                    &x,
-                    size,
-                    &mut x_out,
-                    &mut size_out,
-                    Some(&mut normed),
-                );
+                cpu::merge_tokens(&params, &plan, &x, size, &mut x_out, &mut size_out, Some(&mut normed));
                 let want_normed_out = Some(&mut want_normed[..]);
                 reference::merge_tokens(
                     &params,
@@ -310,13 +301,7 @@ fn matching_and_merging_in_any_partition() {
 #[test]
 #[should_panic(expected = "y [2, 4] needs 8 elements and has 7")]
 fn a_short_slice_panics() {
-    cpu::layer_norm(
-        &layer_norm::Params::new(2, 4, 1e-6),
-        &[0.0; 8],
-        None,
-        None,
-        &mut [0.0; 7],
-    );
+    cpu::layer_norm(&layer_norm::Params::new(2, 4, 1e-6), &[0.0; 8], None, None, &mut [0.0; 7]);
 }
 
 #[test]

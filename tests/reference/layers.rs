@@ -206,7 +206,12 @@ fn pool_by_hand() {
     let size = [1.0, 3.0, 1.0];
     let pooled = |first, mode, size: Option<&[f32]>| {
         let mut y = [f32::NAN; 2];
-        reference::pool(&set!(pool::Params::default(); batch: 1, tokens: 3, channels: 2, first, mode), &x, size, &mut y);
+        reference::pool(
+            &set!(pool::Params::default(); batch: 1, tokens: 3, channels: 2, first, mode),
+            &x,
+            size,
+            &mut y,
+        );
         y
     };
     assert_eq!(pooled(1, pool::PoolMode::Token, None), [4.0, 5.0]);

@@ -21,8 +21,7 @@ fn edges(metric: &[[f32; 2]], protect: u32, similarity: Similarity) -> (Vec<f32>
     let tokens = metric.len() as u32;
     let srcs = tokens.div_ceil(2) as usize;
     let (mut score, mut best) = (vec![f32::NAN; srcs], vec![u32::MAX; srcs]);
-    let params =
-        set!(find_matches::Params::default(); batch: 1, tokens, width: 2, protect, similarity);
+    let params = set!(find_matches::Params::default(); batch: 1, tokens, width: 2, protect, similarity);
     reference::find_matches(&params, metric.as_flattened(), None, &mut score, &mut best);
     (score, best)
 }
@@ -30,8 +29,7 @@ fn edges(metric: &[[f32; 2]], protect: u32, similarity: Similarity) -> (Vec<f32>
 /// The plan of the r best edges of alternating tokens.
 pub fn plan(metric: &[[f32; 2]], protect: u32, r: u32) -> Vec<u32> {
     let (score, best) = edges(metric, protect, Similarity::Cosine);
-    let params =
-        set!(rank_matches::Params::default(); batch: 1, tokens: metric.len() as u32, r, protect);
+    let params = set!(rank_matches::Params::default(); batch: 1, tokens: metric.len() as u32, r, protect);
     let mut plan = vec![u32::MAX - 1; params.plan_len() as usize];
     reference::rank_matches(&params, &score, &best, None, &mut vec![0; score.len()], &mut plan);
     plan
@@ -72,7 +70,8 @@ fn key_metric_by_hand() {
 fn lengths_beyond_an_f32s_squares_have_no_direction() {
     for (length, directed) in [(1e-20, false), (2e-19, true), (9e17, true), (2e18, false), (f32::NAN, false)]
     {
-        let params = set!(key_metric::Params::default(); rows: 1, heads: 1, head_width: 2, stride: 2, start: 0);
+        let params =
+            set!(key_metric::Params::default(); rows: 1, heads: 1, head_width: 2, stride: 2, start: 0);
         let mut metric = [f32::NAN; 2];
         reference::key_metric(&params, &[0.0, length], None, &mut metric);
         assert_eq!(metric, [0.0, if directed { 1.0 } else { 0.0 }], "{length}");

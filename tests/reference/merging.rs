@@ -1,9 +1,9 @@
 //! Merging by hand, and what it conserves and undoes.
 
+use tome_wgpu::kernels::merge_source;
 use tome_wgpu::kernels::merge_tokens::MergeMode;
 use tome_wgpu::kernels::rank_matches::END;
 use tome_wgpu::kernels::{merge_tokens, unmerge};
-use tome_wgpu::kernels::merge_source;
 use tome_wgpu::reference;
 
 use crate::common::{Random, Tol, close, set};
@@ -31,8 +31,7 @@ fn every_way_to_combine_by_hand() {
     // (10 + 3 * 20 + 4 * 60) / 8; 90 / 3; 90; the outermost; the destination.
     let want = [[38.75, -38.75], [30.0, -30.0], [90.0, -90.0], [60.0, -10.0], [10.0, -60.0], [10.0, -10.0]];
     for (mode, want) in MODES.iter().copied().zip(want) {
-        let params =
-            set!(merge_tokens::Params::default(); batch: 1, tokens: 4, r: 2, channels: 2, mode);
+        let params = set!(merge_tokens::Params::default(); batch: 1, tokens: 4, r: 2, channels: 2, mode);
         let [x_out, size_out] = merge(params, &PLAN, &x, Some(&size));
         assert_eq!(x_out, [[7.0, -7.0], want].as_flattened(), "{mode:?}");
         assert_eq!(size_out, [5.0, 8.0], "{mode:?}");
@@ -132,8 +131,7 @@ fn unmerged_tokens_are_means_over_the_original_members() {
         let (tokens, channels) = (41, 2);
         let x = Random(3).floats(tokens * channels);
         let (merged, size, source) = merged_often(&x, channels, protect, &[9, 0, 7, 5]);
-        let params =
-            set!(unmerge::Params::default(); batch: 1, tokens: 20, sources: tokens, channels);
+        let params = set!(unmerge::Params::default(); batch: 1, tokens: 20, sources: tokens, channels);
         let mut dense = vec![f32::NAN; x.len()];
         reference::unmerge(&params, &merged, &source, None, &mut dense);
         for token in 0..tokens as usize {
@@ -161,8 +159,7 @@ fn a_group_of_equal_tokens_stays_what_it_is() {
     }
     let size = random.sizes(12);
     for mode in MODES.iter().copied().filter(|&mode| mode != MergeMode::Sum) {
-        let params =
-            set!(merge_tokens::Params::default(); batch: 1, tokens: 12, r: 5, channels: 1, mode);
+        let params = set!(merge_tokens::Params::default(); batch: 1, tokens: 12, r: 5, channels: 1, mode);
         let [x_out, _] = merge(params, &plan, &x, Some(&size));
         assert_eq!(x_out, [0.0, 1.0, 2.0, 3.0, 4.0, 5.0, 6.0], "{mode:?}");
     }

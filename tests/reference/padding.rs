@@ -73,8 +73,7 @@ fn matching_takes_it_last() {
         // More than there is to merge: padding merges, and what it merges into stays what it is.
         let r = (PADDED - protect) / 2;
         let plan = plan(&metric(PADDED), protect, r);
-        let params =
-            set!(merge_tokens::Params::default(); batch: 1, tokens: PADDED, r, channels: CHANNELS);
+        let params = set!(merge_tokens::Params::default(); batch: 1, tokens: PADDED, r, channels: CHANNELS);
         let [merged, sizes] = merge(params, &plan, &x, Some(&size));
         let sum = |x: &[f32], size: &[f32]| -> f64 {
             x.iter().step_by(2).zip(size).map(|(&x, &s)| f64::from(x) * f64::from(s)).sum()
@@ -111,8 +110,7 @@ fn a_group_without_it_is_the_same_to_the_bit() {
     for &mode in MODES {
         let x = random.floats(4);
         let size = [1.0, 3.0, 0.0, 5.0];
-        let params =
-            set!(merge_tokens::Params::default(); batch: 1, tokens: 4, r: 2, channels: 1, mode);
+        let params = set!(merge_tokens::Params::default(); batch: 1, tokens: 4, r: 2, channels: 1, mode);
         for junk in [x[2], f32::NAN, f32::INFINITY] {
             let with = merge(params, &PLAN, &[x[0], x[1], junk, x[3]], Some(&size));
             let params = set!(params; tokens: 3, r: 1);
