@@ -74,7 +74,7 @@ fn main() {
         let mut random = Random(1);
         let (x, w) = (random.floats(rows * inner), random.floats(columns * inner));
         let mut want = vec![0.0; (rows * columns) as usize];
-        cpu::matmul(&params, &x, &w, None, None, None, None, &mut want);
+        cpu::matmul(&params, &x, &w, None, None, None, &mut want);
         let mut entries = roofs(&rigs);
         entries.extend(rigs.iter().map(|rig| ours(rig, params, &x, &w, &want)));
         if name == "square" {
@@ -215,10 +215,10 @@ fn roofs(rigs: &[Rig]) -> Vec<Entry<'_>> {
     let side = matrix.rows();
     let shader = [
         "enable f16;\nenable wgpu_cooperative_matrix;\n",
-        &format!("const SUBGROUP: u32 = {subgroup}u;\n"),
+        &format!("const SUBGROUP: u32 = {subgroup}u;\nconst MATRIX: u32 = {side}u;\n"),
         match matrix {
-            Matrix::Eight => include_str!("../shaders/lib/cooperative_8.wgsl"),
-            Matrix::Sixteen => include_str!("../shaders/lib/cooperative_16.wgsl"),
+            Matrix::Eight => include_str!("../shaders/lib/matrix_8.wgsl"),
+            Matrix::Sixteen => include_str!("../shaders/lib/matrix_16.wgsl"),
         },
         include_str!("roof_matrices.wgsl"),
     ];

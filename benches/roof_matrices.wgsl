@@ -1,5 +1,5 @@
-// Nothing but products of matrices in registers: what the device's matrix units can do at best. MATRIX, Left, Right and
-// Sums come from shaders/lib/cooperative_8.wgsl or cooperative_16.wgsl, SUBGROUP from subgroup_8.wgsl and its like.
+// Nothing but products of matrices in registers: what the device's matrix units can do at best. Left, Right and Sums
+// come from shaders/lib/matrix_8.wgsl or matrix_16.wgsl, the constants MATRIX and SUBGROUP from the bench.
 @group(0) @binding(0) var<storage, read_write> y: array<f32>;
 
 var<workgroup> x_slab: array<Slab, MATRIX * MATRIX / SLAB_VALUES>;

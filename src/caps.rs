@@ -2,6 +2,7 @@
 
 /// The features and limits of a device that decide between variants of a kernel.
 #[derive(Clone, Debug)]
+#[non_exhaustive]
 pub struct Caps {
     /// The device was made with `Features::SUBGROUP`.
     pub subgroups: bool,

@@ -10,6 +10,7 @@ use crate::partition::Partition;
 ///
 /// Written as `13` (constant), `16:-1` (r : inflection) or `32,29,26` (a list).
 #[derive(Clone, Debug, PartialEq)]
+#[non_exhaustive]
 pub enum Schedule {
     /// The same r in every block.
     Constant(u32),

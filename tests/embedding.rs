@@ -101,7 +101,10 @@ fn our_kernels_run_between_two_passes_of_theirs_and_submit_nothing() {
 
     // Ours: one merge and one LayerNorm, at offsets of their buffers.
     let gpu = Gpu::new(device).unwrap();
-    let shape = set!(MergeShape::default(); batch: 1, tokens: TOKENS, channels: CHANNELS, heads: 1, head_width: 8, key_stride: 8, key_start: 0, r: 1, protect: 1, sources: TOKENS);
+    let shape = set!(
+        MergeShape::default();
+        batch: 1, tokens: TOKENS, channels: CHANNELS, heads: 1, head_width: 8, key_stride: 8, key_start: 0, r: 1, protect: 1, sources: TOKENS
+    );
     let io = MergeIo::new(View::at(&inputs, KEYS_AT), View::at(&inputs, X_AT), View::at(&merged, 256))
         .size(&size)
         .source(&source)

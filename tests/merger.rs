@@ -29,7 +29,10 @@ struct Input {
 
 /// Keys of one head right behind each other; x of 8 channels.
 fn shape(batch: u32, tokens: u32, width: u32, r: u32, protect: u32) -> MergeShape {
-    set!(MergeShape::default(); batch, tokens, channels: 8, heads: 1, head_width: width, key_stride: width, key_start: 0, r, protect, sources: tokens)
+    set!(
+        MergeShape::default();
+        batch, tokens, channels: 8, heads: 1, head_width: width, key_stride: width, key_start: 0, r, protect, sources: tokens
+    )
 }
 
 fn input(shape: &MergeShape, seed: u64) -> Input {
@@ -269,7 +272,10 @@ fn unmerge_gives_every_member_its_groups_token() {
             let merged = merge(rig, shape, &input);
             let (x, source) = (rig.data(&merged.x), rig.data(&merged.source));
             let y = rig.unwritten(2 * 37 * 8);
-            let params = set!(unmerge::Params::default(); batch: 2, tokens: merged.tokens as u32, sources: 37, channels: 8);
+            let params = set!(
+                unmerge::Params::default();
+                batch: 2, tokens: merged.tokens as u32, sources: 37, channels: 8
+            );
             let io = unmerge::Io::new(&x, &source, &y);
             rig.run(&[kernels::unmerge(&rig.gpu, params, io).unwrap()]);
             let got: Vec<f32> = rig.read(&y, 2 * 37 * 8);
@@ -301,7 +307,10 @@ fn merge_by_reference(shape: MergeShape, input: &Input) -> Merged {
     let edges = (batch * srcs) as usize;
     let (mut score, mut best, mut rank) =
         (vec![f32::NAN; edges], vec![u32::MAX; edges], vec![u32::MAX; edges]);
-    let params = set!(find_matches::Params::default(); batch, tokens, width: head_width, protect, similarity, srcs, split_stride);
+    let params = set!(
+        find_matches::Params::default();
+        batch, tokens, width: head_width, protect, similarity, srcs, split_stride
+    );
     reference::find_matches(&params, &metric, split.as_deref(), &mut score, &mut best);
     let params = set!(rank_matches::Params::default(); batch, tokens, r, protect, srcs, split_stride);
     let mut plan = vec![u32::MAX; (batch * params.plan_len()) as usize];
@@ -317,14 +326,6 @@ fn merge_by_reference(shape: MergeShape, input: &Input) -> Merged {
     Merged { x, size, source, tokens: merged as usize }
 }
 
-const MODES: [Mode; 6] = [
-    MergeMode::WeightedMean,
-    MergeMode::Mean,
-    MergeMode::Sum,
-    MergeMode::Max,
-    MergeMode::Min,
-    MergeMode::KeepOne,
-];
 const SIMILARITIES: [Similarity; 3] = [Similarity::Cosine, Similarity::Dot, Similarity::Euclidean];
 
 /// Calls `check` with a merge of two images for every partition, with other modes and similarities in turn.
@@ -334,7 +335,7 @@ fn every_way(mut check: impl FnMut(&str, MergeShape)) {
         for protect in [0, 1, 2, 5] {
             for partition in partitions(free) {
                 for r in [1, 4, 1000] {
-                    let mode = MODES[turn % 6];
+                    let mode = MergeMode::ALL[turn % 6];
                     let similarity = SIMILARITIES[turn / 6 % 3];
                     turn += 1;
                     let shape = set!(shape(2, free + protect, 8, r, protect); partition, mode, similarity);
@@ -413,8 +414,8 @@ fn unmerge_is_right_in_every_way() {
             let merger = TokenMerger::new(&rig.gpu, shape, io).unwrap();
             let back = merger.unmerge(8, (&x_out).into(), Some((&x).into()), (&y).into()).unwrap();
             rig.run(&[merger.dispatches(), &[back]].concat());
-            let source: Vec<u32> = rig.read(merger.source().buffer, (2 * n) as u32);
-            let size: Vec<f32> = rig.read(merger.size().buffer, (2 * m) as u32);
+            let source: Vec<u32> = rig.read(merger.source().buffer().unwrap(), (2 * n) as u32);
+            let size: Vec<f32> = rig.read(merger.size().buffer().unwrap(), (2 * m) as u32);
             let got: Vec<f32> = rig.read(&y, (2 * n * 8) as u32);
             let mut want = vec![f32::NAN; got.len()];
             for image in 0..2 {

@@ -13,6 +13,7 @@ use crate::store::Store;
 
 /// What to run on.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum DeviceChoice {
     /// A real GPU where there is one, otherwise the CPU path: on machines without a GPU it is many times faster
     /// than shaders on a software driver.
@@ -51,6 +52,7 @@ impl fmt::Display for DeviceChoice {
 
 /// What runs, and why. Prints as one line.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct DeviceReport {
     /// The adapter's name, or `CPU`.
     pub name: String,
@@ -98,6 +100,7 @@ impl DeviceReport {
 
 /// An adapter as `tome devices` lists it.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct AdapterReport {
     /// Its place, for [`DeviceChoice::Index`].
     pub index: usize,

@@ -10,6 +10,7 @@ use crate::vit::{Input, Options, Plan, VisionTransformer, Want};
 
 /// One timed forward pass.
 #[derive(Clone, Copy, Debug, PartialEq)]
+#[non_exhaustive]
 pub struct Measured {
     /// Encoding, submission and every kernel; for the CPU path the whole call.
     pub seconds: f64,

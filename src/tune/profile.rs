@@ -10,6 +10,7 @@ use crate::vit::{Options, Plan};
 
 /// A forward pass kernel by kernel, and what the device can do at best.
 #[derive(Clone, Debug, PartialEq)]
+#[non_exhaustive]
 pub struct Profile {
     /// In the order of their first call.
     pub kernels: Vec<KernelTime>,
@@ -22,6 +23,7 @@ pub struct Profile {
 
 /// All calls of a kernel in a forward pass.
 #[derive(Clone, Debug, PartialEq)]
+#[non_exhaustive]
 pub struct KernelTime {
     /// The kernel's stem.
     pub kernel: &'static str,

@@ -11,6 +11,7 @@ use crate::vit::{Options, Plan};
 
 /// The outcome of [`Bench::tune`](crate::tune::Bench::tune).
 #[derive(Debug)]
+#[non_exhaustive]
 pub struct Tuned {
     /// All that differ in anything that was timed; first what the table of device kinds says.
     pub candidates: Vec<Candidate>,
@@ -20,6 +21,7 @@ pub struct Tuned {
 
 /// A tuning and its times.
 #[derive(Clone, Debug, PartialEq)]
+#[non_exhaustive]
 pub struct Candidate {
     /// The tuning.
     pub tuning: Tuning,

@@ -5,6 +5,7 @@ use crate::kernels::{Activation, embed_patches};
 
 /// How the tokens become one row: timm's `global_pool`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum Pool {
     /// The class token.
     Token,
@@ -21,6 +22,7 @@ pub enum Pool {
 
 /// The MLP of a block.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum Mlp {
     /// `fc2(act(fc1(x)))`, timm's `Mlp`.
     Plain,
@@ -44,6 +46,7 @@ pub struct PositionResample {
 
 /// How an image is brought to another size.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum Resample {
     /// Catmull-Rom, PIL's `BICUBIC`.
     Bicubic,
@@ -53,6 +56,7 @@ pub enum Resample {
 
 /// What is resized to the input's size divided by `crop`: timm's `crop_mode`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum Resize {
     /// The shortest edge; the other keeps the picture's proportions.
     Shortest,
@@ -62,6 +66,7 @@ pub enum Resize {
 
 /// How a picture becomes the network's input: timm's `pretrained_cfg`.
 #[derive(Clone, Debug, PartialEq)]
+#[non_exhaustive]
 pub struct Preprocess {
     /// Subtracted from each channel in [0, 1].
     pub mean: Vec<f32>,

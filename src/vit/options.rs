@@ -8,6 +8,7 @@ use crate::schedule::Schedule;
 
 /// Which tokens never merge.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum Protect {
     /// Every token before the patches.
     #[default]
@@ -18,6 +19,7 @@ pub enum Protect {
 
 /// What a merged token counts for in average pooling.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum PoolBy {
     /// Its size, so that every original patch counts once, as in the reference's patch for MAE.
     #[default]
@@ -28,6 +30,7 @@ pub enum PoolBy {
 
 /// What tokens are matched by in a block (paper, Table 1).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum Metric {
     /// The mean of the attention's keys over the heads.
     #[default]
@@ -64,6 +67,7 @@ impl Metric {
 
 /// How a network is run.
 #[derive(Clone, Debug, PartialEq)]
+#[non_exhaustive]
 pub struct Options {
     /// How many tokens merge in each block.
     pub schedule: Schedule,

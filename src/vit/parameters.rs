@@ -24,6 +24,7 @@ pub struct Linear<T> {
 
 /// One block's numbers. Its two LayerNorms have none left: they only bring rows to mean 0 and variance 1.
 #[derive(Clone, Debug)]
+#[non_exhaustive]
 pub struct Block<T> {
     /// To q, k and v, `[3, heads, head_width]`.
     pub qkv: Linear<T>,
@@ -41,6 +42,7 @@ pub struct Block<T> {
 
 /// The numbers of an attention-pooling head, timm's `AttentionPoolLatent`.
 #[derive(Clone, Debug)]
+#[non_exhaustive]
 pub struct AttentionPool<T> {
     /// `[channels]`: the learned query, already projected and scaled.
     pub query: T,
@@ -71,6 +73,7 @@ pub enum Storage {
 /// bias into what reads it, LayerScale's gamma into what it scales, and attention's `head_width^-0.5` into what makes
 /// the queries, so that they come out scaled.
 #[derive(Clone, Debug)]
+#[non_exhaustive]
 pub struct Parameters<T> {
     /// `[channels, patch values rounded up to 4]`
     pub patch: T,

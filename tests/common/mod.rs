@@ -4,6 +4,7 @@
 pub mod validation;
 
 /// A value with some fields set: what `Params { rows: 1, ..base }` is for types that may grow fields.
+#[allow(unused_macros, reason = "as above")]
 macro_rules! set {
     ($base:expr; $($field:ident $(: $value:expr)?),* $(,)?) => {{
         let mut value = $base;
@@ -13,6 +14,7 @@ macro_rules! set {
     (@field $of:ident $field:ident $value:expr) => { $of.$field = $value };
     (@field $of:ident $field:ident) => { $of.$field = $field };
 }
+#[allow(unused_imports, reason = "as above")]
 pub(crate) use set;
 
 use std::fmt::Display;

@@ -67,7 +67,10 @@ fn grouped(metric: &[f32], width: u32, partition: Partition, r: u32) -> Groups {
     let mut split = vec![u32::MAX; tokens as usize];
     cpu::split_tokens(&list, &mut split);
     let mut unit = vec![f32::NAN; metric.len()];
-    let params = set!(key_metric::Params::default(); rows: tokens, heads: 1, head_width: width, stride: width, start: 0);
+    let params = set!(
+        key_metric::Params::default();
+        rows: tokens, heads: 1, head_width: width, stride: width, start: 0
+    );
     cpu::key_metric(&params, metric, None, &mut unit);
     let srcs = list.srcs as usize;
     let (mut score, mut best, mut rank) = (vec![f32::NAN; srcs], vec![u32::MAX; srcs], vec![u32::MAX; srcs]);
@@ -152,7 +155,10 @@ fn grids_are_those_of_tomesd() {
             means.push(group.iter().sum::<u32>() as f32 / group.len() as f32);
         }
         let mut back = vec![f32::NAN; tokens as usize];
-        let params = set!(unmerge::Params::default(); batch: 1, tokens: means.len() as u32, sources: tokens, channels: 1);
+        let params = set!(
+            unmerge::Params::default();
+            batch: 1, tokens: means.len() as u32, sources: tokens, channels: 1
+        );
         cpu::unmerge(&params, &means, &source, None, &mut back);
         let want: Vec<f32> = serde_json::from_value(case["unmerge_of_mean"].clone()).expect("numbers");
         close(format!("seed {seed}"), &back, &want, Tol { abs: 1e-5, rel: 0.0 });

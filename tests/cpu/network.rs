@@ -2,17 +2,15 @@
 
 use std::collections::BTreeSet;
 
-use tome_wgpu::vit::{
-    Config, Options, Output, Outputs, Pool, PoolBy, Preprocess, Protect, ValuesMut, Weights,
-};
+use tome_wgpu::vit::{Config, Options, Output, Outputs, Pool, PoolBy, Protect, ValuesMut, Weights};
 use tome_wgpu::{Error, Schedule, cpu};
 
-use crate::common::Random;
+use crate::common::{Random, set};
 
 /// A small network that takes every branch but `no head`.
 fn config() -> Config {
     let base = Config::preset("vit_tiny_patch16_224").expect("a preset");
-    let preprocess = Preprocess { mean: vec![0.5; 3], std: vec![0.5; 3], ..base.preprocess.clone() };
+    let preprocess = set!(base.preprocess.clone(); mean: vec![0.5; 3], std: vec![0.5; 3]);
     base.with(|c| {
         c.image_size = [40, 48];
         c.patch_size = [4, 4];
@@ -88,13 +86,10 @@ fn without_merging_no_option_matters() {
     assert_eq!(plain.merged, tokens);
     assert_eq!(plain.size, vec![1.0; 2 * tokens]);
     assert_eq!(plain.source, [0, 1].map(|_| (0..tokens as u32).collect::<Vec<_>>()).concat());
-    let options = Options {
-        schedule: Schedule::List(vec![]),
-        prop_attn: false,
-        pool_by: PoolBy::Plain,
-        protect: Protect::Class,
-        ..Options::default()
-    };
+    let options = set!(
+        Options::default();
+        schedule: Schedule::List(vec![]), prop_attn: false, pool_by: PoolBy::Plain, protect: Protect::Class
+    );
     assert_eq!(vit.forward(&images, &options).expect("results"), plain);
 }
 
@@ -117,7 +112,7 @@ fn every_patch_ends_in_one_token_and_the_prefix_in_itself() {
 #[test]
 fn maps_only_ever_join_and_the_last_is_the_source() {
     let config = config();
-    let options = Options { schedule: Schedule::List(vec![9, 0, 20, 3]), ..merging(0) };
+    let options = set!(merging(0); schedule: Schedule::List(vec![9, 0, 20, 3]));
     let tokens = options.tokens_per_block(&config);
     let all = network(&config).forward(&images(&config, 2), &options).expect("results");
     for i in 0..2 {
@@ -189,8 +184,8 @@ fn input_that_does_not_fit_is_refused() {
 
     // Registers that merge may leave fewer tokens than average pooling skips.
     let config = config.with(|c| (c.pool, c.fc_norm, c.reg_tokens) = (Pool::Average, true, 4));
-    let options = Options { protect: Protect::Class, ..merging(1000) };
+    let options = set!(merging(1000); protect: Protect::Class);
     let left = network(&config.clone().with(|c| c.depth = 8)).forward(&two, &options);
     assert!(matches!(left, Err(Error::Input(_))), "{left:?}");
-    assert!(network(&config).forward(&two, &Options { protect: Protect::Prefix, ..options }).is_ok());
+    assert!(network(&config).forward(&two, &set!(options; protect: Protect::Prefix)).is_ok());
 }

@@ -89,7 +89,10 @@ fn norms_also_far_from_zero() {
         // The same numbers as heads, q and k half of the channels each, and what lies between tokens stays.
         let [weight, bias] = [(); 2].map(|()| random.floats(channels / 2));
         for stride in [channels, channels / 2 * 3] {
-            let params = set!(norm_heads::Params::default(); rows: x.len() as u32 / stride, heads: 2, head_width: channels / 4, stride, eps: 1e-6);
+            let params = set!(
+                norm_heads::Params::default();
+                rows: x.len() as u32 / stride, heads: 2, head_width: channels / 4, stride, eps: 1e-6
+            );
             let [mut y, mut want] = [&x, &x].map(Clone::clone);
             cpu::norm_heads(&params, &weight, &bias, &mut y);
             reference::norm_heads(&params, &weight, &bias, &mut want);
@@ -224,7 +227,10 @@ fn match_and_merge(batch: u32, tokens: u32, protect: u32, partition: Partition) 
         let edges = batch * srcs;
         let ([mut score, mut want_score], [mut best, mut want_best]) = (outputs(edges), indices(edges));
         for similarity in [Similarity::Euclidean, Similarity::Dot, Similarity::Cosine] {
-            let params = set!(find_matches::Params::default(); batch, tokens, width, protect, similarity, srcs, split_stride);
+            let params = set!(
+                find_matches::Params::default();
+                batch, tokens, width, protect, similarity, srcs, split_stride
+            );
             cpu::find_matches(&params, &metric, split, &mut score, &mut best);
             reference::find_matches(&params, &metric, split, &mut want_score, &mut want_best);
             // 0 and -0 are one score.
@@ -274,7 +280,10 @@ fn match_and_merge(batch: u32, tokens: u32, protect: u32, partition: Partition) 
                 // The mean is rounded to f32 before it is taken away, from sums of up to all tokens.
                 close(format!("{what} normed"), &normed, &want_normed, Tol { abs: 5e-5, rel: 1e-5 });
 
-                let params = set!(unmerge::Params::default(); batch, tokens: tokens - r, sources, first: protect.min(sources - 1), channels);
+                let params = set!(
+                    unmerge::Params::default();
+                    batch, tokens: tokens - r, sources, first: protect.min(sources - 1), channels
+                );
                 let residual = random.floats(batch * (sources - params.first) * channels);
                 for residual in [None, Some(&residual[..])] {
                     let [mut y, mut want] = outputs(batch * (sources - params.first) * channels);

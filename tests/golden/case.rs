@@ -6,7 +6,6 @@ use std::path::{Path, PathBuf};
 
 use safetensors::{Dtype, SafeTensors};
 use serde_json::Value;
-use tome_wgpu::Schedule;
 use tome_wgpu::files::load_model;
 use tome_wgpu::kernels::find_matches::Similarity;
 use tome_wgpu::kernels::merge_tokens::MergeMode;
@@ -46,35 +45,33 @@ fn load(folder: &Path) -> Case {
     let run = json(&folder.join("case.json"));
     let text = |key: &str| run[key].as_str().unwrap_or_else(|| panic!("{name}: no {key}"));
     let knob = |key: &str, absent: &'static str| run.get(key).map_or(absent, |_| text(key));
-    let options = Options {
-        schedule: text("r").parse::<Schedule>().unwrap_or_else(|e| panic!("{name}: {e}")),
-        prop_attn: text("prop_attn") == "on",
-        pool_by: if text("pool") == "size" { PoolBy::Size } else { PoolBy::Plain },
-        protect: if text("protect") == "prefix" { Protect::Prefix } else { Protect::Class },
-        merge: match knob("merge_mode", "wmean") {
-            "wmean" => MergeMode::WeightedMean,
-            "mean" => MergeMode::Mean,
-            "sum" => MergeMode::Sum,
-            "max" => MergeMode::Max,
-            "min" => MergeMode::Min,
-            "keep-one" => MergeMode::KeepOne,
-            other => panic!("{name}: merge_mode {other}"),
-        },
-        partition: knob("partition", "alternating").parse().unwrap_or_else(|e| panic!("{name}: {e}")),
-        metric: match knob("metric", "keys") {
-            "keys" => Metric::Keys,
-            "queries" => Metric::Queries,
-            "values" => Metric::Values,
-            "input" => Metric::Input,
-            "attention" => Metric::Attention,
-            other => panic!("{name}: metric {other}"),
-        },
-        similarity: match knob("similarity", "cosine") {
-            "cosine" => Similarity::Cosine,
-            "dot" => Similarity::Dot,
-            "euclidean" => Similarity::Euclidean,
-            other => panic!("{name}: similarity {other}"),
-        },
+    let mut options = Options::with_schedule(text("r").parse().unwrap_or_else(|e| panic!("{name}: {e}")));
+    options.prop_attn = text("prop_attn") == "on";
+    options.pool_by = if text("pool") == "size" { PoolBy::Size } else { PoolBy::Plain };
+    options.protect = if text("protect") == "prefix" { Protect::Prefix } else { Protect::Class };
+    options.merge = match knob("merge_mode", "wmean") {
+        "wmean" => MergeMode::WeightedMean,
+        "mean" => MergeMode::Mean,
+        "sum" => MergeMode::Sum,
+        "max" => MergeMode::Max,
+        "min" => MergeMode::Min,
+        "keep-one" => MergeMode::KeepOne,
+        other => panic!("{name}: merge_mode {other}"),
+    };
+    options.partition = knob("partition", "alternating").parse().unwrap_or_else(|e| panic!("{name}: {e}"));
+    options.metric = match knob("metric", "keys") {
+        "keys" => Metric::Keys,
+        "queries" => Metric::Queries,
+        "values" => Metric::Values,
+        "input" => Metric::Input,
+        "attention" => Metric::Attention,
+        other => panic!("{name}: metric {other}"),
+    };
+    options.similarity = match knob("similarity", "cosine") {
+        "cosine" => Similarity::Cosine,
+        "dot" => Similarity::Dot,
+        "euclidean" => Similarity::Euclidean,
+        other => panic!("{name}: similarity {other}"),
     };
     let tokens = run["tokens_per_layer"].as_array().expect("tokens_per_layer");
     let images = &tensors(&folder.join("input.safetensors"))["images"];

@@ -9,7 +9,7 @@ mod compare;
 mod digits;
 
 use case::{Case, cases};
-use common::{Rig, Tol, close, rigs};
+use common::{Rig, Tol, close, rigs, set};
 use compare::{Numbers, Stages, compare, compare_ends, near};
 use tome_wgpu::kernels::find_matches::Similarity;
 use tome_wgpu::kernels::matmul::Activation;
@@ -109,7 +109,7 @@ fn check(case: &Case, engine: &Engine, tolerance: f64) -> Result<(), String> {
     compare(case, &got, tolerance).map_err(in_case)?;
     // What the library's own class gives, which knows no merging.
     let Some(want) = case.expected.get("library") else { return Ok(()) };
-    let plain = Options { schedule: Schedule::NONE, ..case.options.clone() };
+    let plain = set!(case.options.clone(); schedule: Schedule::NONE);
     match engine(config, weights, &case.images, &plain).map_err(|e| in_case(e.to_string()))?.get("logits") {
         Some(Numbers::F32(logits)) => near("library", logits, want, tolerance).map_err(in_case),
         _ => Err(in_case("logits: missing".into())),
@@ -178,7 +178,7 @@ fn random_sources_are_the_same_on_the_cpu_and_on_a_gpu() {
     for (name, r) in [("cls", 5), ("avg_size", 6), ("reg4", 7)] {
         let (config, weights, images) = network(name);
         let partition = Partition::Random { seed: 11 };
-        let options = Options { partition, ..Options::with_schedule(Schedule::constant(r)) };
+        let options = set!(Options::with_schedule(Schedule::constant(r)); partition);
         let want = on_cpu(&config, &weights, &images, &options).expect("results");
         let split = |stages: &Stages, block: usize| match stages.get(&format!("layer{block:02}.split")) {
             Some(Numbers::U32(split)) => split.clone(),
@@ -212,7 +212,7 @@ fn a_grid_is_refused_by_networks() {
     for (partition, unsupported) in
         [(grid, true), (Partition::EveryKth(1), false), (Partition::EveryKth(0), false)]
     {
-        let options = Options { partition, ..Options::with_schedule(Schedule::constant(3)) };
+        let options = set!(Options::with_schedule(Schedule::constant(3)); partition);
         let refused = |result: Result<Stages>| match result {
             Err(Error::Unsupported { field, .. }) => unsupported && field == "partition",
             Err(Error::Input(_)) => !unsupported,

@@ -106,7 +106,10 @@ fn separate_strided_buffers_are_the_same_as_a_fused_one() {
         let size = rig.data(fused.size.as_ref().unwrap());
         let y = rig.unwritten(batch * tokens * 40);
         let io = Io::new(&q, &k, &v, &y).size(&size);
-        let params = set!(fused.params; q_image: 19 * 44, q_stride: 44, stride: 44, q_start: 0, k_start: 4, v_start: 8);
+        let params = set!(
+            fused.params;
+            q_image: 19 * 44, q_stride: 44, stride: 44, q_start: 0, k_start: 4, v_start: 8
+        );
         rig.run(&[attention(&rig.gpu, params, io).unwrap()]);
         same(rig.id(), &rig.read_elems(&y, fused.len()), &fused.on_gpu(rig));
     }

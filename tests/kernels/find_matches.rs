@@ -154,7 +154,10 @@ fn decisions_are_exact_in_every_partition_and_by_every_similarity() {
                     reference::split_tokens(&list, &mut split);
                     for similarity in [Similarity::Cosine, Similarity::Dot, Similarity::Euclidean] {
                         let (srcs, split_stride) = (list.srcs, list.stride());
-                        let params = set!(Params::default(); batch: 2, tokens, width: 20, protect, similarity, srcs, split_stride);
+                        let params = set!(
+                            Params::default();
+                            batch: 2, tokens, width: 20, protect, similarity, srcs, split_stride
+                        );
                         let mut metric = Random(tokens.into()).sixteenths(2 * tokens * 20);
                         // Some without direction.
                         metric.chunks_exact_mut(20).step_by(7).for_each(|token| token.fill(0.0));

@@ -92,7 +92,10 @@ fn keys_without_direction_become_zero() {
 fn what_needs_no_unit_length_keeps_its_own_and_stays_within_bounds() {
     // 16 bits do not hold 1e18.
     for rig in rigs_for(&SPEC).filter(|rig| rig.gpu.variant().element == Element::F32) {
-        let params = set!(Params::default(); rows: 5, heads: 2, head_width: 64, stride: 128, start: 0, length: Length::Own);
+        let params = set!(
+            Params::default();
+            rows: 5, heads: 2, head_width: 64, stride: 128, start: 0, length: Length::Own
+        );
         let mut keys = Random(10).floats(5 * 128);
         let (_, rest) = keys.split_at_mut(128);
         rest[0] = f32::NAN;

@@ -34,7 +34,10 @@ impl Case {
             [&self.bias, &self.residual].map(|data| data.as_ref().map(|data| rig.data(data)));
         let gate = self.gate.as_ref().map(|gate| rig.elems(gate));
         let y = rig.unwritten(self.params.rows * self.params.columns);
-        let io = set!(Io::new(&x, &w, &y); bias: bias.as_ref().map(Into::into), gate: gate.as_ref().map(Into::into), residual: residual.as_ref().map(Into::into));
+        let io = set!(
+            Io::new(&x, &w, &y);
+            bias: bias.as_ref().map(Into::into), gate: gate.as_ref().map(Into::into), residual: residual.as_ref().map(Into::into)
+        );
         rig.run(&[matmul(&rig.gpu, self.params, io).unwrap()]);
         let elements = self.params.rows * self.params.columns;
         if self.residual.is_some() { rig.read(&y, elements) } else { rig.read_elems(&y, elements) }

@@ -182,7 +182,7 @@ fn strides_and_starts_say_where_heads_lie() {
     ];
     let qkv = qkv.as_flattened().as_flattened();
     let mut y = [f32::NAN; 8];
-    let params = attention::Params { scale: 0.5, ..attention::Params::fused(2, 2, 2, 1) };
+    let params = set!(attention::Params::fused(2, 2, 2, 1); scale: 0.5);
     reference::attention(&params, qkv, qkv, qkv, None, &mut y);
     // Means, but for those two, whose shares are 1/4 and 3/4.
     close("fused", &y, &[2.0, 20.0, 2.0, 25.0, 4.0, 50.0, 4.0, 40.0], Tol { abs: 0.0, rel: 2e-7 });

@@ -6,6 +6,8 @@ use tome_wgpu::kernels::split_tokens::{SplitMode, pcg};
 use tome_wgpu::kernels::{find_matches, key_metric, rank_matches, split_tokens};
 use tome_wgpu::{Partition, reference};
 
+use crate::common::set;
+
 /// Seven tokens, a source and a destination in turn. With their cosines:
 ///
 /// | | b0 (1, 0) | b1 (0, 1) | b2 (-1, 0) |

@@ -73,9 +73,9 @@ fn natively_nothing_is_left_to_settle() {
     pollster::block_on(gpu.settle()).unwrap();
     // What the device refuses is told by the call itself, at once.
     let foreign = other.buffer("foreign", 4).unwrap();
-    let params = layer_norm::Params { rows: 1, channels: 4, eps: 1e-6, ..Default::default() };
+    let params = layer_norm::Params::new(1, 4, 1e-6);
     let io = |x: &wgpu::Buffer| {
-        let io = layer_norm::Io { x: x.into(), weight: None, bias: None, y: (&y).into() };
+        let io = layer_norm::Io::new(x, &y);
         kernels::layer_norm(&gpu, params, io)
     };
     assert!(matches!(io(&foreign), Err(Error::Device { .. })));

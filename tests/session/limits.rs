@@ -1,10 +1,10 @@
 //! What does not fit, is not there or goes wrong is split or a typed error, and memory does not grow.
 
 use tome_wgpu::tune::Bench;
-use tome_wgpu::vit::{Config, Options, Pool, Protect, VisionTransformer, Want, Weights};
+use tome_wgpu::vit::{Pool, Protect, VisionTransformer, Want, Weights};
 use tome_wgpu::{DeviceChoice, Error, Gpu, Session, wanted_features, wanted_limits};
 
-use crate::common::{adapter, open};
+use crate::common::{adapter, open, set};
 use crate::networks::{config, images, options, sessions};
 
 #[test]
@@ -18,8 +18,8 @@ fn wrong_input_is_a_typed_error() {
         assert!(matches!(Bench::new(&session).measure(0, &options(0)), Err(Error::Input(_))));
     }
     // Registers that may merge under average pooling can leave nothing behind the prefix.
-    let config = Config { pool: Pool::Average, reg_tokens: 4, depth: 3, ..config };
-    let hungry = Options { protect: Protect::Class, ..options(1000) };
+    let config = set!(config; pool: Pool::Average, reg_tokens: 4, depth: 3);
+    let hungry = set!(options(1000); protect: Protect::Class);
     for session in sessions(&config) {
         let wrong = session.run(&images(&config, 1), &hungry, Want::LOGITS);
         assert!(wrong.is_err(), "{}: {wrong:?}", session.device());
@@ -61,7 +61,7 @@ fn a_batch_past_the_devices_limits_is_split_or_refused() {
 fn results_past_the_largest_buffer_are_read_in_parts() {
     let Some(adapter) = adapter() else { return };
     // 5 images can be bound, 17 tokens of 96 values each; their results, 40 maps among them, are 36,180 bytes.
-    let config = Config { depth: 40, ..config() };
+    let config = set!(config(); depth: 40);
     let small = wgpu::Limits {
         max_storage_buffer_binding_size: 32 << 10,
         max_buffer_size: 32 << 10,

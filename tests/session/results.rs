@@ -3,7 +3,7 @@
 use tome_wgpu::vit::{Config, Images, Options, Output, Outputs, Pool, PoolBy, Protect, Want, Weights};
 use tome_wgpu::{DeviceChoice, Element, Error, Session};
 
-use crate::common::{Tol, adapter, close, same};
+use crate::common::{Tol, adapter, close, same, set};
 use crate::networks::{config, images, options, pixels, sessions};
 
 #[test]
@@ -13,7 +13,7 @@ fn cpu_and_gpu_agree() {
         config.pool = pool;
         let images = images(&config, 3);
         for pool_by in [PoolBy::Size, PoolBy::Plain] {
-            let options = Options { pool_by, prop_attn: pool_by == PoolBy::Size, ..options(3) };
+            let options = set!(options(3); pool_by, prop_attn: pool_by == PoolBy::Size);
             let all: Vec<Outputs> = sessions(&config)
                 .iter()
                 .map(|session| session.run(&images, &options, Want::ALL).unwrap())
@@ -34,13 +34,13 @@ fn cpu_and_gpu_agree() {
 
 /// Networks that differ in what stands before the patches, none of them square.
 fn prefixes() -> Vec<Config> {
-    let base = Config { image_size: [12, 24], depth: 3, ..config() };
-    let average = Config { pool: Pool::Average, fc_norm: true, ..base.clone() };
+    let base = set!(config(); image_size: [12, 24], depth: 3);
+    let average = set!(base.clone(); pool: Pool::Average, fc_norm: true);
     vec![
-        Config { class_token: false, ..average.clone() },
-        Config { class_token: false, reg_tokens: 3, ..average.clone() },
-        Config { dist_token: true, pool: Pool::Distilled, ..base.clone() },
-        Config { reg_tokens: 4, ..base.clone() },
+        set!(average.clone(); class_token: false),
+        set!(average.clone(); class_token: false, reg_tokens: 3),
+        set!(base.clone(); dist_token: true, pool: Pool::Distilled),
+        set!(base.clone(); reg_tokens: 4),
         average,
         base,
     ]
@@ -135,7 +135,7 @@ fn an_image_gives_the_same_bits_alone_and_in_a_batch() {
 fn pixels_give_what_the_same_images_give_normalised() {
     // A grey network whose images take no whole number of words, and one of more channels than pictures have.
     for (in_chans, image_size) in [(3, [16, 16]), (1, [13, 17]), (5, [16, 16])] {
-        let mut config = Config { in_chans, image_size, ..config() };
+        let mut config = set!(config(); in_chans, image_size);
         config.preprocess.mean = (0..in_chans).map(|i| 0.5 - 0.05 * i as f32).collect();
         config.preprocess.std = (0..in_chans).map(|i| 0.2 + 0.05 * i as f32).collect();
         let pixels = pixels(&config, 3);
@@ -160,7 +160,7 @@ fn protect_all_and_protect_class_are_the_same_without_registers() {
     let images = images(&config, 1);
     for session in sessions(&config) {
         let prefix = session.run(&images, &options(2), Want::ALL).unwrap();
-        let class = Options { protect: Protect::Class, ..options(2) };
+        let class = set!(options(2); protect: Protect::Class);
         assert_eq!(prefix, session.run(&images, &class, Want::ALL).unwrap());
     }
 }
@@ -181,7 +181,7 @@ fn only_what_is_wanted_is_read() {
 
 #[test]
 fn without_a_head_the_logits_are_the_features() {
-    let config = Config { num_classes: 0, ..config() };
+    let config = set!(config(); num_classes: 0);
     for session in sessions(&config) {
         let outputs = session.run(&images(&config, 2), &options(2), Want::ALL).unwrap();
         same("logits", &outputs.logits, &outputs.features);

@@ -158,38 +158,39 @@ enum SimilarityName {
 impl MergeArgs {
     /// How a network is run.
     pub fn options(&self, config: &Config) -> Options {
-        Options {
-            schedule: self.r.clone(),
-            prop_attn: self.prop_attn.map_or(config.prop_attn, |switch| matches!(switch, Switch::On)),
-            pool_by: match self.pool {
-                PoolName::Size => PoolBy::Size,
-                PoolName::Plain => PoolBy::Plain,
-            },
-            protect: match self.protect {
-                ProtectName::Prefix => Protect::Prefix,
-                ProtectName::Cls => Protect::Class,
-            },
-            merge: match self.merge_mode {
-                ModeName::Wmean => MergeMode::WeightedMean,
-                ModeName::Mean => MergeMode::Mean,
-                ModeName::Sum => MergeMode::Sum,
-                ModeName::Max => MergeMode::Max,
-                ModeName::Min => MergeMode::Min,
-                ModeName::KeepOne => MergeMode::KeepOne,
-            },
-            partition: self.partition,
-            metric: match self.metric {
-                MetricName::Keys => Metric::Keys,
-                MetricName::Queries => Metric::Queries,
-                MetricName::Values => Metric::Values,
-                MetricName::Input => Metric::Input,
-                MetricName::Attention => Metric::Attention,
-            },
-            similarity: match self.similarity {
-                SimilarityName::Cosine => Similarity::Cosine,
-                SimilarityName::Dot => Similarity::Dot,
-                SimilarityName::Euclidean => Similarity::Euclidean,
-            },
+        let mut options = Options::for_network(config, self.r.clone());
+        if let Some(switch) = &self.prop_attn {
+            options.prop_attn = matches!(switch, Switch::On);
         }
+        options.pool_by = match self.pool {
+            PoolName::Size => PoolBy::Size,
+            PoolName::Plain => PoolBy::Plain,
+        };
+        options.protect = match self.protect {
+            ProtectName::Prefix => Protect::Prefix,
+            ProtectName::Cls => Protect::Class,
+        };
+        options.merge = match self.merge_mode {
+            ModeName::Wmean => MergeMode::WeightedMean,
+            ModeName::Mean => MergeMode::Mean,
+            ModeName::Sum => MergeMode::Sum,
+            ModeName::Max => MergeMode::Max,
+            ModeName::Min => MergeMode::Min,
+            ModeName::KeepOne => MergeMode::KeepOne,
+        };
+        options.partition = self.partition;
+        options.metric = match self.metric {
+            MetricName::Keys => Metric::Keys,
+            MetricName::Queries => Metric::Queries,
+            MetricName::Values => Metric::Values,
+            MetricName::Input => Metric::Input,
+            MetricName::Attention => Metric::Attention,
+        };
+        options.similarity = match self.similarity {
+            SimilarityName::Cosine => Similarity::Cosine,
+            SimilarityName::Dot => Similarity::Dot,
+            SimilarityName::Euclidean => Similarity::Euclidean,
+        };
+        options
     }
 }

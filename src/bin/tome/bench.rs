@@ -119,7 +119,7 @@ fn profile(session: &Session, args: &Args) -> Result<()> {
     let mut documents = Vec::new();
     for (&batch, r) in args.batch.iter().flat_map(|batch| args.r.iter().map(move |r| (batch, r))) {
         let options = Options::for_network(session.config(), r.clone());
-        let Some(Profile { kernels, best_flops, best_bytes }) =
+        let Some(Profile { kernels, best_flops, best_bytes, .. }) =
             stopwatch.profile(batch as usize, &options)?
         else {
             bail!("{} has no timestamps to profile with", session.device().name);
