@@ -4,8 +4,7 @@ use std::fmt;
 use std::str::FromStr;
 
 use crate::error::{Error, Result};
-use crate::kernels::SplitMode;
-use crate::kernels::split_tokens::{Params, pcg};
+use crate::kernels::split_tokens::{Params, SplitMode, pcg};
 
 /// Tokens are either sources, which may merge, or destinations, which they merge into (the sets A and B in section 3 of
 /// the paper). Protected tokens, those at the front, are neither. Token counts follow from the partition and r alone.

@@ -104,3 +104,35 @@ fn what_goes_wrong_is_a_typed_error() {
         assert!(matches!(lost, Err(Error::DeviceLost(_))), "{lost:?}");
     });
 }
+
+#[test]
+fn plans_of_several_schedules_share_their_activations() {
+    let Some((opened, gpu)) = opened() else { return };
+    let config = config();
+    let vit = VisionTransformer::new(&gpu, config.clone(), &Weights::random(&config, 3)).unwrap();
+    let images = Random(7).floats(2 * config.image_values() as u32);
+    let schedules = ["0", "3", "5,0", "1,2"].map(|r| Options::with_schedule(r.parse().unwrap()));
+    let first = vit.plan(2, &schedules[0]).unwrap();
+    let logits = |plan: &tome_wgpu::vit::Plan| -> Vec<f32> {
+        opened.queue.write_buffer(plan.input(), 0, bytemuck::cast_slice(&images));
+        let mut encoder = opened.device.create_command_encoder(&Default::default());
+        plan.encode(&mut encoder);
+        opened.queue.submit([encoder.finish()]);
+        common::read(&opened.device, &opened.queue, plan.logits(), 2 * config.num_classes)
+    };
+    for options in &schedules {
+        let shared = vit.plan_beside(&first, Input::Floats, options).unwrap();
+        assert_eq!(shared.input(), first.input(), "the same buffers");
+        let own = vit.plan(2, options).unwrap();
+        assert_ne!(own.input(), first.input());
+        assert_eq!(logits(&shared), logits(&own), "{}", options.schedule);
+    }
+    // A metric that there is no room for takes buffers of its own.
+    let mut wide = schedules[1].clone();
+    wide.metric = tome_wgpu::vit::Metric::Attention;
+    assert_ne!(vit.plan_beside(&first, Input::Floats, &wide).unwrap().input(), first.input());
+    // Of another network.
+    let other = VisionTransformer::new(&gpu, config.clone(), &Weights::random(&config, 4)).unwrap();
+    let wrong = other.plan_beside(&first, Input::Floats, &schedules[0]);
+    assert!(matches!(wrong, Err(Error::Input(_))), "{wrong:?}");
+}

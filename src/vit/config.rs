@@ -273,6 +273,10 @@ impl Config {
             ("img_size", self.image_size[1], 1 << 16),
             ("patch_size", self.patch_size[0], 1 << 12),
             ("patch_size", self.patch_size[1], 1 << 12),
+            ("patch_stride", self.patch_stride.map_or(1, |stride| stride[0]), 1 << 12),
+            ("patch_stride", self.patch_stride.map_or(1, |stride| stride[1]), 1 << 12),
+            ("num_frames", self.frames, 1 << 12),
+            ("tubelet_size", self.patch_frames, 1 << 12),
             ("in_chans", self.in_chans, 1 << 12),
             ("embed_dim", self.embed_dim, 1 << 16),
             ("depth", self.depth, 1 << 12),
@@ -289,12 +293,15 @@ impl Config {
                 format!("{}, {} are too many", self.num_classes, self.reg_tokens),
             );
         }
-        let values = [self.in_chans, self.patch_size[0], self.patch_size[1]];
-        let pixels = [self.in_chans, self.image_size[0], self.image_size[1]];
+        let values = [self.patch_frames, self.in_chans, self.patch_size[0], self.patch_size[1]];
+        let pixels = [self.frames, self.in_chans, self.image_size[0], self.image_size[1]];
         for (field, factors) in [("in_chans * patch_size", values), ("in_chans * img_size", pixels)] {
             if factors.map(u64::from).iter().product::<u64>() > 1 << 30 {
                 return wrong(field, format!("{factors:?} are too many values"));
             }
+        }
+        if self.patch_frames > self.frames {
+            return wrong("tubelet_size", format!("{} frames of {}", self.patch_frames, self.frames));
         }
         if self.patch_size[0] > self.image_size[0] || self.patch_size[1] > self.image_size[1] {
             return wrong(

@@ -21,9 +21,9 @@ pub enum Input {
 #[derive(Clone, Copy, Debug, PartialEq)]
 #[non_exhaustive]
 pub enum Images<'a> {
-    /// `[batch, in_chans, height, width]`, normalised.
+    /// `[batch, in_chans, height, width]`, normalised; with several frames `[batch, frames, in_chans, height, width]`.
     Normalised(&'a [f32]),
-    /// `[batch, height, width, in_chans]`: bytes, as pictures are decoded, a quarter of the values' size. The first
+    /// `[batch, height, width, in_chans]`, or `[batch, frames, height, width, in_chans]`: bytes, as pictures are decoded, a quarter of the values' size. The first
     /// kernel normalises them by the mean and deviation in [`Preprocess`].
     Pixels(&'a [u8]),
 }
@@ -90,14 +90,14 @@ impl<'a> Images<'a> {
         match self {
             Images::Normalised(values) => values.into(),
             Images::Pixels(pixels) => {
-                let images = pixels.chunks_exact(config.image_values());
-                images.flat_map(|image| normalise(image, &config.preprocess)).collect::<Vec<_>>().into()
+                let frames = pixels.chunks_exact(config.image_values() / config.frames as usize);
+                frames.flat_map(|frame| normalise(frame, &config.preprocess)).collect::<Vec<_>>().into()
             }
         }
     }
 }
 
-/// The pixels of one image, `[height, width, channels]`, as `[channels, height, width]`: divided by 255, the mean
+/// The pixels of one frame, `[height, width, channels]`, as `[channels, height, width]`: divided by 255, the mean
 /// subtracted, divided by the deviation.
 pub(crate) fn normalise<'a>(pixels: &'a [u8], preprocess: &'a Preprocess) -> impl Iterator<Item = f32> + 'a {
     let channels = preprocess.mean.len();

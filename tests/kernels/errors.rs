@@ -297,6 +297,26 @@ fn buffers_that_do_not_fit_are_named() {
 }
 
 #[test]
+fn a_texture_is_no_buffer() {
+    let Some(rig) = plain() else { return };
+    let b = calls(&rig.gpu);
+    let texture = rig.gpu.device().create_texture(&wgpu::TextureDescriptor {
+        label: None,
+        size: wgpu::Extent3d { width: 4, height: 4, depth_or_array_layers: 1 },
+        mip_level_count: 1,
+        sample_count: 1,
+        dimension: wgpu::TextureDimension::D2,
+        format: wgpu::TextureFormat::Rgba8Unorm,
+        usage: wgpu::TextureUsages::TEXTURE_BINDING,
+        view_formats: &[],
+    });
+    let texture = texture.create_view(&Default::default());
+    let io = [View::from(&texture), View::from(&b[1]), View::from(&b[2]), View::from(&b[3])];
+    let error = small_layer_norm(&rig.gpu, 4, io).unwrap_err();
+    assert!(matches!(error, Error::BindingKind { kernel: "layer_norm", binding: "x" }), "{error}");
+}
+
+#[test]
 fn a_buffer_of_another_device_is_refused() {
     let (Some(rig), Some(adapter)) = (plain(), adapter()) else { return };
     let other = open(adapter, wgpu::Features::empty(), wgpu::Limits::default());

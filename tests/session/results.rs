@@ -32,6 +32,27 @@ fn cpu_and_gpu_agree() {
     }
 }
 
+#[test]
+fn patches_may_overlap_and_have_frames() {
+    for (patch_stride, frames, patch_frames) in [(Some([3, 2]), 1, 1), (None, 5, 2), (Some([2, 4]), 2, 1)] {
+        let config = config()
+            .with(|c| (c.patch_stride, c.frames, c.patch_frames) = (patch_stride, frames, patch_frames));
+        let [rows, columns] = patch_stride.map_or([4, 4], |[down, across]| [12 / down + 1, 12 / across + 1]);
+        assert_eq!(config.patches(), frames / patch_frames * rows * columns);
+        let (floats, bytes) = (images(&config, 2), pixels(&config, 2));
+        for images in [Images::from(&floats), Images::from(&bytes)] {
+            let all: Vec<Outputs> = sessions(&config)
+                .iter()
+                .map(|session| session.run(images, &options(5), Want::ALL).unwrap())
+                .collect();
+            for other in &all[1..] {
+                close("logits", &other.logits, &all[0].logits, Tol { abs: 1e-4, rel: 0.0 });
+                same("source", &other.source, &all[0].source);
+            }
+        }
+    }
+}
+
 /// Networks that differ in what stands before the patches, none of them square.
 fn prefixes() -> Vec<Config> {
     let base = set!(config(); image_size: [12, 24], depth: 3);
