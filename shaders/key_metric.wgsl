@@ -33,11 +33,11 @@ fn mean_key(row: u32, i: u32) -> vec4<f32> {
 
 @compute @workgroup_size(ROWS * ROW_LANES)
 fn key_metric(
-    @builtin(workgroup_id) group: vec3<u32>,
-    @builtin(num_workgroups) groups: vec3<u32>,
+    @builtin(workgroup_id) workgroup: vec3<u32>,
+    @builtin(num_workgroups) workgroups: vec3<u32>,
     @builtin(local_invocation_index) lane: u32,
 ) {
-    let index = workgroup_index(group, groups);
+    let index = workgroup_index(workgroup, workgroups);
     if index * ROWS >= params.rows {
         return;
     }

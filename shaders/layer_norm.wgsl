@@ -14,11 +14,11 @@ struct Params {
 
 @compute @workgroup_size(ROWS * ROW_LANES)
 fn layer_norm(
-    @builtin(workgroup_id) group: vec3<u32>,
-    @builtin(num_workgroups) groups: vec3<u32>,
+    @builtin(workgroup_id) workgroup: vec3<u32>,
+    @builtin(num_workgroups) workgroups: vec3<u32>,
     @builtin(local_invocation_index) lane: u32,
 ) {
-    let index = workgroup_index(group, groups);
+    let index = workgroup_index(workgroup, workgroups);
     if index * ROWS >= params.rows {
         return;
     }

@@ -15,11 +15,11 @@ const LANES: u32 = 64u;
 
 @compute @workgroup_size(LANES)
 fn merge_source(
-    @builtin(workgroup_id) group: vec3<u32>,
-    @builtin(num_workgroups) groups: vec3<u32>,
+    @builtin(workgroup_id) workgroup: vec3<u32>,
+    @builtin(num_workgroups) workgroups: vec3<u32>,
     @builtin(local_invocation_index) lane: u32,
 ) {
-    let at = workgroup_index(group, groups) * LANES + lane;
+    let at = workgroup_index(workgroup, workgroups) * LANES + lane;
     if at >= params.batch * params.sources {
         return;
     }

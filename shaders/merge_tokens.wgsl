@@ -33,13 +33,13 @@ fn size_of(token: u32) -> f32 {
 
 @compute @workgroup_size(ROWS * ROW_LANES)
 fn merge_tokens(
-    @builtin(workgroup_id) group: vec3<u32>,
-    @builtin(num_workgroups) groups: vec3<u32>,
+    @builtin(workgroup_id) workgroup: vec3<u32>,
+    @builtin(num_workgroups) workgroups: vec3<u32>,
     @builtin(local_invocation_index) lane: u32,
 ) {
     let n = params.tokens;
     let m = n - params.r;
-    let begin = workgroup_index(group, groups) * ROWS;
+    let begin = workgroup_index(workgroup, workgroups) * ROWS;
     if begin >= params.batch * m {
         return;
     }

@@ -17,11 +17,11 @@ const LANES: u32 = 64u;
 
 @compute @workgroup_size(LANES)
 fn norm_heads(
-    @builtin(workgroup_id) group: vec3<u32>,
-    @builtin(num_workgroups) groups: vec3<u32>,
+    @builtin(workgroup_id) workgroup: vec3<u32>,
+    @builtin(num_workgroups) workgroups: vec3<u32>,
     @builtin(local_invocation_index) lane: u32,
 ) {
-    let index = workgroup_index(group, groups) * LANES + lane;
+    let index = workgroup_index(workgroup, workgroups) * LANES + lane;
     let row = index / (2u * params.heads);
     let head = index % (2u * params.heads);
     if row >= params.rows {

@@ -20,11 +20,11 @@ const LANES: u32 = 64u;
 
 @compute @workgroup_size(LANES)
 fn pool(
-    @builtin(workgroup_id) group: vec3<u32>,
-    @builtin(num_workgroups) groups: vec3<u32>,
+    @builtin(workgroup_id) workgroup: vec3<u32>,
+    @builtin(num_workgroups) workgroups: vec3<u32>,
     @builtin(local_invocation_index) lane: u32,
 ) {
-    let item = workgroup_index(group, groups);
+    let item = workgroup_index(workgroup, workgroups);
     if item >= params.batch {
         return;
     }

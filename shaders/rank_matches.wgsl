@@ -26,11 +26,11 @@ const END: u32 = 0xffffffffu;
 
 @compute @workgroup_size(LANES)
 fn rank_matches(
-    @builtin(workgroup_id) group: vec3<u32>,
-    @builtin(num_workgroups) groups: vec3<u32>,
+    @builtin(workgroup_id) workgroup: vec3<u32>,
+    @builtin(num_workgroups) workgroups: vec3<u32>,
     @builtin(local_invocation_index) lane: u32,
 ) {
-    let item = workgroup_index(group, groups);
+    let item = workgroup_index(workgroup, workgroups);
     if item >= params.batch {
         return;
     }

@@ -71,11 +71,11 @@ var<workgroup> counts: array<u32, LANES>;
 
 @compute @workgroup_size(LANES)
 fn split_tokens(
-    @builtin(workgroup_id) group: vec3<u32>,
-    @builtin(num_workgroups) groups: vec3<u32>,
+    @builtin(workgroup_id) workgroup: vec3<u32>,
+    @builtin(num_workgroups) workgroups: vec3<u32>,
     @builtin(local_invocation_index) lane: u32,
 ) {
-    let list = workgroup_index(group, groups);
+    let list = workgroup_index(workgroup, workgroups);
     if list >= params.lists {
         return;
     }

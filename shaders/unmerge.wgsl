@@ -18,11 +18,11 @@ const LANES: u32 = 64u;
 
 @compute @workgroup_size(LANES)
 fn unmerge(
-    @builtin(workgroup_id) group: vec3<u32>,
-    @builtin(num_workgroups) groups: vec3<u32>,
+    @builtin(workgroup_id) workgroup: vec3<u32>,
+    @builtin(num_workgroups) workgroups: vec3<u32>,
     @builtin(local_invocation_index) lane: u32,
 ) {
-    let row = workgroup_index(group, groups);
+    let row = workgroup_index(workgroup, workgroups);
     let wanted = params.sources - params.first;
     if row >= params.batch * wanted {
         return;

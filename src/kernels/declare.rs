@@ -46,11 +46,11 @@ macro_rules! kernel {
                 count: $compiled_kind::COUNT,
             }),*)?],
             bindings: &[
-                $($(kernel!(@binding $read $read_access false false),)*)?
-                $(kernel!(@binding $made $made_access false false),)?
-                $($(kernel!(@binding $option $option_access false true),)*)?
-                $(kernel!(@binding $write $write_access true false),)*
-                $($(kernel!(@binding $written $written_access true true),)*)?
+                $($(kernel!(@bound $read $read_access false false),)*)?
+                $(kernel!(@bound $made $made_access false false),)?
+                $($(kernel!(@bound $option $option_access false true),)*)?
+                $(kernel!(@bound $write $write_access true false),)*
+                $($(kernel!(@bound $written $written_access true true),)*)?
             ],
             parts: &[$($crate::kernel::Part::$part),*],
         };
@@ -132,7 +132,7 @@ macro_rules! kernel {
             }
         }
     };
-    (@binding $name:ident $access:ident $written:literal $optional:literal) => {
+    (@bound $name:ident $access:ident $written:literal $optional:literal) => {
         $crate::kernel::Binding {
             name: stringify!($name),
             access: $crate::kernel::Access::$access,

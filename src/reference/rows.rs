@@ -2,7 +2,8 @@
 
 /// The sum of the products of two rows, as far as the shorter one goes.
 pub fn dot(a: &[f32], b: &[f32]) -> f64 {
-    a.iter().zip(b).map(|(&a, &b)| f64::from(a) * f64::from(b)).sum()
+    // From 0: a sum of nothing but -0 is -0 otherwise.
+    a.iter().zip(b).fold(0.0, |sum, (&a, &b)| sum + f64::from(a) * f64::from(b))
 }
 
 /// `(x - mean) / sqrt(variance + eps)`, where mean and variance are those of the row.
