@@ -234,8 +234,8 @@ impl<'a, E: Engine> Walk<'a, E> {
             self.row(head, Activation::None, Place::Features(i), logits, y)?;
             logits = Some(y);
         }
-        let Some(logits) = logits else { return Ok(Place::Features(0)) };
-        self.engine.stage("logits", logits, u64::from(self.batch) * u64::from(self.config.num_classes));
+        let logits = logits.unwrap_or(Place::Features(0));
+        self.engine.stage("logits", logits, u64::from(self.batch) * u64::from(self.config.outputs()));
         Ok(logits)
     }
 
