@@ -78,7 +78,7 @@ impl DeviceArgs {
     }
 }
 
-/// What merges, and how.
+/// The schedule of merging, and how tokens merge.
 #[derive(Args)]
 pub struct MergeArgs {
     /// Tokens merged in each block: 13, 16:-1 (r : inflection) or 32,29,26 (a list)
@@ -95,18 +95,18 @@ pub struct MergeArgs {
     /// Which tokens never merge: all before the patches, or only the class token
     #[arg(long, value_enum, default_value = "prefix")]
     protect: ProtectName,
-    /// What becomes of tokens that merge: their mean weighted by size, mean, sum, the largest or smallest value in each
+    /// The way tokens of a group become one: their mean weighted by size, mean, sum, the largest or smallest value in each
     /// channel, or the one that the others merge into
     #[arg(long, value_enum, default_value = "wmean")]
     merge_mode: ModeName,
     /// Which tokens may merge: every other one, the first half, all but every K-th, or random ones
     #[arg(long, value_name = "alternating|sequential|every:K|random:SEED", default_value = "alternating")]
     partition: Partition,
-    /// What tokens are matched by: the attention's keys, queries or values, the block's input, or what attention made
-    /// of it
+    /// The rows that tokens are matched by: the attention's keys, queries or values, the block's input, or what
+    /// attention made of it
     #[arg(long, value_enum, default_value = "keys")]
     metric: MetricName,
-    /// What makes two tokens alike: the cosine, dot product or negative distance of their metrics
+    /// The measure by which two tokens are alike: the cosine, dot product or negative distance of their metrics
     #[arg(long, value_enum, default_value = "cosine")]
     similarity: SimilarityName,
 }
