@@ -18,7 +18,7 @@ kernel! {
         pub r: u32,
         /// Values in a token; a multiple of 4.
         pub channels: u32,
-        /// What becomes of the tokens of a group.
+        /// The way the tokens of a group become one.
         pub mode: MergeMode,
         /// Added to the variance of `normed`; not read without it.
         pub eps: f32,

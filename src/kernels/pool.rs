@@ -18,7 +18,7 @@ kernel! {
         pub channels: u32,
         /// The first token that counts: the number of prefix tokens for a mean.
         pub first: u32,
-        /// What becomes of them.
+        /// The way they become one row.
         pub mode: PoolMode,
     }
     read {

@@ -108,7 +108,7 @@ impl Params {
 /// [`rank_matches`](crate::kernels::rank_matches()) take, prepared. The same numbers give the same lists, on every device.
 ///
 /// # Errors
-/// What [`Params::check`] says; buffer errors.
+/// Those of [`Params::check`]; buffer errors.
 pub fn split_tokens(gpu: &Gpu, params: Params, io: Io<'_>) -> Result<Dispatch> {
     params.check()?;
     let Params { lists, tokens, srcs, .. } = params;
