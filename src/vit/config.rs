@@ -1,4 +1,4 @@
-//! What a network is: its dimensions and options, after timm's `VisionTransformer`.
+//! A network's dimensions and options, after timm's `VisionTransformer`.
 
 use crate::error::{Error, Result};
 use crate::kernels::{Activation, embed_patches};
@@ -51,7 +51,7 @@ pub enum Resample {
     Bilinear,
 }
 
-/// What is resized to the input's size divided by `crop`: timm's `crop_mode`.
+/// The edges of a picture that are resized to the input's size divided by `crop`: timm's `crop_mode`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Resize {
     /// The shortest edge; the other keeps the picture's proportions.
@@ -211,7 +211,7 @@ impl Config {
         self.embed_dim / self.num_heads
     }
 
-    /// What attention multiplies its scores by.
+    /// The factor of attention's scores.
     pub(crate) fn attention_scale(&self) -> f64 {
         f64::from(self.head_width()).sqrt().recip()
     }

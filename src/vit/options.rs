@@ -16,7 +16,7 @@ pub enum Protect {
     Class,
 }
 
-/// What a merged token counts for in average pooling.
+/// The weight of a merged token in average pooling.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum PoolBy {
     /// Its size, so that every original patch counts once, as in the reference's patch for MAE.
@@ -26,7 +26,7 @@ pub enum PoolBy {
     Plain,
 }
 
-/// What tokens are matched by in a block (paper, Table 1).
+/// The rows that tokens are matched by in a block (paper, Table 1).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Metric {
     /// The mean of the attention's keys over the heads.
@@ -70,17 +70,17 @@ pub struct Options {
     /// Attention counts a token of size s as s tokens (the paper's proportional attention). The paper turns it
     /// off for MAE weights that were not trained with merging.
     pub prop_attn: bool,
-    /// What a merged token counts for in average pooling.
+    /// The weight of a merged token in average pooling.
     pub pool_by: PoolBy,
     /// Which tokens never merge.
     pub protect: Protect,
-    /// What becomes of tokens that merge.
+    /// The way tokens of a group become one.
     pub merge: MergeMode,
     /// Which tokens may merge, and into which; [`Partition::Grid`] is not for networks.
     pub partition: Partition,
-    /// What they are matched by.
+    /// The rows that they are matched by.
     pub metric: Metric,
-    /// What makes two of them alike.
+    /// The measure by which two of them are alike.
     pub similarity: Similarity,
 }
 
