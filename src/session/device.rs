@@ -11,7 +11,7 @@ use crate::session::self_test::tested_tile;
 use crate::session::tuning::{Tuning, saved};
 use crate::store::Store;
 
-/// What to run on.
+/// The device to run on.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub enum DeviceChoice {
     /// A real GPU where there is one, otherwise the CPU path: on machines without a GPU it is many times faster
@@ -49,7 +49,7 @@ impl fmt::Display for DeviceChoice {
     }
 }
 
-/// What runs, and why. Prints as one line.
+/// The device that runs a network, and why that one. Prints as one line.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct DeviceReport {
     /// The adapter's name, or `CPU`.
@@ -60,7 +60,7 @@ pub struct DeviceReport {
     pub precision: &'static str,
     /// Why this one.
     pub why: String,
-    /// What has been saved for it by [`Bench::save_tuning`](crate::tune::Bench::save_tuning) and is in use.
+    /// The tuning that [`Bench::save_tuning`](crate::tune::Bench::save_tuning) has saved for it, which is in use.
     pub tuning: Option<Tuning>,
 }
 
