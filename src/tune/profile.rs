@@ -31,7 +31,7 @@ pub struct KernelTime {
     pub seconds: f64,
     /// Their products, see [`Dispatch::flops`].
     pub flops: u64,
-    /// What they read and write, see [`Dispatch::bytes`].
+    /// Bytes that they read and write, see [`Dispatch::bytes`].
     pub bytes: u64,
 }
 
