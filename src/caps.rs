@@ -1,4 +1,5 @@
-//! What a device can do, and which variant of each kernel follows from it. The only file that reads features.
+//! The features and limits of a device, and which variant of each kernel follows from it. The only file that reads
+//! features.
 
 /// The features and limits of a device that decide between variants of a kernel.
 #[derive(Clone, Debug)]
@@ -13,7 +14,7 @@ pub struct Caps {
     pub matrices: bool,
     /// A software driver (lavapipe, SwiftShader, WARP): workgroup memory and barriers are slow there.
     pub software: bool,
-    /// What kind of device it is.
+    /// The kind of device.
     pub kind: wgpu::DeviceType,
     /// The device's limits.
     pub limits: wgpu::Limits,

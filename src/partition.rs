@@ -25,7 +25,7 @@ pub enum Partition {
     /// r random unprotected tokens are sources, so that all of them merge; the others are destinations. Each image of a
     /// batch has its own, which depend on the seed and on its place in the batch. In a network each block draws anew.
     Random {
-        /// What the choice starts from.
+        /// The number that the choice starts from.
         seed: u32,
     },
     /// The unprotected tokens form a grid, row by row, and one token in each whole cell of it is a destination (tomesd's
@@ -65,8 +65,8 @@ impl Partition {
         }
     }
 
-    /// What [`split_tokens`](crate::kernels::split_tokens()) needs to list sources and destinations for a merge of r
-    /// tokens, with r as [`most`](Self::most) allows. None where there is nothing to list: tokens alternate, or nothing
+    /// The `Params` by which [`split_tokens`](crate::kernels::split_tokens()) lists sources and destinations for a merge of
+    /// r tokens, with r as [`most`](Self::most) allows. None where there is nothing to list: tokens alternate, or nothing
     /// merges.
     pub fn split(&self, batch: u32, tokens: u32, protect: u32, r: u32) -> Option<Params> {
         let srcs = protect + self.most(tokens, protect);
