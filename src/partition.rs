@@ -19,8 +19,8 @@ pub enum Partition {
     Alternating,
     /// The first half of the unprotected tokens, rounded up, are sources, the second half destinations.
     Sequential,
-    /// Of each k unprotected tokens the last is a destination. Those behind the last whole group are sources; the
-    /// reference's `kth_bipartite_soft_matching` drops them.
+    /// Of each k unprotected tokens the last is a destination. Those behind the last whole group are sources; ToMe's
+    /// `kth_bipartite_soft_matching` drops them.
     EveryKth(u32),
     /// r random unprotected tokens are sources, so that all of them merge; the others are destinations. Each image of a
     /// batch has its own, which depend on the seed and on its place in the batch. In a network each block draws anew.
@@ -45,7 +45,7 @@ pub enum Partition {
 
 impl Partition {
     /// The most tokens that can merge at once: the unprotected sources, as long as there is a destination. Where
-    /// tokens alternate it is half of those that are not protected, as in the reference.
+    /// tokens alternate it is half of those that are not protected, as in ToMe's code.
     pub fn most(&self, tokens: u32, protect: u32) -> u32 {
         let free = tokens.saturating_sub(protect);
         let destinations = match *self {

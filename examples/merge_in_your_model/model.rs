@@ -47,14 +47,13 @@ impl Model {
         rows: u32,
         buffers: &[(u32, &wgpu::Buffer)],
     ) {
-        let entry = |&(binding, buffer): &(u32, &wgpu::Buffer)| wgpu::BindGroupEntry {
-            binding,
-            resource: buffer.as_entire_binding(),
-        };
+        let entries = buffers
+            .iter()
+            .map(|&(binding, buffer)| wgpu::BindGroupEntry { binding, resource: buffer.as_entire_binding() });
         let bind_group = self.device.create_bind_group(&wgpu::BindGroupDescriptor {
             label: None,
             layout: &pipeline.get_bind_group_layout(0),
-            entries: &buffers.iter().map(entry).collect::<Vec<_>>(),
+            entries: &entries.collect::<Vec<_>>(),
         });
         pass.set_pipeline(pipeline);
         pass.set_bind_group(0, &bind_group, &[]);

@@ -12,17 +12,17 @@ pub enum Protect {
     /// Every token before the patches.
     #[default]
     Prefix,
-    /// The class and distillation tokens only, as in the reference implementation; registers merge like patches.
+    /// The class and distillation tokens only, as in ToMe's code; registers merge like patches.
     Class,
 }
 
 /// The weight of a merged token in average pooling.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum PoolBy {
-    /// Its size, so that every original patch counts once, as in the reference's patch for MAE.
+    /// Its size, so that every original patch counts once, as in ToMe's patch for MAE.
     #[default]
     Size,
-    /// One, as in the reference's patch for timm.
+    /// One, as in ToMe's patch for timm.
     Plain,
 }
 
