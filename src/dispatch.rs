@@ -54,7 +54,7 @@ impl Dispatch {
         Dispatch { bytes: self.bytes.saturating_sub(bytes), ..self }
     }
 
-    /// How many workgroups it starts, in x and y.
+    /// The number of workgroups that it starts, in x and y.
     pub fn workgroups(&self) -> [u32; 2] {
         self.workgroups
     }

@@ -10,7 +10,7 @@ pub enum Error {
     Params {
         /// The kernel's stem.
         kernel: &'static str,
-        /// Which parameter, what it is and what it may be.
+        /// The parameter, what it is and what it may be.
         what: String,
     },
     /// A buffer (or the part of it after the view's offset) is too small for the shape in `Params`.
@@ -90,7 +90,7 @@ pub enum Error {
     OutOfMemory {
         /// The object that was being made.
         what: String,
-        /// How large it is.
+        /// Its size.
         bytes: u64,
     },
     /// The device refused something else.

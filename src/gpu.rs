@@ -177,7 +177,7 @@ impl Gpu {
         self.variant
     }
 
-    /// How matrix products are cut into tiles.
+    /// The rule by which matrix products are cut into tiles.
     pub fn tiles(&self) -> TileChoice {
         self.tiles
     }

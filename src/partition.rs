@@ -1,4 +1,4 @@
-//! Which tokens may merge, and into which.
+//! The tokens that may merge, and those they merge into.
 
 use std::fmt;
 use std::str::FromStr;

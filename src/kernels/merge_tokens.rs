@@ -48,7 +48,7 @@ kernel! {
 }
 
 choice! {
-    /// How the tokens of a group become one (paper, Table 1). Whatever it is, the new size is the sum of their sizes.
+    /// The way the tokens of a group become one (paper, Table 1). Whatever it is, the new size is the sum of their sizes.
     pub enum MergeMode {
         /// The mean, each counting as often as its size says.
         WeightedMean,

@@ -36,7 +36,7 @@ kernel! {
 }
 
 choice! {
-    /// How tokens become one row.
+    /// The way tokens become one row.
     pub enum PoolMode {
         /// The token at `first` alone.
         Token,

@@ -18,7 +18,7 @@ kernel! {
         pub protect: u32,
         /// Sources, the protected tokens included.
         pub srcs: u32,
-        /// Which tokens are destinations.
+        /// The choice of destinations.
         pub mode: SplitMode,
         /// Columns of the grid that the unprotected tokens form, row by row.
         pub columns: u32,
@@ -40,7 +40,7 @@ kernel! {
 }
 
 choice! {
-    /// Which unprotected tokens are destinations. [`Partition`](crate::Partition) says the same in words.
+    /// The choice of unprotected tokens that are destinations. [`Partition`](crate::Partition) says the same in words.
     pub enum SplitMode {
         /// Those after the first `srcs`.
         First,

@@ -1,4 +1,4 @@
-//! Which device runs a network, and why.
+//! The device that runs a network, and why that one.
 
 use std::convert::Infallible;
 use std::fmt;
@@ -58,7 +58,7 @@ pub struct DeviceReport {
     pub backend: String,
     /// Type of the stored activations and weights.
     pub precision: &'static str,
-    /// Why this one.
+    /// The reason why this one.
     pub why: String,
     /// The tuning that [`Bench::save_tuning`](crate::tune::Bench::save_tuning) has saved for it, which is in use.
     pub tuning: Option<Tuning>,

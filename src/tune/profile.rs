@@ -1,4 +1,4 @@
-//! Where a forward pass spends its time: timestamps around its kernels.
+//! The places where a forward pass spends its time: timestamps around its kernels.
 
 use std::ops::Range;
 

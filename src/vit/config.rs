@@ -3,7 +3,7 @@
 use crate::error::{Error, Result};
 use crate::kernels::{Activation, embed_patches};
 
-/// How the tokens become one row: timm's `global_pool`.
+/// The way the tokens become one row: timm's `global_pool`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Pool {
     /// The class token.
@@ -32,7 +32,7 @@ pub enum Mlp {
     GateApart,
 }
 
-/// How positions are brought to another grid of patches: bicubic, as each family's own code does it.
+/// The way positions are brought to another grid of patches: bicubic, as each family's own code does it.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct PositionResample {
     /// The kernel widens where the grid shrinks (timm's `resample_abs_pos_embed`); otherwise it is four positions
@@ -42,7 +42,7 @@ pub struct PositionResample {
     pub offset: f32,
 }
 
-/// How an image is brought to another size.
+/// The filter by which an image is brought to another size.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Resample {
     /// Catmull-Rom, PIL's `BICUBIC`.
@@ -60,16 +60,16 @@ pub enum Resize {
     Squash,
 }
 
-/// How a picture becomes the network's input: timm's `pretrained_cfg`.
+/// The way a picture becomes the network's input: timm's `pretrained_cfg`.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Preprocess {
     /// Subtracted from each channel in [0, 1].
     pub mean: Vec<f32>,
     /// Each channel is divided by it afterwards.
     pub std: Vec<f32>,
-    /// How a picture is resized.
+    /// The filter by which a picture is resized.
     pub resample: Resample,
-    /// Which of its sides.
+    /// The edges that are resized.
     pub resize: Resize,
     /// The picture is resized to the input's size divided by this, then the centre is cut out.
     pub crop: f32,
@@ -113,7 +113,7 @@ pub struct Config {
     pub qkv_bias: bool,
     /// Whether q and k are normalised over each head's values.
     pub qk_norm: bool,
-    /// How the tokens become one row.
+    /// The way the tokens become one row.
     pub pool: Pool,
     /// Whether a class token comes first.
     pub class_token: bool,
@@ -138,9 +138,9 @@ pub struct Config {
     /// Whether attention should count merged tokens by their sizes: not in masked autoencoders that never saw merging
     /// (paper, table 1). [`Options`](super::Options) decide.
     pub prop_attn: bool,
-    /// How positions are brought to another grid.
+    /// The way positions are brought to another grid.
     pub position_resample: PositionResample,
-    /// How a picture becomes the input.
+    /// The way a picture becomes the input.
     pub preprocess: Preprocess,
     /// Names of the classes, where known.
     pub labels: Vec<String>,

@@ -1,4 +1,4 @@
-//! How a network is run: what merges, and what merged tokens count for.
+//! The way a network is run: what merges, and what merged tokens count for.
 
 use super::config::{Config, Pool};
 use crate::error::{Error, Result};
@@ -6,7 +6,7 @@ use crate::kernels::{MergeMode, PoolMode, Similarity};
 use crate::partition::Partition;
 use crate::schedule::Schedule;
 
-/// Which tokens never merge.
+/// The tokens that never merge.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Protect {
     /// Every token before the patches.
@@ -62,21 +62,21 @@ impl Metric {
     }
 }
 
-/// How a network is run.
+/// The way a network is run: what merges, and what merged tokens count for.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Options {
-    /// How many tokens merge in each block.
+    /// The number of tokens that merge in each block.
     pub schedule: Schedule,
     /// Attention counts a token of size s as s tokens (the paper's proportional attention). The paper turns it
     /// off for MAE weights that were not trained with merging.
     pub prop_attn: bool,
     /// The weight of a merged token in average pooling.
     pub pool_by: PoolBy,
-    /// Which tokens never merge.
+    /// The tokens that never merge.
     pub protect: Protect,
     /// The way tokens of a group become one.
     pub merge: MergeMode,
-    /// Which tokens may merge, and into which; [`Partition::Grid`] is not for networks.
+    /// The tokens that may merge, and those they merge into; [`Partition::Grid`] is not for networks.
     pub partition: Partition,
     /// The rows that they are matched by.
     pub metric: Metric,
@@ -110,7 +110,7 @@ impl Options {
         Options { prop_attn: config.prop_attn, ..Options::with_schedule(schedule) }
     }
 
-    /// How many tokens at the front are protected.
+    /// The number of tokens at the front that are protected.
     pub fn protected(&self, config: &Config) -> u32 {
         match self.protect {
             Protect::Prefix => config.prefix(),
@@ -154,7 +154,7 @@ impl Options {
         self.partition.check(config.tokens(), self.protected(config))
     }
 
-    /// How many times less a forward pass computes than without merging.
+    /// The factor by which a forward pass computes less than without merging.
     pub fn promised_speedup(&self, config: &Config) -> f64 {
         let plain = vec![config.tokens(); config.depth as usize + 1];
         config.macs(&plain) / config.macs(&self.tokens_per_block(config))

@@ -10,7 +10,7 @@ use tome_wgpu::kernels::merge_tokens::MergeMode;
 use tome_wgpu::vit::{Config, Metric, Options, PoolBy, Protect, Tensors};
 use tome_wgpu::{DeviceChoice, Element, Partition, Schedule, Session};
 
-/// Which network.
+/// The network.
 #[derive(Args)]
 pub struct ModelArgs {
     /// A network as it is downloaded: a folder in the layout of timm, transformers or torchvision, a safetensors file,
@@ -25,7 +25,7 @@ pub struct ModelArgs {
     pub image_size: Option<ImageSize>,
 }
 
-/// Which network, where only its shapes count.
+/// The network, where only its shapes count.
 #[derive(Args)]
 pub struct NetworkArgs {
     /// An architecture with random weights, by timm's name; a wrong one lists them all
@@ -50,7 +50,7 @@ impl FromStr for ImageSize {
     }
 }
 
-/// Where it runs.
+/// The device, and how weights and activations are stored.
 #[derive(Args)]
 pub struct DeviceArgs {
     /// auto, cpu, an adapter's number in `tome devices`, or a part of its name
@@ -156,7 +156,7 @@ enum SimilarityName {
 }
 
 impl MergeArgs {
-    /// How a network is run.
+    /// The way a network is run.
     pub fn options(&self, config: &Config) -> Options {
         Options {
             schedule: self.r.clone(),

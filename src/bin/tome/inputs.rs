@@ -15,7 +15,7 @@ const TENSOR: &str = "images";
 /// The endings of pictures in a folder.
 const SUFFIXES: [&str; 8] = ["png", "jpg", "jpeg", "webp", "bmp", "gif", "tif", "tiff"];
 
-/// Where images come from.
+/// The images' source.
 pub enum Inputs {
     /// Decoded and preprocessed when their turn comes.
     Pictures(Vec<PathBuf>),
