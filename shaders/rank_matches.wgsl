@@ -53,7 +53,7 @@ fn rank_matches(
     storageBarrier();
 
     // Output order: protected tokens, unmerged sources, destinations. Without protected tokens the unmerged stay in
-    // order of similarity, with them in order of position, as in the reference.
+    // order of similarity, with them in order of position, as in ToMe's code.
     let keep = item * (3u * n - r);
     let next = keep + n - r;
     let group = next + n;

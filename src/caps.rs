@@ -1,4 +1,5 @@
-//! What a device can do, and which variant of each kernel follows from it. The only file that reads features.
+//! The features and limits of a device, and which variant of each kernel follows from it. The only file that reads
+//! features.
 
 /// The features and limits of a device that decide between variants of a kernel.
 #[derive(Clone, Debug)]
@@ -14,7 +15,7 @@ pub struct Caps {
     pub matrices: bool,
     /// A software driver (lavapipe, SwiftShader, WARP): workgroup memory and barriers are slow there.
     pub software: bool,
-    /// What kind of device it is.
+    /// The kind of device.
     pub kind: wgpu::DeviceType,
     /// The device's limits.
     pub limits: wgpu::Limits,
@@ -63,7 +64,7 @@ impl Caps {
             }
     }
 
-    /// How a matrix product is cut where nobody has measured: the table of device kinds.
+    /// The tiles of matrix products where nobody has measured: the table of device kinds.
     pub fn tile_choice(&self) -> TileChoice {
         TileChoice::Fill(match self.kind {
             wgpu::DeviceType::DiscreteGpu | wgpu::DeviceType::VirtualGpu => 96,
@@ -178,7 +179,7 @@ impl Element {
     }
 }
 
-/// How the lanes of a workgroup reduce a value.
+/// The way the lanes of a workgroup reduce a value.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Lane {
     /// A tree in workgroup memory; runs everywhere.
@@ -187,7 +188,7 @@ pub enum Lane {
     Subgroup,
 }
 
-/// How a workgroup multiplies a tile of two matrices.
+/// The way a workgroup multiplies a tile of two matrices.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Tile {
     /// Each lane reads what it needs from the buffers: fastest on software drivers.
@@ -230,7 +231,7 @@ impl Matrix {
     }
 }
 
-/// How much of a product one workgroup computes: large tiles read less, small ones occupy more of the device.
+/// The part of a product that one workgroup computes: large tiles read less, small ones occupy more of the device.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum TileSize {
     /// 32 x 32 (by matrices of eight 16 x 16).
@@ -241,7 +242,7 @@ pub enum TileSize {
     Large,
 }
 
-/// How the size of tiles is chosen for a product.
+/// The rule by which the size of tiles is chosen for a product.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum TileChoice {
     /// The largest of which there are so many: as many workgroups as occupy the device.

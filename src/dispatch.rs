@@ -28,7 +28,7 @@ impl Dispatch {
         pass.dispatch_workgroups(self.workgroups[0], self.workgroups[1], 1);
     }
 
-    /// The kernel's stem: its shader, its function and its twin have the same name.
+    /// The kernel's stem: its shader, its function on the GPU, on the CPU path and in the reference have the same name.
     pub fn kernel(&self) -> &'static str {
         self.kernel
     }
@@ -44,17 +44,17 @@ impl Dispatch {
         self.bytes
     }
 
-    /// What its products come to.
+    /// The same with so many operations in its products.
     pub(crate) fn of_flops(self, flops: u64) -> Self {
         Dispatch { flops, ..self }
     }
 
-    /// Bytes within its views that it steps over.
+    /// The same with so many bytes in its views that it steps over.
     pub(crate) fn skipping(self, bytes: u64) -> Self {
         Dispatch { bytes: self.bytes.saturating_sub(bytes), ..self }
     }
 
-    /// How many workgroups it starts, in x and y.
+    /// The number of workgroups that it starts, in x and y.
     pub fn workgroups(&self) -> [u32; 2] {
         self.workgroups
     }

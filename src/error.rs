@@ -10,7 +10,7 @@ pub enum Error {
     Params {
         /// The kernel's stem.
         kernel: &'static str,
-        /// Which parameter, what it is and what it may be.
+        /// The parameter, what it is and what it may be.
         what: String,
     },
     /// A buffer (or the part of it after the view's offset) is too small for the shape in `Params`.
@@ -34,7 +34,7 @@ pub enum Error {
         binding: &'static str,
         /// The view's offset in bytes.
         offset: u64,
-        /// What the offset must be a multiple of on this device.
+        /// The number that offsets must be multiples of on this device.
         alignment: u64,
     },
     /// A buffer was made without `BufferUsages::STORAGE`.
@@ -66,13 +66,13 @@ pub enum Error {
     /// More than the device allows.
     #[error("{what} needs {need}, and this device's {limit} is {have}")]
     Limit {
-        /// What asked for it.
+        /// The kernel, buffer or batch that asked for it.
         what: String,
         /// The limit's name in WebGPU.
         limit: &'static str,
-        /// What is needed.
+        /// The value that is needed.
         need: u64,
-        /// What the device offers.
+        /// The value that the device offers.
         have: u64,
     },
     /// A shader did not compile: a defect of this crate or of the driver.
@@ -88,15 +88,15 @@ pub enum Error {
     /// The device refused memory.
     #[error("out of device memory while making {what} ({bytes} bytes)")]
     OutOfMemory {
-        /// What was being made.
+        /// The object that was being made.
         what: String,
-        /// How large it is.
+        /// Its size.
         bytes: u64,
     },
     /// The device refused something else.
     #[error("the device refused {what}: {message}")]
     Device {
-        /// What was being made or run.
+        /// The object or call that it refused.
         what: String,
         /// The device's words.
         message: String,
@@ -106,7 +106,7 @@ pub enum Error {
     Disagreement {
         /// The variant.
         what: String,
-        /// What it was compared with.
+        /// The variant that it was compared with.
         with: String,
         /// The largest difference by the largest value.
         apart: f64,
@@ -122,7 +122,7 @@ pub enum Error {
     Schedule {
         /// The schedule as given.
         text: String,
-        /// What is wrong with it.
+        /// The reason.
         why: String,
     },
     /// A model configuration that makes no sense.
@@ -130,7 +130,7 @@ pub enum Error {
     Config {
         /// The field's name in `config.json`.
         field: String,
-        /// What is wrong with it.
+        /// The reason.
         why: String,
     },
     /// A model configuration that makes sense and is not supported.
@@ -140,7 +140,7 @@ pub enum Error {
         field: String,
         /// Its value there.
         value: String,
-        /// What is supported instead.
+        /// The reason, and what is supported instead.
         why: String,
     },
     /// A tensor that is missing, surplus, or of the wrong shape or type.
@@ -148,7 +148,7 @@ pub enum Error {
     Weight {
         /// The tensor's name.
         name: String,
-        /// What is wrong with it.
+        /// The reason.
         why: String,
     },
     /// Input that does not fit the model or the call.
@@ -159,7 +159,7 @@ pub enum Error {
     Hub {
         /// Its name there.
         model: String,
-        /// What is wrong.
+        /// The reason.
         why: String,
     },
     /// A file that cannot be read or written, or whose content is broken.
@@ -167,7 +167,7 @@ pub enum Error {
     File {
         /// The file.
         path: String,
-        /// What is wrong with it.
+        /// The reason.
         why: String,
     },
 }

@@ -26,14 +26,14 @@ pub struct Gpu {
     defers: bool,
 }
 
-/// What a kernel's function hands over once it has checked its `Params`.
+/// A call as a kernel's function hands it over once it has checked its `Params`.
 pub(crate) struct Call<'a> {
     pub spec: &'static KernelSpec,
     /// Its `present` is filled in.
     pub form: Form,
     /// The uniform.
     pub params: &'a [u8],
-    /// What is bound, in order; where it is absent, nothing.
+    /// The bindings in order; nothing for one that is absent.
     pub views: &'a [Option<View<'a>>],
     /// Values used of each.
     pub elements: &'a [u64],
@@ -156,7 +156,7 @@ impl Gpu {
         self.scopes.settle().await
     }
 
-    /// What the device reports about calls.
+    /// The device's reports about calls.
     #[cfg(feature = "run")]
     pub(crate) fn scopes(&self) -> &Scopes {
         &self.scopes
@@ -167,7 +167,7 @@ impl Gpu {
         &self.device
     }
 
-    /// What the device can do.
+    /// The features and limits of the device.
     pub fn caps(&self) -> &Caps {
         &self.caps
     }
@@ -177,7 +177,7 @@ impl Gpu {
         self.variant
     }
 
-    /// How matrix products are cut into tiles.
+    /// The rule by which matrix products are cut into tiles.
     pub fn tiles(&self) -> TileChoice {
         self.tiles
     }

@@ -57,7 +57,7 @@ pub struct Choice {
 pub struct Binding {
     /// Its name in Rust and in WGSL.
     pub name: &'static str,
-    /// What it holds.
+    /// The kind of its values.
     pub access: Access,
     /// Whether it is written (and may be read back by the same dispatch).
     pub written: bool,
@@ -65,7 +65,7 @@ pub struct Binding {
     pub optional: bool,
 }
 
-/// What a binding holds.
+/// The kind of a binding's values.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Access {
     /// Values of 4 bytes.
@@ -80,7 +80,7 @@ pub enum Access {
     Texture,
 }
 
-/// What a call asks of a shader besides the device's variant.
+/// The choices of a call for its shader, besides the device's variant.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Form {
     /// For kernels that hold a head's row in registers; 0 for the others.
@@ -250,7 +250,7 @@ pub struct Assembled {
 }
 
 impl KernelSpec {
-    /// The shader of a variant and a form: what it enables, constants, library files, the kernel's own text.
+    /// The shader of a variant and a form: `enable` lines, constants, library files, the kernel's own text.
     pub fn assemble(&self, variant: Variant, form: &Form) -> Assembled {
         let mut text = String::new();
         if self.by_half(variant) {

@@ -1,3 +1,14 @@
+// Of two definitions of a link Markdown takes the first: the README's own lead to files beside it, which docs.rs does not
+// have.
+//! [merge.png]: https://raw.githubusercontent.com/tome-wgpu/tome-wgpu/main/models/digits/merge.png
+//! [digits]: https://github.com/tome-wgpu/tome-wgpu/blob/main/models/digits/README.md
+//! [models]: https://github.com/tome-wgpu/tome-wgpu/blob/main/docs/models.md
+//! [merging]: https://github.com/tome-wgpu/tome-wgpu/blob/main/docs/merging.md
+//! [embedding]: https://github.com/tome-wgpu/tome-wgpu/blob/main/docs/embedding.md
+//! [performance]: https://github.com/tome-wgpu/tome-wgpu/blob/main/docs/performance.md
+//! [kernel]: https://github.com/tome-wgpu/tome-wgpu/blob/main/docs/adding-a-kernel.md
+//! [examples]: https://github.com/tome-wgpu/tome-wgpu/tree/main/examples
+//!
 // The examples in the README need these features.
 #![cfg_attr(all(feature = "files", feature = "blocking"), doc = include_str!("../README.md"))]
 #![cfg_attr(
@@ -15,6 +26,8 @@ mod caps;
 #[cfg(feature = "cpu")]
 pub mod cpu;
 mod dispatch;
+#[cfg(all(doctest, feature = "files", feature = "blocking"))]
+mod doctests;
 mod error;
 #[cfg(feature = "files")]
 pub mod files;

@@ -35,11 +35,11 @@ pub struct MergeShape {
     pub protect: u32,
     /// Original tokens in the source map; as many as `tokens` before the first merge.
     pub sources: u32,
-    /// Which tokens may merge, and into which.
+    /// The tokens that may merge, and those they merge into.
     pub partition: Partition,
     /// The measure by which two tokens are alike.
     pub similarity: Similarity,
-    /// How the tokens of a group become one.
+    /// The way the tokens of a group become one.
     pub mode: MergeMode,
     /// The keys are 32-bit floats whatever the storage type.
     pub keys_in_f32: bool,

@@ -1,4 +1,4 @@
-//! Which tokens may merge, and into which.
+//! The tokens that may merge, and those they merge into.
 
 use std::fmt;
 use std::str::FromStr;
@@ -18,13 +18,13 @@ pub enum Partition {
     Alternating,
     /// The first half of the unprotected tokens, rounded up, are sources, the second half destinations.
     Sequential,
-    /// Of each k unprotected tokens the last is a destination. Those behind the last whole group are sources; the
-    /// reference's `kth_bipartite_soft_matching` drops them.
+    /// Of each k unprotected tokens the last is a destination. Those behind the last whole group are sources; ToMe's
+    /// `kth_bipartite_soft_matching` drops them.
     EveryKth(u32),
     /// r random unprotected tokens are sources, so that all of them merge; the others are destinations. Each image of a
     /// batch has its own, which depend on the seed and on its place in the batch. In a network each block draws anew.
     Random {
-        /// What the choice starts from.
+        /// The number that the choice starts from.
         seed: u32,
     },
     /// The unprotected tokens form a grid, row by row, and one token in each whole cell of it is a destination (tomesd's
@@ -44,7 +44,7 @@ pub enum Partition {
 
 impl Partition {
     /// The most tokens that can merge at once: the unprotected sources, as long as there is a destination. Where
-    /// tokens alternate it is half of those that are not protected, as in the reference.
+    /// tokens alternate it is half of those that are not protected, as in ToMe's code.
     pub fn most(&self, tokens: u32, protect: u32) -> u32 {
         let free = tokens.saturating_sub(protect);
         let destinations = match *self {
@@ -64,8 +64,8 @@ impl Partition {
         }
     }
 
-    /// What [`split_tokens`](crate::kernels::split_tokens()) needs to list sources and destinations for a merge of r
-    /// tokens, with r as [`most`](Self::most) allows. None where there is nothing to list: tokens alternate, or nothing
+    /// The `Params` by which [`split_tokens`](crate::kernels::split_tokens()) lists sources and destinations for a merge of
+    /// r tokens, with r as [`most`](Self::most) allows. None where there is nothing to list: tokens alternate, or nothing
     /// merges.
     pub fn split(&self, batch: u32, tokens: u32, protect: u32, r: u32) -> Option<Params> {
         let srcs = protect + self.most(tokens, protect);

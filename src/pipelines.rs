@@ -33,7 +33,7 @@ pub(crate) enum Checks {
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 struct Key {
     kernel: &'static str,
-    /// What its shader begins with: calls whose shaders are the same share a pipeline.
+    /// The constants that its shader begins with: calls whose shaders are the same share a pipeline.
     constants: Vec<(String, u32)>,
 }
 
@@ -43,7 +43,7 @@ pub(crate) struct Pipeline {
     spec: &'static KernelSpec,
     variant: Variant,
     form: Form,
-    /// What its buffers are bound by.
+    /// The layout that its buffers are bound by.
     pub layout: wgpu::BindGroupLayout,
     /// Held while it compiles, so that nobody does the same at the same time.
     compiling: Mutex<()>,
@@ -51,16 +51,16 @@ pub(crate) struct Pipeline {
 }
 
 impl Checks {
-    /// What suits a device. Software drivers compile a shader without checks ten times as long, as all loops over
-    /// registers are unrolled, for some percent of speed: lavapipe 22.3 took 10 s instead of 2.5 s for ViT-Ti's shaders, and
-    /// then 5.1 s instead of 5.5 s for a batch of 8, 4.6 s instead of 4.7 s for one image of ViT-B/16.
+    /// The checks that suit a device. Software drivers compile a shader without checks ten times as long, as all loops
+    /// over registers are unrolled, for some percent of speed: lavapipe 22.3 took 10 s instead of 2.5 s for ViT-Ti's
+    /// shaders, and then 5.1 s instead of 5.5 s for a batch of 8, 4.6 s instead of 4.7 s for one image of ViT-B/16.
     pub fn for_device(caps: &Caps) -> Self {
         if cfg!(debug_assertions) || caps.software { Checks::On } else { Checks::Off }
     }
 }
 
 impl Pipeline {
-    /// What has been compiled.
+    /// Pipelines that have been compiled.
     pub fn get(&self) -> Option<&wgpu::ComputePipeline> {
         self.compiled.get()
     }
@@ -247,7 +247,7 @@ impl Pipelines {
     }
 }
 
-/// What becomes of a pipeline that does not compile.
+/// A pipeline that may turn out broken, and where it is kept.
 #[derive(Clone)]
 struct Broken {
     slots: Slots,

@@ -1,4 +1,4 @@
-//! How many tokens each block merges.
+//! The number of tokens that each block merges.
 
 use std::fmt;
 use std::str::FromStr;

@@ -1,4 +1,4 @@
-//! What a device reports about single calls, which would otherwise go to the uncaptured-error handler, and by default
+//! A device's reports about single calls, which would otherwise go to the uncaptured-error handler, and by default
 //! end the program. Everywhere but in a browser the answer is there at once; in a browser it comes later, and is kept
 //! until somebody awaits it.
 
@@ -19,7 +19,7 @@ pub(crate) struct Scopes {
     unsettled: Arc<Mutex<Vec<Arc<Unsettled>>>>,
 }
 
-/// What a device reports about a call.
+/// A device's report about a call.
 pub(crate) enum Reported {
     NoMemory,
     Refused(String),

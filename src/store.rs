@@ -1,4 +1,5 @@
-//! Where things are kept from run to run that can be had again: compiled pipelines, verdicts on matrix units, tunings.
+//! A place for things that are kept from run to run and can be had again: compiled pipelines, verdicts on matrix units,
+//! tunings.
 
 use std::collections::BTreeMap;
 use std::env;
@@ -42,7 +43,7 @@ impl Store {
         Store::Memory(Arc::default())
     }
 
-    /// Where what has a name lies, for people.
+    /// The place of what has a name, for people.
     pub(crate) fn place(&self, name: &str) -> String {
         match self {
             Store::Folder(folder) => folder.join(name).display().to_string(),
@@ -51,7 +52,7 @@ impl Store {
         }
     }
 
-    /// What is kept under a name.
+    /// The bytes that are kept under a name.
     pub(crate) fn read(&self, name: &str) -> io::Result<Vec<u8>> {
         match self {
             Store::Folder(folder) => fs::read(folder.join(name)),

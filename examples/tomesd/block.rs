@@ -62,58 +62,38 @@ impl Block {
         let (n, c) = (rows * columns, self.heads * self.head_width);
         let buffer = |tokens: u32, width: u32| gpu.buffer("activation", u64::from(tokens) * u64::from(width));
 
+        let linear = |rows, columns, io| kernels::matmul(gpu, matmul::Params::new(rows, c, columns), io);
+
         let normed = buffer(n, c)?;
-        let norm = layer_norm::Io::new(&self.x, &normed);
         let params = layer_norm::Params::new(n, c, 1e-5);
-        let mut dispatches = vec![kernels::layer_norm(gpu, params, norm)?];
+        let mut dispatches = vec![kernels::layer_norm(gpu, params, layer_norm::Io::new(&self.x, &normed))?];
 
         // Merge: matched by the block's input, the normalised tokens merge.
         let shape = MergeShape::tomesd(1, self.grid, c, ratio.unwrap_or(0.0));
         let m = shape.tokens_out();
         let merged = if ratio.is_some() { buffer(m, c)? } else { normed.clone() };
-        let merger = ratio.map(|_| {
-            let io = MergeIo::new(&self.x, &normed, &merged);
-            TokenMerger::new(gpu, shape, io)
-        });
-        let merger = merger.transpose()?;
+        let io = MergeIo::new(&self.x, &normed, &merged);
+        let merger = ratio.map(|_| TokenMerger::new(gpu, shape, io)).transpose()?;
         dispatches.extend(merger.iter().flat_map(TokenMerger::dispatches).cloned());
 
         let (qkv, attended, y) = (buffer(m, 3 * c)?, buffer(m, c)?, buffer(n, c)?);
-        dispatches.push(linear(gpu, m, c, 3 * c, &merged, &self.qkv, None, &qkv)?);
-        let io = attention::Io::new(&qkv, &qkv, &qkv, &attended);
+        dispatches.push(linear(m, 3 * c, matmul::Io::new(&merged, &self.qkv, &qkv))?);
         let params = attention::Params::fused(1, m, self.heads, self.head_width);
-        dispatches.push(kernels::attention(gpu, params, io)?);
+        dispatches.push(kernels::attention(gpu, params, attention::Io::new(&qkv, &qkv, &qkv, &attended))?);
 
         // Unmerge: every token gets its group's result, added to what it was.
         match &merger {
-            None => dispatches.push(linear(gpu, n, c, c, &attended, &self.projection, Some(&self.x), &y)?),
+            None => {
+                let io = matmul::Io::new(&attended, &self.projection, &y).residual(&self.x);
+                dispatches.push(linear(n, c, io)?);
+            }
             Some(merger) => {
                 let projected = buffer(m, c)?;
-                dispatches.push(linear(gpu, m, c, c, &attended, &self.projection, None, &projected)?);
-                dispatches.push(merger.unmerge(
-                    c,
-                    (&projected).into(),
-                    Some((&self.x).into()),
-                    (&y).into(),
-                )?);
+                dispatches.push(linear(m, c, matmul::Io::new(&attended, &self.projection, &projected))?);
+                let (x, back) = ((&self.x).into(), (&y).into());
+                dispatches.push(merger.unmerge(c, (&projected).into(), Some(x), back)?);
             }
         }
         Ok(Branch { dispatches, tokens: m, y })
     }
-}
-
-#[expect(clippy::too_many_arguments, reason = "a linear layer's sizes and buffers")]
-fn linear(
-    gpu: &Gpu,
-    rows: u32,
-    inner: u32,
-    columns: u32,
-    x: &wgpu::Buffer,
-    w: &wgpu::Buffer,
-    residual: Option<&wgpu::Buffer>,
-    y: &wgpu::Buffer,
-) -> Result<Dispatch> {
-    let mut io = matmul::Io::new(x, w, y);
-    io.residual = residual.map(Into::into);
-    kernels::matmul(gpu, matmul::Params::new(rows, inner, columns), io)
 }

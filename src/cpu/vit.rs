@@ -22,7 +22,7 @@ impl VisionTransformer {
     /// Checks config and weights and packs the weights.
     ///
     /// # Errors
-    /// What [`Parameters::load`] says.
+    /// Those of [`Parameters::load`].
     pub fn new(config: Config, weights: &dyn Tensors) -> Result<Self> {
         let mut bytes = 0;
         let mut parameters = Parameters::load(&config, weights, |_, _, data| {
@@ -37,7 +37,7 @@ impl VisionTransformer {
         Ok(VisionTransformer { config, parameters, bytes })
     }
 
-    /// What the network is.
+    /// The network's config.
     pub fn config(&self) -> &Config {
         &self.config
     }
@@ -53,7 +53,7 @@ impl VisionTransformer {
     ///
     /// # Errors
     /// [`Error::Input`] where `images` is empty or no whole number of images, or merging leaves no token to average;
-    /// what [`Options::check`] says.
+    /// those of [`Options::check`].
     pub fn forward(&self, images: &[f32], options: &Options) -> Result<Outputs> {
         let (batch, tokens) = self.check(images, options)?;
         // As many images at once as there are threads, each on its own; then the rest one by one on all threads.

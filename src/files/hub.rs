@@ -10,7 +10,7 @@ use super::model_files::{CONFIG, INDEX, PROCESSOR, WEIGHTS};
 use super::shards::named_in;
 use crate::error::{Error, Result};
 
-/// What goes with the weights, where a repository has it.
+/// Files that go with the weights, where a repository has it.
 const CONFIGS: [&str; 2] = [CONFIG, PROCESSOR];
 
 /// The folder of a model of the hub, for [`load_model`](super::load_model). `name` is `OWNER/NAME`, perhaps with

@@ -54,7 +54,7 @@ enum Handed {
     Path(PathBuf),
 }
 
-/// An open file, and what it is called in messages.
+/// An open file, and its name in messages.
 pub(super) struct Opened {
     pub bytes: Box<dyn Bytes>,
     pub path: PathBuf,
@@ -84,7 +84,7 @@ impl ModelFiles {
         self
     }
 
-    /// What a file is called in messages: its path, where it has one.
+    /// The name of a file in messages: its path, where it has one.
     pub(super) fn path(&self, name: &str) -> PathBuf {
         match (self.handed.get(name), &self.folder) {
             (Some(Handed::Path(path)), _) => path.clone(),

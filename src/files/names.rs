@@ -25,7 +25,7 @@ type Rule = (&'static str, &'static str, Part);
 pub(super) struct Layout {
     /// Any of these may come before every name: the network within a larger one.
     prefixes: &'static [&'static str],
-    /// What comes before the number of a block.
+    /// The words before the number of a block.
     blocks: &'static [&'static str],
     /// Names behind the number of a block.
     inside: &'static [Rule],
@@ -165,7 +165,7 @@ pub(super) struct Source {
 }
 
 impl Layout {
-    /// What each of timm's tensors is put together from, in order. A name without a rule is timm's already, or
+    /// The tensors that each of timm's is put together from, in order. A name without a rule is timm's already, or
     /// nobody's, which the check of the weights will say.
     ///
     /// # Errors
@@ -192,7 +192,7 @@ impl Layout {
         Ok(all.into_iter().map(|(target, parts)| (target, parts.into_values().collect())).collect())
     }
 
-    /// What a tensor of the checkpoint becomes: none of timm's, one, or several.
+    /// The tensors that one of the checkpoint becomes: none of timm's, one, or several.
     fn targets(&self, name: &str) -> Vec<(String, Part)> {
         let inner = self.prefixes.iter().find_map(|prefix| name.strip_prefix(prefix)).unwrap_or(name);
         if self.dropped.iter().any(|dropped| inner.starts_with(dropped)) {

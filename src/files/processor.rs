@@ -12,7 +12,7 @@ const OPENAI: [[f32; 3]; 2] =
 const IMAGENET: [[f32; 3]; 2] = [[0.485, 0.456, 0.406], [0.229, 0.224, 0.225]];
 const HALF: [[f32; 3]; 2] = [[0.5; 3]; 2];
 
-/// What the image processor of a model type does where nothing else is said.
+/// The image processor of a model type where nothing else is said.
 pub(super) fn defaults(model_type: &str, channels: u32) -> Preprocess {
     let (values, resample, resize, crop) = match model_type {
         "clip" | "clip_vision_model" => (OPENAI, Resample::Bicubic, Resize::Shortest, 1.0),

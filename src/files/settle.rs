@@ -12,7 +12,7 @@ const CLASS: &str = "cls_token";
 /// all tensors. Then, and not before, the few are read that have to change.
 ///
 /// # Errors
-/// What [`Tensors::check`] says; [`Error::File`](crate::Error::File) where reading fails.
+/// Those of [`Tensors::check`]; [`Error::File`](crate::Error::File) where reading fails.
 pub(super) fn settle(config: &mut Config, checkpoint: &mut Checkpoint) -> Result<()> {
     let channels = config.embed_dim as usize;
     // Versions of timm differ in whether `final_norm: false` takes the norm after pooling away as well.

@@ -9,7 +9,7 @@ use crate::error::Result;
 use crate::kernels::matmul::Activation;
 use crate::vit::{Config, Mlp, Pool, PositionResample};
 
-/// What a `model_type` says where its config leaves a field out.
+/// The fields of a `model_type` where its config leaves a field out.
 struct Family {
     patch_size: u32,
     hidden_act: &'static str,
@@ -24,7 +24,7 @@ const CLIP: Family =
     Family { patch_size: 32, hidden_act: "quick_gelu", norm_eps: 1e-5, layout: &names::TOWER };
 const SIGLIP: Family = Family { patch_size: 16, hidden_act: "gelu_pytorch_tanh", norm_eps: 1e-6, ..CLIP };
 
-/// What comes after the encoder: the class in `architectures`.
+/// The part after the encoder: the class in `architectures`.
 #[derive(Clone, Copy, PartialEq)]
 enum Head {
     None,

@@ -120,7 +120,7 @@ macro_rules! kernel {
                 }
             )*)?
 
-            /// What is there of each binding, in order.
+            /// The view of each binding that is there, in order.
             fn views(&self) -> Vec<Option<$crate::View<'a>>> {
                 vec![
                     $($(self.$read.into(),)*)?

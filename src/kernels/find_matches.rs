@@ -18,7 +18,7 @@ kernel! {
         pub width: u32,
         /// Tokens at the front that never merge and that nothing merges into.
         pub protect: u32,
-        /// What makes two tokens alike.
+        /// The measure by which two tokens are alike.
         pub similarity: Similarity,
         /// Sources in `split`; where there is none they are half of the tokens, rounded up.
         pub srcs: u32,

@@ -21,7 +21,7 @@ kernel! {
         pub stride: u32,
         /// First value of the first key; a multiple of 4.
         pub start: u32,
-        /// What becomes of a metric's length.
+        /// The length that a metric is brought to.
         pub length: Length,
     }
     read {

@@ -18,7 +18,7 @@ kernel! {
         pub r: u32,
         /// Values in a token; a multiple of 4.
         pub channels: u32,
-        /// What becomes of the tokens of a group.
+        /// The way the tokens of a group become one.
         pub mode: MergeMode,
         /// Added to the variance of `normed`; not read without it.
         pub eps: f32,
@@ -48,7 +48,7 @@ kernel! {
 }
 
 choice! {
-    /// How the tokens of a group become one (paper, Table 1). Whatever it is, the new size is the sum of their sizes.
+    /// The way the tokens of a group become one (paper, Table 1). Whatever it is, the new size is the sum of their sizes.
     pub enum MergeMode {
         /// The mean, each counting as often as its size says.
         WeightedMean,

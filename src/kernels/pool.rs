@@ -18,7 +18,7 @@ kernel! {
         pub channels: u32,
         /// The first token that counts: the number of prefix tokens for a mean.
         pub first: u32,
-        /// What becomes of them.
+        /// The way they become one row.
         pub mode: PoolMode,
     }
     read {
@@ -36,7 +36,7 @@ kernel! {
 }
 
 choice! {
-    /// How tokens become one row.
+    /// The way tokens become one row.
     pub enum PoolMode {
         /// The token at `first` alone.
         Token,

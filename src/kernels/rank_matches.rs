@@ -82,7 +82,7 @@ impl Params {
 
 /// The merge plan, prepared: the r best edges merge, and the output is ordered protected tokens, unmerged sources,
 /// destinations. The unmerged stay in order of position, or, where nothing is protected, in falling order of
-/// similarity, as in the reference implementation. With r = 0 nothing moves.
+/// similarity, as in ToMe's code. With r = 0 nothing moves.
 ///
 /// # Errors
 /// [`Error::Params`](crate::Error::Params) where `r` is more than may merge; buffer errors.

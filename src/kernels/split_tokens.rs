@@ -18,7 +18,7 @@ kernel! {
         pub protect: u32,
         /// Sources, the protected tokens included.
         pub srcs: u32,
-        /// Which tokens are destinations.
+        /// The choice of destinations.
         pub mode: SplitMode,
         /// Columns of the grid that the unprotected tokens form, row by row.
         pub columns: u32,
@@ -40,7 +40,7 @@ kernel! {
 }
 
 choice! {
-    /// Which unprotected tokens are destinations. [`Partition`](crate::Partition) says the same in words.
+    /// The choice of unprotected tokens that are destinations. [`Partition`](crate::Partition) says the same in words.
     pub enum SplitMode {
         /// Those after the first `srcs`.
         First,
@@ -108,7 +108,7 @@ impl Params {
 /// [`rank_matches`](crate::kernels::rank_matches()) take, prepared. The same numbers give the same lists, on every device.
 ///
 /// # Errors
-/// What [`Params::check`] says; buffer errors.
+/// Those of [`Params::check`]; buffer errors.
 pub fn split_tokens(gpu: &Gpu, params: Params, io: Io<'_>) -> Result<Dispatch> {
     params.check()?;
     let Params { lists, tokens, srcs, .. } = params;

@@ -1,6 +1,6 @@
 use crate::kernels::merge_source::Params;
 
-/// Which token holds each original token after a merge (paper, appendix D's `source`, as a list in place of a matrix):
+/// The token that holds each original token after a merge (paper, appendix D's `source`, as a list in place of a matrix):
 /// `source_out[i] = group[source[i]]`, or `group[i]` where there is no source map yet.
 ///
 /// `plan` is `[batch, 3 tokens - r]` of [`rank_matches`](super::rank_matches()), `group` the last of its lists; `source`

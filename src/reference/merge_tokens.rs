@@ -47,7 +47,7 @@ pub fn merge_tokens(
     }
 }
 
-/// What a group becomes in one channel; None for an empty group.
+/// The value of a group in one channel; None for an empty group.
 fn combine(
     mode: MergeMode,
     group: &[usize],

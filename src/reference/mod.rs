@@ -2,8 +2,8 @@
 //! It is what the shaders and the CPU path are held against, so it is written to be read and not to be fast.
 //!
 //! A function has its kernel's name and `Params`; its arguments are the buffers of the kernel's `Io` in the same order,
-//! an absent one being `None`. All tensors are dense and row-major, unless `Params` have strides. Slices may be longer than `Params` ask for, as buffers may;
-//! what is too short panics.
+//! an absent one being `None`. All tensors are dense and row-major, unless `Params` have strides. Slices may be longer
+//! than `Params` ask for, as buffers may; what is too short panics.
 //!
 //! The paper is Bolya et al., "Token Merging: Your ViT But Faster", 2022, arXiv 2210.09461. A token whose size is 0
 //! stands for nothing, as padding does: it is masked wherever sizes are given.

@@ -1,4 +1,4 @@
-//! What batches travel through: one is uploaded while the next is computed and a third is read.
+//! The buffers that batches travel through: one is uploaded while the next is computed and a third is read.
 
 use crate::error::{Error, Result};
 use crate::gpu::Gpu;

@@ -16,7 +16,13 @@ use crate::vit::{Config, Images, Input, Options, Outputs, Tensors, Want};
 ///
 /// ```
 /// # use tome_wgpu::{Gpu, Result, run::Runner, vit::{Config, Options, Want, Tensors}};
-/// async fn logits(gpu: Gpu, queue: wgpu::Queue, config: Config, weights: &dyn Tensors, image: &[f32]) -> Result<Vec<f32>> {
+/// async fn logits(
+///     gpu: Gpu,
+///     queue: wgpu::Queue,
+///     config: Config,
+///     weights: &dyn Tensors,
+///     image: &[f32],
+/// ) -> Result<Vec<f32>> {
 ///     let runner = Runner::open(gpu, queue, config, weights).await?;
 ///     Ok(runner.run(image, &Options::default(), Want::LOGITS).await?.logits)
 /// }
@@ -31,7 +37,8 @@ impl Runner {
     /// Weights are converted and uploaded within the call.
     ///
     /// # Errors
-    /// What the device, the config and the weights say; [`Error::Limit`](crate::Error::Limit) where not even one image fits.
+    /// Those of the device, the config and the weights; [`Error::Limit`](crate::Error::Limit) where not even one image
+    /// fits.
     pub async fn open(gpu: Gpu, queue: wgpu::Queue, config: Config, weights: &dyn Tensors) -> Result<Self> {
         let engine = Engine::new(&gpu, queue, config, weights)?;
         gpu.settle().await?;
@@ -52,8 +59,9 @@ impl Runner {
     /// buffers. Without it the first run does.
     ///
     /// # Errors
-    /// [`Error::Limit`](crate::Error::Limit) where the batch does not fit the device at once, [`Error::OutOfMemory`](crate::Error::OutOfMemory), [`Error::Shader`](crate::Error::Shader); what
-    /// [`Options::check`] says.
+    /// [`Error::Limit`](crate::Error::Limit) where the batch does not fit the device at once,
+    /// [`Error::OutOfMemory`](crate::Error::OutOfMemory), [`Error::Shader`](crate::Error::Shader); those of
+    /// [`Options::check`].
     pub async fn prepare(
         &self,
         input: Input,
@@ -69,8 +77,9 @@ impl Runner {
     /// that image's results NaN and leaves the others alone. The future may be dropped at any point.
     ///
     /// # Errors
-    /// [`Error::Input`](crate::Error::Input) where `images` is empty or no whole number of images; [`Error::OutOfMemory`](crate::Error::OutOfMemory),
-    /// [`Error::DeviceLost`](crate::Error::DeviceLost) and the like from the device.
+    /// [`Error::Input`](crate::Error::Input) where `images` is empty or no whole number of images;
+    /// [`Error::OutOfMemory`](crate::Error::OutOfMemory), [`Error::DeviceLost`](crate::Error::DeviceLost) and the like
+    /// from the device.
     pub async fn run<'i>(
         &self,
         images: impl Into<Images<'i>>,
@@ -87,7 +96,7 @@ impl Runner {
         Stream::new(self.engine.clone(), options.clone(), want.into())
     }
 
-    /// What does it, for streams and measurements.
+    /// The engine that does it, for streams and measurements.
     #[cfg(feature = "blocking")]
     pub(crate) fn engine(&self) -> &SharedEngine {
         &self.engine

@@ -96,14 +96,13 @@ impl SharedEngine {
         self.locked().keep(prepared);
     }
 
-    /// What submits.
+    /// The queue that it submits to.
     #[cfg(feature = "blocking")]
     pub fn queue(&self) -> wgpu::Queue {
         self.locked().queue().clone()
     }
 
-    /// What has been made, once the device has said everything about it. What turns out broken may be part of a plan
-    /// that is kept.
+    /// A result, once the device has said everything about it. What turns out broken may be part of a plan that is kept.
     async fn settled<T>(&self, made: Result<T>) -> Result<T> {
         match self.vit.gpu().settle().await {
             Ok(()) => made,

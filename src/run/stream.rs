@@ -7,9 +7,10 @@ use crate::run::ring::SLOTS;
 use crate::run::shared::SharedEngine;
 use crate::vit::{Images, Options, Outputs, Want};
 
-/// Batches of any size on their way through a [`Runner`](crate::run::Runner): while the device computes one, the next is prepared and
-/// uploaded. Results come in the order of the batches, the same as from [`Runner::run`](crate::run::Runner::run). It and the futures of its calls
-/// may be dropped at any point; what is on its way with them is then given up.
+/// Batches of any size on their way through a [`Runner`](crate::run::Runner): while the device computes one, the next
+/// is prepared and uploaded. Results come in the order of the batches, the same as from
+/// [`Runner::run`](crate::run::Runner::run). It and the futures of its calls may be dropped at any point; what is on
+/// its way with them is then given up.
 #[derive(Debug)]
 pub struct Stream {
     engine: SharedEngine,

@@ -1,4 +1,4 @@
-//! Which device runs a network, and why.
+//! The device that runs a network, and why that one.
 
 use std::convert::Infallible;
 use std::fmt;
@@ -11,7 +11,7 @@ use crate::session::self_test::tested_tile;
 use crate::session::tuning::{Tuning, saved};
 use crate::store::Store;
 
-/// What to run on.
+/// The device to run on.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum DeviceChoice {
@@ -50,7 +50,7 @@ impl fmt::Display for DeviceChoice {
     }
 }
 
-/// What runs, and why. Prints as one line.
+/// The device that runs a network, and why that one. Prints as one line.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct DeviceReport {
@@ -60,9 +60,9 @@ pub struct DeviceReport {
     pub backend: String,
     /// Type of the stored activations and weights.
     pub precision: &'static str,
-    /// Why this one.
+    /// The reason why this one.
     pub why: String,
-    /// What has been saved for it by [`Bench::save_tuning`](crate::tune::Bench::save_tuning) and is in use.
+    /// The tuning that [`Bench::save_tuning`](crate::tune::Bench::save_tuning) has saved for it, which is in use.
     pub tuning: Option<Tuning>,
 }
 

@@ -27,7 +27,7 @@ impl Session {
     /// out what it has compiled (Vulkan), that is kept for the next start in the [user's store](Store::user).
     ///
     /// # Errors
-    /// [`Error::NoAdapter`] where no adapter is what was asked for; what the device, the config and the weights say.
+    /// [`Error::NoAdapter`] where no adapter is what was asked for; those of the device, the config and the weights.
     pub fn new(config: Config, weights: &dyn Tensors, device: &DeviceChoice) -> Result<Self> {
         Self::with_element(config, weights, device, Element::F32)
     }
@@ -96,7 +96,7 @@ impl Session {
     /// ```
     ///
     /// # Errors
-    /// What the device, the config and the weights say.
+    /// Those of the device, the config and the weights.
     pub fn on(gpu: Gpu, queue: wgpu::Queue, config: Config, weights: &dyn Tensors) -> Result<Self> {
         let (info, element) = (gpu.device().adapter_info(), gpu.variant().element);
         let report = DeviceReport::gpu(&info, element, "the caller's device".into());

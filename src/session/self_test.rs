@@ -143,7 +143,7 @@ impl Bench {
         (0..count).map(|i| (place(i) as f32 - (different / 2) as f32) / 16.0).collect()
     }
 
-    /// What a call writes.
+    /// The values that a call writes.
     async fn run(&self, dispatch: &Dispatch, y: &wgpu::Buffer) -> Result<Vec<u8>> {
         let wait = |submission| self.worker.poll(self.plain.device(), submission);
         let encode = |encoder: &mut wgpu::CommandEncoder| {

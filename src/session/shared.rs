@@ -1,4 +1,4 @@
-//! What the handles of a session share, and their calls.
+//! The part of a session that its handles share, and their calls.
 
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -15,7 +15,7 @@ use crate::session::worker::{Worker, poll};
 use crate::store::Store;
 use crate::vit::{Config, Images, Options, Outputs, Tensors, Want};
 
-/// What the handles of a session share.
+/// The part of a session that its handles share.
 #[derive(Debug)]
 pub(super) struct Shared {
     pub backend: Backend,

@@ -7,9 +7,10 @@ use crate::run::{Queue, SLOTS};
 use crate::session::shared::Shared;
 use crate::vit::{Images, Options, Outputs, Want};
 
-/// Batches of any size on their way through a [`Session`](crate::Session): while the device computes one, the next is prepared and
-/// uploaded. Results come in the order of the batches, the same as from [`Session::run`](crate::Session::run). It holds a handle of its own,
-/// and may be dropped at any point; what is on its way is then given up.
+/// Batches of any size on their way through a [`Session`](crate::Session): while the device computes one, the next is
+/// prepared and uploaded. Results come in the order of the batches, the same as from
+/// [`Session::run`](crate::Session::run). It holds a handle of its own, and may be dropped at any point; what is on its
+/// way is then given up.
 ///
 /// ```no_run
 /// # use tome_wgpu::{Session, vit::{Options, Want}};

@@ -97,7 +97,7 @@ pub(crate) fn forget(store: &Store, table: &Gpu) -> Result<bool> {
     store.remove(&name).map_err(|error| broken(store, &name, &error))
 }
 
-/// What the tuning of a device for a storage type is kept under.
+/// The name under which the tuning of a device for a storage type is kept.
 fn name(info: &wgpu::AdapterInfo, element: Element) -> String {
     let wgpu::AdapterInfo { name, backend, vendor, device, driver, driver_info, .. } = info;
     let key = format!("{name} {backend:?} {vendor} {device} {driver} {driver_info}");

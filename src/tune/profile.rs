@@ -1,4 +1,4 @@
-//! Where a forward pass spends its time: timestamps around its kernels.
+//! The places where a forward pass spends its time: timestamps around its kernels.
 
 use std::ops::Range;
 
@@ -33,7 +33,7 @@ pub struct KernelTime {
     pub seconds: f64,
     /// Their products, see [`Dispatch::flops`].
     pub flops: u64,
-    /// What they read and write, see [`Dispatch::bytes`].
+    /// Bytes that they read and write, see [`Dispatch::bytes`].
     pub bytes: u64,
 }
 

@@ -15,7 +15,7 @@ use crate::vit::{Options, Plan};
 pub struct Tuned {
     /// All that differ in anything that was timed; first what the table of device kinds says.
     pub candidates: Vec<Candidate>,
-    /// Why others were left out: what the device said, or that they compute something else.
+    /// The reasons why others were left out: what the device said, or that they compute something else.
     pub excluded: Vec<Error>,
 }
 

@@ -1,9 +1,9 @@
-//! What a network is: its dimensions and options, after timm's `VisionTransformer`.
+//! A network's dimensions and options, after timm's `VisionTransformer`.
 
 use crate::error::{Error, Result};
 use crate::kernels::{Activation, embed_patches};
 
-/// How the tokens become one row: timm's `global_pool`.
+/// The way the tokens become one row: timm's `global_pool`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Pool {
@@ -34,7 +34,7 @@ pub enum Mlp {
     GateApart,
 }
 
-/// How positions are brought to another grid of patches: bicubic, as each family's own code does it.
+/// The way positions are brought to another grid of patches: bicubic, as each family's own code does it.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct PositionResample {
     /// The kernel widens where the grid shrinks (timm's `resample_abs_pos_embed`); otherwise it is four positions
@@ -44,7 +44,7 @@ pub struct PositionResample {
     pub offset: f32,
 }
 
-/// How an image is brought to another size.
+/// The filter by which an image is brought to another size.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Resample {
@@ -54,7 +54,7 @@ pub enum Resample {
     Bilinear,
 }
 
-/// What is resized to the input's size divided by `crop`: timm's `crop_mode`.
+/// The edges of a picture that are resized to the input's size divided by `crop`: timm's `crop_mode`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Resize {
@@ -64,7 +64,7 @@ pub enum Resize {
     Squash,
 }
 
-/// How a picture becomes the network's input: timm's `pretrained_cfg`.
+/// The way a picture becomes the network's input: timm's `pretrained_cfg`.
 #[derive(Clone, Debug, PartialEq)]
 #[non_exhaustive]
 pub struct Preprocess {
@@ -72,9 +72,9 @@ pub struct Preprocess {
     pub mean: Vec<f32>,
     /// Each channel is divided by it afterwards.
     pub std: Vec<f32>,
-    /// How a picture is resized.
+    /// The filter by which a picture is resized.
     pub resample: Resample,
-    /// Which of its sides.
+    /// The edges that are resized.
     pub resize: Resize,
     /// The picture is resized to the input's size divided by this, then the centre is cut out.
     pub crop: f32,
@@ -118,7 +118,7 @@ pub struct Config {
     pub qkv_bias: bool,
     /// Whether q and k are normalised over each head's values.
     pub qk_norm: bool,
-    /// How the tokens become one row.
+    /// The way the tokens become one row.
     pub pool: Pool,
     /// Whether a class token comes first.
     pub class_token: bool,
@@ -143,9 +143,9 @@ pub struct Config {
     /// Whether attention should count merged tokens by their sizes: not in masked autoencoders that never saw merging
     /// (paper, table 1). [`Options`](super::Options) decide.
     pub prop_attn: bool,
-    /// How positions are brought to another grid.
+    /// The way positions are brought to another grid.
     pub position_resample: PositionResample,
-    /// How a picture becomes the input.
+    /// The way a picture becomes the input.
     pub preprocess: Preprocess,
     /// Names of the classes, where known.
     pub labels: Vec<String>,
@@ -216,7 +216,7 @@ impl Config {
         self.embed_dim / self.num_heads
     }
 
-    /// What attention multiplies its scores by.
+    /// The factor of attention's scores.
     pub(crate) fn attention_scale(&self) -> f64 {
         f64::from(self.head_width()).sqrt().recip()
     }

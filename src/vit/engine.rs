@@ -118,7 +118,7 @@ pub(crate) trait Engine {
     fn stage(&mut self, name: &str, at: Place, elements: u64);
 }
 
-/// What follows a product and its activation.
+/// The steps behind a product and its activation.
 #[derive(Clone, Copy, Default)]
 pub(crate) struct Then {
     pub gate: Option<Place>,

@@ -1,8 +1,8 @@
-//! What stands before and behind a linear layer, folded into its numbers once instead of computed for every token.
+//! Constants before and behind a linear layer, folded into its numbers once instead of computed for every token.
 
 use std::borrow::Cow;
 
-/// What a linear layer takes in.
+/// The constants that a linear layer takes in.
 #[derive(Default)]
 pub(super) struct Fold<'a> {
     /// The weight and the bias of the LayerNorm before it, `[inner]` each.

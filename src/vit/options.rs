@@ -1,4 +1,4 @@
-//! How a network is run: what merges, and what merged tokens count for.
+//! The way a network is run: what merges, and what merged tokens count for.
 
 use super::config::{Config, Pool};
 use crate::error::{Error, Result};
@@ -6,29 +6,29 @@ use crate::kernels::{MergeMode, PoolMode, Similarity};
 use crate::partition::Partition;
 use crate::schedule::Schedule;
 
-/// Which tokens never merge.
+/// The tokens that never merge.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Protect {
     /// Every token before the patches.
     #[default]
     Prefix,
-    /// The class and distillation tokens only, as in the reference implementation; registers merge like patches.
+    /// The class and distillation tokens only, as in ToMe's code; registers merge like patches.
     Class,
 }
 
-/// What a merged token counts for in average pooling.
+/// The weight of a merged token in average pooling.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum PoolBy {
-    /// Its size, so that every original patch counts once, as in the reference's patch for MAE.
+    /// Its size, so that every original patch counts once, as in ToMe's patch for MAE.
     #[default]
     Size,
-    /// One, as in the reference's patch for timm.
+    /// One, as in ToMe's patch for timm.
     Plain,
 }
 
-/// What tokens are matched by in a block (paper, Table 1).
+/// The rows that tokens are matched by in a block (paper, Table 1).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Metric {
@@ -65,26 +65,26 @@ impl Metric {
     }
 }
 
-/// How a network is run.
+/// The way a network is run: what merges, and what merged tokens count for.
 #[derive(Clone, Debug, PartialEq)]
 #[non_exhaustive]
 pub struct Options {
-    /// How many tokens merge in each block.
+    /// The number of tokens that merge in each block.
     pub schedule: Schedule,
     /// Attention counts a token of size s as s tokens (the paper's proportional attention). The paper turns it
     /// off for MAE weights that were not trained with merging.
     pub prop_attn: bool,
-    /// What a merged token counts for in average pooling.
+    /// The weight of a merged token in average pooling.
     pub pool_by: PoolBy,
-    /// Which tokens never merge.
+    /// The tokens that never merge.
     pub protect: Protect,
-    /// What becomes of tokens that merge.
+    /// The way tokens of a group become one.
     pub merge: MergeMode,
-    /// Which tokens may merge, and into which; [`Partition::Grid`] is not for networks.
+    /// The tokens that may merge, and those they merge into; [`Partition::Grid`] is not for networks.
     pub partition: Partition,
-    /// What they are matched by.
+    /// The rows that they are matched by.
     pub metric: Metric,
-    /// What makes two of them alike.
+    /// The measure by which two of them are alike.
     pub similarity: Similarity,
 }
 
@@ -114,7 +114,7 @@ impl Options {
         Options { prop_attn: config.prop_attn, ..Options::with_schedule(schedule) }
     }
 
-    /// How many tokens at the front are protected.
+    /// The number of tokens at the front that are protected.
     pub fn protected(&self, config: &Config) -> u32 {
         match self.protect {
             Protect::Prefix => config.prefix(),
@@ -158,7 +158,7 @@ impl Options {
         self.partition.check(config.tokens(), self.protected(config))
     }
 
-    /// How many times less a forward pass computes than without merging.
+    /// The factor by which a forward pass computes less than without merging.
     pub fn promised_speedup(&self, config: &Config) -> f64 {
         let plain = vec![config.tokens(); config.depth as usize + 1];
         config.macs(&plain) / config.macs(&self.tokens_per_block(config))

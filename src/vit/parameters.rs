@@ -69,7 +69,7 @@ pub enum Storage {
 
 /// All of a network's numbers; `T` is a buffer on the device or a vector.
 ///
-/// What is a constant before or behind a linear layer of a block is folded into that layer: a LayerNorm's weight and
+/// Constants before and behind a linear layer of a block are folded into that layer: a LayerNorm's weight and
 /// bias into what reads it, LayerScale's gamma into what it scales, and attention's `head_width^-0.5` into what makes
 /// the queries, so that they come out scaled.
 #[derive(Clone, Debug)]

@@ -1,4 +1,4 @@
-//! Which tensors a network needs, and whoever has them.
+//! The tensors that a network needs, and whoever has them.
 
 use std::borrow::Cow;
 use std::collections::BTreeMap;

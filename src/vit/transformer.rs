@@ -25,7 +25,7 @@ impl VisionTransformer {
     /// Checks config and weights and puts the weights on the device, one tensor after the other.
     ///
     /// # Errors
-    /// What [`Parameters::load`] says, and what [`Gpu::buffer`] says.
+    /// Those of [`Parameters::load`] and of [`Gpu::buffer`].
     pub fn new(gpu: &Gpu, config: Config, weights: &dyn Tensors) -> Result<Self> {
         Self::load(gpu, config, weights, |_| ())
     }
@@ -61,7 +61,7 @@ impl VisionTransformer {
         VisionTransformer { gpu, ..self.clone() }
     }
 
-    /// What the network is.
+    /// The network's config.
     pub fn config(&self) -> &Config {
         &self.config
     }

@@ -1,4 +1,4 @@
-//! Which results are read back.
+//! The results that are read back.
 
 use std::fmt;
 use std::ops::BitOr;

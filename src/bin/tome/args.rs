@@ -10,7 +10,7 @@ use tome_wgpu::kernels::merge_tokens::MergeMode;
 use tome_wgpu::vit::{Config, Metric, Options, PoolBy, Protect, Tensors};
 use tome_wgpu::{DeviceChoice, Element, Partition, Schedule, Session};
 
-/// Which network.
+/// The network.
 #[derive(Args)]
 pub struct ModelArgs {
     /// A network as it is downloaded: a folder in the layout of timm, transformers or torchvision, a safetensors file,
@@ -25,7 +25,7 @@ pub struct ModelArgs {
     pub image_size: Option<ImageSize>,
 }
 
-/// Which network, where only its shapes count.
+/// The network, where only its shapes count.
 #[derive(Args)]
 pub struct NetworkArgs {
     /// An architecture with random weights, by timm's name; a wrong one lists them all
@@ -50,7 +50,7 @@ impl FromStr for ImageSize {
     }
 }
 
-/// Where it runs.
+/// The device, and how weights and activations are stored.
 #[derive(Args)]
 pub struct DeviceArgs {
     /// auto, cpu, an adapter's number in `tome devices`, or a part of its name
@@ -78,7 +78,7 @@ impl DeviceArgs {
     }
 }
 
-/// What merges, and how.
+/// The schedule of merging, and how tokens merge.
 #[derive(Args)]
 pub struct MergeArgs {
     /// Tokens merged in each block: 13, 16:-1 (r : inflection) or 32,29,26 (a list)
@@ -95,18 +95,18 @@ pub struct MergeArgs {
     /// Which tokens never merge: all before the patches, or only the class token
     #[arg(long, value_enum, default_value = "prefix")]
     protect: ProtectName,
-    /// What becomes of tokens that merge: their mean weighted by size, mean, sum, the largest or smallest value in each
+    /// The way tokens of a group become one: their mean weighted by size, mean, sum, the largest or smallest value in each
     /// channel, or the one that the others merge into
     #[arg(long, value_enum, default_value = "wmean")]
     merge_mode: ModeName,
     /// Which tokens may merge: every other one, the first half, all but every K-th, or random ones
     #[arg(long, value_name = "alternating|sequential|every:K|random:SEED", default_value = "alternating")]
     partition: Partition,
-    /// What tokens are matched by: the attention's keys, queries or values, the block's input, or what attention made
-    /// of it
+    /// The rows that tokens are matched by: the attention's keys, queries or values, the block's input, or what
+    /// attention made of it
     #[arg(long, value_enum, default_value = "keys")]
     metric: MetricName,
-    /// What makes two tokens alike: the cosine, dot product or negative distance of their metrics
+    /// The measure by which two tokens are alike: the cosine, dot product or negative distance of their metrics
     #[arg(long, value_enum, default_value = "cosine")]
     similarity: SimilarityName,
 }
@@ -156,7 +156,7 @@ enum SimilarityName {
 }
 
 impl MergeArgs {
-    /// How a network is run.
+    /// The way a network is run.
     pub fn options(&self, config: &Config) -> Options {
         let mut options = Options::for_network(config, self.r.clone());
         if let Some(switch) = &self.prop_attn {

@@ -53,7 +53,7 @@ pub struct Args {
 const ROUNDS: std::ops::RangeInclusive<usize> = 3..=25;
 const BUDGET: Duration = Duration::from_secs(8);
 
-/// What a schedule comes to at a batch.
+/// The figures of a schedule at a batch.
 pub struct Timing {
     pub images_per_s: f64,
     pub speedup: f64,

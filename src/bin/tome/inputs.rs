@@ -12,10 +12,10 @@ use tome_wgpu::vit;
 use tome_wgpu::vit::Config;
 
 const TENSOR: &str = "images";
-/// What counts as a picture in a folder.
+/// The endings of pictures in a folder.
 const SUFFIXES: [&str; 8] = ["png", "jpg", "jpeg", "webp", "bmp", "gif", "tif", "tiff"];
 
-/// Where images come from.
+/// The images' source.
 pub enum Inputs {
     /// Decoded and preprocessed when their turn comes.
     Pictures(Vec<PathBuf>),

@@ -62,7 +62,7 @@ pub fn start(model: &ModelArgs, device: &DeviceArgs) -> Result<Session> {
     Ok(session)
 }
 
-/// What a class is called.
+/// The name of a class.
 pub fn label(config: &Config, class: usize) -> String {
     config.labels.get(class).cloned().unwrap_or_else(|| format!("class {class}"))
 }
