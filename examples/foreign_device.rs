@@ -20,7 +20,9 @@ const Y_AT: u64 = 256;
 
 fn main() -> Result<(), Box<dyn Error>> {
     // The application's: a device with nothing special about it, and its buffers.
-    let instance = wgpu::Instance::new(wgpu::InstanceDescriptor::new_without_display_handle());
+    let mut wanted = wgpu::InstanceDescriptor::new_without_display_handle();
+    wanted.backends = wgpu::Backends::PRIMARY;
+    let instance = wgpu::Instance::new(wanted);
     let Ok(adapter) = pollster::block_on(instance.request_adapter(&Default::default())) else {
         eprintln!("no Vulkan, Metal or DX12 adapter: this example needs one, software drivers included");
         std::process::exit(1);

@@ -14,7 +14,9 @@ const TOKENS: u32 = 128;
 const R: u32 = 64;
 
 fn main() -> Result<(), Box<dyn Error>> {
-    let instance = wgpu::Instance::new(wgpu::InstanceDescriptor::new_without_display_handle());
+    let mut wanted = wgpu::InstanceDescriptor::new_without_display_handle();
+    wanted.backends = wgpu::Backends::PRIMARY;
+    let instance = wgpu::Instance::new(wanted);
     let Ok(adapter) = pollster::block_on(instance.request_adapter(&Default::default())) else {
         eprintln!("no Vulkan, Metal or DX12 adapter: this example needs one, software drivers included");
         std::process::exit(1);

@@ -10,17 +10,18 @@ use std::error::Error;
 use std::time::Instant;
 
 use block::{Block, Branch};
-use tome_wgpu::{Gpu, wanted_features, wanted_limits};
+use tome_wgpu::{Element, Gpu, wanted_device};
 
 fn main() -> Result<(), Box<dyn Error>> {
     let side: u32 = std::env::args().nth(1).map_or(Ok(32), |side| side.parse())?;
-    let instance = wgpu::Instance::new(wgpu::InstanceDescriptor::new_without_display_handle());
-    let adapter = pollster::block_on(instance.request_adapter(&Default::default()))?;
-    let (device, queue) = pollster::block_on(adapter.request_device(&wgpu::DeviceDescriptor {
-        required_features: wanted_features(&adapter),
-        required_limits: wanted_limits(&adapter),
-        ..Default::default()
-    }))?;
+    let mut wanted = wgpu::InstanceDescriptor::new_without_display_handle();
+    wanted.backends = wgpu::Backends::PRIMARY;
+    let instance = wgpu::Instance::new(wanted);
+    let Ok(adapter) = pollster::block_on(instance.request_adapter(&Default::default())) else {
+        eprintln!("no Vulkan, Metal or DX12 adapter: this example needs one, software drivers included");
+        std::process::exit(1);
+    };
+    let (device, queue) = pollster::block_on(adapter.request_device(&wanted_device(&adapter, Element::F32)))?;
     let gpu = Gpu::new(&device)?;
     // As in Stable Diffusion 1: 320 channels, 8 heads; 64 x 64 tokens for a picture of 512 x 512.
     let block = Block::new(&gpu, [side, side], 8, 40)?;
