@@ -161,7 +161,7 @@ impl<'a, T, P: FnMut(&str, Storage, Cow<'_, [f32]>) -> Result<T>> Loader<'a, P> 
         let weight = self.floats(&format!("{name}.weight"))?;
         let bias = self.floats_if_any(&format!("{name}.bias"))?;
         let inner = self.inner(name)?;
-        let (weight, bias) = fold.into_layer(weight, bias, inner);
+        let (weight, bias) = fold.layer(weight, bias, inner);
         self.layer(name, storage, inner, weight, bias)
     }
 
@@ -217,7 +217,7 @@ impl<'a, T, P: FnMut(&str, Storage, Cow<'_, [f32]>) -> Result<T>> Loader<'a, P> 
         }
         let inner = self.inner(&fc1)?;
         let mut rows = |weight, bias| {
-            let (weight, bias) = fold.into_layer(weight, Some(bias), inner);
+            let (weight, bias) = fold.layer(weight, Some(bias), inner);
             self.layer(&fc1, Storage::Elem, inner, weight, bias)
         };
         let ([weight, of_gate], [bias, gates_bias]) = (weights, biases);
