@@ -60,8 +60,8 @@ fn a_plan_lists_its_kernels() {
     let vit = VisionTransformer::new(&gpu, config.clone(), &Weights::random(&config, 3)).unwrap();
     let plan = vit.plan(2, &options(3)).unwrap();
     assert_eq!(plan.tokens_per_block(), [17, 14, 11]);
-    // embed; two blocks of norm, qkv, attention, proj, then four that merge and norm, then two of the MLP; pool, norm, head
-    assert_eq!(plan.steps().len(), 1 + 2 * (4 + 4 + 2) + 3);
+    // embed; two blocks of norm, qkv, attention, proj, then five that merge and norm, then two of the MLP; pool, norm, head
+    assert_eq!(plan.steps().len(), 1 + 2 * (4 + 5 + 2) + 3);
     let text = plan.to_string();
     assert_eq!(text.lines().count(), plan.steps().len());
     assert!(text.contains("block 1   merge_tokens   [2, 14, 32] -> [2, 11, 32] +norm"), "{text}");
