@@ -67,7 +67,9 @@ impl Checkpoint {
     /// As there, and [`Error::File`] where the positions cannot be read.
     pub fn resample_positions(&mut self, config: &mut Config, image_size: [u32; 2]) -> Result<()> {
         let (other, positions) = positions::resampled(self, config, image_size)?;
-        self.insert(positions::POSITIONS, positions);
+        if let Some(positions) = positions {
+            self.insert(positions::POSITIONS, positions);
+        }
         *config = other;
         Ok(())
     }

@@ -4,7 +4,10 @@ use std::ops::Range;
 
 use crate::dispatch::Dispatch;
 use crate::error::Result;
-use crate::kernels::{self, matmul};
+use crate::kernel::KernelSpec;
+use crate::kernels::{
+    self, find_matches, key_metric, matmul, merge_source, merge_tokens, rank_matches, split_tokens,
+};
 use crate::tune::measure::Timer;
 use crate::vit::{Options, Plan};
 
@@ -37,8 +40,15 @@ pub struct KernelTime {
     pub bytes: u64,
 }
 
-/// The kernels of token merging. The last also brings what it leaves to norm, which counts as merging here.
-const MERGING: [&str; 5] = ["key_metric", "split_tokens", "find_matches", "rank_matches", "merge_tokens"];
+/// The kernels of token merging. Merging tokens also brings what it leaves to norm, which counts as merging here.
+const MERGING: [&KernelSpec; 6] = [
+    &key_metric::SPEC,
+    &split_tokens::SPEC,
+    &find_matches::SPEC,
+    &rank_matches::SPEC,
+    &merge_tokens::SPEC,
+    &merge_source::SPEC,
+];
 
 /// Passes that are timed; of each call the median counts.
 const PASSES: usize = 5;
@@ -49,7 +59,7 @@ impl Timer<'_> {
         let prepared = self.warm(inputs, options)?;
         let plan = &prepared.plan;
         // Cut into passes at the ends of merging only: a pass of its own costs a call more than in a real run.
-        let merging = |i: usize| MERGING.contains(&plan.steps()[i].dispatch.kernel());
+        let merging = |i: usize| MERGING.iter().any(|spec| spec.name == plan.steps()[i].dispatch.kernel());
         let mut runs: Vec<Range<usize>> = Vec::new();
         for i in 0..plan.steps().len() {
             match runs.last_mut() {

@@ -126,6 +126,8 @@ pub struct Config {
     pub dist_token: bool,
     /// Register tokens behind the class and distillation tokens.
     pub reg_tokens: u32,
+    /// Whether there is a table of learned positions; without it nothing is added to the tokens.
+    pub pos_embed: bool,
     /// Positions are for patches only; the prefix tokens have none.
     pub no_embed_class: bool,
     /// A LayerNorm before the blocks; the patch projection has no bias then.

@@ -15,7 +15,7 @@ impl Fold<'_> {
     /// The weight `[columns, inner]` and the bias `[columns]` of a layer that also does what it takes in: weights become
     /// `scale * W diag(norm weight)`, biases `scale * (bias + W norm bias)`. All is computed in f64 and rounded once, so
     /// that a weight is as exact as it was. A layer without a bias gets one where a norm has one.
-    pub fn into_layer<'w>(
+    pub fn layer<'w>(
         &self,
         weight: Cow<'w, [f32]>,
         bias: Option<Cow<'w, [f32]>>,

@@ -110,13 +110,16 @@ impl<'a, T, P: FnMut(&str, Storage, Cow<'_, [f32]>) -> Result<T>> Loader<'a, P> 
                 base.extend_from_slice(&self.floats(name)?);
             }
         }
-        let position = self.floats("pos_embed")?;
-        let mut of_patches = &position[..];
-        if !config.no_embed_class {
-            let of_prefix;
-            (of_prefix, of_patches) = position.split_at(base.len());
-            base.iter_mut().zip(of_prefix).for_each(|(token, place)| *token += place);
-        }
+        let position = match config.pos_embed {
+            true => self.floats("pos_embed")?,
+            false => {
+                let rows = config.prefix_positions() + config.patches();
+                vec![0.0; rows as usize * config.embed_dim as usize].into()
+            }
+        };
+        let (of_prefix, of_patches) =
+            position.split_at(config.prefix_positions() as usize * config.embed_dim as usize);
+        base.iter_mut().zip(of_prefix).for_each(|(token, place)| *token += place);
         match config.pre_norm {
             true => base.extend_from_slice(of_patches),
             false => {
@@ -158,7 +161,7 @@ impl<'a, T, P: FnMut(&str, Storage, Cow<'_, [f32]>) -> Result<T>> Loader<'a, P> 
         let weight = self.floats(&format!("{name}.weight"))?;
         let bias = self.floats_if_any(&format!("{name}.bias"))?;
         let inner = self.inner(name)?;
-        let (weight, bias) = fold.into_layer(weight, bias, inner);
+        let (weight, bias) = fold.layer(weight, bias, inner);
         self.layer(name, storage, inner, weight, bias)
     }
 
@@ -214,7 +217,7 @@ impl<'a, T, P: FnMut(&str, Storage, Cow<'_, [f32]>) -> Result<T>> Loader<'a, P> 
         }
         let inner = self.inner(&fc1)?;
         let mut rows = |weight, bias| {
-            let (weight, bias) = fold.into_layer(weight, Some(bias), inner);
+            let (weight, bias) = fold.layer(weight, Some(bias), inner);
             self.layer(&fc1, Storage::Elem, inner, weight, bias)
         };
         let ([weight, of_gate], [bias, gates_bias]) = (weights, biases);

@@ -19,7 +19,9 @@ impl Weights {
     /// no network, [`Error::Unsupported`] for what this crate does not run; config and weights stay as they were then.
     pub fn resample_positions(&mut self, config: &mut Config, image_size: [u32; 2]) -> Result<()> {
         let (other, positions) = resampled(self, config, image_size)?;
-        self.insert(POSITIONS, positions);
+        if let Some(positions) = positions {
+            self.insert(POSITIONS, positions);
+        }
         *config = other;
         Ok(())
     }
@@ -28,18 +30,21 @@ impl Weights {
 /// The tensor of the positions.
 pub(crate) const POSITIONS: &str = "pos_embed";
 
-/// The network for images of another size, and its positions.
+/// The network for images of another size, and its positions where it has any.
 pub(crate) fn resampled(
     tensors: &dyn Tensors,
     config: &Config,
     image_size: [u32; 2],
-) -> Result<(Config, Tensor)> {
+) -> Result<(Config, Option<Tensor>)> {
     let mut other = config.clone();
     other.image_size = image_size;
     other.check()?;
+    if !config.pos_embed {
+        return Ok((other, None));
+    }
     let positions = tensors.tensor(POSITIONS)?;
     let positions = regrid(&positions, config, config.grid(), other.grid())?;
-    Ok((other, positions))
+    Ok((other, Some(positions)))
 }
 
 /// The grid that so many rows of positions are of, where it is not the config's but another, square one: timm

@@ -83,6 +83,7 @@ impl Preset {
             class_token: family.class_token,
             dist_token: family.dist_token,
             reg_tokens: family.reg_tokens,
+            pos_embed: true,
             no_embed_class: family.no_embed_class,
             pre_norm: family.pre_norm,
             fc_norm: family.fc_norm.unwrap_or(family.pool == Pool::Average),

@@ -66,7 +66,9 @@ impl Config {
         if !self.pre_norm {
             add("patch_embed.proj.bias".into(), &[c]);
         }
-        add("pos_embed".into(), &[1, positions, c]);
+        if self.pos_embed {
+            add("pos_embed".into(), &[1, positions, c]);
+        }
         if self.class_token {
             add("cls_token".into(), &[1, 1, c]);
         }

@@ -1,6 +1,8 @@
 //! The same answers whatever the batch and the device.
 
-use tome_wgpu::vit::{Config, Images, Options, Output, Outputs, Pool, PoolBy, Protect, Want, Weights};
+use tome_wgpu::vit::{
+    Config, Images, Options, Output, Outputs, Pool, PoolBy, Protect, Tensor, Want, Weights,
+};
 use tome_wgpu::{DeviceChoice, Element, Error, Session};
 
 use crate::common::{Tol, adapter, close, same, set};
@@ -51,6 +53,24 @@ fn patches_may_overlap_and_have_frames() {
             }
         }
     }
+}
+
+#[test]
+fn a_network_may_have_no_table_of_positions() {
+    let config = config().with(|c| c.pos_embed = false);
+    assert!(!config.tensors().contains_key("pos_embed"));
+    let images = images(&config, 2);
+    let all: Vec<Outputs> =
+        sessions(&config).iter().map(|s| s.run(&images, &options(3), Want::ALL).unwrap()).collect();
+    for other in &all[1..] {
+        close("logits", &other.logits, &all[0].logits, Tol { abs: 1e-4, rel: 0.0 });
+    }
+    // As with a table of zeros.
+    let mut weights = Weights::random(&config, 3);
+    weights.insert("pos_embed", Tensor::new([1, 17, 32], vec![0.0; 17 * 32]));
+    let config = config.with(|c| c.pos_embed = true);
+    let session = Session::new(config, &weights, &DeviceChoice::Cpu).unwrap();
+    same("logits", &session.run(&images, &options(3), Want::LOGITS).unwrap().logits, &all[0].logits);
 }
 
 /// Networks that differ in what stands before the patches, none of them square.
