@@ -64,9 +64,9 @@ impl Partition {
         }
     }
 
-    /// The `Params` by which [`split_tokens`](crate::kernels::split_tokens()) lists sources and destinations for a merge of
-    /// r tokens, with r as [`most`](Self::most) allows. None where there is nothing to list: tokens alternate, or nothing
-    /// merges.
+    /// The `Params` by which [`split_tokens`](crate::kernels::split_tokens()) lists sources and destinations for a merge
+    /// of r tokens, with r as [`most`](Self::most) allows. None where there is nothing to list: tokens alternate, or
+    /// nothing merges.
     pub fn split(&self, batch: u32, tokens: u32, protect: u32, r: u32) -> Option<Params> {
         let srcs = protect + self.most(tokens, protect);
         let all = Params { lists: 1, tokens, protect, srcs, ..Params::default() };

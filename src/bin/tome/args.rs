@@ -95,8 +95,8 @@ pub struct MergeArgs {
     /// Which tokens never merge: all before the patches, or only the class token
     #[arg(long, value_enum, default_value = "prefix")]
     protect: ProtectName,
-    /// The way tokens of a group become one: their mean weighted by size, mean, sum, the largest or smallest value in each
-    /// channel, or the one that the others merge into
+    /// The way tokens of a group become one: their mean weighted by size, mean, sum, the largest or smallest value in
+    /// each channel, or the one that the others merge into
     #[arg(long, value_enum, default_value = "wmean")]
     merge_mode: ModeName,
     /// Which tokens may merge: every other one, the first half, all but every K-th, or random ones
