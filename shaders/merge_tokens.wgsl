@@ -78,16 +78,17 @@ fn merge_tokens(
         if !alone {
             var empty = own == 0.0;
             if weighted {
-                value *= own;
+                // Not 0 times a NaN.
+                value = select(vec4<f32>(), value * own, own > 0.0);
             }
             member = plan[next + kept];
             for (var steps = 0u; steps < n && member < n; steps++) {
                 let other = x[(item * n + member) * vectors + i];
                 let counts = size_of(item * n + member);
-                if weighted {
-                    value += other * counts;
-                } else if counts > 0.0 {
-                    if empty {
+                if counts > 0.0 {
+                    if weighted {
+                        value += other * counts;
+                    } else if empty {
                         value = other;
                     } else if params.mode == MAX {
                         value = max(value, other);

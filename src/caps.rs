@@ -58,7 +58,9 @@ impl Caps {
             && (self.half || variant.element == Element::F32 && variant.weights == Element::F32)
             && match variant.tile {
                 Tile::Cooperative { matrix, .. } => {
-                    self.matrices && self.limits.max_compute_workgroup_storage_size >= matrix.memory()
+                    variant.element == Element::F16
+                        && self.matrices
+                        && self.limits.max_compute_workgroup_storage_size >= matrix.memory()
                 }
                 _ => true,
             }
@@ -284,12 +286,16 @@ impl Variant {
 
     /// The name under which tests and benches list it, such as `f32-subgroup-workgroup`.
     pub fn id(&self) -> String {
-        let Variant { element, lane, tile, .. } = self;
+        let Variant { element, weights, lane, tile, .. } = self;
+        let elements = match weights == element {
+            true => format!("{element:?}"),
+            false => format!("{element:?}-weights-{weights:?}"),
+        };
         let tile = match tile {
             Tile::Cooperative { matrix, subgroup } => format!("matrices{}x{subgroup}", matrix.rows()),
             plain => format!("{plain:?}"),
         };
-        format!("{element:?}-{lane:?}-{tile}").to_lowercase()
+        format!("{elements}-{lane:?}-{tile}").to_lowercase()
     }
 }
 

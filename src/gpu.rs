@@ -245,6 +245,14 @@ impl Gpu {
         self.make_buffer(label, (elements * self.variant.element.bytes()).div_ceil(4), None)
     }
 
+    /// [`Gpu::buffer`] for weights of the variant's storage type.
+    ///
+    /// # Errors
+    /// As [`Gpu::buffer`].
+    pub fn weight_buffer(&self, label: &str, weights: u64) -> Result<wgpu::Buffer> {
+        self.make_buffer(label, (weights * self.variant.weights.bytes()).div_ceil(4), None)
+    }
+
     /// A storage buffer holding `data` in the variant's storage type of activations.
     ///
     /// # Errors

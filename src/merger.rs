@@ -305,15 +305,15 @@ impl TokenMerger {
         dispatches.push(kernels::find_matches(gpu, shape.find_matches(), find)?);
         let of_best = rank_matches::Io { split: listed, ..rank_matches::Io::new(score, best, rank, plan) };
         dispatches.push(kernels::rank_matches(gpu, shape.rank_matches(), of_best)?);
-        let own = |view: Option<View<'_>>, label: &str, count: u32| match view {
+        let own = |view: Option<View<'_>>, kernel, binding, count: u32| match view {
             Some(view) => view
                 .buffer()
                 .map(|buffer| (buffer.clone(), view.offset()))
-                .ok_or(Error::BindingKind { kernel: "merge_tokens", binding: "size_out" }),
-            None => gpu.buffer(label, u64::from(batch) * u64::from(count)).map(|buffer| (buffer, 0)),
+                .ok_or(Error::BindingKind { kernel, binding }),
+            None => gpu.buffer(binding, u64::from(batch) * u64::from(count)).map(|buffer| (buffer, 0)),
         };
-        let size_out = own(io.size_out, "tome.size", shape.tokens_out())?;
-        let source_out = own(io.source_out, "tome.source", shape.sources)?;
+        let size_out = own(io.size_out, "merge_tokens", "size_out", shape.tokens_out())?;
+        let source_out = own(io.source_out, "merge_source", "source_out", shape.sources)?;
         let merge = merge_tokens::Io {
             size: io.size,
             normed: io.normed,

@@ -22,7 +22,8 @@ pub enum Partition {
     /// `kth_bipartite_soft_matching` drops them.
     EveryKth(u32),
     /// r random unprotected tokens are sources, so that all of them merge; the others are destinations. Each image of a
-    /// batch has its own, which depend on the seed and on its place in the batch. In a network each block draws anew.
+    /// batch has its own, which depend on the seed and on its place in the batch as the device gets it: a batch that is
+    /// too large for it goes in parts, and each begins anew. In a network each block draws anew.
     Random {
         /// The number that the choice starts from.
         seed: u32,

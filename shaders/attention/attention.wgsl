@@ -23,6 +23,8 @@ struct Params {
 @group(0) @binding(5) var<storage, read_write> y: array<Elem4>; // [batch, queries, heads * head_width]
 
 const LOWEST: f32 = -3.4e38;
+// What stands in for a score past the last key, which never counts: not even where all sizes are 0, and so all keys lowest.
+const NONE: f32 = -3.402e38;
 
 // What is added to every score of a key.
 fn key_addend(item: u32, key: u32) -> f32 {

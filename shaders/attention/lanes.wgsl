@@ -24,7 +24,7 @@ fn v_load(head: Head, key: u32, i: u32) -> vec4<f32> {
 
 fn bias_of(head: Head, key: u32) -> f32 {
     if key >= params.tokens {
-        return LOWEST;
+        return NONE;
     }
     return key_addend(head.item, key);
 }

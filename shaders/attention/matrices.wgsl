@@ -69,7 +69,7 @@ fn attend(lane: Lane, item: u32, head: u32, first: u32) {
             put_w(at / WIDTH4 * PITCH + i, value);
         }
         for (var at = lane.index; at < KEYS; at += ATTEND_LANES) {
-            addends[at] = LOWEST;
+            addends[at] = NONE;
             if begin + at < params.tokens {
                 addends[at] = key_addend(item, begin + at);
             }

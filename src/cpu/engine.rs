@@ -11,19 +11,10 @@ use crate::error::Result;
 use crate::kernels;
 use crate::vit::engine::{Engine, Place, Query, Then};
 use crate::vit::network::Walk;
-use crate::vit::{Config, Linear, Mlp, Norm, Options, Outputs, Parameters};
-
-/// An intermediate of one image.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub enum Value<'a> {
-    /// Row-major.
-    F32(&'a [f32]),
-    /// Row-major.
-    U32(&'a [u32]),
-}
+use crate::vit::{Config, Linear, Mlp, Norm, Options, Outputs, Parameters, Values};
 
 /// A listener that is told of every stage of every image, by the names of [`Stage`](crate::vit::Stage).
-pub type Trace<'a> = dyn FnMut(&str, Value<'_>) + 'a;
+pub type Trace<'a> = dyn FnMut(&str, Values<'_>) + 'a;
 
 /// One image on its way: the engine that runs each kernel at once.
 struct Runner<'a, 't> {
@@ -299,8 +290,8 @@ impl Engine for Runner<'_, '_> {
         let elements = elements as usize;
         let name = self.block.map_or_else(|| name.into(), |block| format!("layer{block:02}.{name}"));
         match at.holds_indices() {
-            true => (self.trace)(&name, Value::U32(&self.memory.indices(at)[..elements])),
-            false => (self.trace)(&name, Value::F32(&self.memory.floats(at)[..elements])),
+            true => (self.trace)(&name, Values::U32(&self.memory.indices(at)[..elements])),
+            false => (self.trace)(&name, Values::F32(&self.memory.floats(at)[..elements])),
         }
     }
 }

@@ -30,7 +30,7 @@ mod vit;
 
 pub use attention::attention;
 pub use embed_patches::embed_patches;
-pub use engine::{Trace, Value};
+pub use engine::Trace;
 pub use find_matches::find_matches;
 pub use key_metric::key_metric;
 pub use layer_norm::layer_norm;

@@ -47,7 +47,7 @@ impl VisionTransformer {
         self.bytes
     }
 
-    /// Runs any number of normalised images `[batch, in_chans, height, width]`. An image's results are the same
+    /// Runs any number of images as [`Images::Normalised`](crate::vit::Images::Normalised) has them. An image's results are the same
     /// whatever other images it comes with; with [`Partition::Random`](crate::Partition::Random) they depend on its
     /// place among them. All are given but `dense`, for which there is [`dense`](Self::dense).
     ///
@@ -83,7 +83,7 @@ impl VisionTransformer {
         join(images.chunks(self.config.image_values()).enumerate().map(each).collect())
     }
 
-    /// One feature for every patch, `[batch, rows, columns, channels]` over the grid, from what
+    /// One feature for every patch, of the shape of [`Output::Dense`](crate::vit::Output::Dense), from what
     /// [`forward`](Self::forward) gave.
     ///
     /// # Panics

@@ -115,7 +115,11 @@ fn together(shards: &Shards, name: &str, sources: Vec<Source>) -> Result<Entry> 
             whole = shape;
         } else {
             match (whole.split_first_mut(), shape.split_first()) {
-                (Some((rows, row)), Some((more, other))) if row == other => *rows += more,
+                (Some((rows, row)), Some((more, other)))
+                    if row == other && rows.checked_add(*more).is_some() =>
+                {
+                    *rows += more;
+                }
                 _ => {
                     let why = format!("its parts are {whole:?} and {shape:?}");
                     return Err(Error::Weight { name: name.into(), why });

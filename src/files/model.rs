@@ -11,7 +11,7 @@ use super::shards::Shards;
 use super::{
     Checkpoint, ModelFiles, TensorReader, broken, processor, timm_config, torchvision, transformers_config,
 };
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::vit::{Config, Tensor, Weights};
 
 /// Loads a network as it is downloaded, in the layout of timm, Hugging Face transformers, torchvision or SWAG. `path`
@@ -67,7 +67,13 @@ fn load(mut files: ModelFiles, weights: &str) -> Result<(Config, Checkpoint)> {
     };
     read_labels(&mut config, &mut files)?;
     let mut checkpoint = Checkpoint::new(shards, layout)?;
-    settle(&mut config, &mut checkpoint)?;
+    settle(&mut config, &mut checkpoint).map_err(|error| match error {
+        Error::Weight { name, why } => {
+            let file = files.path(weights);
+            Error::Weight { name, why: format!("{why} ({})", file.display()) }
+        }
+        error => error,
+    })?;
     Ok((config, checkpoint))
 }
 

@@ -55,6 +55,7 @@ pub(super) fn parse(mut top: Fields) -> Result<Config> {
     let tag: Option<String> = pretrained.take("tag")?;
     let tag = tag.as_deref().or(architecture.split_once('.').map(|(_, tag)| tag)).unwrap_or_default();
     config.prop_attn = !tag.starts_with("mae");
+    config.check_numbers()?;
     config.preprocess = preprocess(&mut pretrained, config.in_chans)?;
     config.labels = labels(&mut top, &mut pretrained, config.num_classes)?;
     config.check()?;

@@ -103,6 +103,7 @@ pub(super) fn parse(mut top: Fields) -> Result<(Config, &'static Layout)> {
         };
     }
     config.labels = if config.num_classes > 0 && head != Head::Projection { labels } else { Vec::new() };
+    config.check_numbers()?;
     config.preprocess = processor::defaults(&model_type, config.in_chans);
     config.check()?;
     Ok((config, layout))

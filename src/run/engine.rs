@@ -1,10 +1,10 @@
-//! A network on a GPU with its queue: what is kept for later batches, and the only code that submits them.
+//! A network on a GPU: what is kept for later batches, and the only code that records and submits them.
 
 use std::slice::from_ref;
 
 use crate::error::Result;
 use crate::gpu::Gpu;
-use crate::run::ring::{Flight, Ring};
+use crate::run::ring::{Flight, Ring, Slot};
 use crate::vit::{
     Config, Dense, Images, Input, Options, Output, Outputs, Plan, Tensors, VisionTransformer, Want,
 };
@@ -16,7 +16,6 @@ const UPLOAD: u64 = 64 << 20;
 
 #[derive(Debug)]
 pub(super) struct Engine {
-    queue: wgpu::Queue,
     vit: VisionTransformer,
     /// The last used comes last.
     plans: Vec<Prepared>,
@@ -36,10 +35,24 @@ pub(crate) struct Prepared {
     pub warm: bool,
 }
 
-/// A batch that has been submitted, and how its results lie in what is read back.
+/// A batch that is to be submitted.
+#[derive(Debug)]
+pub(super) struct Recorded {
+    commands: wgpu::CommandBuffer,
+    slot: Slot,
+    layout: Layout,
+}
+
+/// A batch that has been submitted.
 #[derive(Debug)]
 pub(super) struct Sent {
     pub flight: Flight,
+    layout: Layout,
+}
+
+/// How a batch's results lie in what is read back.
+#[derive(Debug)]
+struct Layout {
     want: Want,
     batch: usize,
     merged: usize,
@@ -49,7 +62,7 @@ pub(super) struct Sent {
 }
 
 impl Engine {
-    pub fn new(gpu: &Gpu, queue: wgpu::Queue, config: Config, weights: &dyn Tensors) -> Result<Self> {
+    pub fn new(gpu: &Gpu, queue: &wgpu::Queue, config: Config, weights: &dyn Tensors) -> Result<Self> {
         let mut submitted = 0;
         let vit = VisionTransformer::load(gpu, config, weights, |uploaded| {
             // Lets go of the host's copies.
@@ -61,20 +74,16 @@ impl Engine {
         // Says which limit is in the way where not one image fits.
         vit.check_batch(1)?;
         let at_once = vit.max_batch() as usize;
-        Ok(Engine { queue, vit, plans: Vec::new(), ring: Ring::default(), at_once })
+        Ok(Engine { vit, plans: Vec::new(), ring: Ring::default(), at_once })
     }
 
     pub fn vit(&self) -> &VisionTransformer {
         &self.vit
     }
 
-    #[cfg(feature = "blocking")]
-    pub fn queue(&self) -> &wgpu::Queue {
-        &self.queue
-    }
-
-    /// Submits as many images as go into one batch, without waiting for any.
-    pub fn submit(&mut self, images: Images<'_>, options: &Options, want: Want) -> Result<Sent> {
+    /// Records what computes as many images as go into one batch, by a plan that is kept. Batches may be submitted in
+    /// any order, since each brings its images and takes its results along.
+    pub fn record(&mut self, images: Images<'_>, options: &Options, want: Want) -> Result<Recorded> {
         let batch = images.len() / self.vit.config().image_values();
         let (input, count) = (images.input(), batch as u32);
         let kept = self.take(input, count, options);
@@ -88,7 +97,7 @@ impl Engine {
         slot.write(image_bytes)?;
         let Prepared { plan, dense, .. } = &prepared;
         let gpu = self.vit.gpu();
-        let submission = gpu.scopes().guarded("a batch", 0, || {
+        let commands = gpu.scopes().guarded("a batch", 0, || {
             let label = Some("tome");
             let mut encoder = gpu.device().create_command_encoder(&wgpu::CommandEncoderDescriptor { label });
             encoder.copy_buffer_to_buffer(&slot.upload, 0, plan.input(), 0, words);
@@ -102,32 +111,19 @@ impl Engine {
                     slot.readback.copy(&mut encoder, buffer, (bytes * batch / buffers.len()) as u64);
                 }
             }
-            self.queue.submit([encoder.finish()])
+            encoder.finish()
         })?;
         let blocks = plan.source_per_block().len();
         let merged = plan.tokens_left() as usize;
-        let sent = Sent { flight: slot.submitted(submission), want, batch, merged, bytes, blocks };
+        let layout = Layout { want, batch, merged, bytes, blocks };
         prepared.warm = true;
         self.keep(prepared);
-        Ok(sent)
+        Ok(Recorded { commands, slot, layout })
     }
 
-    /// The results of a batch that has landed.
-    pub fn receive(&mut self, mut sent: Sent) -> Result<Outputs> {
-        let Sent { want, batch, merged, blocks, .. } = sent;
-        let outputs = sent.flight.slot.readback.take(|bytes| {
-            let mut outputs = Outputs::default();
-            (outputs.batch, outputs.merged) = (batch, merged);
-            let mut rest = bytes;
-            for (output, bytes) in want.outputs().zip(&sent.bytes) {
-                let (part, behind) = rest.split_at(bytes * batch);
-                rest = behind;
-                unpack(&mut outputs, output, part, blocks);
-            }
-            outputs
-        })?;
-        self.ring.put(sent.flight.slot);
-        Ok(outputs)
+    /// Takes back the slot of a batch whose results have been unpacked.
+    pub fn put(&mut self, slot: Slot) {
+        self.ring.put(slot);
     }
 
     /// The most images of a batch.
@@ -174,6 +170,34 @@ impl Engine {
             self.plans.remove(0);
         }
         self.plans.push(prepared);
+    }
+}
+
+impl Recorded {
+    /// Submits the batch, without waiting for it. Callbacks of what the device has done by now may run within the call.
+    pub fn submit(self, gpu: &Gpu, queue: &wgpu::Queue) -> Result<Sent> {
+        let Recorded { commands, slot, layout } = self;
+        let submission = gpu.scopes().guarded("a batch", 0, || queue.submit([commands]))?;
+        Ok(Sent { flight: slot.submitted(submission), layout })
+    }
+}
+
+impl Sent {
+    /// The results, once the batch has landed, and the slot that it was in.
+    pub fn unpack(self) -> Result<(Outputs, Slot)> {
+        let Layout { want, batch, merged, bytes, blocks } = self.layout;
+        let mut slot = self.flight.slot;
+        let outputs = slot.readback.take(|mut rest| {
+            let mut outputs = Outputs::default();
+            (outputs.batch, outputs.merged) = (batch, merged);
+            for (output, bytes) in want.outputs().zip(bytes) {
+                let (part, behind) = rest.split_at(bytes * batch);
+                rest = behind;
+                unpack(&mut outputs, output, part, blocks);
+            }
+            outputs
+        })?;
+        Ok((outputs, slot))
     }
 }
 

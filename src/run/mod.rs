@@ -18,5 +18,4 @@ pub(crate) use {
     engine::Prepared,
     queue::Queue,
     readback::read,
-    ring::SLOTS,
 };

@@ -30,9 +30,14 @@ impl Default for Batch {
 }
 
 impl Queue {
-    /// Batches.
-    pub fn len(&self) -> usize {
-        self.batches.len()
+    /// Whether the next batch would wait for the oldest, or its results pile up.
+    pub fn is_full(&self) -> bool {
+        self.batches.len() >= SLOTS || self.on_their_way() >= SLOTS
+    }
+
+    /// Parts of batches.
+    fn on_their_way(&self) -> usize {
+        self.batches.iter().map(|batch| batch.on_their_way.len()).sum()
     }
 
     /// Submits a batch, as many images at once as the device can bind and has memory for. Given up, it leaves the others
@@ -50,8 +55,7 @@ impl Queue {
         let mut batch = Batch::default();
         let mut gave_up = false;
         while !images.is_empty() {
-            let others: usize = self.batches.iter().map(|batch| batch.on_their_way.len()).sum();
-            let on_their_way = others + batch.on_their_way.len();
+            let on_their_way = self.on_their_way() + batch.on_their_way.len();
             if on_their_way >= SLOTS {
                 self.land_oldest(&mut batch, engine, wait).await;
                 continue;

@@ -40,9 +40,9 @@ impl Runner {
     /// Those of the device, the config and the weights; [`Error::Limit`](crate::Error::Limit) where not even one image
     /// fits.
     pub async fn open(gpu: Gpu, queue: wgpu::Queue, config: Config, weights: &dyn Tensors) -> Result<Self> {
-        let engine = Engine::new(&gpu, queue, config, weights)?;
+        let engine = Engine::new(&gpu, &queue, config, weights)?;
         gpu.settle().await?;
-        Ok(Runner { engine: SharedEngine::new(engine) })
+        Ok(Runner { engine: SharedEngine::new(engine, queue) })
     }
 
     /// The network's config.
@@ -73,7 +73,7 @@ impl Runner {
     }
 
     /// Runs any number of images, as many at once as the device can bind and has memory for. A slice of `f32` holds
-    /// them normalised, `[batch, in_chans, height, width]`, one of `u8` as pixels, see [`Images`]. A NaN in an image makes
+    /// them normalised, one of `u8` as pixels, of the shapes that [`Images`] has. A NaN in an image makes
     /// that image's results NaN and leaves the others alone. The future may be dropped at any point.
     ///
     /// # Errors

@@ -10,15 +10,16 @@ use crate::vit::{Config, Images, Input, Options, Outputs, VisionTransformer, Wan
 #[derive(Clone, Debug)]
 pub(crate) struct SharedEngine {
     vit: VisionTransformer,
-    /// Locked to prepare, to submit and to receive, never while anything is awaited.
+    queue: wgpu::Queue,
+    /// Locked to prepare and to record, never while anything is awaited or submitted: both run others' code.
     engine: Arc<Mutex<Engine>>,
 }
 
 impl SharedEngine {
-    pub(super) fn new(engine: Engine) -> Self {
+    pub(super) fn new(engine: Engine, queue: wgpu::Queue) -> Self {
         let vit = engine.vit().clone();
         #[allow(clippy::arc_with_non_send_sync, reason = "in a browser, which has one thread")]
-        SharedEngine { vit, engine: Arc::new(Mutex::new(engine)) }
+        SharedEngine { vit, queue, engine: Arc::new(Mutex::new(engine)) }
     }
 
     pub fn vit(&self) -> &VisionTransformer {
@@ -33,13 +34,16 @@ impl SharedEngine {
     pub(super) async fn submit(&self, images: Images<'_>, options: &Options, want: Want) -> Result<Sent> {
         let batch = images.count(self.config())? as u32;
         self.prepare(images.input(), batch, options, want).await?;
-        let sent = self.locked().submit(images, options, want);
+        let recorded = self.locked().record(images, options, want);
+        let sent = recorded.and_then(|recorded| recorded.submit(self.vit.gpu(), &self.queue));
         self.settled(sent).await
     }
 
     /// The results of a batch that has landed.
     pub(super) fn receive(&self, sent: Sent) -> Result<Outputs> {
-        self.locked().receive(sent)
+        let (outputs, slot) = sent.unpack()?;
+        self.locked().put(slot);
+        Ok(outputs)
     }
 
     /// The most images of a batch.
@@ -98,8 +102,8 @@ impl SharedEngine {
 
     /// The queue that it submits to.
     #[cfg(feature = "blocking")]
-    pub fn queue(&self) -> wgpu::Queue {
-        self.locked().queue().clone()
+    pub fn queue(&self) -> &wgpu::Queue {
+        &self.queue
     }
 
     /// A result, once the device has said everything about it. What turns out broken may be part of a plan that is kept.

@@ -3,7 +3,6 @@
 use crate::error::Result;
 use crate::run::answer::polled_by_others;
 use crate::run::queue::Queue;
-use crate::run::ring::SLOTS;
 use crate::run::shared::SharedEngine;
 use crate::vit::{Images, Options, Outputs, Want};
 
@@ -24,9 +23,10 @@ impl Stream {
         Stream { engine, options, want, queue: Queue::default() }
     }
 
-    /// Whether as many batches are on their way as can be: the next would wait for the oldest.
+    /// Whether as many batches are on their way as can be, or parts of those that the device did not take at once: the
+    /// next would wait for the oldest.
     pub fn is_full(&self) -> bool {
-        self.queue.len() >= SLOTS
+        self.queue.is_full()
     }
 
     /// Hands over a batch. Waits only where the stream [is full](Self::is_full) or the batch is more than the device

@@ -128,7 +128,7 @@ impl Session {
     }
 
     /// Runs any number of images, as many at once as the device can bind and has memory for. A slice of `f32` holds
-    /// them normalised, `[batch, in_chans, height, width]`, one of `u8` as pixels, see [`Images`]. A NaN in an image makes
+    /// them normalised, one of `u8` as pixels, of the shapes that [`Images`] has. A NaN in an image makes
     /// that image's results NaN and leaves the others alone.
     ///
     /// # Errors

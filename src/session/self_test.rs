@@ -13,13 +13,13 @@ use crate::run::read;
 use crate::session::worker::Worker;
 use crate::store::{Store, checksum};
 
-/// The verdicts of this process, by adapter, driver and shape.
-static VERDICTS: Mutex<Option<HashMap<String, bool>>> = Mutex::new(None);
+/// The verdicts of this process, by adapter, driver and shape; none while it is tested.
+static VERDICTS: Mutex<Option<HashMap<String, Option<bool>>>> = Mutex::new(None);
 
 /// The tile for an adapter's matrix units, where it has such that this crate can use and they have passed a test: on a
 /// device of its own, matrix products in every tile size must be the plain kernel's to the last bit, and attention as
 /// near to the plain one as rounding weights to 16 bits allows. The verdict is remembered by this process and by the
-/// store; a test that the process did not survive counts as failed.
+/// store; a test that the process did not survive counts as failed, one that could not be made or was given up as none.
 ///
 /// `Session` asks this for itself. For a `Gpu` of your own, make the device as [`wanted_device`] says and hand
 /// [`Gpu::with_variant`] this tile.
@@ -28,24 +28,48 @@ pub async fn tested_tile(adapter: &wgpu::Adapter, store: &Store) -> Option<Tile>
     let info = adapter.get_info();
     let key = format!("{} {} {} {} {tile:?}", info.name, info.device, info.driver, info.driver_info);
     let known = || VERDICTS.lock().unwrap_or_else(PoisonError::into_inner);
-    let verdict = known().as_ref().and_then(|verdicts| verdicts.get(&key).copied());
-    let passed = match verdict.or_else(|| remembered(store, &key)) {
+    let verdict = known().get_or_insert_default().get(&key).copied();
+    let passed = match verdict.unwrap_or_else(|| remembered(store, &key)) {
         Some(passed) => passed,
         None => {
+            known().get_or_insert_default().insert(key.clone(), None);
+            let mut test_made = Test { store, key: &key, verdict: None };
             remember(store, &key, false);
-            let passed = test(adapter, tile).await.unwrap_or_else(|error| {
-                tracing::debug!("testing the matrix units of {}: {error}", info.name);
-                false
-            });
-            if !passed {
-                tracing::warn!("the matrix units of {} compute wrong numbers and are left alone", info.name);
+            match test(adapter, tile).await {
+                Ok(true) => test_made.verdict = Some(true),
+                Ok(false) => {
+                    tracing::warn!(
+                        "the matrix units of {} compute wrong numbers and are left alone",
+                        info.name
+                    );
+                    test_made.verdict = Some(false);
+                }
+                // Memory may be short now and not later.
+                Err(error) => {
+                    tracing::warn!("the matrix units of {} could not be tested: {error}", info.name)
+                }
             }
-            remember(store, &key, passed);
-            passed
+            test_made.verdict == Some(true)
         }
     };
-    known().get_or_insert_default().insert(key, passed);
+    known().get_or_insert_default().insert(key, Some(passed));
     passed.then_some(tile)
+}
+
+/// A test on its way: what it leaves in the store however it ends.
+struct Test<'a> {
+    store: &'a Store,
+    key: &'a str,
+    verdict: Option<bool>,
+}
+
+impl Drop for Test<'_> {
+    fn drop(&mut self) {
+        match self.verdict {
+            Some(passed) => remember(self.store, self.key, passed),
+            None => _ = self.store.remove(&name(self.key)),
+        }
+    }
 }
 
 fn name(key: &str) -> String {

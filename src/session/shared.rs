@@ -118,14 +118,22 @@ impl Shared {
         want: Want,
     ) -> Result<()> {
         let count = images.count(self.config())?;
-        let (input, gpu, options) = (images.input(), gpu.clone(), options.clone());
-        let batch = gpu.runner.engine().at_once(&options, want).min(count) as u32;
-        if gpu.runner.engine().is_prepared(input, batch, &options, want) {
+        let input = images.input();
+        let at_once = gpu.runner.engine().at_once(&options, want);
+        // Whole parts of a batch that is too large, and what is left of it.
+        let parts =
+            [at_once.min(count), if count > at_once { count % at_once } else { 0 }].map(|part| part as u32);
+        let prepared = |part: u32| part == 0 || gpu.runner.engine().is_prepared(input, part, &options, want);
+        if parts.into_iter().all(prepared) {
             return Ok(());
         }
+        let gpu = gpu.clone();
+        let options = options.clone();
         let prepared = self.worker.run(move || {
-            // What goes wrong goes wrong again where it can be helped: with fewer images, or after others.
-            _ = pollster::block_on(gpu.runner.prepare(input, batch, &options, want));
+            for part in parts.into_iter().filter(|&part| part > 0) {
+                // What goes wrong goes wrong again where it can be helped: with fewer images, or after others.
+                _ = pollster::block_on(gpu.runner.prepare(input, part, &options, want));
+            }
             gpu.save_pipelines();
         });
         prepared.await.ok_or_else(ended)

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use crate::error::Result;
-use crate::run::{Queue, SLOTS};
+use crate::run::Queue;
 use crate::session::shared::Shared;
 use crate::vit::{Images, Options, Outputs, Want};
 
@@ -42,9 +42,10 @@ impl Stream {
         Stream { session, options, want, queue: Queue::default() }
     }
 
-    /// Whether as many batches are on their way as can be: the next would wait for the oldest.
+    /// Whether as many batches are on their way as can be, or parts of those that the device did not take at once: the
+    /// next would wait for the oldest.
     pub fn is_full(&self) -> bool {
-        self.queue.len() >= SLOTS
+        self.queue.is_full()
     }
 
     /// Hands over a batch. Waits only where the stream [is full](Self::is_full) or the batch is more than the device

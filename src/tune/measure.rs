@@ -26,7 +26,7 @@ pub(super) struct Timer<'a> {
 
 impl<'a> Timer<'a> {
     pub fn new(network: &'a OnGpu) -> Self {
-        Timer { network, queue: network.runner.engine().queue() }
+        Timer { network, queue: network.runner.engine().queue().clone() }
     }
 
     pub fn vit(&self) -> &VisionTransformer {

@@ -88,7 +88,10 @@ impl Timer<'_> {
         for _ in 0..PASSES {
             match self.timestamps(&prepared.plan, &runs)? {
                 Some(seconds) => passes.push(seconds),
-                None => return Ok(None),
+                None => {
+                    self.keep(prepared);
+                    return Ok(None);
+                }
             }
         }
         let mut kernels: Vec<KernelTime> = Vec::new();
@@ -175,8 +178,8 @@ impl Timer<'_> {
     fn flops(&self, n: u32) -> Result<f64> {
         let gpu = self.gpu();
         let elements = u64::from(n) * u64::from(n);
-        let [x, w, y] = ["x", "w", "y"].map(|label| gpu.elem_buffer(label, elements));
-        let (x, w, y) = (x?, w?, y?);
+        let (x, w) = (gpu.elem_buffer("x", elements)?, gpu.weight_buffer("w", elements)?);
+        let y = gpu.elem_buffer("y", elements)?;
         let params = matmul::Params::new(n, n, n);
         let io = matmul::Io::new(&x, &w, &y);
         let product = kernels::matmul(gpu, params, io)?;

@@ -173,7 +173,12 @@ impl Config {
     /// Patches of an image: rows times columns, and where it has frames times so many.
     pub fn patches(&self) -> u32 {
         let [rows, columns] = self.grid();
-        self.frames.checked_div(self.patch_frames).unwrap_or(0) * rows * columns
+        self.patch_times() * rows * columns
+    }
+
+    /// Grids of patches of an image, one behind the other in time; 1 where it has no frames.
+    pub fn patch_times(&self) -> u32 {
+        self.frames.checked_div(self.patch_frames).unwrap_or(0)
     }
 
     /// The shape of a row of the patch projection as PyTorch has it.
@@ -269,38 +274,18 @@ impl Config {
     /// # Errors
     /// [`Error::Config`] for nonsense, [`Error::Unsupported`] for what makes sense and is not supported.
     pub fn check(&self) -> Result<()> {
+        self.check_numbers()?;
         let wrong = |field: &str, why: String| Err(Error::Config { field: field.into(), why });
-        for (field, value, most) in [
-            ("img_size", self.image_size[0], 1 << 16),
-            ("img_size", self.image_size[1], 1 << 16),
-            ("patch_size", self.patch_size[0], 1 << 12),
-            ("patch_size", self.patch_size[1], 1 << 12),
-            ("patch_stride", self.patch_stride.map_or(1, |stride| stride[0]), 1 << 12),
-            ("patch_stride", self.patch_stride.map_or(1, |stride| stride[1]), 1 << 12),
-            ("num_frames", self.frames, 1 << 12),
-            ("tubelet_size", self.patch_frames, 1 << 12),
-            ("in_chans", self.in_chans, 1 << 12),
-            ("embed_dim", self.embed_dim, 1 << 16),
-            ("depth", self.depth, 1 << 12),
-            ("num_heads", self.num_heads, 1 << 16),
-            ("mlp_ratio", self.mlp_hidden, 1 << 20),
-        ] {
-            if value == 0 || value > most {
-                return wrong(field, format!("{value} is not between 1 and {most}"));
-            }
-        }
-        if self.num_classes > 1 << 24 || self.reg_tokens > 1 << 12 {
-            return wrong(
-                "num_classes, reg_tokens",
-                format!("{}, {} are too many", self.num_classes, self.reg_tokens),
-            );
-        }
         let values = [self.patch_frames, self.in_chans, self.patch_size[0], self.patch_size[1]];
         let pixels = [self.frames, self.in_chans, self.image_size[0], self.image_size[1]];
         for (field, factors) in [("in_chans * patch_size", values), ("in_chans * img_size", pixels)] {
             if factors.map(u64::from).iter().product::<u64>() > 1 << 30 {
                 return wrong(field, format!("{factors:?} are too many values"));
             }
+        }
+        // Tables of positions are made for so many.
+        if self.patches() > 1 << 20 {
+            return wrong("patch_size", format!("makes {} patches, which are too many", self.patches()));
         }
         if self.patch_frames > self.frames {
             return wrong("tubelet_size", format!("{} frames of {}", self.patch_frames, self.frames));
@@ -355,6 +340,37 @@ impl Config {
                 "embed_dim * mlp_ratio",
                 self.mlp_hidden,
                 "the MLP's width is a multiple of 4",
+            );
+        }
+        Ok(())
+    }
+
+    /// The part of [`check`](Self::check) that is about single numbers: nothing is to be made in their number before.
+    pub(crate) fn check_numbers(&self) -> Result<()> {
+        let wrong = |field: &str, why: String| Err(Error::Config { field: field.into(), why });
+        for (field, value, most) in [
+            ("img_size", self.image_size[0], 1 << 16),
+            ("img_size", self.image_size[1], 1 << 16),
+            ("patch_size", self.patch_size[0], 1 << 12),
+            ("patch_size", self.patch_size[1], 1 << 12),
+            ("patch_stride", self.patch_stride.map_or(1, |stride| stride[0]), 1 << 12),
+            ("patch_stride", self.patch_stride.map_or(1, |stride| stride[1]), 1 << 12),
+            ("num_frames", self.frames, 1 << 12),
+            ("tubelet_size", self.patch_frames, 1 << 12),
+            ("in_chans", self.in_chans, 1 << 12),
+            ("embed_dim", self.embed_dim, 1 << 16),
+            ("depth", self.depth, 1 << 12),
+            ("num_heads", self.num_heads, 1 << 16),
+            ("mlp_ratio", self.mlp_hidden, 1 << 20),
+        ] {
+            if value == 0 || value > most {
+                return wrong(field, format!("{value} is not between 1 and {most}"));
+            }
+        }
+        if self.num_classes > 1 << 24 || self.reg_tokens > 1 << 12 {
+            return wrong(
+                "num_classes, reg_tokens",
+                format!("{}, {} are too many", self.num_classes, self.reg_tokens),
             );
         }
         Ok(())

@@ -146,7 +146,7 @@ impl Options {
     /// Whether a network can be run like that.
     ///
     /// # Errors
-    /// [`Error::Unsupported`] for a grid, [`Error::Input`] for another partition that makes no sense.
+    /// [`Error::Unsupported`] for a grid, [`Error::Input`] for another partition or a schedule that makes no sense.
     pub fn check(&self, config: &Config) -> Result<()> {
         if matches!(self.partition, Partition::Grid { .. }) {
             return Err(Error::Unsupported {
@@ -154,6 +154,11 @@ impl Options {
                 value: self.partition.to_string(),
                 why: "what a merge leaves forms no grid; `TokenMerger` takes it".into(),
             });
+        }
+        if let Schedule::Inflected { inflection, .. } = self.schedule
+            && !inflection.is_finite()
+        {
+            return Err(Error::Input(format!("a schedule's inflection is {inflection}, which is no number")));
         }
         self.partition.check(config.tokens(), self.protected(config))
     }

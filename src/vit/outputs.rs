@@ -77,7 +77,10 @@ impl Output {
             Output::Tokens => &[merged, channels],
             Output::Size => &[merged],
             Output::Source => &[tokens],
-            Output::Dense => &[rows, columns, channels],
+            Output::Dense => match config.patch_times() {
+                0 | 1 => &[rows, columns, channels],
+                times => &[times, rows, columns, channels],
+            },
             Output::SourcePerBlock => &[depth, tokens],
         };
         shape.iter().map(|&side| side as usize).collect()
@@ -119,7 +122,7 @@ pub struct Outputs {
     pub source_per_block: Vec<u32>,
 }
 
-/// The values of one result.
+/// The values of one result or intermediate, row-major.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub enum Values<'a> {
     /// Floats.

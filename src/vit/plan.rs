@@ -111,7 +111,7 @@ impl Plan {
         self.input
     }
 
-    /// `[batch, in_chans, height, width]`, or for [`Input::Pixels`] its first quarter, `[batch, height, width, in_chans]`
+    /// `[batch, in_chans, height, width]` (several frames: [`Images`](super::Images)), or for [`Input::Pixels`] its first quarter, `[batch, height, width, in_chans]`
     /// in bytes: to be written before each batch.
     pub fn input(&self) -> &wgpu::Buffer {
         &self.buffers.input
@@ -149,7 +149,7 @@ impl Plan {
         &self.source_per_block
     }
 
-    /// Prepares one feature for every patch, `[batch, rows, columns, channels]` over the grid: of the
+    /// Prepares one feature for every patch, of the shape of [`Output::Dense`](super::Output::Dense): of the
     /// [tokens](Self::tokens) after the last block, before the final norm, that which holds the patch. Without merging
     /// these are the patch tokens. Costs memory; make it once and encode it behind the plan for every batch.
     ///

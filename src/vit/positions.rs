@@ -52,8 +52,9 @@ pub(crate) fn resampled(
 /// no memory is to be spent.
 pub(crate) fn other_grid(config: &Config, rows: usize) -> Option<[u32; 2]> {
     let patches = rows.checked_sub(config.prefix_positions() as usize)?;
-    let side = patches.isqrt();
-    let other = patches != config.patches() as usize && side * side == patches;
+    let times = config.patch_times() as usize;
+    let side = (patches / times).isqrt();
+    let other = patches != config.patches() as usize && times * side * side == patches;
     (other && (1..=1 << 10).contains(&side)).then_some([side as u32; 2])
 }
 
@@ -61,7 +62,8 @@ pub(crate) fn other_grid(config: &Config, rows: usize) -> Option<[u32; 2]> {
 pub(crate) fn regrid(positions: &Tensor, config: &Config, from: [u32; 2], to: [u32; 2]) -> Result<Tensor> {
     let channels = config.embed_dim as usize;
     let kept = config.prefix_positions() as usize * channels;
-    if positions.data.len() != kept + from.map(|side| side as usize).iter().product::<usize>() * channels {
+    let a_time = from.map(|side| side as usize).iter().product::<usize>() * channels;
+    if a_time == 0 || positions.data.len() != kept + config.patch_times() as usize * a_time {
         let why = format!("has shape {:?}, which is not that of a grid of {from:?}", positions.shape);
         return Err(Error::Weight { name: POSITIONS.into(), why });
     }
@@ -71,7 +73,9 @@ pub(crate) fn regrid(positions: &Tensor, config: &Config, from: [u32; 2], to: [u
     let values = positions.data.to_f32();
     let (prefix, patches) = values.split_at(kept);
     let mut data = prefix.to_vec();
-    data.extend(resample(patches, channels, from, to, config.position_resample));
+    for patches in patches.chunks(a_time) {
+        data.extend(resample(patches, channels, from, to, config.position_resample));
+    }
     Ok(Tensor::new([1, data.len() / channels, channels], data))
 }
 

@@ -209,3 +209,19 @@ fn what_is_not_supported_is_refused_by_name() {
         }
     }
 }
+
+#[test]
+fn nothing_is_made_in_the_number_of_an_absurd_config() {
+    let absurd = [
+        json!({ "num_classes": u32::MAX, "label_names": {} }),
+        json!({ "pretrained_cfg": { "input_size": [u32::MAX, 224, 224], "mean": [0.5], "std": [0.5] } }),
+        json!({ "model_args": { "img_size": 32768, "patch_size": 1, "in_chans": 1 },
+            "pretrained_cfg": { "mean": [0.5], "std": [0.5] } }),
+    ];
+    for mut config in absurd {
+        config["architecture"] = "vit_tiny_patch16_224".into();
+        assert!(matches!(parse(config.clone()), Err(Error::Config { .. })), "{config}");
+    }
+    let transformers = json!({ "model_type": "vit", "num_channels": u32::MAX });
+    assert!(matches!(parse(transformers), Err(Error::Config { .. })));
+}

@@ -61,6 +61,29 @@ fn every_family_places_patches_as_its_own_code_does() {
 }
 
 #[test]
+fn frames_are_resampled_one_by_one() {
+    let how = PositionResample { antialias: true, offset: 0.0 };
+    let square = fixture()["square"].clone();
+    let (shape, values) = (square.shape.clone(), square.data.to_f32().into_owned());
+    let mut config = network([5, 5], how);
+    let kept = (shape[1] - 25) * shape[2];
+    let twice = |values: &[f32], kept: usize| {
+        let data = [values, &values[kept..]].concat();
+        Tensor::new([1, data.len() / shape[2], shape[2]], data)
+    };
+    let mut weights = Weights::new();
+    weights.insert("pos_embed", square.clone());
+    weights.resample_positions(&mut config, [4, 6]).unwrap();
+    let want = weights.get("pos_embed").unwrap().data.to_f32().into_owned();
+
+    let mut config = network([5, 5], how).with(|c| (c.frames, c.patch_frames) = (4, 2));
+    let mut weights = Weights::new();
+    weights.insert("pos_embed", twice(&values, kept));
+    weights.resample_positions(&mut config, [4, 6]).unwrap();
+    assert_eq!(weights.get("pos_embed").unwrap(), &twice(&want, kept));
+}
+
+#[test]
 fn an_equal_grid_changes_nothing() {
     let mut config = Config::preset("dinov2_vits14").unwrap();
     config.depth = 1;

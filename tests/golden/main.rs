@@ -15,7 +15,7 @@ use tome_wgpu::kernels::find_matches::Similarity;
 use tome_wgpu::kernels::matmul::Activation;
 use tome_wgpu::kernels::merge_tokens::MergeMode;
 use tome_wgpu::vit::{
-    Config, Metric, Mlp, Options, Pool, PoolBy, Protect, Stage, VisionTransformer, Weights,
+    Config, Metric, Mlp, Options, Pool, PoolBy, Protect, Stage, Values, VisionTransformer, Weights,
 };
 use tome_wgpu::{Element, Error, Partition, Result, Schedule, Tile, cpu};
 
@@ -32,10 +32,10 @@ fn on_cpu(config: &Config, weights: &Weights, images: &[f32], options: &Options)
     // Images come one after the other, as they lie in a batch.
     let outputs =
         vit.forward_traced(images, options, &mut |name, value| match (stages.get_mut(name), value) {
-            (Some(Numbers::F32(all)), cpu::Value::F32(more)) => all.extend(more),
-            (Some(Numbers::U32(all)), cpu::Value::U32(more)) => all.extend(more),
-            (_, cpu::Value::F32(first)) => _ = stages.insert(name.into(), Numbers::F32(first.to_vec())),
-            (_, cpu::Value::U32(first)) => _ = stages.insert(name.into(), Numbers::U32(first.to_vec())),
+            (Some(Numbers::F32(all)), Values::F32(more)) => all.extend(more),
+            (Some(Numbers::U32(all)), Values::U32(more)) => all.extend(more),
+            (_, Values::F32(first)) => _ = stages.insert(name.into(), Numbers::F32(first.to_vec())),
+            (_, Values::U32(first)) => _ = stages.insert(name.into(), Numbers::U32(first.to_vec())),
         })?;
     assert_eq!(outputs, vit.forward(images, options)?, "tracing changes the result");
     stages.insert("dense".into(), Numbers::F32(vit.dense(&outputs)));

@@ -187,6 +187,10 @@ fn a_token_of_size_0_counts_as_none() {
         let y: Vec<f32> = kept.iter().flat_map(|i| &y[i * 32..][..32]).copied().collect();
         close(rig.id(), &y, &rest.on_gpu(rig), rig.stored(TOL));
     }
+    // Where all are gone all count alike, and what is read past the last key still not.
+    let mut nothing = Case::fused(2, 21, 2, 16);
+    nothing.size = Some(vec![0.0; 2 * 21]);
+    nothing.check();
 }
 
 #[test]

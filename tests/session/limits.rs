@@ -1,8 +1,8 @@
 //! What does not fit, is not there or goes wrong is split or a typed error, and memory does not grow.
 
 use tome_wgpu::tune::Bench;
-use tome_wgpu::vit::{Pool, Protect, VisionTransformer, Want, Weights};
-use tome_wgpu::{DeviceChoice, Error, Gpu, Session, wanted_features, wanted_limits};
+use tome_wgpu::vit::{Options, Pool, Protect, VisionTransformer, Want, Weights};
+use tome_wgpu::{DeviceChoice, Error, Gpu, Schedule, Session, wanted_features, wanted_limits};
 
 use crate::common::{adapter, open, set};
 use crate::networks::{config, images, options, sessions};
@@ -44,6 +44,8 @@ fn a_batch_past_the_devices_limits_is_split_or_refused() {
     assert!(matches!(vit.plan(6, &options(2)), Err(Error::Limit { .. })));
     assert!(matches!(vit.plan(u32::MAX, &options(2)), Err(Error::Limit { .. })));
     assert!(matches!(vit.plan(0, &options(2)), Err(Error::Input(_))));
+    let schedule = Schedule::Inflected { r: 2, inflection: f64::NAN };
+    assert!(matches!(vit.plan(1, &Options::with_schedule(schedule)), Err(Error::Input(_))));
     let images = images(&config, 12);
     let session =
         Session::on(Gpu::new(&opened.device).unwrap(), opened.queue, config.clone(), &weights).unwrap();

@@ -50,7 +50,12 @@ fn patches_may_overlap_and_have_frames() {
             for other in &all[1..] {
                 close("logits", &other.logits, &all[0].logits, Tol { abs: 1e-4, rel: 0.0 });
                 same("source", &other.source, &all[0].source);
+                assert_eq!(other.dense.len(), 2 * (config.patches() * config.embed_dim) as usize);
+                close("dense", &other.dense, &all[0].dense, Tol { abs: 1e-4, rel: 0.0 });
             }
+            let shape = [frames / patch_frames, rows, columns, config.embed_dim].map(|side| side as usize);
+            let times = usize::from(shape[0] == 1);
+            assert_eq!(Output::Dense.shape(&config, 0), shape[times..]);
         }
     }
 }
