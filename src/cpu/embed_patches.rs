@@ -15,7 +15,7 @@ pub fn embed_patches<T: Copy + Into<f32>>(
     normal: Option<&[f32]>,
     y: &mut [f32],
 ) {
-    let &Params { batch, image_channels, frames, height, width, prefix, channels, .. } = params;
+    let &Params { batch, image_channels, frames, height, width, patch_width, prefix, channels, .. } = params;
     let (patches, values) = (params.patches(), params.patch_values() as usize);
     let image = part("image", image, &[batch, frames, image_channels, height, width]);
     let normal = normal.map(|normal| part("normal", normal, &[2, image_channels]));
@@ -25,21 +25,26 @@ pub fn embed_patches<T: Copy + Into<f32>>(
 
     let steps: Vec<usize> = params.steps(normal.is_some()).map(|step| step as usize).collect();
     let (of_prefix, of_patches) = base.split_at(elements(&[prefix, channels]));
-    let [channels, image_channels] = [channels, image_channels].map(|v| v as usize);
+    let [channels, image_channels, patch_width] = [channels, image_channels, patch_width].map(|v| v as usize);
     // A row for each patch.
-    let mut flat = Vec::with_capacity(patches as usize * values);
+    let mut flat = vec![0.0; patches as usize * values];
     let images = image.chunks_exact(elements(&[frames, params.image_channels, height, width]));
     for (image, y) in images.zip(y.chunks_exact_mut(base.len())) {
-        flat.clear();
-        for patch in 0..patches {
+        for (patch, row) in (0..patches).zip(flat.chunks_exact_mut(values)) {
             let values = &image[params.start(patch, normal.is_some()) as usize..];
             match normal {
-                None => flat.extend(steps.iter().map(|&step| values[step].into())),
-                Some(normal) => flat.extend(steps.iter().map(|&step| {
+                // The values of a line lie side by side.
+                None => {
+                    let lines = row.chunks_exact_mut(patch_width).zip(steps.iter().step_by(patch_width));
+                    for (line, &start) in lines {
+                        line.iter_mut().zip(&values[start..]).for_each(|(flat, &value)| *flat = value.into());
+                    }
+                }
+                Some(normal) => row.iter_mut().zip(&steps).for_each(|(flat, &step)| {
                     let channel = step % image_channels;
                     let value: f32 = values[step].into();
-                    (value / 255.0 - normal[channel]) / normal[image_channels + channel]
-                })),
+                    *flat = (value / 255.0 - normal[channel]) / normal[image_channels + channel];
+                }),
             }
         }
         let (y_prefix, y) = y.split_at_mut(of_prefix.len());

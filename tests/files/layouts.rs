@@ -52,7 +52,9 @@ impl Folder {
             (Ok(disk), Ok(bytes)) => assert_eq!(disk, bytes),
             (Err(Error::File { why, .. }), Err(Error::File { why: same, .. })) => assert_eq!(why, same),
             // The reason ends with the file's path.
-            (Err(Error::Weight { name, .. }), Err(Error::Weight { name: same, .. })) => assert_eq!(name, same),
+            (Err(Error::Weight { name, .. }), Err(Error::Weight { name: same, .. })) => {
+                assert_eq!(name, same)
+            }
             (Err(disk), Err(bytes)) => assert_eq!(disk.to_string(), bytes.to_string()),
             other => panic!("{other:?}"),
         }
