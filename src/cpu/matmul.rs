@@ -8,7 +8,6 @@ use crate::kernels::matmul::{Activation, Params};
 ///
 /// # Panics
 /// Where `columns` is 0 or a slice too short.
-#[expect(clippy::too_many_arguments, reason = "the kernel's buffers in order")]
 pub fn matmul(
     params: &Params,
     x: &[f32],
@@ -23,7 +22,6 @@ pub fn matmul(
 }
 
 /// [`matmul`] with w, `[inner, columns]`, however it lies in memory.
-#[expect(clippy::too_many_arguments, reason = "the kernel's buffers in order")]
 pub(super) fn linear(
     params: &Params,
     x: &[f32],

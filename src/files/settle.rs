@@ -41,7 +41,7 @@ fn settle_positions(config: &Config, checkpoint: &mut Checkpoint) -> Result<()> 
         _ => return checkpoint.check(config),
     };
     let of_class = usize::from(has_class_position(config, rows));
-    let grid = positions::other_grid(config, rows - of_class);
+    let grid = other_grid(config, rows - of_class);
     if of_class == 0 && grid.is_none() {
         return checkpoint.check(config);
     }
@@ -75,4 +75,15 @@ fn has_class_position(config: &Config, rows: usize) -> bool {
     let square = |count: usize| count.isqrt().pow(2) == count;
     let one_more = rows == patches + 1 || (rows != patches && rows > 1 && !square(rows) && square(rows - 1));
     config.no_embed_class && config.class_token && one_more
+}
+
+/// The grid that so many rows of positions are of, where it is not the config's but another, square one: timm
+/// resamples such positions when it loads. None for a grid that no network has (more than a million patches), for which
+/// no memory is to be spent.
+fn other_grid(config: &Config, rows: usize) -> Option<[u32; 2]> {
+    let patches = rows.checked_sub(config.prefix_positions() as usize)?;
+    let times = config.patch_times() as usize;
+    let side = (patches / times).isqrt();
+    let other = patches != config.patches() as usize && times * side * side == patches;
+    (other && (1..=1 << 10).contains(&side)).then_some([side as u32; 2])
 }

@@ -119,11 +119,11 @@ impl Shared {
     ) -> Result<()> {
         let count = images.count(self.config())?;
         let input = images.input();
-        let at_once = gpu.runner.engine().at_once(&options, want);
+        let at_once = gpu.runner.engine().at_once(options, want);
         // Whole parts of a batch that is too large, and what is left of it.
         let parts =
             [at_once.min(count), if count > at_once { count % at_once } else { 0 }].map(|part| part as u32);
-        let prepared = |part: u32| part == 0 || gpu.runner.engine().is_prepared(input, part, &options, want);
+        let prepared = |part: u32| part == 0 || gpu.runner.engine().is_prepared(input, part, options, want);
         if parts.into_iter().all(prepared) {
             return Ok(());
         }

@@ -47,17 +47,6 @@ pub(crate) fn resampled(
     Ok((other, Some(positions)))
 }
 
-/// The grid that so many rows of positions are of, where it is not the config's but another, square one: timm
-/// resamples such positions when it loads. None for a grid that no network has (more than a million patches), for which
-/// no memory is to be spent.
-pub(crate) fn other_grid(config: &Config, rows: usize) -> Option<[u32; 2]> {
-    let patches = rows.checked_sub(config.prefix_positions() as usize)?;
-    let times = config.patch_times() as usize;
-    let side = (patches / times).isqrt();
-    let other = patches != config.patches() as usize && times * side * side == patches;
-    (other && (1..=1 << 10).contains(&side)).then_some([side as u32; 2])
-}
-
 /// Positions on another grid.
 pub(crate) fn regrid(positions: &Tensor, config: &Config, from: [u32; 2], to: [u32; 2]) -> Result<Tensor> {
     let channels = config.embed_dim as usize;
