@@ -18,7 +18,8 @@ pub enum Output {
     Size,
     /// `[batch, original tokens]`, u32: for each original token the final token that holds it.
     Source,
-    /// `[batch, rows, columns, channels]` over the grid of patches: for each patch the one of the tokens that holds it;
+    /// `[batch, rows, columns, channels]` over the grid of patches, with several frames `[batch, times, rows, columns,
+    /// channels]`: for each patch the one of the tokens that holds it;
     /// where nothing merges, its own. The tokens before the patches are left out. Computed only where it is wanted.
     Dense,
     /// `[batch, blocks, original tokens]`, u32: for each original token the token that holds it after each block.
