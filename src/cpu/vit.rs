@@ -47,9 +47,9 @@ impl VisionTransformer {
         self.bytes
     }
 
-    /// Runs any number of images as [`Images::Normalised`](crate::vit::Images::Normalised) has them. An image's results are the same
-    /// whatever other images it comes with; with [`Partition::Random`](crate::Partition::Random) they depend on its
-    /// place among them. All are given but `dense`, for which there is [`dense`](Self::dense).
+    /// Runs any number of images, as [`Images::Normalised`](crate::vit::Images::Normalised) has them. An image's results
+    /// are the same whatever other images it comes with; with [`Partition::Random`](crate::Partition::Random) they depend
+    /// on its place among them. All are given but `dense`, for which there is [`dense`](Self::dense).
     ///
     /// # Errors
     /// [`Error::Input`] where `images` is empty or no whole number of images, or merging leaves no token to average;

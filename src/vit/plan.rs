@@ -111,8 +111,8 @@ impl Plan {
         self.input
     }
 
-    /// `[batch, in_chans, height, width]` (several frames: [`Images`](super::Images)), or for [`Input::Pixels`] its first quarter, `[batch, height, width, in_chans]`
-    /// in bytes: to be written before each batch.
+    /// `[batch, in_chans, height, width]` (several frames: see [`Images`](super::Images)), or for [`Input::Pixels`] its
+    /// first quarter, `[batch, height, width, in_chans]` in bytes: to be written before each batch.
     pub fn input(&self) -> &wgpu::Buffer {
         &self.buffers.input
     }
