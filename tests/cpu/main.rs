@@ -1,11 +1,11 @@
-//! The CPU path: twins against the reference and against what the original implementations computed, what merging must
+//! The CPU path: each kernel against the reference and against what the original implementations computed, what merging must
 //! conserve, whole networks, schedules.
 
 #[path = "../common/mod.rs"]
 mod common;
 
+mod kernels;
 mod matching;
 mod merging;
 mod network;
 mod schedule;
-mod twins;

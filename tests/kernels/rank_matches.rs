@@ -20,7 +20,7 @@ fn on_gpu(
     (rig.read(&rank, evens), rig.read(&plan, plan_len))
 }
 
-/// Ranks and plan are the twin's, number by number.
+/// Ranks and plan are the reference's, number by number.
 fn check(rig: &Rig, params: Params, score: &[f32], best: &[u32]) -> Vec<u32> {
     check_split(rig, params, score, best, None)
 }

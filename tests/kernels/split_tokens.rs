@@ -18,7 +18,7 @@ fn check(rig: &Rig, params: Params) -> Vec<u32> {
 }
 
 #[test]
-fn lists_are_the_twins_and_name_every_token_once() {
+fn lists_are_the_references_and_name_every_token_once() {
     // 256 lanes take a run of tokens each.
     for rig in rigs_for(&SPEC) {
         for free in [1, 2, 3, 4, 5, 12, 36, 196, 254, 255, 256, 257, 513] {

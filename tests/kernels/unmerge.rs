@@ -47,11 +47,6 @@ fn a_residual_is_added() {
             let source: Vec<u32> = (0..40).map(|_| random.below(9)).collect();
             let mut want = vec![f32::NAN; values];
             reference::unmerge(&params, &x, &source, Some(&residual), &mut want);
-            let naive = |at: usize| {
-                let (image, token) = (at / 260 / wanted, at / 260 % wanted + first as usize);
-                x[(image * 9 + source[image * 20 + token] as usize) * 260 + at % 260] + residual[at]
-            };
-            same("the twin", &want, &(0..values).map(naive).collect::<Vec<_>>());
 
             let (x, source, residual) = (rig.data(&x), rig.data(&source), rig.data(&residual));
             let y = rig.unwritten(values as u32);

@@ -1,14 +1,15 @@
 //! `TokenMerger` on the GPU: the reference implementation's matchings, and what every merge must keep.
 
+#[path = "../common/mod.rs"]
 mod common;
 
-use common::{Random, Rig, Tol, close, partitions, rigs, same, set};
+mod ways;
+
+use common::{Random, Rig, Tol, close, rigs, same, set};
 use serde_json::Value;
-use tome_wgpu::kernels::find_matches::{self, Similarity};
-use tome_wgpu::kernels::key_metric::{self, Length};
-use tome_wgpu::kernels::merge_tokens::{self, MergeMode};
-use tome_wgpu::kernels::{self, merge_source, rank_matches, unmerge};
-use tome_wgpu::{Error, MergeIo, MergeShape, Partition, TokenMerger, reference};
+use tome_wgpu::kernels::merge_tokens::MergeMode;
+use tome_wgpu::kernels::{self, unmerge};
+use tome_wgpu::{Error, MergeIo, MergeShape, Partition, TokenMerger};
 
 /// Results of one merge.
 struct Merged {
@@ -88,7 +89,7 @@ fn lcg(seed: u64, count: usize) -> Vec<f32> {
 }
 
 fn reference() -> Value {
-    serde_json::from_str(include_str!("golden/matching.json")).unwrap()
+    serde_json::from_str(include_str!("../golden/matching.json")).unwrap()
 }
 
 fn number(value: &Value) -> u32 {
@@ -285,155 +286,6 @@ fn unmerge_gives_every_member_its_groups_token() {
             }
         }
     }
-}
-
-/// The same merge by the kernels' twins.
-fn merge_by_reference(shape: MergeShape, input: &Input) -> Merged {
-    let MergeShape { batch, tokens, channels, heads, head_width, protect, sources, .. } = shape;
-    let MergeShape { partition, similarity, mode, .. } = shape;
-    let (r, rows) = (shape.r_clamped(), batch * tokens);
-    let mut metric = vec![f32::NAN; (rows * head_width) as usize];
-    let length = if similarity == Similarity::Cosine { Length::Unit } else { Length::Own };
-    let (stride, start) = (shape.key_stride, shape.key_start);
-    let params = set!(key_metric::Params::default(); rows, heads, head_width, stride, start, length);
-    reference::key_metric(&params, &input.keys, None, &mut metric);
-    let list = partition.split(batch, tokens, protect, r);
-    let split = list.map(|list| {
-        let mut split = vec![u32::MAX; (list.lists * tokens) as usize];
-        reference::split_tokens(&list, &mut split);
-        split
-    });
-    let (srcs, split_stride) = list.map_or((tokens.div_ceil(2), 0), |list| (list.srcs, list.stride()));
-    let edges = (batch * srcs) as usize;
-    let (mut score, mut best, mut rank) =
-        (vec![f32::NAN; edges], vec![u32::MAX; edges], vec![u32::MAX; edges]);
-    let params = set!(
-        find_matches::Params::default();
-        batch, tokens, width: head_width, protect, similarity, srcs, split_stride
-    );
-    reference::find_matches(&params, &metric, split.as_deref(), &mut score, &mut best);
-    let params = set!(rank_matches::Params::default(); batch, tokens, r, protect, srcs, split_stride);
-    let mut plan = vec![u32::MAX; (batch * params.plan_len()) as usize];
-    reference::rank_matches(&params, &score, &best, split.as_deref(), &mut rank, &mut plan);
-    let merged = shape.tokens_out();
-    let mut x = vec![f32::NAN; (batch * merged * channels) as usize];
-    let mut size = vec![f32::NAN; (batch * merged) as usize];
-    let mut source = vec![u32::MAX; (batch * sources) as usize];
-    let params = set!(merge_tokens::Params::new([batch, tokens, channels], r); mode);
-    reference::merge_tokens(&params, &plan, &input.x, Some(&input.size), &mut x, &mut size, None);
-    let params = merge_source::Params::new(batch, tokens, r, sources);
-    reference::merge_source(&params, &plan, Some(&input.source), &mut source);
-    Merged { x, size, source, tokens: merged as usize }
-}
-
-const SIMILARITIES: [Similarity; 3] = [Similarity::Cosine, Similarity::Dot, Similarity::Euclidean];
-
-/// Calls `check` with a merge of two images for every partition, with other modes and similarities in turn.
-fn every_way(mut check: impl FnMut(&str, MergeShape)) {
-    let mut turn = 0;
-    for free in [1, 2, 3, 5, 12, 35, 48] {
-        for protect in [0, 1, 2, 5] {
-            for partition in partitions(free) {
-                for r in [1, 4, 1000] {
-                    let mode = MergeMode::ALL[turn % 6];
-                    let similarity = SIMILARITIES[turn / 6 % 3];
-                    turn += 1;
-                    let shape = set!(shape(2, free + protect, 8, r, protect); partition, mode, similarity);
-                    check(
-                        &format!("{partition} {mode:?} {similarity:?} {free} + {protect} tokens r = {r}"),
-                        shape,
-                    );
-                }
-            }
-        }
-    }
-}
-
-#[test]
-fn every_way_of_merging_is_the_twins() {
-    every_way(|what, shape| {
-        let input = input(&shape, u64::from(shape.tokens));
-        let want = merge_by_reference(shape, &input);
-        for rig in rigs() {
-            let got = merge(rig, shape, &input);
-            same(format!("{}: {what}: source", rig.id()), &got.source, &want.source);
-            same(format!("{}: {what}: size", rig.id()), &got.size, &want.size);
-            // Means and sums of up to 48 values of up to 1, each counting up to 5 times.
-            let tol = Tol { abs: 1e-6, rel: 2e-6 };
-            close(format!("{}: {what}: x", rig.id()), &got.x, &want.x, tol);
-        }
-    });
-}
-
-/// Bad metrics merge last, attract nobody and leave every result finite, by every similarity and in every partition.
-#[test]
-fn metrics_without_direction_come_last_in_every_way() {
-    every_way(|what, shape| {
-        let mut input = input(&shape, u64::from(shape.tokens) + 1);
-        let bad = [0.0, f32::NAN, f32::INFINITY, -f32::INFINITY, 1e30, -3e38, 1e-30];
-        let is_bad = |token: u32| token % 3 == 1;
-        for (row, keys) in input.keys.chunks_exact_mut(8).enumerate() {
-            let token = row as u32 % shape.tokens;
-            if is_bad(token) {
-                keys.fill(bad[token as usize % 7]);
-            }
-        }
-        let want = merge_by_reference(shape, &input);
-        for rig in rigs() {
-            let what = format!("{}: {what}", rig.id());
-            let got = merge(rig, shape, &input);
-            same(format!("{what}: source"), &got.source, &want.source);
-            assert!(got.x.iter().chain(&got.size).all(|v| v.is_finite()), "{what}: not finite");
-            for image in 0..2 {
-                for group in groups(&got, image, shape.tokens as usize).iter().filter(|group| group.len() > 1)
-                {
-                    // At small r there are good sources and good destinations left.
-                    let enough =
-                        shape.tokens >= 35 && shape.r <= 4 && shape.partition == Partition::Alternating;
-                    assert!(!enough || !group.iter().any(|&t| is_bad(t as u32)), "{what}: {group:?} merged");
-                    assert!(group.iter().all(|&t| t >= shape.protect.into()), "{what}: {group:?} protected");
-                }
-            }
-        }
-    });
-}
-
-/// Out and back through the merger's own source map, with every kind of prefix and partition.
-#[test]
-fn unmerge_is_right_in_every_way() {
-    every_way(|what, shape| {
-        let shape = set!(shape; mode: MergeMode::Mean);
-        let input = input(&shape, 77);
-        let (n, m) = (shape.tokens as usize, shape.tokens_out() as usize);
-        for rig in rigs() {
-            let what = format!("{}: {what}", rig.id());
-            let (keys, x) = (rig.data(&input.keys), rig.data(&input.x));
-            let (x_out, y) = (rig.unwritten((2 * m * 8) as u32), rig.unwritten((2 * n * 8) as u32));
-            // Nothing has merged before: no sizes, no source map, and none that the caller keeps.
-            let io = MergeIo::new(&keys, &x, &x_out);
-            let merger = TokenMerger::new(&rig.gpu, shape, io).unwrap();
-            let back = merger.unmerge(8, (&x_out).into(), Some((&x).into()), (&y).into()).unwrap();
-            rig.run(&[merger.dispatches(), &[back]].concat());
-            let source: Vec<u32> = rig.read(merger.source().buffer().unwrap(), (2 * n) as u32);
-            let size: Vec<f32> = rig.read(merger.size().buffer().unwrap(), (2 * m) as u32);
-            let got: Vec<f32> = rig.read(&y, (2 * n * 8) as u32);
-            let mut want = vec![f32::NAN; got.len()];
-            for image in 0..2 {
-                for group in 0..m {
-                    let member = |row: &usize| row / n == image && source[*row] as usize == group;
-                    let members: Vec<usize> = (0..2 * n).filter(member).collect();
-                    assert_eq!(size[image * m + group], members.len() as f32, "{what}: size");
-                    for i in 0..8 {
-                        let sum: f64 = members.iter().map(|row| f64::from(input.x[row * 8 + i])).sum();
-                        let mean = (sum / members.len() as f64) as f32;
-                        members.iter().for_each(|row| want[row * 8 + i] = mean + input.x[row * 8 + i]);
-                    }
-                }
-            }
-            // A mean of up to 48 values of up to 1.
-            close(&what, &got, &want, Tol { abs: 1e-6, rel: 1e-6 });
-        }
-    });
 }
 
 #[test]
