@@ -1,10 +1,10 @@
-// One row an image: its first token from `first` on, or the mean of all from there, plain or weighted by size. A token
+// One row an image: its token at `first_token`, or the mean of all from there, plain or weighted by size. A token
 // of size 0 counts for nothing.
 struct Params {
     batch: u32,
     tokens: u32,
     channels: u32,
-    first: u32,
+    first_token: u32,
     mode: u32, // 0 token, 1 mean, 2 mean weighted by size
 }
 
@@ -29,11 +29,11 @@ fn pool(
         return;
     }
     let vectors = params.channels / 4u;
-    let end = select(params.tokens, params.first + 1u, params.mode == TOKEN);
+    let end = select(params.tokens, params.first_token + 1u, params.mode == TOKEN);
     for (var i = lane; i < vectors; i += LANES) {
         var sum = vec4<f32>();
         var total = 0.0;
-        for (var token = params.first; token < end; token++) {
+        for (var token = params.first_token; token < end; token++) {
             let at = item * params.tokens + token;
             var weight = 1.0;
             if HAS_SIZE != 0u && params.mode != TOKEN {

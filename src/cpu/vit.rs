@@ -91,9 +91,9 @@ impl VisionTransformer {
     pub fn dense(&self, outputs: &Outputs) -> Vec<f32> {
         let Config { embed_dim: channels, .. } = self.config;
         let (batch, tokens) = (outputs.batch as u32, outputs.merged as u32);
-        let (sources, first) = (self.config.tokens(), self.config.prefix());
+        let (sources, first_source) = (self.config.tokens(), self.config.prefix());
         let mut dense = vec![0.0; outputs.batch * self.config.patches() as usize * channels as usize];
-        let params = kernels::unmerge::Params { batch, tokens, sources, first, channels };
+        let params = kernels::unmerge::Params { batch, tokens, sources, first_source, channels };
         unmerge(&params, &outputs.tokens, &outputs.source, None, &mut dense);
         dense
     }

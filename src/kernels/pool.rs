@@ -17,7 +17,7 @@ kernel! {
         /// Values in a token; a multiple of 4.
         pub channels: u32,
         /// The first token that counts: the number of prefix tokens for a mean.
-        pub first: u32,
+        pub first_token: u32,
         /// The way they become one row.
         pub mode: PoolMode,
     }
@@ -38,32 +38,32 @@ kernel! {
 choice! {
     /// The way tokens become one row.
     pub enum PoolMode {
-        /// The token at `first` alone.
+        /// The token at `first_token` alone.
         Token,
-        /// The mean of the tokens from `first` on, each counting once.
+        /// The mean of the tokens from `first_token` on, each counting once.
         Mean,
-        /// The mean of the tokens from `first` on, each counting as often as its size says.
+        /// The mean of the tokens from `first_token` on, each counting as often as its size says.
         MeanBySize,
     }
 }
 
 impl Params {
     /// One row an image of `[batch, tokens, channels]`.
-    pub fn new([batch, tokens, channels]: [u32; 3], first: u32, mode: PoolMode) -> Self {
-        Params { batch, tokens, channels, first, mode }
+    pub fn new([batch, tokens, channels]: [u32; 3], first_token: u32, mode: PoolMode) -> Self {
+        Params { batch, tokens, channels, first_token, mode }
     }
 }
 
 /// The pooled row of each image, prepared.
 ///
 /// # Errors
-/// [`Error::Params`](crate::Error::Params) where `channels` is no multiple of 4, no token is left from `first` on, or
+/// [`Error::Params`](crate::Error::Params) where `channels` is no multiple of 4, no token is left from `first_token` on, or
 /// sizes are needed and absent; buffer errors.
 pub fn pool(gpu: &Gpu, params: Params, io: Io<'_>) -> Result<Dispatch> {
-    let Params { batch, tokens, channels, first, mode } = params;
+    let Params { batch, tokens, channels, first_token, mode } = params;
     let name = SPEC.name;
     multiple_of_four(name, "channels", channels)?;
-    require(name, first < tokens, || format!("no token from {first} on, of {tokens}"))?;
+    require(name, first_token < tokens, || format!("no token from {first_token} on, of {tokens}"))?;
     require(name, mode != PoolMode::MeanBySize || io.size.is_some(), || "a mean by size needs sizes".into())?;
     gpu.dispatch(Call {
         spec: &SPEC,

@@ -17,7 +17,7 @@ kernel! {
         /// Original tokens an image.
         pub sources: u32,
         /// The first original token that is wanted: 0 for all, the number of prefix tokens for patches alone.
-        pub first: u32,
+        pub first_source: u32,
         /// Values in a token; a multiple of 4.
         pub channels: u32,
     }
@@ -28,11 +28,11 @@ kernel! {
         source: Word,
     }
     read? {
-        /// `[batch, sources - first, channels]`: is added; absent where nothing is.
+        /// `[batch, sources - first_source, channels]`: is added; absent where nothing is.
         residual: Word,
     }
     write {
-        /// `[batch, sources - first, channels]`, written.
+        /// `[batch, sources - first_source, channels]`, written.
         y: Word,
     }
 }
@@ -40,7 +40,7 @@ kernel! {
 impl Params {
     /// All of an image's original tokens from its merged ones.
     pub fn new(batch: u32, tokens: u32, sources: u32, channels: u32) -> Self {
-        Params { batch, tokens, sources, first: 0, channels }
+        Params { batch, tokens, sources, first_source: 0, channels }
     }
 }
 
@@ -48,16 +48,16 @@ impl Params {
 /// number of merges and with any number of protected tokens.
 ///
 /// # Errors
-/// [`Error::Params`](crate::Error::Params) where `channels` is no multiple of 4, a count is 0 or `first` leaves none;
+/// [`Error::Params`](crate::Error::Params) where `channels` is no multiple of 4, a count is 0 or `first_source` leaves none;
 /// buffer errors.
 pub fn unmerge(gpu: &Gpu, params: Params, io: Io<'_>) -> Result<Dispatch> {
-    let Params { batch, tokens, sources, first, channels, .. } = params;
+    let Params { batch, tokens, sources, first_source, channels, .. } = params;
     let name = SPEC.name;
     multiple_of_four(name, "channels", channels)?;
     require(name, tokens > 0 && sources > 0, || format!("{tokens} tokens from {sources}"))?;
-    require(name, first < sources, || format!("from token {first} of {sources} on"))?;
-    let rows = elements(name, "y", &[batch, sources - first])?;
-    let values = elements(name, "y", &[batch, sources - first, channels])?;
+    require(name, first_source < sources, || format!("from token {first_source} of {sources} on"))?;
+    let rows = elements(name, "y", &[batch, sources - first_source])?;
+    let values = elements(name, "y", &[batch, sources - first_source, channels])?;
     gpu.dispatch(Call {
         spec: &SPEC,
         form: Form::default(),
@@ -70,6 +70,9 @@ pub fn unmerge(gpu: &Gpu, params: Params, io: Io<'_>) -> Result<Dispatch> {
             values,
         ],
         workgroups: rows,
-        shape: format!("[{batch}, {tokens}, {channels}] -> [{batch}, {}, {channels}]", sources - first),
+        shape: format!(
+            "[{batch}, {tokens}, {channels}] -> [{batch}, {}, {channels}]",
+            sources - first_source
+        ),
     })
 }

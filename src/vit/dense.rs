@@ -20,7 +20,7 @@ impl Dense {
         tokens: &wgpu::Buffer,
         source: &wgpu::Buffer,
     ) -> Result<Self> {
-        let patches = u64::from(params.sources - params.first);
+        let patches = u64::from(params.sources - params.first_source);
         let elements = u64::from(params.batch) * patches * u64::from(params.channels);
         let features = gpu.buffer("tome.dense", elements)?;
         let io = unmerge::Io::new(tokens, source, &features);

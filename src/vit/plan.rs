@@ -160,7 +160,7 @@ impl Plan {
             batch: self.batch,
             tokens: self.tokens_left(),
             sources: self.tokens[0],
-            first: self.prefix,
+            first_source: self.prefix,
             channels: self.channels,
         };
         Dense::new(&self.gpu, params, self.tokens(), self.source())

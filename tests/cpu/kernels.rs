@@ -282,11 +282,11 @@ fn match_and_merge(batch: u32, tokens: u32, protect: u32, partition: Partition) 
 
                 let params = set!(
                     unmerge::Params::default();
-                    batch, tokens: tokens - r, sources, first: protect.min(sources - 1), channels
+                    batch, tokens: tokens - r, sources, first_source: protect.min(sources - 1), channels
                 );
-                let residual = random.floats(batch * (sources - params.first) * channels);
+                let residual = random.floats(batch * (sources - params.first_source) * channels);
                 for residual in [None, Some(&residual[..])] {
-                    let [mut y, mut want] = outputs(batch * (sources - params.first) * channels);
+                    let [mut y, mut want] = outputs(batch * (sources - params.first_source) * channels);
                     cpu::unmerge(&params, &x_out, &source_out, residual, &mut y);
                     reference::unmerge(&params, &x_out, &source_out, residual, &mut want);
                     same(&what, &y, &want);

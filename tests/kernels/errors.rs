@@ -63,7 +63,7 @@ macro_rules! call {
             merge_tokens::Io::new(&$b[0], &$b[1], &$b[4], &$b[5]).size(&$b[2]))
     };
     ($gpu:expr, $b:expr, pool, $($change:tt)*) => {
-        pool($gpu, set!(set!(pool::Params::default(); batch: 2, tokens: 5, channels: 8, first: 1, mode: pool::PoolMode::Mean); $($change)*),
+        pool($gpu, set!(set!(pool::Params::default(); batch: 2, tokens: 5, channels: 8, first_token: 1, mode: pool::PoolMode::Mean); $($change)*),
             pool::Io::new(&$b[0], &$b[1]))
     };
     ($gpu:expr, $b:expr, unmerge, $($change:tt)*) => {
@@ -182,12 +182,12 @@ fn parameters_that_make_no_sense_are_named() {
         (call!(gpu, b, merge_tokens, channels: 9), "channels is 9"),
         (call!(gpu, b, merge_tokens, r: 9), "r is 9 of 9"),
         (call!(gpu, b, pool, channels: 3), "channels is 3"),
-        (call!(gpu, b, pool, first: 5), "no token from 5 on, of 5"),
+        (call!(gpu, b, pool, first_token: 5), "no token from 5 on, of 5"),
         (call!(gpu, b, pool, mode: pool::PoolMode::MeanBySize), "needs sizes"),
         (call!(gpu, b, unmerge, channels: 0), "channels is 0"),
         (call!(gpu, b, unmerge, tokens: 0), "0 tokens"),
         (call!(gpu, b, unmerge, sources: 0), "from 0"),
-        (call!(gpu, b, unmerge, first: 9), "from token 9 of 9"),
+        (call!(gpu, b, unmerge, first_source: 9), "from token 9 of 9"),
         (call!(gpu, b, embed_patches, patch_width: 0), "a patch is empty"),
         (call!(gpu, b, embed_patches, image_channels: 0), "a patch is empty"),
         (call!(gpu, b, embed_patches, patch_height: 9), "larger than the image, [1, 8, 8]"),

@@ -20,10 +20,10 @@ fn matches_the_reference() {
     // 64 lanes take a vector of four each.
     for rig in rigs_for(&SPEC) {
         for mode in [PoolMode::Token, PoolMode::Mean, PoolMode::MeanBySize] {
-            for (tokens, channels, first) in
+            for (tokens, channels, first_token) in
                 [(1, 4, 0), (2, 252, 1), (5, 256, 4), (17, 260, 0), (197, 384, 1), (577, 20, 5)]
             {
-                let params = set!(Params::default(); batch: 3, tokens, channels, first, mode);
+                let params = set!(Params::default(); batch: 3, tokens, channels, first_token, mode);
                 let mut random = Random(tokens.into());
                 let (x, size) = (random.floats(3 * tokens * channels), random.sizes(3 * tokens));
                 let size = (mode == PoolMode::MeanBySize).then_some(&size[..]);
@@ -43,8 +43,7 @@ fn matches_the_reference() {
 #[test]
 fn more_images_than_one_dimension_of_workgroups() {
     for rig in rigs_for(&SPEC) {
-        let params =
-            set!(Params::default(); batch: 70_000, tokens: 2, channels: 4, first: 1, mode: PoolMode::Token);
+        let params = set!(Params::default(); batch: 70_000, tokens: 2, channels: 4, first_token: 1, mode: PoolMode::Token);
         let x = Random(1).floats(70_000 * 8);
         let want: Vec<f32> = x.chunks_exact(8).flat_map(|image| &image[4..]).copied().collect();
         same(rig.id(), &on_gpu(rig, params, &x, None), &want);

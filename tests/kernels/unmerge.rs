@@ -5,8 +5,8 @@ use tome_wgpu::reference;
 use crate::common::{Random, Rig, rigs_for, same, set};
 
 fn check(rig: &Rig, params: Params) {
-    let Params { batch, tokens, sources, first, channels, .. } = params;
-    let values = batch * (sources - first) * channels;
+    let Params { batch, tokens, sources, first_source, channels, .. } = params;
+    let values = batch * (sources - first_source) * channels;
     let mut random = Random(channels.into());
     let x = random.floats(batch * tokens * channels);
     let source: Vec<u32> = (0..batch * sources).map(|_| random.below(tokens)).collect();
@@ -28,8 +28,11 @@ fn matches_the_reference() {
             check(rig, set!(Params::default(); batch: 2, tokens: 13, sources: 29, channels));
         }
         check(rig, set!(Params::default(); batch: 3, tokens: 1, sources: 1, channels: 20));
-        for first in [0, 1, 5, 196] {
-            check(rig, set!(Params::default(); batch: 2, tokens: 99, sources: 197, first, channels: 20));
+        for first_source in [0, 1, 5, 196] {
+            check(
+                rig,
+                set!(Params::default(); batch: 2, tokens: 99, sources: 197, first_source, channels: 20),
+            );
         }
     }
 }
@@ -37,9 +40,10 @@ fn matches_the_reference() {
 #[test]
 fn a_residual_is_added() {
     for rig in rigs_for(&SPEC) {
-        for first in [0, 3] {
-            let params = set!(Params::default(); batch: 2, tokens: 9, sources: 20, first, channels: 260);
-            let wanted = 20 - first as usize;
+        for first_source in [0, 3] {
+            let params =
+                set!(Params::default(); batch: 2, tokens: 9, sources: 20, first_source, channels: 260);
+            let wanted = 20 - first_source as usize;
             let values = 2 * wanted * 260;
             let mut random = Random(3);
             let x = random.floats(2 * 9 * 260);
@@ -74,6 +78,9 @@ fn a_map_that_names_no_token_gives_the_last_one() {
 #[test]
 fn more_tokens_than_one_dimension_of_workgroups() {
     for rig in rigs_for(&SPEC) {
-        check(rig, set!(Params::default(); batch: 360, tokens: 11, sources: 197, first: 1, channels: 4));
+        check(
+            rig,
+            set!(Params::default(); batch: 360, tokens: 11, sources: 197, first_source: 1, channels: 4),
+        );
     }
 }

@@ -207,7 +207,7 @@ fn pool_by_hand() {
     let pooled = |first, mode, size: Option<&[f32]>| {
         let mut y = [f32::NAN; 2];
         reference::pool(
-            &set!(pool::Params::default(); batch: 1, tokens: 3, channels: 2, first, mode),
+            &set!(pool::Params::default(); batch: 1, tokens: 3, channels: 2, first_token: first, mode),
             &x,
             size,
             &mut y,

@@ -75,7 +75,7 @@ fn unmerge_by_hand() {
     let mut y = [f32::NAN; 6];
     reference::unmerge(&params, &x, &source, None, &mut y);
     assert_eq!(y, [2.0, 1.0, 1.0, 4.0, 4.0, 3.0]);
-    params.first = 1;
+    params.first_source = 1;
     reference::unmerge(&params, &x, &source, Some(&[10.0, 20.0, 30.0, 40.0]), &mut y[..4]);
     assert_eq!(y[..4], [11.0, 21.0, 34.0, 43.0]);
 }

@@ -41,7 +41,8 @@ fn pools_leave_it_out() {
     for mode in [pool::PoolMode::Token, pool::PoolMode::Mean, pool::PoolMode::MeanBySize] {
         let pooled = |tokens: u32, first| {
             let mut y = [f32::NAN; 2];
-            let params = set!(pool::Params::default(); batch: 1, tokens, channels: CHANNELS, first, mode);
+            let params =
+                set!(pool::Params::default(); batch: 1, tokens, channels: CHANNELS, first_token: first, mode);
             reference::pool(&params, &x, Some(&size), &mut y);
             y
         };
