@@ -21,7 +21,7 @@ use std::fmt::Display;
 use std::sync::OnceLock;
 use std::time::{Duration, Instant};
 
-use tome_wgpu::kernel::Part;
+use tome_wgpu::kernel::{Access, Part};
 use tome_wgpu::{
     Caps, Dispatch, Element, Gpu, KernelSpec, Lane, Partition, Tile, TileChoice, TileSize, Variant,
     cooperative_tile, wanted_device,
@@ -112,12 +112,36 @@ pub fn rigs() -> &'static [Rig] {
     })
 }
 
+/// Rigs that store weights otherwise than activations, where the adapter has 16 bits.
+fn mixed_rigs() -> &'static [Rig] {
+    static RIGS: OnceLock<Vec<Rig>> = OnceLock::new();
+    let Some(adapter) = adapter() else { return &[] };
+    RIGS.get_or_init(|| {
+        let Opened { device, queue } = open_as(adapter, &wanted_device(adapter, Element::F16));
+        let caps = Caps::of(&device);
+        let tiles = [Tile::Workgroup, Tile::Direct].into_iter();
+        let variants = tiles.flat_map(|tile| {
+            let of =
+                |element, weights| Variant { weights, lane: Lane::Subgroup, ..Variant::new(element, tile) };
+            [of(Element::F32, Element::F16), of(Element::F16, Element::F32)]
+        });
+        let rig = variants.filter(|&variant| caps.runs(variant)).map(|variant| {
+            let gpu = Gpu::with_variant(&device, variant).unwrap().checked();
+            Rig { gpu: gpu.with_tiles(TileChoice::Always(TileSize::Medium)), queue: queue.clone() }
+        });
+        let asked = std::env::var("TOME_VARIANT").unwrap_or_default();
+        rig.filter(|rig| rig.id().contains(&asked)).collect()
+    })
+}
+
 /// A rig for each variant in which the kernel's shader differs.
 pub fn rigs_for(spec: &KernelSpec) -> impl Iterator<Item = &'static Rig> {
     let has = |part| spec.parts.contains(&part);
     let [lane, tile, element] = [Part::Search, Part::Tile, Part::Element].map(has);
     let attend = has(Part::Attend);
-    rigs().iter().filter(move |rig| {
+    let weights = spec.bindings.iter().any(|binding| binding.access == Access::Weight);
+    let mixed = mixed_rigs().iter().filter(move |_| weights);
+    let alike = rigs().iter().filter(move |rig| {
         let variant = rig.gpu.variant();
         let usual = variant.tile == Tile::Workgroup && rig.tile_size() == TileSize::Medium;
         let matrices = matches!(variant.tile, Tile::Cooperative { .. });
@@ -125,7 +149,8 @@ pub fn rigs_for(spec: &KernelSpec) -> impl Iterator<Item = &'static Rig> {
         (lane || direct || variant.lane == Lane::Tree || matrices)
             && (tile || direct || usual || attend && matrices && rig.tile_size() == TileSize::Medium)
             && (element || variant.element == Element::F32)
-    })
+    });
+    alike.chain(mixed)
 }
 
 /// Fills buffers that a kernel is to write, so that what it leaves out shows: NaN as a float, no index as a u32.
