@@ -121,7 +121,7 @@ fn rigs(adapter: &wgpu::Adapter) -> Vec<Rig> {
 
 fn ours<'a>(rig: &'a Rig, params: matmul::Params, x: &[f32], w: &[f32], want: &[f32]) -> Entry<'a> {
     let count = params.rows * params.columns;
-    let (x, w, y) = (rig.elems(x), rig.elems(w), rig.unwritten(count));
+    let (x, w, y) = (rig.elems(x), rig.weights(w), rig.unwritten(count));
     let io = matmul::Io::new(&x, &w, &y);
     let dispatch = kernels::matmul(&rig.gpu, params, io).expect("a product");
     rig.run(std::slice::from_ref(&dispatch));
