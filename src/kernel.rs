@@ -48,8 +48,8 @@ pub struct Field {
 pub struct Choice {
     /// Its name in Rust.
     pub name: &'static str,
-    /// How many values it has, counted from 0.
-    pub count: u32,
+    /// The names of its values in Rust, counted from 0.
+    pub values: &'static [&'static str],
 }
 
 /// A buffer or texture that a kernel binds.
@@ -283,6 +283,24 @@ impl KernelSpec {
                 .map(|(i, binding)| (format!("HAS_{}", binding.name.to_uppercase()), form.present >> i & 1)),
         );
         all
+    }
+
+    /// A form's shader by name, without its variant: `matmul.large.gelu.bias`. The kernel, then what the form decides:
+    /// the tile's size, the head width, compiled values other than the first, and those optional bindings that are there.
+    pub fn form_id(&self, variant: Variant, form: &Form) -> String {
+        let mut id = vec![self.name.to_owned()];
+        if self.parts.contains(&Part::Tile) && variant.tile.sizes().len() > 1 {
+            id.push(format!("{:?}", form.tile_size).to_lowercase());
+        }
+        if self.parts.contains(&Part::Attend) {
+            id.push(format!("width{}", form.head_width));
+        }
+        let compiled = self.compiled.iter().zip(&form.compiled).filter(|&(_, &value)| value != 0);
+        id.extend(compiled.map(|(choice, &value)| choice.values[value as usize].to_lowercase()));
+        let there =
+            self.bindings.iter().enumerate().filter(|(i, b)| b.optional && form.present >> i & 1 == 1);
+        id.extend(there.map(|(_, binding)| binding.name.to_owned()));
+        id.join(".")
     }
 
     /// The files that a shader is assembled from.

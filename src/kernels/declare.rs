@@ -43,7 +43,7 @@ macro_rules! kernel {
             }),*],
             compiled: &[$($($crate::kernel::Choice {
                 name: stringify!($compiled),
-                count: $compiled_kind::COUNT,
+                values: $compiled_kind::NAMES,
             }),*)?],
             bindings: &[
                 $($(kernel!(@bound $read $read_access false false),)*)?
@@ -164,9 +164,9 @@ macro_rules! choice {
         impl $name {
             /// Every value, in order.
             pub const ALL: &[$name] = &[$name::$first, $($name::$value),*];
-            /// How many values there are.
+            /// The name of each.
             #[allow(dead_code, reason = "for those that are compiled into shaders")]
-            pub(crate) const COUNT: u32 = Self::ALL.len() as u32;
+            pub(crate) const NAMES: &[&str] = &[stringify!($first), $(stringify!($value)),*];
         }
     };
 }

@@ -6,6 +6,7 @@ mod house;
 mod reflection;
 mod rules;
 mod translation;
+mod written;
 
 use naga::Module;
 use naga::valid::{Capabilities, ModuleInfo, ValidationFlags, Validator};
@@ -15,23 +16,28 @@ use tome_wgpu::{Element, KernelSpec, Lane, Tile, TileSize, Variant, kernels};
 /// One head width for each that a row in registers may have.
 const HEAD_WIDTHS: [u32; 5] = [16, 32, 64, 80, 128];
 
-/// A form for each shader of a variant that a call may choose: every value that is compiled in, without any and with all
-/// of what may be absent.
+/// A form for each shader of a variant that a call may choose: every value that is compiled in, without any, with one and
+/// with all of what may be absent.
 fn forms(spec: &KernelSpec, variant: Variant) -> Vec<Form> {
     let has = |part| spec.parts.contains(&part);
     let widths = if has(Part::Attend) { &HEAD_WIDTHS[..] } else { &[0] };
     let sizes = if has(Part::Tile) { variant.tile.sizes() } else { &[TileSize::Medium] };
     let compiled: Vec<Vec<u32>> = match spec.compiled {
         [] => vec![vec![]],
-        [choice] => (0..choice.count).map(|value| vec![value]).collect(),
+        [choice] => (0..choice.values.len() as u32).map(|value| vec![value]).collect(),
         _ => panic!("{}: every pair of choices is not tested", spec.name),
     };
-    let needed: u32 = spec.bindings.iter().enumerate().map(|(i, b)| u32::from(!b.optional) << i).sum();
+    let (optional, needed): (Vec<_>, Vec<_>) =
+        spec.bindings.iter().enumerate().map(|(i, binding)| (binding.optional, 1 << i)).partition(|b| b.0);
+    let needed: u32 = needed.iter().map(|(_, bit)| bit).sum();
+    let mut present = vec![needed];
+    present.extend(optional.iter().map(|(_, bit)| needed | bit));
+    present.push(u32::MAX);
     let mut forms = Vec::new();
     for &head_width in widths {
         for &tile_size in sizes {
             for compiled in &compiled {
-                forms.extend([needed, u32::MAX].map(|present| Form {
+                forms.extend(present.iter().map(|&present| Form {
                     head_width,
                     tile_size,
                     present,

@@ -1,0 +1,42 @@
+//! Every assembled shader as a file, for compilers, editors and eyes: `target/shaders/VARIANT/KERNEL.FORM.wgsl`.
+
+use std::cell::RefCell;
+use std::collections::HashMap;
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use crate::every_shader;
+
+#[test]
+fn every_shader_is_written_under_its_name() {
+    // Cargo's folder for tests is one below that of all that it builds.
+    let root = Path::new(env!("CARGO_TARGET_TMPDIR")).with_file_name("shaders");
+    let written: RefCell<HashMap<PathBuf, String>> = RefCell::default();
+    every_shader(|spec, (variant, form), name, _, _| {
+        let file = root.join(variant.id()).join(spec.form_id(variant, form) + ".wgsl");
+        let text = spec.assemble(variant, form).text;
+        let other = written.borrow_mut().insert(file, text.clone());
+        assert!(other.is_none_or(|other| other == text), "{name}: another shader has the same name");
+    });
+    let written = written.into_inner();
+    for (file, text) in &written {
+        fs::create_dir_all(file.parent().unwrap()).unwrap();
+        // What has not changed keeps its date, so that a tool may skip it.
+        if fs::read_to_string(file).ok().as_ref() != Some(text) {
+            fs::write(file, text).unwrap();
+        }
+    }
+    // Nor does a shader stay that is no more.
+    for variant in fs::read_dir(&root).unwrap() {
+        for file in fs::read_dir(variant.unwrap().path()).unwrap() {
+            let file = file.unwrap().path();
+            if !written.contains_key(&file) {
+                fs::remove_file(file).unwrap();
+            }
+        }
+    }
+    for name in ["f16-subgroup-matrices16x32/matmul.large.bias", "f32-tree-workgroup/attention.width64"] {
+        let file = root.join(format!("{name}.wgsl"));
+        assert!(file.exists(), "no {}", file.display());
+    }
+}
