@@ -227,8 +227,8 @@ impl Matrix {
     /// Bytes of workgroup memory of the kernel that takes the most.
     pub fn memory(self) -> u32 {
         match self {
-            Matrix::Eight => 22_144,
-            Matrix::Sixteen => 38_528,
+            Matrix::Eight => 27_776,
+            Matrix::Sixteen => 37_888,
         }
     }
 }
@@ -330,17 +330,12 @@ impl Tile {
         }
     }
 
-    /// Whether attention of a head width goes by matrix units, which takes workgroup memory by the width.
-    pub fn attends(self, head_width: u32) -> bool {
-        matches!(self, Tile::Cooperative { .. }) && head_width <= 80
-    }
-
     /// Queries that a workgroup of attention answers: `QUERIES` of its files.
-    pub fn queries(self, head_width: u32) -> u32 {
+    pub fn queries(self) -> u32 {
         match self {
-            Tile::Cooperative { matrix, .. } if self.attends(head_width) => 4 * matrix.rows(),
+            Tile::Cooperative { matrix, .. } => 4 * matrix.rows(),
+            Tile::Workgroup => 64,
             Tile::Direct => 16,
-            _ => 64,
         }
     }
 

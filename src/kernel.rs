@@ -87,6 +87,10 @@ pub struct Form {
     pub head_width: u32,
     /// For matrix products, where the variant's tile has several sizes.
     pub tile_size: TileSize,
+    /// For matrix products: the inner values fill their last slab, see [`SLAB`].
+    pub whole_slabs: bool,
+    /// For matrix products: the columns come in fours.
+    pub fours: bool,
     /// Which bindings are there, a bit each from the lowest on.
     pub present: u32,
     /// The values of [`KernelSpec::compiled`].
@@ -95,7 +99,14 @@ pub struct Form {
 
 impl Default for Form {
     fn default() -> Self {
-        Form { head_width: 0, tile_size: TileSize::Medium, present: u32::MAX, compiled: Vec::new() }
+        Form {
+            head_width: 0,
+            tile_size: TileSize::Medium,
+            whole_slabs: false,
+            fours: true,
+            present: u32::MAX,
+            compiled: Vec::new(),
+        }
     }
 }
 
@@ -106,7 +117,7 @@ pub enum Part {
     Element,
     /// `Weight4`: the storage type of weights.
     Weight,
-    /// `Out`: the type of a sum, see [`Access::Sum`].
+    /// `put`: what becomes of sums and where they go, of type `Out`, see [`Access::Sum`].
     Out,
     /// `workgroup_bests`: searches by all lanes of a workgroup.
     Search,
@@ -124,6 +135,8 @@ pub enum Part {
 
 /// Rows that share a workgroup where a few lanes have one each: `ROWS`.
 pub(crate) const ROWS: u32 = 4;
+/// Inner values of a matrix product that every tile's slabs divide.
+pub(crate) const SLAB: u32 = 32;
 /// Sources that share a workgroup in find_matches: `BESTS`.
 pub(crate) const BESTS: u32 = 4;
 
@@ -146,13 +159,15 @@ impl Part {
             Part::Element => vec![file!("lib/elem_f32")],
             Part::Weight if variant.weights == Element::F16 => vec![file!("lib/weight_f16")],
             Part::Weight => vec![file!("lib/weight_f32")],
-            Part::Out if exact => vec![file!("matmul/out_f32")],
-            Part::Out => vec![file!("matmul/out_elem")],
+            Part::Out => vec![
+                if exact { file!("matmul/out_f32") } else { file!("matmul/out_elem") },
+                if form.fours { file!("matmul/ends_fours") } else { file!("matmul/ends_ones") },
+            ],
             Part::Search if variant.lane == Lane::Subgroup => vec![file!("find_matches/subgroup")],
             Part::Search => vec![file!("find_matches/tree")],
             Part::Rows => vec![file!("lib/rows")],
             Part::Tile => tile(variant),
-            Part::Attend => attend(variant, form.head_width),
+            Part::Attend => attend(variant),
             Part::Split => vec![file!("lib/split")],
             Part::Math => vec![file!("lib/math")],
         }
@@ -164,19 +179,27 @@ impl Part {
         match self {
             Part::Element => vec![("ELEM_BITS", variant.element.bits())],
             Part::Weight => vec![("WEIGHT_BITS", variant.weights.bits())],
-            Part::Out => vec![("OUT_BITS", if exact { 32 } else { variant.element.bits() })],
+            Part::Out => vec![
+                ("OUT_BITS", if exact { 32 } else { variant.element.bits() }),
+                ("OUT_FOURS", form.fours.into()),
+            ],
             Part::Search => vec![("BESTS", BESTS), ("BY_SUBGROUP", by_subgroup)],
             Part::Rows => vec![("ROWS", ROWS)],
             Part::Split | Part::Math => vec![],
             Part::Tile => {
                 let [rows, columns] = variant.tile.covers(form.tile_size);
-                let mut all = vec![("TILE_ROWS", rows), ("TILE_COLUMNS", columns)];
+                let whole = form.whole_slabs.into();
+                let mut all = vec![("TILE_ROWS", rows), ("TILE_COLUMNS", columns), ("WHOLE_SLABS", whole)];
                 match variant.tile {
                     Tile::Direct => all.push(("BY_SUBGROUP", by_subgroup)),
                     Tile::Workgroup => {
-                        // A lane's sums in one direction, and vectors of four inner values in a slab.
-                        let (span, slab) = if form.tile_size == TileSize::Large { (8, 2) } else { (4, 4) };
-                        all.extend([("SPAN", span), ("SLAB", slab)]);
+                        // A lane's sums down and across, and vectors of four inner values in a slab.
+                        let (rise, span, slab) = match form.tile_size {
+                            TileSize::Large => (8, 8, 2),
+                            TileSize::Medium => (8, 4, 4),
+                            TileSize::Small => (4, 4, 4),
+                        };
+                        all.extend([("RISE", rise), ("SPAN", span), ("SLAB", slab)]);
                     }
                     Tile::Cooperative { matrix, subgroup } => {
                         // A subgroup's matrices in one direction; the tile is two subgroups high and wide.
@@ -187,14 +210,14 @@ impl Part {
                 all
             }
             Part::Attend => {
-                let queries = variant.tile.queries(form.head_width);
+                let queries = variant.tile.queries();
                 let mut all = vec![("QUERIES", queries), ("WIDTH4", held_width(form.head_width) / 4)];
                 match variant.tile {
-                    Tile::Cooperative { matrix, subgroup } if variant.tile.attends(form.head_width) => {
+                    Tile::Cooperative { matrix, subgroup } => {
                         all.extend([("MATRIX", matrix.rows()), ("SUBGROUP", subgroup)]);
                     }
                     Tile::Direct => all.push(("BY_SUBGROUP", by_subgroup)),
-                    _ => {}
+                    Tile::Workgroup => {}
                 }
                 all
             }
@@ -214,23 +237,23 @@ fn tile(variant: Variant) -> Vec<File> {
         (Tile::Direct, Lane::Subgroup) => {
             vec![file!("lib/hand_round"), file!("matmul/rows_subgroup"), file!("matmul/tile_direct")]
         }
-        (Tile::Workgroup, _) => vec![file!("matmul/tile_workgroup")],
-        (Tile::Cooperative { matrix, .. }, _) => vec![of_matrix(matrix), file!("matmul/tile_matrices")],
+        (Tile::Workgroup, _) => vec![file!("matmul/slabs"), file!("matmul/tile_workgroup")],
+        (Tile::Cooperative { matrix, .. }, _) => {
+            vec![of_matrix(matrix), file!("matmul/slabs"), file!("matmul/tile_matrices")]
+        }
     }
 }
 
-/// The files of attention: by matrix units where they suit the head's width, else how keys are read, and the rest.
-fn attend(variant: Variant, head_width: u32) -> Vec<File> {
-    let mut files = match (variant.tile, variant.lane) {
-        (Tile::Cooperative { matrix, .. }, _) if variant.tile.attends(head_width) => {
-            return vec![of_matrix(matrix), file!("attention/matrices")];
+/// The files of attention.
+fn attend(variant: Variant) -> Vec<File> {
+    match (variant.tile, variant.lane) {
+        (Tile::Cooperative { matrix, .. }, _) => vec![of_matrix(matrix), file!("attention/matrices")],
+        (Tile::Workgroup, _) => vec![file!("attention/blocks")],
+        (Tile::Direct, Lane::Tree) => vec![file!("attention/keys_lane"), file!("attention/lanes")],
+        (Tile::Direct, Lane::Subgroup) => {
+            vec![file!("lib/hand_round"), file!("attention/keys_subgroup"), file!("attention/lanes")]
         }
-        (Tile::Direct, Lane::Tree) => vec![file!("attention/keys_lane")],
-        (Tile::Direct, Lane::Subgroup) => vec![file!("lib/hand_round"), file!("attention/keys_subgroup")],
-        _ => vec![file!("attention/keys_workgroup")],
-    };
-    files.push(file!("attention/lanes"));
-    files
+    }
 }
 
 fn of_matrix(matrix: Matrix) -> File {
@@ -256,7 +279,7 @@ impl KernelSpec {
         if self.by_half(variant) {
             text.push_str("enable f16;\n");
         }
-        if self.by_matrices(variant, form) {
+        if self.by_matrices(variant) {
             text.push_str("enable wgpu_cooperative_matrix;\n");
         }
         for (name, value) in self.constants(variant, form) {
@@ -286,11 +309,18 @@ impl KernelSpec {
     }
 
     /// A form's shader by name, without its variant: `matmul.large.gelu.bias`. The kernel, then what the form decides:
-    /// the tile's size, the head width, compiled values other than the first, and those optional bindings that are there.
+    /// the tile's size, what fits it badly (`rest` where the last slab is not filled, `ones` where columns do not come in
+    /// fours), the head width, compiled values other than the first, and those optional bindings that are there.
     pub fn form_id(&self, variant: Variant, form: &Form) -> String {
         let mut id = vec![self.name.to_owned()];
         if self.parts.contains(&Part::Tile) && variant.tile.sizes().len() > 1 {
             id.push(format!("{:?}", form.tile_size).to_lowercase());
+        }
+        if self.parts.contains(&Part::Tile) && !form.whole_slabs {
+            id.push("rest".into());
+        }
+        if self.parts.contains(&Part::Out) && !form.fours {
+            id.push("ones".into());
         }
         if self.parts.contains(&Part::Attend) {
             id.push(format!("width{}", form.head_width));
@@ -310,7 +340,7 @@ impl KernelSpec {
         all.extend(self.parts.iter().flat_map(|part| part.files(variant, form, exact)));
         if let [plain, by_subgroup] = *self.entries {
             all.push(file!("lib/lane"));
-            all.push(if self.by_subgroup(variant, form) { by_subgroup } else { plain });
+            all.push(if self.by_subgroup(variant) { by_subgroup } else { plain });
         }
         all.push(self.source);
         all
@@ -327,17 +357,17 @@ impl KernelSpec {
         }
     }
 
-    /// Whether the shader of a variant and a form uses matrix units.
-    pub fn by_matrices(&self, variant: Variant, form: &Form) -> bool {
-        let attends = || self.parts.contains(&Part::Attend) && variant.tile.attends(form.head_width);
-        matches!(variant.tile, Tile::Cooperative { .. }) && (self.parts.contains(&Part::Tile) || attends())
+    /// Whether the shader of a variant uses matrix units.
+    pub fn by_matrices(&self, variant: Variant) -> bool {
+        let has = |part| self.parts.contains(&part);
+        matches!(variant.tile, Tile::Cooperative { .. }) && (has(Part::Tile) || has(Part::Attend))
     }
 
-    /// Whether the shader of a variant and a form uses subgroups.
-    pub fn by_subgroup(&self, variant: Variant, form: &Form) -> bool {
+    /// Whether the shader of a variant uses subgroups.
+    pub fn by_subgroup(&self, variant: Variant) -> bool {
         let has = |part| self.parts.contains(&part);
         let direct = variant.tile == Tile::Direct && (has(Part::Tile) || has(Part::Attend));
-        variant.lane == Lane::Subgroup && (direct || has(Part::Search)) || self.by_matrices(variant, form)
+        variant.lane == Lane::Subgroup && (direct || has(Part::Search)) || self.by_matrices(variant)
     }
 
     fn by_half(&self, variant: Variant) -> bool {

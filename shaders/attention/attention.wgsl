@@ -16,9 +16,9 @@ struct Params {
 }
 
 @group(0) @binding(0) var<uniform> params: Params;
-@group(0) @binding(1) var<storage, read> q: array<Elem4>;       // [batch, queries, heads, head_width], strided
-@group(0) @binding(2) var<storage, read> k: array<Elem4>;       // [batch, tokens, heads, head_width], strided
-@group(0) @binding(3) var<storage, read> v: array<Elem4>;       // the same
+@group(0) @binding(1) var<storage, read> q: array<Packed4>;     // [batch, queries, heads, head_width], strided
+@group(0) @binding(2) var<storage, read> k: array<Packed4>;     // [batch, tokens, heads, head_width], strided
+@group(0) @binding(3) var<storage, read> v: array<Packed4>;     // the same
 @group(0) @binding(4) var<storage, read> size: array<f32>;      // [batch, tokens]
 @group(0) @binding(5) var<storage, read_write> y: array<Elem4>; // [batch, queries, heads * head_width]
 

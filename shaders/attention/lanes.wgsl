@@ -15,11 +15,11 @@ fn place_of(key: u32, i: u32) -> u32 {
 }
 
 fn k_load(head: Head, key: u32, i: u32) -> vec4<f32> {
-    return vec4<f32>(k[head.k + place_of(key, i)]);
+    return unpack4(k[head.k + place_of(key, i)]);
 }
 
 fn v_load(head: Head, key: u32, i: u32) -> vec4<f32> {
-    return vec4<f32>(v[head.v + place_of(key, i)]);
+    return unpack4(v[head.v + place_of(key, i)]);
 }
 
 fn bias_of(head: Head, key: u32) -> f32 {
@@ -44,7 +44,7 @@ fn attend(lane: Lane, item: u32, head: u32, first: u32) {
     var query_row: array<vec4<f32>, WIDTH4>;
     var sum_row: array<vec4<f32>, WIDTH4>;
     for (var i = 0u; i < WIDTH4; i++) {
-        let row = vec4<f32>(q[q_start + min(i, vectors - 1u)]) * params.scale;
+        let row = unpack4(q[q_start + min(i, vectors - 1u)]) * params.scale;
         query_row[i] = select(vec4<f32>(), row, i < vectors);
     }
     var highest = LOWEST;

@@ -23,17 +23,16 @@ const PROTECTED: f32 = -2e38;
 
 const EUCLIDEAN: u32 = 2u;
 
-// A candidate of a search: the higher score wins, on equal scores the lower index.
-struct Best {
-    score: f32,
-    index: u32,
+// Candidates of a lane's searches, one a source: the higher score wins, on equal scores the lower index. As vectors and by
+// name, since drivers keep arrays that are gone through in loops in memory.
+struct Bests {
+    scores: vec4<f32>,
+    indices: vec4<u32>,
 }
 
-fn better(a: Best, b: Best) -> Best {
-    if b.score > a.score || (b.score == a.score && b.index < a.index) {
-        return b;
-    }
-    return a;
+fn better(a: Bests, b: Bests) -> Bests {
+    let wins = (b.scores > a.scores) | ((b.scores == a.scores) & (b.indices < a.indices));
+    return Bests(select(a.scores, b.scores, wins), select(a.indices, b.indices, wins));
 }
 
 fn directed(start: u32, vectors: u32) -> bool {
@@ -53,33 +52,29 @@ fn find_best(index: u32, lane: Lane) {
     let first = index % across * BESTS;
     let dsts = params.tokens - params.srcs;
     let vectors = params.width / 4u;
-    var sources: array<u32, BESTS>;
-    var starts: array<u32, BESTS>;
-    var candidates: array<Best, BESTS>;
-    for (var s = 0u; s < BESTS; s++) {
-        sources[s] = source_token(item, min(first + s, params.srcs - 1u));
-        starts[s] = (item * params.tokens + sources[s]) * vectors;
-        candidates[s] = Best(PROTECTED, 0u);
-    }
-    let s0 = starts[0];
-    let s1 = starts[1];
-    let s2 = starts[2];
-    let s3 = starts[3];
+    let last = params.srcs - 1u;
+    let sources = vec4<u32>(
+        source_token(item, min(first, last)),
+        source_token(item, min(first + 1u, last)),
+        source_token(item, min(first + 2u, last)),
+        source_token(item, min(first + 3u, last)),
+    );
+    let s = (item * params.tokens + sources) * vectors;
+    var candidates = Bests(vec4<f32>(PROTECTED), vec4<u32>());
     for (var i = lane.index; i < dsts; i += WG) {
         let destination = destination_token(item, i);
-        let start = (item * params.tokens + destination) * vectors;
-        // By name: drivers keep arrays that are gone through in loops in memory.
+        let d = (item * params.tokens + destination) * vectors;
         var t0 = vec4<f32>();
         var t1 = vec4<f32>();
         var t2 = vec4<f32>();
         var t3 = vec4<f32>();
         if params.similarity == EUCLIDEAN {
             for (var j = 0u; j < vectors; j++) {
-                let b = metric[start + j];
-                let a0 = metric[s0 + j] - b;
-                let a1 = metric[s1 + j] - b;
-                let a2 = metric[s2 + j] - b;
-                let a3 = metric[s3 + j] - b;
+                let b = metric[d + j];
+                let a0 = metric[s.x + j] - b;
+                let a1 = metric[s.y + j] - b;
+                let a2 = metric[s.z + j] - b;
+                let a3 = metric[s.w + j] - b;
                 t0 -= a0 * a0;
                 t1 -= a1 * a1;
                 t2 -= a2 * a2;
@@ -87,30 +82,30 @@ fn find_best(index: u32, lane: Lane) {
             }
         } else {
             for (var j = 0u; j < vectors; j++) {
-                let b = metric[start + j];
-                t0 += metric[s0 + j] * b;
-                t1 += metric[s1 + j] * b;
-                t2 += metric[s2 + j] * b;
-                t3 += metric[s3 + j] * b;
+                let b = metric[d + j];
+                t0 += metric[s.x + j] * b;
+                t1 += metric[s.y + j] * b;
+                t2 += metric[s.z + j] * b;
+                t3 += metric[s.w + j] * b;
             }
         }
-        var terms = array<vec4<f32>, BESTS>(t0, t1, t2, t3);
-        for (var s = 0u; s < BESTS; s++) {
-            var value = dot(terms[s], vec4<f32>(1.0));
-            // By a product, only what is orthogonal can be without direction.
-            let doubtful = value == 0.0 || params.similarity == EUCLIDEAN;
-            if doubtful && !(directed(starts[s], vectors) && directed(start, vectors)) {
-                value = UNDIRECTED;
-            }
-            let free = sources[s] >= params.protect && destination >= params.protect;
-            if free {
-                candidates[s] = better(candidates[s], Best(value, i));
-            }
+        let one = vec4<f32>(1.0);
+        var values = vec4<f32>(dot(t0, one), dot(t1, one), dot(t2, one), dot(t3, one));
+        // By a product, only what is orthogonal can be without direction.
+        let doubtful = (values == vec4<f32>()) | vec4<bool>(params.similarity == EUCLIDEAN);
+        if any(doubtful) {
+            let there = vec4<bool>(
+                directed(s.x, vectors), directed(s.y, vectors), directed(s.z, vectors), directed(s.w, vectors),
+            ) & vec4<bool>(directed(d, vectors));
+            values = select(values, vec4<f32>(UNDIRECTED), doubtful & !there);
         }
+        let free = (sources >= vec4<u32>(params.protect)) & vec4<bool>(destination >= params.protect);
+        candidates = better(candidates, Bests(select(vec4<f32>(PROTECTED), values, free), vec4<u32>(i)));
     }
     let winners = workgroup_bests(lane, candidates);
     if lane.index < BESTS && first + lane.index < params.srcs {
-        score[item * params.srcs + first + lane.index] = winners[lane.index].score;
-        best[item * params.srcs + first + lane.index] = winners[lane.index].index;
+        let to = item * params.srcs + first + lane.index;
+        score[to] = winners.scores[lane.index];
+        best[to] = winners.indices[lane.index];
     }
 }

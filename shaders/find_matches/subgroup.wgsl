@@ -3,25 +3,20 @@
 const WG: u32 = 64u;
 
 // One entry a subgroup; a subgroup may be as small as one lane.
-var<workgroup> lane_bests: array<array<Best, BESTS>, WG>;
+var<workgroup> lane_bests: array<Bests, WG>;
 
 // The best of every lane's candidates for each search, in every lane.
-fn workgroup_bests(lane: Lane, candidates: array<Best, BESTS>) -> array<Best, BESTS> {
-    var bests = candidates;
-    for (var i = 0u; i < BESTS; i++) {
-        let score = subgroupMax(bests[i].score);
-        bests[i] = Best(score, subgroupMin(select(0xffffffffu, bests[i].index, bests[i].score == score)));
-    }
+fn workgroup_bests(lane: Lane, candidates: Bests) -> Bests {
+    let scores = subgroupMax(candidates.scores);
+    let indices = subgroupMin(select(vec4<u32>(0xffffffffu), candidates.indices, candidates.scores == scores));
     workgroupBarrier(); // the previous call's readers are done
     if lane.place == 0u {
-        lane_bests[lane.subgroup] = bests;
+        lane_bests[lane.subgroup] = Bests(scores, indices);
     }
     workgroupBarrier();
-    for (var i = 0u; i < BESTS; i++) {
-        bests[i] = lane_bests[0][i];
-        for (var j = 1u; j < lane.subgroups; j++) {
-            bests[i] = better(bests[i], lane_bests[j][i]);
-        }
+    var bests = lane_bests[0];
+    for (var i = 1u; i < lane.subgroups; i++) {
+        bests = better(bests, lane_bests[i]);
     }
     return bests;
 }

@@ -6,18 +6,46 @@ alias Sums = coop_mat8x8<f32, C>;
 alias Slab = f16;
 const SLAB_VALUES: u32 = 1u;
 
-fn put_x(vector: u32, v: vec4<f16>) {
-    let at = vector * 4u;
-    x_slab[at] = v.x;
-    x_slab[at + 1u] = v.y;
-    x_slab[at + 2u] = v.z;
-    x_slab[at + 3u] = v.w;
+// Puts values 4 k to 4 k + 3 of a row that starts at an element of a slab.
+fn put_x(row: u32, k: u32, v: vec4<f32>) {
+    let at = row + k * 4u;
+    x_slab[at] = f16(v.x);
+    x_slab[at + 1u] = f16(v.y);
+    x_slab[at + 2u] = f16(v.z);
+    x_slab[at + 3u] = f16(v.w);
 }
 
-fn put_w(vector: u32, v: vec4<f16>) {
-    let at = vector * 4u;
-    w_slab[at] = v.x;
-    w_slab[at + 1u] = v.y;
-    w_slab[at + 2u] = v.z;
-    w_slab[at + 3u] = v.w;
+fn put_w(row: u32, k: u32, v: vec4<f32>) {
+    let at = row + k * 4u;
+    w_slab[at] = f16(v.x);
+    w_slab[at + 1u] = f16(v.y);
+    w_slab[at + 2u] = f16(v.z);
+    w_slab[at + 3u] = f16(v.w);
+}
+
+// Matrices from an element on, whose rows are so many elements apart.
+fn left_of_x(at: u32, row: u32) -> Left {
+    return coopLoadT<Left>(&x_slab[at], row);
+}
+
+fn right_of_x(at: u32, row: u32) -> Right {
+    return coopLoad<Right>(&x_slab[at], row);
+}
+
+fn right_of_w(at: u32, row: u32) -> Right {
+    return coopLoad<Right>(&w_slab[at], row);
+}
+
+// Sums on their way out of matrices.
+alias Outs = f32;
+const OUT_VALUES: u32 = 1u;
+
+// Puts a matrix from an element on, whose rows are so many elements apart.
+fn put_sums(sums: Sums, at: u32, row: u32) {
+    coopStoreT(sums, &outs[at], row);
+}
+
+// Four sums from an element on.
+fn out4(at: u32) -> vec4<f32> {
+    return vec4<f32>(outs[at], outs[at + 1u], outs[at + 2u], outs[at + 3u]);
 }

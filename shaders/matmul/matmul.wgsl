@@ -1,5 +1,6 @@
 // y = residual + gate * activation(x w^T + bias), every part but the product optional. Which of them there are is
-// compiled in (ACTIVATION and HAS_BIAS to HAS_RESIDUAL): a software driver computes both sides of a branch.
+// compiled in (ACTIVATION and HAS_BIAS to HAS_RESIDUAL): a software driver computes both sides of a branch. The bindings
+// of what follows the product are in ends_fours.wgsl and ends_ones.wgsl.
 struct Params {
     rows: u32,
     inner: u32,
@@ -7,12 +8,8 @@ struct Params {
 }
 
 @group(0) @binding(0) var<uniform> params: Params;
-@group(0) @binding(1) var<storage, read> x: array<Elem4>;       // [rows, inner]
-@group(0) @binding(2) var<storage, read> w: array<Weight4>;     // [columns, inner]
-@group(0) @binding(3) var<storage, read> bias: array<f32>;      // [columns]
-@group(0) @binding(4) var<storage, read> gate: array<Elem>;     // [rows, columns]
-@group(0) @binding(5) var<storage, read> residual: array<f32>;  // [rows, columns]
-@group(0) @binding(6) var<storage, read_write> y: array<Out>;   // [rows, columns]
+@group(0) @binding(1) var<storage, read> x: array<Packed4>; // [rows, inner]
+@group(0) @binding(2) var<storage, read> w: array<Weight4>; // [columns, inner]
 
 const GELU: u32 = 1u;
 const GELU_TANH: u32 = 2u;
@@ -42,36 +39,32 @@ fn activate(v: f32) -> f32 {
     return v;
 }
 
+// A row of x is read from its start on, by vectors.
+alias XStep = u32;
+alias XRaw = Packed4;
+
 fn x_start(row: u32) -> u32 {
     return row * (params.inner / 4u);
 }
 
-fn x_load(start: u32, k: u32) -> Elem4 {
-    return x[start + k];
+fn x_step(k: u32) -> XStep {
+    return k;
 }
 
-fn w_load(column: u32, k: u32) -> Elem4 {
-    return Elem4(w[column * (params.inner / 4u) + k]);
+fn x_load(start: u32, step: XStep) -> XRaw {
+    return x[start + step];
 }
 
-// What becomes of a sum, and where it goes.
-fn put(row: u32, column: u32, sum: f32) {
-    if column >= params.columns {
-        return;
-    }
-    let at = row * params.columns + column;
-    var v = sum;
-    if HAS_BIAS != 0u {
-        v += bias[column];
-    }
-    v = activate(v);
-    if HAS_GATE != 0u {
-        v *= f32(gate[at]);
-    }
-    if HAS_RESIDUAL != 0u {
-        v += residual[at];
-    }
-    y[at] = Out(v);
+fn x_value(raw: XRaw, start: u32, step: XStep) -> vec4<f32> {
+    return unpack4(raw);
+}
+
+fn w_start(column: u32) -> u32 {
+    return column * (params.inner / 4u);
+}
+
+fn w_load(start: u32, k: u32) -> Weight4 {
+    return w[start + k];
 }
 
 fn compute_tile(index: u32, lane: Lane) {

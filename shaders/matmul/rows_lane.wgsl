@@ -9,10 +9,10 @@ fn eight_starts(lane: Lane, row: u32, rows: u32) -> EightStarts {
     return starts;
 }
 
-fn eight_vectors(starts: EightStarts, k: u32) -> array<vec4<f32>, 8> {
+fn eight_vectors(starts: EightStarts, step: XStep) -> array<vec4<f32>, 8> {
     var vectors: array<vec4<f32>, 8>;
     for (var i = 0u; i < 8u; i++) {
-        vectors[i] = vec4<f32>(x_load(starts[i], k));
+        vectors[i] = x_value(x_load(starts[i], step), starts[i], step);
     }
     return vectors;
 }

@@ -6,6 +6,6 @@ fn eight_starts(lane: Lane, row: u32, rows: u32) -> EightStarts {
     return x_start(min(row + lane.place % 8u, rows - 1u));
 }
 
-fn eight_vectors(start: EightStarts, k: u32) -> array<vec4<f32>, 8> {
-    return hand_round(vec4<f32>(x_load(start, k)));
+fn eight_vectors(start: EightStarts, step: XStep) -> array<vec4<f32>, 8> {
+    return hand_round(x_value(x_load(start, step), start, step));
 }

@@ -23,7 +23,7 @@ pub fn embed_patches<T: Copy + Into<f32>>(
     let base = part("base", base, &[prefix + patches, channels]);
     let y = part_mut("y", y, &[batch, prefix + patches, channels]);
 
-    let steps: Vec<usize> = params.steps(normal.is_some()).map(|step| step as usize).collect();
+    let steps: Vec<usize> = params.steps(normal.is_some()).map(|[step, _]| step as usize).collect();
     let (of_prefix, of_patches) = base.split_at(elements(&[prefix, channels]));
     let [channels, image_channels, patch_width] = [channels, image_channels, patch_width].map(|v| v as usize);
     // A row for each patch.

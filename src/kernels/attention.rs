@@ -127,7 +127,7 @@ pub fn attention(gpu: &Gpu, params: Params, io: Io<'_>) -> Result<Dispatch> {
             keys,
             elements(name, "y", &[rows as u32, heads, head_width])?,
         ],
-        workgroups: u64::from(queries.div_ceil(gpu.variant().tile.queries(head_width)))
+        workgroups: u64::from(queries.div_ceil(gpu.variant().tile.queries()))
             * u64::from(heads)
             * u64::from(batch),
         shape: format!(

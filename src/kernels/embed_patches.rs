@@ -5,7 +5,7 @@ use super::{elements, multiple_of_four, require};
 use crate::dispatch::Dispatch;
 use crate::error::{Error, Result};
 use crate::gpu::{Call, Gpu};
-use crate::kernel::Form;
+use crate::kernel::{Form, SLAB};
 
 kernel! {
     "embed_patches" in "embed_patches/embed_patches"
@@ -112,19 +112,20 @@ impl Params {
         self.image_channels * self.patch_frames * self.patch_height * self.patch_width
     }
 
-    /// The distance of each of a patch's values, in the order channel, frame, y, x, from its first one in the image; of
-    /// bytes where there are means and deviations.
-    pub(crate) fn steps(&self, bytes: bool) -> impl Iterator<Item = u32> + use<> {
+    /// The distance of each of a patch's values, in the order channel, frame, y, x, from its first one in the image, of
+    /// bytes where there are means and deviations; and the value's channel.
+    pub(crate) fn steps(&self, bytes: bool) -> impl Iterator<Item = [u32; 2]> + use<> {
         let Params { image_channels, height, width, patch_frames, patch_height, patch_width, .. } = *self;
         (0..self.patch_values()).map(move |value| {
             let (line, x) = (value / patch_width, value % patch_width);
             let (plane, y) = (line / patch_height, line % patch_height);
             let (channel, frame) = (plane / patch_frames, plane % patch_frames);
             let at = frame * image_channels * height * width;
-            match bytes {
+            let step = match bytes {
                 false => at + (channel * height + y) * width + x,
                 true => at + (y * width + x) * image_channels + channel,
-            }
+            };
+            [step, channel]
         })
     }
 
@@ -166,15 +167,16 @@ pub fn embed_patches(gpu: &Gpu, params: Params, io: Io<'_>) -> Result<Dispatch> 
     let rows = elements(name, "tokens", &[batch, tokens])? as u32;
     let image = elements(name, "image", &[batch, frames, image_channels, height, width])?;
     // What fills up a multiple of 4 reads the first value again.
-    let steps: Vec<u32> = params.steps(io.normal.is_some()).chain([0; 3]).take(patch as usize).collect();
-    let steps = gpu.buffer_with("tome.steps", &steps)?;
+    let steps = params.steps(io.normal.is_some()).chain([[0; 2]; 3]).take(patch as usize);
+    let (steps, channels_of): (Vec<u32>, Vec<u32>) = steps.map(|[step, channel]| (step, channel)).unzip();
+    let steps = gpu.buffer_with("tome.steps", &[steps, channels_of].concat())?;
     let params = Params { rows: grid_rows, columns: grid_columns, tokens, ..params };
     let io = Io { steps: Some((&steps).into()), ..io };
     let tile_size = gpu.tile_size(rows, channels);
     let [tile_rows, tile_columns] = gpu.variant().tile.covers(tile_size);
     let call = gpu.dispatch(Call {
         spec: &SPEC,
-        form: Form { tile_size, ..Form::default() },
+        form: Form { tile_size, whole_slabs: values.is_multiple_of(SLAB.into()), ..Form::default() },
         params: params.uniform(),
         views: &io.views(),
         elements: &[
@@ -182,7 +184,7 @@ pub fn embed_patches(gpu: &Gpu, params: Params, io: Io<'_>) -> Result<Dispatch> 
             if io.normal.is_some() { image.div_ceil(4) } else { image },
             elements(name, "w", &[channels, patch])?,
             elements(name, "base", &[tokens, channels])?,
-            patch.into(),
+            2 * u64::from(patch),
             elements(name, "normal", &[2, image_channels])?,
             elements(name, "y", &[rows, channels])?,
         ],

@@ -5,7 +5,7 @@ use super::{elements, multiple_of_four, require};
 use crate::dispatch::Dispatch;
 use crate::error::Result;
 use crate::gpu::{Call, Gpu};
-use crate::kernel::Form;
+use crate::kernel::{Form, SLAB};
 
 kernel! {
     "matmul" in "matmul/matmul" with "matmul/entry" "matmul/entry_subgroup": [Element Weight Out Tile Math];
@@ -85,8 +85,14 @@ pub fn matmul(gpu: &Gpu, params: Params, io: Io<'_>) -> Result<Dispatch> {
     multiple_of_four(name, "inner", inner)?;
     require(name, columns > 0, || "columns is 0".into())?;
     let y = elements(name, "y", &[rows, columns])?;
-    let tile_size = gpu.tile_size(rows, columns);
-    let [tile_rows, tile_columns] = gpu.variant().tile.covers(tile_size);
+    let form = Form {
+        tile_size: gpu.tile_size(rows, columns),
+        whole_slabs: inner.is_multiple_of(SLAB),
+        fours: columns.is_multiple_of(4),
+        compiled: params.compiled(),
+        ..Form::default()
+    };
+    let [tile_rows, tile_columns] = gpu.variant().tile.covers(form.tile_size);
     let mut shape = format!("[{rows}, {inner}] x [{columns}, {inner}]");
     for (part, there) in [
         (" act", activation != Activation::None),
@@ -98,7 +104,7 @@ pub fn matmul(gpu: &Gpu, params: Params, io: Io<'_>) -> Result<Dispatch> {
     let (x, w) = (elements(name, "x", &[rows, inner])?, elements(name, "w", &[columns, inner])?);
     let call = gpu.dispatch(Call {
         spec: &SPEC,
-        form: Form { tile_size, compiled: params.compiled(), ..Form::default() },
+        form,
         params: params.uniform(),
         views: &io.views(),
         elements: &[x, w, columns.into(), y, y, y],

@@ -1,5 +1,5 @@
 use tome_wgpu::kernels::attention::{Io, Params, SPEC, attention};
-use tome_wgpu::reference;
+use tome_wgpu::{Tile, reference};
 
 use crate::common::{Random, Rig, Tol, close, rigs_for, same, set};
 
@@ -9,11 +9,11 @@ const TOL: Tol = Tol { abs: 3e-6, rel: 1e-6 };
 
 /// What storing adds, and where matrix units multiply, rounding weights to 16 bits: it takes half a unit in the 11th
 /// digit off each, which a mean of values below 1 can follow.
-fn tol(rig: &Rig, head_width: u32) -> Tol {
+fn tol(rig: &Rig) -> Tol {
     let stored = rig.stored(TOL);
-    match rig.gpu.variant().tile.attends(head_width) {
-        true => Tol { abs: stored.abs + 4.9e-4, ..stored },
-        false => stored,
+    match rig.gpu.variant().tile {
+        Tile::Cooperative { .. } => Tol { abs: stored.abs + 4.9e-4, ..stored },
+        _ => stored,
     }
 }
 
@@ -61,7 +61,7 @@ impl Case {
         let want = self.on_reference();
         for rig in rigs_for(&SPEC) {
             let what = format!("{} size {} {:?}", rig.id(), self.size.is_some(), self.params);
-            close(what, &self.on_gpu(rig), &want, tol(rig, self.params.head_width));
+            close(what, &self.on_gpu(rig), &want, tol(rig));
         }
     }
 }
@@ -130,12 +130,7 @@ fn queries_may_be_fewer_or_more_than_tokens_and_shared_by_all_images() {
                 [rig.elems(&q), rig.elems(&whole.qkv), rig.data(&size), rig.unwritten(2 * queries * 32)];
             let io = Io::new(&q, &kv, &kv, &y).size(&size);
             rig.run(&[attention(&rig.gpu, params, io).unwrap()]);
-            close(
-                format!("{} {params:?}", rig.id()),
-                &rig.read_elems(&y, 2 * queries * 32),
-                &want,
-                tol(rig, params.head_width),
-            );
+            close(format!("{} {params:?}", rig.id()), &rig.read_elems(&y, 2 * queries * 32), &want, tol(rig));
         }
     }
 }
@@ -168,7 +163,7 @@ fn a_token_of_size_3_counts_as_three_tokens() {
         let token = |i: usize| &merged.qkv[i * 96..][..96];
         apart.qkv = (0..10).chain([4, 4]).flat_map(token).copied().collect();
         apart.size = None;
-        close(rig.id(), &merged.on_gpu(rig), &apart.on_gpu(rig)[..10 * 32], tol(rig, 32));
+        close(rig.id(), &merged.on_gpu(rig), &apart.on_gpu(rig)[..10 * 32], tol(rig));
     }
 }
 

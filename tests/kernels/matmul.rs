@@ -88,6 +88,7 @@ fn matches_the_reference() {
         (130, 36, 1000),
         (2 * 197, 192, 192),
         (50, 768, 192),
+        (129, 96, 132),
     ];
     for (rows, inner, columns) in shapes {
         Case::product(rows, inner, columns).check();
@@ -100,14 +101,40 @@ fn every_epilogue_matches_the_reference() {
     let after_activations = Activation::ALL.iter().map(|&activation| (activation, 15));
     let alone = [0, 1, 4, 8].map(|parts| (Activation::Gelu, parts));
     for (activation, parts) in after_activations.chain(alone) {
-        let mut case = Case::product(70, 20, 67);
-        case.params.activation = activation;
-        let mut random = Random(parts);
-        // Not near 1 and 0: the order of the parts must show.
-        case.bias = (parts & 1 != 0).then(|| random.floats(67));
-        case.residual = (parts & 4 != 0).then(|| random.floats(70 * 67));
-        case.gate = (parts & 8 != 0).then(|| random.floats(70 * 67));
-        case.check();
+        // What does not fill slabs and fours, and what does.
+        for (inner, columns) in [(20, 67), (32, 68)] {
+            let mut case = Case::product(70, inner, columns);
+            case.params.activation = activation;
+            let mut random = Random(parts);
+            // Not near 1 and 0: the order of the parts must show.
+            case.bias = (parts & 1 != 0).then(|| random.floats(columns));
+            case.residual = (parts & 4 != 0).then(|| random.floats(70 * columns));
+            case.gate = (parts & 8 != 0).then(|| random.floats(70 * columns));
+            case.check();
+        }
+    }
+}
+
+#[test]
+fn infinities_and_nan_stay_where_they_are() {
+    // In the last vector of a row that does not fill its last slab: what stands in for the rest must be 0 on both sides.
+    let (rows, inner, columns) = (3, 20, 5);
+    for value in [f32::INFINITY, f32::NAN] {
+        for in_x in [true, false] {
+            let mut case = Case::product(rows, inner, columns);
+            let (marked, other) = if in_x { (&mut case.x, &mut case.w) } else { (&mut case.w, &mut case.x) };
+            other.iter_mut().for_each(|v| *v = v.abs() + 0.125);
+            // Of the second row, or the second column.
+            marked[2 * inner as usize - 1] = value;
+            for rig in rigs_for(&SPEC) {
+                for (i, y) in case.on_gpu(rig).into_iter().enumerate() {
+                    let second = if in_x { i / columns as usize == 1 } else { i % columns as usize == 1 };
+                    let right =
+                        if second { y.is_nan() == value.is_nan() && !y.is_finite() } else { y.is_finite() };
+                    assert!(right, "{}: {y} at {i} for {value}", rig.id());
+                }
+            }
+        }
     }
 }
 

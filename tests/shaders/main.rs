@@ -30,16 +30,20 @@ fn forms(spec: &KernelSpec, variant: Variant) -> Vec<Form> {
     let (optional, needed): (Vec<_>, Vec<_>) =
         spec.bindings.iter().enumerate().map(|(i, binding)| (binding.optional, 1 << i)).partition(|b| b.0);
     let needed: u32 = needed.iter().map(|(_, bit)| bit).sum();
+    // The slabs of a product, and what becomes of its sums, are files and constants of their own: both at once.
+    let fits = if has(Part::Tile) { &[true, false][..] } else { &[true] };
     let mut present = vec![needed];
     present.extend(optional.iter().map(|(_, bit)| needed | bit));
     present.push(u32::MAX);
     let mut forms = Vec::new();
     for &head_width in widths {
         for &tile_size in sizes {
-            for compiled in &compiled {
+            for (compiled, &fits) in compiled.iter().flat_map(|c| fits.iter().map(move |f| (c, f))) {
                 forms.extend(present.iter().map(|&present| Form {
                     head_width,
                     tile_size,
+                    whole_slabs: fits,
+                    fours: fits,
                     present,
                     compiled: compiled.clone(),
                 }));
@@ -74,7 +78,7 @@ fn needs(variant: Variant) -> Capabilities {
         Lane::Subgroup => Capabilities::SUBGROUP,
     };
     let element = match variant.element {
-        Element::F16 => Capabilities::SHADER_FLOAT16,
+        Element::F16 => Capabilities::SHADER_FLOAT16 | Capabilities::SHADER_FLOAT16_IN_FLOAT32,
         _ => Capabilities::empty(),
     };
     let tile = match variant.tile {

@@ -11,7 +11,7 @@ use crate::{every_shader, forms};
 #[test]
 fn the_entry_point_has_the_kernels_name_and_fits_the_default_limits() {
     let limits = wgpu::Limits::default();
-    every_shader(|spec, (variant, form), name, module, _| {
+    every_shader(|spec, (variant, _), name, module, _| {
         let names: Vec<_> = module.entry_points.iter().map(|e| e.name.as_str()).collect();
         assert_eq!(names, [spec.name], "{name}");
 
@@ -24,7 +24,7 @@ fn the_entry_point_has_the_kernels_name_and_fits_the_default_limits() {
             |g: &naga::GlobalVariable| module.types[g.ty].inner.size(module.to_ctx()).next_multiple_of(16);
         let shared: u32 = globals().filter(|g| g.space == AddressSpace::WorkGroup).map(size).sum();
         let most = match variant.tile {
-            Tile::Cooperative { matrix, .. } if spec.by_matrices(variant, form) => matrix.memory(),
+            Tile::Cooperative { matrix, .. } if spec.by_matrices(variant) => matrix.memory(),
             _ => limits.max_compute_workgroup_storage_size,
         };
         assert!(shared <= most, "{name}: {shared} bytes of workgroup memory");
@@ -65,10 +65,11 @@ fn bindings_are_those_of_the_spec() {
     });
 }
 
-/// Bytes of a value in an array of scalars or vectors.
+/// Bytes of a value in an array of scalars or vectors. Pairs of words hold four halves: see `Packed4` and `Weight4`.
 fn bytes_of_values(module: &Module, array: naga::Handle<naga::Type>) -> u32 {
     let TypeInner::Array { base, .. } = module.types[array].inner else { panic!("not an array") };
     match module.types[base].inner {
+        TypeInner::Vector { scalar: naga::Scalar::U32, size: naga::VectorSize::Bi } => 2,
         TypeInner::Scalar(scalar) | TypeInner::Vector { scalar, .. } => scalar.width.into(),
         ref other => panic!("an array of {other:?}"),
     }

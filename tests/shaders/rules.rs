@@ -12,7 +12,7 @@ use crate::house::{files, root};
 /// another number.
 #[test]
 fn built_ins_are_direct_arguments_of_the_entry_point() {
-    every_shader(|spec, (variant, form), name, module, _| {
+    every_shader(|spec, (variant, _), name, module, _| {
         let built_ins: Vec<BuiltIn> = module.entry_points[0]
             .function
             .arguments
@@ -24,7 +24,7 @@ fn built_ins_are_direct_arguments_of_the_entry_point() {
             .collect();
         let subgroups = [BuiltIn::SubgroupInvocationId, BuiltIn::SubgroupId, BuiltIn::NumSubgroups];
         let any = built_ins.iter().any(|built_in| subgroups.contains(built_in));
-        assert_eq!(any, spec.by_subgroup(variant, form), "{name}: subgroup built-ins");
+        assert_eq!(any, spec.by_subgroup(variant), "{name}: subgroup built-ins");
         assert!(built_ins.contains(&BuiltIn::NumWorkGroups), "{name}: counts workgroups in x alone");
     });
 }

@@ -8,7 +8,7 @@ use crate::{every_shader, needs};
 
 #[test]
 fn every_variant_is_valid_and_translates_to_spirv_msl_and_hlsl() {
-    every_shader(|spec, (variant, form), name, module, info| {
+    every_shader(|spec, (variant, _), name, module, info| {
         // Subgroup operations came with SPIR-V 1.3, Metal 2.1 and shader model 6.0, the last being DXC's; 16-bit
         // floats with shader model 6.2.
         let (spirv, metal, model) = match variant.lane {
@@ -18,7 +18,7 @@ fn every_variant_is_valid_and_translates_to_spirv_msl_and_hlsl() {
         let model = if variant.element == Element::F16 { hlsl::ShaderModel::V6_2 } else { model };
         // Metal's matrices are 8 x 8, DirectX has none.
         let matrix = match variant.tile {
-            Tile::Cooperative { matrix, .. } if spec.by_matrices(variant, form) => Some(matrix),
+            Tile::Cooperative { matrix, .. } if spec.by_matrices(variant) => Some(matrix),
             _ => None,
         };
         let options = spv::Options { lang_version: spirv, ..Default::default() };
@@ -54,9 +54,9 @@ fn every_variant_is_valid_and_translates_to_spirv_msl_and_hlsl() {
 
 #[test]
 fn subgroup_operations_stay_in_the_subgroup_variants() {
-    every_shader(|spec, (variant, form), name, module, _| {
+    every_shader(|spec, (variant, _), name, module, _| {
         let capabilities = needs(Variant { lane: Lane::Tree, ..variant });
         let valid = Validator::new(ValidationFlags::all(), capabilities).validate(module).is_ok();
-        assert_eq!(valid, !spec.by_subgroup(variant, form), "{name}: runs without features");
+        assert_eq!(valid, !spec.by_subgroup(variant), "{name}: runs without features");
     });
 }
