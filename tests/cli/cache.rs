@@ -1,11 +1,11 @@
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use crate::{CACHE, Run, digit, gpu_required, run, tome};
+use crate::{CACHE, Run, digit, gpu_required, place, run, tome};
 
 /// Classifies a digit on the first adapter, keeping pipelines in `cache`.
 fn classify(cache: &Path) -> Run {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_tome"));
+    let mut command = Command::new(place!("CARGO_BIN_EXE_tome"));
     run(command.args(["classify", &digit(3), "--device", "0", "--top", "1"]).env(CACHE, cache)).done()
 }
 

@@ -3,7 +3,7 @@
 use std::path::Path;
 use std::process::Command;
 
-use crate::{Run, golden, run};
+use crate::{Run, golden, place, run};
 
 const COMMIT: &str = "0123456789abcdef0123456789abcdef01234567";
 
@@ -32,7 +32,7 @@ fn cache(case: &str, id: &str, hub: &Path) {
 
 fn infer(model: &str, case: &str, output: &Path, environment: &[(&str, &str)]) -> Run {
     let input = golden(case).join("input.safetensors");
-    let mut command = Command::new(env!("CARGO_BIN_EXE_tome"));
+    let mut command = Command::new(place!("CARGO_BIN_EXE_tome"));
     for key in ["HF_HOME", "HF_HUB_CACHE", "HF_HUB_OFFLINE", "HF_TOKEN", "HF_ENDPOINT"] {
         command.env_remove(key);
     }

@@ -3,7 +3,7 @@ use std::path::{Path, PathBuf};
 use safetensors::SafeTensors;
 use safetensors::tensor::{Dtype, TensorView, serialize};
 
-use crate::{Run, digit, golden, gpu_required, indices, repository, tome};
+use crate::{Run, digit, golden, gpu_required, indices, place, repository, tome};
 
 fn text(path: &Path) -> &str {
     path.to_str().unwrap()
@@ -245,7 +245,7 @@ fn an_interruption_leaves_everything_as_it_was() {
     for signal in ["-INT", "-TERM"] {
         // More than are done before the signal comes.
         let pictures = vec![digit(3); 10_000];
-        let mut running = std::process::Command::new(env!("CARGO_BIN_EXE_tome"))
+        let mut running = std::process::Command::new(place!("CARGO_BIN_EXE_tome"))
             .args(["infer", "--output", text(&output), "--device", "cpu", "--quiet", "--input"])
             .args(pictures)
             .spawn()

@@ -10,6 +10,8 @@ mod devices;
 mod hub;
 mod image_size;
 mod infer;
+#[path = "../common/place.rs"]
+mod place;
 mod tune;
 mod usage;
 mod visualize;
@@ -17,11 +19,12 @@ mod visualize;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 
+use place::place;
 use safetensors::{Dtype, SafeTensors};
 
 /// A folder of this repository.
 fn repository(path: &str) -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join(path)
+    place!("CARGO_MANIFEST_DIR").join(path)
 }
 
 fn golden(case: &str) -> PathBuf {
@@ -52,7 +55,7 @@ struct Run {
 
 /// Runs the command in `folder`.
 fn tome_in(folder: &Path, args: &[&str]) -> Run {
-    run(Command::new(env!("CARGO_BIN_EXE_tome")).args(args).current_dir(folder))
+    run(Command::new(place!("CARGO_BIN_EXE_tome")).args(args).current_dir(folder))
 }
 
 fn run(command: &mut Command) -> Run {

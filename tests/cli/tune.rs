@@ -3,11 +3,11 @@ use std::process::Command;
 
 use serde_json::Value;
 
-use crate::{CACHE, Run, digit, golden, gpu_required, run, tome};
+use crate::{CACHE, Run, digit, golden, gpu_required, place, run, tome};
 
 /// Runs the command with what it keeps in `cache`.
 fn keeping(cache: &Path, args: &[&str]) -> Run {
-    run(Command::new(env!("CARGO_BIN_EXE_tome")).args(args).env(CACHE, cache))
+    run(Command::new(place!("CARGO_BIN_EXE_tome")).args(args).env(CACHE, cache))
 }
 
 /// The files with tunings.
@@ -18,7 +18,7 @@ fn tunings(cache: &Path) -> Vec<PathBuf> {
 
 /// The file in which the first adapter's tuning for f32 is looked for, by the log.
 fn place(cache: &Path) -> PathBuf {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_tome"));
+    let mut command = Command::new(place!("CARGO_BIN_EXE_tome"));
     command.args(["classify", &digit(3), "--device", "0"]).env(CACHE, cache).env("TOME_LOG", "debug");
     let output = command.output().unwrap();
     let log = String::from_utf8(output.stderr).unwrap();

@@ -1,6 +1,8 @@
 //! What tests and benches on a GPU share: a rig for each variant, inputs, comparison.
 #![allow(dead_code, reason = "each test binary uses a part of it")]
 
+#[allow(unused_imports, reason = "as above")]
+mod place;
 pub mod validation;
 
 /// A value with some fields set: what `Params { rows: 1, ..base }` is for types that may grow fields.
@@ -15,7 +17,7 @@ macro_rules! set {
     (@field $of:ident $field:ident) => { $of.$field = $field };
 }
 #[allow(unused_imports, reason = "as above")]
-pub(crate) use set;
+pub(crate) use {place::place, set};
 
 use std::fmt::Display;
 use std::sync::OnceLock;

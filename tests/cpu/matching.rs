@@ -7,11 +7,11 @@ use serde_json::Value;
 use tome_wgpu::kernels::{find_matches, key_metric, merge_source, merge_tokens, rank_matches, unmerge};
 use tome_wgpu::{Partition, cpu, reference};
 
-use crate::common::{Tol, close, set};
+use crate::common::{Tol, close, place, set};
 
 pub fn golden() -> Value {
-    let path = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/golden/matching.json");
-    serde_json::from_str(&fs::read_to_string(path).expect(path)).expect(path)
+    let path = place!("CARGO_MANIFEST_DIR").join("tests/golden/matching.json");
+    serde_json::from_str(&fs::read_to_string(&path).expect("a file")).expect("JSON")
 }
 
 /// The generator that the file's `input` describes.

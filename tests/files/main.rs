@@ -6,6 +6,8 @@ mod handed;
 mod layouts;
 mod lazy;
 mod pictures;
+#[path = "../common/place.rs"]
+mod place;
 mod positions;
 mod processors;
 mod transformers;
@@ -13,7 +15,9 @@ mod weights;
 
 use std::path::{Path, PathBuf};
 
+use place::place;
+
 /// A golden network.
 fn golden(case: &str) -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/golden/cases").join(case)
+    place!("CARGO_MANIFEST_DIR").join("tests/golden/cases").join(case)
 }

@@ -1,17 +1,18 @@
 //! Positions on other grids, against the code of each family (`make_fixtures.py`).
 
 use std::collections::BTreeMap;
-use std::path::Path;
 
 use tome_wgpu::Error;
 use tome_wgpu::files::{TensorReader, read_weights};
 use tome_wgpu::vit::{Config, PositionResample, Tensor, Weights};
 
+use crate::place::place;
+
 /// Largest difference to the largest value: PyTorch computes kernel and sums in f32.
 const TOLERANCE: f32 = 1e-6;
 
 fn fixture() -> BTreeMap<String, Tensor> {
-    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/files/positions.safetensors");
+    let path = place!("CARGO_MANIFEST_DIR").join("tests/files/positions.safetensors");
     let weights = read_weights(&mut TensorReader::open(&path).unwrap()).unwrap();
     weights.iter().map(|(name, tensor)| (name.to_owned(), tensor.clone())).collect()
 }

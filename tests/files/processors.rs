@@ -12,6 +12,7 @@ use tome_wgpu::files::{fit, load_model, normalise};
 use tome_wgpu::vit::{Config, Resize};
 
 use crate::golden;
+use crate::place::place;
 
 /// A golden network with another `preprocessor_config.json`.
 fn with_processor(family: &str, json: &str) -> Result<Config, Error> {
@@ -75,7 +76,7 @@ fn check(path: &Path) {
 
 #[test]
 fn pictures_are_prepared_as_by_the_libraries() {
-    let own = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("tests/files");
+    let own = place!("CARGO_MANIFEST_DIR").join("tests/files");
     let other = std::env::var_os("TOME_PICTURES_DIR").map(PathBuf::from);
     for folder in [Some(own), other].into_iter().flatten() {
         check(&folder.join("pictures.safetensors"));

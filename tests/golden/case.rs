@@ -11,6 +11,8 @@ use tome_wgpu::kernels::find_matches::Similarity;
 use tome_wgpu::kernels::merge_tokens::MergeMode;
 use tome_wgpu::vit::{Config, Metric, Options, PoolBy, Protect, Weights};
 
+use crate::common::place;
+
 /// A network, how it was run, and what PyTorch computed.
 pub struct Case {
     pub name: String,
@@ -27,7 +29,7 @@ pub struct Case {
 
 /// The cases beside this file and those in `TOME_GOLDEN_DIR`.
 pub fn cases() -> Vec<Case> {
-    let own = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("tests/golden/cases");
+    let own = place!("CARGO_MANIFEST_DIR").join("tests/golden/cases");
     let other = std::env::var_os("TOME_GOLDEN_DIR").map(PathBuf::from);
     let mut folders: Vec<PathBuf> = [Some(own), other]
         .into_iter()

@@ -9,13 +9,13 @@ use tome_wgpu::vit::{Config, Options, Outputs, Tensors, VisionTransformer};
 use tome_wgpu::{Caps, Element, Schedule, TileSize, Variant, cpu};
 
 use crate::by_matrices;
-use crate::common::{Rig, rigs};
+use crate::common::{Rig, place, rigs};
 
 const BATCH: usize = 50;
 const SIDE: u32 = 8;
 
 fn folder() -> PathBuf {
-    PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("models/digits")
+    place!("CARGO_MANIFEST_DIR").join("models/digits")
 }
 
 /// The held-out pictures, normalised, and what they show.

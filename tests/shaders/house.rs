@@ -2,14 +2,15 @@
 
 use std::collections::BTreeSet;
 use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use tome_wgpu::{Variant, kernels};
 
 use crate::forms;
+use crate::place::place;
 
-pub fn root() -> &'static Path {
-    Path::new(env!("CARGO_MANIFEST_DIR"))
+pub fn root() -> PathBuf {
+    place!("CARGO_MANIFEST_DIR")
 }
 
 /// Files below `directory` that end in `extension`, in no order.

@@ -3,6 +3,8 @@
 //! layout, constants, workgroup sizes) is what Rust declares.
 
 mod house;
+#[path = "../common/place.rs"]
+mod place;
 mod reflection;
 mod rules;
 mod translation;

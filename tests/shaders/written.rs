@@ -3,14 +3,15 @@
 use std::cell::RefCell;
 use std::collections::HashMap;
 use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use crate::every_shader;
+use crate::place::place;
 
 #[test]
 fn every_shader_is_written_under_its_name() {
     // Cargo's folder for tests is one below that of all that it builds.
-    let root = Path::new(env!("CARGO_TARGET_TMPDIR")).with_file_name("shaders");
+    let root = place!("CARGO_TARGET_TMPDIR").with_file_name("shaders");
     let written: RefCell<HashMap<PathBuf, String>> = RefCell::default();
     every_shader(|spec, (variant, form), name, _, _| {
         let file = root.join(variant.id()).join(spec.form_id(variant, form) + ".wgsl");
