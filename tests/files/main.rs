@@ -13,7 +13,7 @@ mod processors;
 mod transformers;
 mod weights;
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use place::place;
 
