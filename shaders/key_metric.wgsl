@@ -11,7 +11,7 @@ struct Params {
 }
 
 @group(0) @binding(0) var<uniform> params: Params;
-@group(0) @binding(1) var<storage, read> keys: array<Elem4>;             // [rows, heads, head_width], strided
+@group(0) @binding(1) var<storage, read> keys: array<Packed4>;           // [rows, heads, head_width], strided
 @group(0) @binding(2) var<storage, read> size: array<f32>;               // [rows]
 @group(0) @binding(3) var<storage, read_write> metric: array<vec4<f32>>; // [rows, head_width]
 
@@ -26,7 +26,7 @@ fn mean_key(row: u32, i: u32) -> vec4<f32> {
     let begin = (params.start + row * params.stride) / 4u + i;
     var sum = vec4<f32>();
     for (var head = 0u; head < params.heads; head++) {
-        sum += vec4<f32>(keys[begin + head * vectors]);
+        sum += unpack4(keys[begin + head * vectors]);
     }
     return sum / f32(params.heads);
 }
