@@ -53,7 +53,7 @@ fi
 for name in merger session run embedding cli; do
     part "$name" 120 "$here/bin/tests/$name"
 done
-part profile 60 "$here/bin/tome" bench --arch vit_base_patch16_224 --batch 1,8 --r 0,13 --profile
+part profile 60 "$here/bin/tome" bench --device "${TOME_ADAPTER:-0}" --arch vit_base_patch16_224 --batch 1,8 --r 0,13 --profile
 [ ! -e "$here/bin/benches/registers" ] || part registers 120 "$here/bin/benches/registers" --bench
 part bench-kernels 180 "$here/bin/benches/kernels" --bench
 # These need no GPU, and the machine may have another processor than the one that packed.

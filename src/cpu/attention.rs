@@ -1,10 +1,10 @@
 use super::math::softmax;
-use super::matrix::{Matrix, multiply};
+use super::product::{Packed, multiply, pack_columns, pack_rows};
 use super::slices::{elements, part, part_mut};
-use super::threads::for_each_chunk;
+use super::threads::{for_each_chunk, threads};
 use crate::kernels::attention::Params;
 
-/// Queries that are answered together: their scores stay in a core's cache.
+/// The most queries that are answered together: their scores stay in a core's cache.
 const QUERIES: usize = 64;
 
 /// In place of ln 0: a token of size 0 is masked out, and softmax stays defined where every one is.
@@ -26,26 +26,40 @@ pub fn attention(params: &Params, q: &[f32], k: &[f32], v: &[f32], size: Option<
     let least = stride.min(q_stride);
     assert!(channels <= least, "stride {least} is less than a token, {channels}");
 
+    // Blocks of about the same size, as many for each thread.
+    let blocks = queries.div_ceil(QUERIES).next_multiple_of(threads());
+    let near = queries.div_ceil(blocks);
     for (item, y) in y.chunks_exact_mut(queries * channels).enumerate() {
         let ln_size: Option<Vec<f32>> = size
             .map(|size| size[item * tokens..][..tokens].iter().map(|size| size.ln().max(LOWEST)).collect());
         let (q_start, image) = (q_start + item * q_image, item * tokens * stride);
-        for_each_chunk(y, QUERIES * channels, |block, y| {
+        // The keys and values of each head.
+        let mut packed = vec![(Vec::new(), Vec::new()); heads];
+        for_each_chunk(&mut packed, 1, |head, packed| {
+            let start = image + head * width;
+            packed[0] = (
+                pack_rows(&k[k_start + start..], [tokens, width], stride),
+                pack_columns(&v[v_start + start..], [tokens, width], stride),
+            );
+        });
+        for_each_chunk(y, near * channels, |block, y| {
             let queries = y.len() / channels;
-            let q_start = q_start + block * QUERIES * q_stride;
+            let q_start = q_start + block * near * q_stride;
             let mut scores = vec![0.0; queries * tokens];
-            for head in (0..heads).map(|head| head * width) {
-                let q = Matrix::new(&q[q_start + head..], [queries, width], q_stride);
-                let k = Matrix::new(&k[k_start + image + head..], [tokens, width], stride);
-                let v = Matrix::new(&v[v_start + image + head..], [tokens, width], stride);
-                multiply(q, k.transposed(), scale, &mut scores, tokens);
+            for (head, (k, v)) in packed.iter().enumerate() {
+                let q = &q[q_start + head * width..];
+                multiply(queries, (q, q_stride), Packed::new(k, [width, tokens]), (&mut scores, tokens));
                 for row in scores.chunks_exact_mut(tokens) {
-                    if let Some(ln_size) = &ln_size {
-                        row.iter_mut().zip(ln_size).for_each(|(score, ln_size)| *score += ln_size);
+                    match &ln_size {
+                        Some(ln_size) => {
+                            row.iter_mut().zip(ln_size).for_each(|(score, ln)| *score = *score * scale + ln)
+                        }
+                        None => row.iter_mut().for_each(|score| *score *= scale),
                     }
                     softmax(row);
                 }
-                multiply(Matrix::new(&scores, [queries, tokens], tokens), v, 1.0, &mut y[head..], channels);
+                let y = (&mut y[head * width..], channels);
+                multiply(queries, (&scores, tokens), Packed::new(v, [tokens, width]), y);
             }
         });
     }

@@ -1,5 +1,6 @@
-use super::matrix::{Matrix, multiply};
+use super::product::{Packed, multiply, pack_rows};
 use super::slices::{elements, part, part_mut};
+use super::threads::{for_each_chunk, threads};
 use crate::kernels::embed_patches::Params;
 
 /// The tokens that enter the first block: prefix tokens, then each patch projected to a token with its position. With
@@ -15,11 +16,25 @@ pub fn embed_patches<T: Copy + Into<f32>>(
     normal: Option<&[f32]>,
     y: &mut [f32],
 ) {
+    let [channels, values] = [params.channels, params.patch_values()].map(|v| v as usize);
+    let stride = values.next_multiple_of(4);
+    let panels = pack_rows(part("w", w, &[params.channels, stride as u32]), [channels, values], stride);
+    embed(params, image, Packed::new(&panels, [values, channels]), base, normal, y);
+}
+
+/// [`embed_patches`] with w packed.
+pub(super) fn embed<T: Copy + Into<f32>>(
+    params: &Params,
+    image: &[T],
+    w: Packed<'_>,
+    base: &[f32],
+    normal: Option<&[f32]>,
+    y: &mut [f32],
+) {
     let &Params { batch, image_channels, frames, height, width, patch_width, prefix, channels, .. } = params;
     let (patches, values) = (params.patches(), params.patch_values() as usize);
     let image = part("image", image, &[batch, frames, image_channels, height, width]);
     let normal = normal.map(|normal| part("normal", normal, &[2, image_channels]));
-    let w = Matrix::new(w, [channels as usize, values], values.next_multiple_of(4));
     let base = part("base", base, &[prefix + patches, channels]);
     let y = part_mut("y", y, &[batch, prefix + patches, channels]);
 
@@ -49,8 +64,11 @@ pub fn embed_patches<T: Copy + Into<f32>>(
         }
         let (y_prefix, y) = y.split_at_mut(of_prefix.len());
         y_prefix.copy_from_slice(of_prefix);
-        let flat = Matrix::new(&flat, [patches as usize, values], values);
-        multiply(flat, w.transposed(), 1.0, y, channels);
-        y.iter_mut().zip(of_patches).for_each(|(y, start)| *y += start);
+        let near = (patches as usize).div_ceil(threads()).max(1);
+        for_each_chunk(y, near * channels, |chunk, y| {
+            let first = chunk * near;
+            multiply(y.len() / channels, (&flat[first * values..], values), w, (y, channels));
+            y.iter_mut().zip(&of_patches[first * channels..]).for_each(|(y, start)| *y += start);
+        });
     }
 }

@@ -2,7 +2,7 @@
 
 use std::mem::take;
 
-use super::matrix::Matrix;
+use super::product::Packed;
 use super::{
     attention, embed_patches, find_matches, key_metric, layer_norm, matmul, merge_source, merge_tokens,
     norm_heads, pool, rank_matches, split_tokens,
@@ -161,7 +161,8 @@ impl Engine for Runner<'_, '_> {
         y: Place,
     ) -> Result<()> {
         let image = self.image;
-        self.memory.write(y, |_, y| embed_patches(&params, image, w, base, None, y))
+        let w = Packed::new(w, [params.patch_values(), params.channels].map(|v| v as usize));
+        self.memory.write(y, |_, y| embed_patches::embed(&params, image, w, base, None, y))
     }
 
     fn layer_norm(
@@ -175,7 +176,7 @@ impl Engine for Runner<'_, '_> {
         self.memory.write(y, |all, y| layer_norm(&params, all.floats(x), weight, bias, y))
     }
 
-    /// Weights have been turned to `[inner, columns]`.
+    /// Weights have been packed.
     fn matmul(
         &mut self,
         params: kernels::matmul::Params,
@@ -185,7 +186,7 @@ impl Engine for Runner<'_, '_> {
         y: Place,
     ) -> Result<()> {
         let [inner, columns] = [params.inner, params.columns].map(|v| v as usize);
-        let w = Matrix::new(&linear.weight, [inner, columns], columns);
+        let w = Packed::new(&linear.weight, [inner, columns]);
         self.memory.write(y, |all, y| {
             let [gate, residual] = [gate, residual].map(|place| place.map(|place| all.floats(place)));
             matmul::linear(&params, all.floats(x), w, linear.bias.as_deref(), gate, residual, y);

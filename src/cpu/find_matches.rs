@@ -1,4 +1,4 @@
-use super::matrix::{Matrix, multiply};
+use super::product::{Packed, multiply, pack_rows};
 use super::slices::{Split, part, part_mut};
 use crate::kernels::find_matches::{PROTECTED, Params, Similarity, UNDIRECTED};
 
@@ -61,9 +61,8 @@ pub fn find_matches(
 fn products(a: &[f32], b: &[f32], width: usize) -> Vec<f32> {
     let (rows, columns) = (a.len() / width, b.len() / width);
     let mut y = vec![0.0; rows * columns];
-    let a = Matrix::new(a, [rows, width], width);
-    let b = Matrix::new(b, [columns, width], width);
-    multiply(a, b.transposed(), 1.0, &mut y, columns);
+    let b = pack_rows(b, [columns, width], width);
+    multiply(rows, (a, width), Packed::new(&b, [width, columns]), (&mut y, columns));
     y
 }
 

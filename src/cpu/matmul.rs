@@ -1,7 +1,7 @@
 use super::math;
-use super::matrix::{Matrix, multiply};
+use super::product::{Packed, multiply, pack_rows};
 use super::slices::{part, part_mut};
-use super::threads::for_each_chunk;
+use super::threads::{for_each_chunk, threads};
 use crate::kernels::matmul::{Activation, Params};
 
 /// `y = residual + gate * activation(x w^T + bias)`; an absent part is left out.
@@ -17,15 +17,17 @@ pub fn matmul(
     residual: Option<&[f32]>,
     y: &mut [f32],
 ) {
+    let w = part("w", w, &[params.columns, params.inner]);
     let [columns, inner] = [params.columns, params.inner].map(|v| v as usize);
-    linear(params, x, Matrix::new(w, [columns, inner], inner).transposed(), bias, gate, residual, y);
+    let panels = pack_rows(w, [columns, inner], inner);
+    linear(params, x, Packed::new(&panels, [inner, columns]), bias, gate, residual, y);
 }
 
-/// [`matmul`] with w, `[inner, columns]`, however it lies in memory.
+/// [`matmul`] with w packed.
 pub(super) fn linear(
     params: &Params,
     x: &[f32],
-    w: Matrix<'_>,
+    w: Packed<'_>,
     bias: Option<&[f32]>,
     gate: Option<&[f32]>,
     residual: Option<&[f32]>,
@@ -39,25 +41,34 @@ pub(super) fn linear(
     let y = part_mut("y", y, &[rows, columns]);
     let [rows, inner, columns] = [rows, inner, columns].map(|v| v as usize);
 
-    multiply(Matrix::new(x, [rows, inner], inner), w, 1.0, y, columns);
-    for_each_chunk(y, columns, |row, y| {
-        if let Some(bias) = bias {
-            y.iter_mut().zip(bias).for_each(|(y, bias)| *y += bias);
-        }
-        match activation {
-            Activation::Gelu => math::gelu(y),
-            Activation::GeluTanh => math::gelu_tanh(y),
-            Activation::QuickGelu => math::quick_gelu(y),
-            Activation::Silu => math::silu(y),
-            Activation::Relu => y.iter_mut().for_each(|v| *v = if *v < 0.0 { 0.0 } else { *v }),
-            Activation::Sigmoid => math::sigmoid(y),
-            Activation::None => {}
-        }
-        if let Some(gate) = gate {
-            y.iter_mut().zip(&gate[row * columns..]).for_each(|(y, gate)| *y *= gate);
-        }
-        if let Some(residual) = residual {
-            y.iter_mut().zip(&residual[row * columns..]).for_each(|(y, residual)| *y += residual);
+    // As many rows as a thread gets: each panel of w is read once for all of them.
+    let near = rows.div_ceil(threads()).max(1);
+    for_each_chunk(y, near * columns, |chunk, y| {
+        let first = chunk * near;
+        multiply(y.len() / columns, (&x[first * inner..], inner), w, (y, columns));
+        for (row, y) in (first..).zip(y.chunks_exact_mut(columns)) {
+            if let Some(bias) = bias {
+                y.iter_mut().zip(bias).for_each(|(y, bias)| *y += bias);
+            }
+            activate(activation, y);
+            if let Some(gate) = gate {
+                y.iter_mut().zip(&gate[row * columns..]).for_each(|(y, gate)| *y *= gate);
+            }
+            if let Some(residual) = residual {
+                y.iter_mut().zip(&residual[row * columns..]).for_each(|(y, residual)| *y += residual);
+            }
         }
     });
+}
+
+fn activate(activation: Activation, y: &mut [f32]) {
+    match activation {
+        Activation::Gelu => math::gelu(y),
+        Activation::GeluTanh => math::gelu_tanh(y),
+        Activation::QuickGelu => math::quick_gelu(y),
+        Activation::Silu => math::silu(y),
+        Activation::Relu => y.iter_mut().for_each(|v| *v = if *v < 0.0 { 0.0 } else { *v }),
+        Activation::Sigmoid => math::sigmoid(y),
+        Activation::None => {}
+    }
 }

@@ -1,5 +1,5 @@
 //! The CPU path: every kernel on plain slices, and whole networks by them. Machines without a GPU are served by it, so
-//! that products go by a library (`gemm`), rows by the machine's vector registers, and images by all its threads; what a
+//! that products and rows go by the machine's vector registers, weights are packed once, and images go by all threads; what a
 //! kernel is to compute stands in the [reference](crate::reference).
 //!
 //! A function has its kernel's name and `Params`; its arguments are the buffers of the kernel's `Io` in the same order,
@@ -16,11 +16,11 @@ mod key_metric;
 mod layer_norm;
 mod math;
 mod matmul;
-mod matrix;
 mod merge_source;
 mod merge_tokens;
 mod norm_heads;
 mod pool;
+mod product;
 mod rank_matches;
 mod slices;
 mod split_tokens;

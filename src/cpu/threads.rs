@@ -1,10 +1,28 @@
 //! Work spread over rayon's threads.
 
+use std::cell::Cell;
+
 use rayon::prelude::*;
 
-/// Threads that work may be spread over: one where the caller is itself one of rayon's threads.
+thread_local! {
+    /// Whether this thread of rayon's has one piece of work for all of them: see [`lead`].
+    static LEADS: Cell<bool> = const { Cell::new(false) };
+}
+
+/// Threads that work may be spread over: one where the caller is itself one of rayon's threads and does not [`lead`].
 pub fn threads() -> usize {
-    if rayon::current_thread_index().is_some() { 1 } else { rayon::current_num_threads() }
+    if rayon::current_thread_index().is_some() && !LEADS.get() { 1 } else { rayon::current_num_threads() }
+}
+
+/// Does work, which spreads its parts, on one of rayon's threads: there it need not sleep until a part is done and be
+/// woken again, hundreds of times an image.
+pub fn lead<R: Send>(work: impl FnOnce() -> R + Send) -> R {
+    rayon::scope(|_| {
+        let before = LEADS.replace(true);
+        let result = work();
+        LEADS.set(before);
+        result
+    })
 }
 
 /// Calls `work` with the index and the values of each chunk of `length`; the last may be shorter.
