@@ -1,6 +1,6 @@
 use super::math::softmax;
 use super::product::{Packed, multiply, pack_columns, pack_rows};
-use super::slices::{elements, part, part_mut};
+use super::slices::{elements, part, part_mut, strided};
 use super::threads::{for_each_chunk, threads};
 use crate::kernels::attention::Params;
 
@@ -37,17 +37,17 @@ pub fn attention(params: &Params, q: &[f32], k: &[f32], v: &[f32], size: Option<
         let mut packed = vec![(Vec::new(), Vec::new()); heads];
         for_each_chunk(&mut packed, 1, |head, packed| {
             let start = image + head * width;
-            packed[0] = (
-                pack_rows(&k[k_start + start..], [tokens, width], stride),
-                pack_columns(&v[v_start + start..], [tokens, width], stride),
-            );
+            let k = strided("k", k, k_start + start, [tokens, width], stride);
+            let v = strided("v", v, v_start + start, [tokens, width], stride);
+            packed[0] = (pack_rows(k, [tokens, width], stride), pack_columns(v, [tokens, width], stride));
         });
         for_each_chunk(y, near * channels, |block, y| {
             let queries = y.len() / channels;
             let q_start = q_start + block * near * q_stride;
+            let q = strided("q", q, q_start, [queries, channels], q_stride);
             let mut scores = vec![0.0; queries * tokens];
             for (head, (k, v)) in packed.iter().enumerate() {
-                let q = &q[q_start + head * width..];
+                let q = &q[head * width..];
                 multiply(queries, (q, q_stride), Packed::new(k, [width, tokens]), (&mut scores, tokens));
                 for row in scores.chunks_exact_mut(tokens) {
                     match &ln_size {

@@ -168,3 +168,52 @@ fn multiply_tile<S: Simd, const HEIGHT: usize>(
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Whole numbers, so that sums are exact in any order.
+    fn numbers(count: usize, seed: usize) -> Vec<f32> {
+        (0..count).map(|i| ((i * 7 + seed * 13) % 11) as f32 - 5.0).collect()
+    }
+
+    #[test]
+    fn every_height_width_and_depth_is_the_sum_of_products() {
+        for rows in (1..=26).chain([197]) {
+            for (inner, columns) in [(1, 1), (3, 31), (4, 32), (5, 33), (17, 64), (64, 100)] {
+                let (x_stride, w_stride, y_stride) = (inner + 3, inner + 2, columns + 1);
+                let x = numbers(rows * x_stride, 1);
+                let w = numbers(columns * w_stride, 2);
+                let turned: Vec<f32> =
+                    (0..inner * columns).map(|i| w[i % columns * w_stride + i / columns]).collect();
+                let by_rows = pack_rows(&w, [columns, inner], w_stride);
+                assert_eq!(by_rows, pack_columns(&turned, [inner, columns], columns));
+
+                // What lies between rows stays.
+                let mut y = vec![0.5; rows * y_stride];
+                multiply(rows, (&x, x_stride), Packed::new(&by_rows, [inner, columns]), (&mut y, y_stride));
+                for (row, y) in y.chunks_exact(y_stride).enumerate() {
+                    for (column, &y) in y.iter().enumerate() {
+                        let product = |k| x[row * x_stride + k] * w[column * w_stride + k];
+                        let want = if column < columns { (0..inner).map(product).sum() } else { 0.5 };
+                        assert_eq!(y, want, "row {row}, column {column} of {rows} x {inner} x {columns}");
+                    }
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn a_nan_stays_in_its_row() {
+        let (rows, inner, columns) = (25, 9, 40);
+        let mut x = numbers(rows * inner, 1);
+        x[13 * inner + 8] = f32::NAN;
+        let w = pack_rows(&numbers(columns * inner, 2), [columns, inner], inner);
+        let mut y = vec![0.0; rows * columns];
+        multiply(rows, (&x, inner), Packed::new(&w, [inner, columns]), (&mut y, columns));
+        for (i, y) in y.iter().enumerate() {
+            assert_eq!(y.is_nan(), i / columns == 13, "{y} at {i}");
+        }
+    }
+}

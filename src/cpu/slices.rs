@@ -29,6 +29,21 @@ pub fn part_mut<'a, T>(name: &str, slice: &'a mut [T], dimensions: &[u32]) -> &'
         .unwrap_or_else(|| panic!("{name} {dimensions:?} needs {need} elements and has {have}"))
 }
 
+/// Rows that lie so many elements apart, from an element on.
+///
+/// # Panics
+/// Where the slice ends before the last row does.
+pub fn strided<'a, T>(
+    name: &str,
+    slice: &'a [T],
+    start: usize,
+    [rows, width]: [usize; 2],
+    stride: usize,
+) -> &'a [T] {
+    let end = rows.saturating_sub(1).saturating_mul(stride).saturating_add(start + width);
+    slice.get(start..end).unwrap_or_else(|| panic!("{name} needs {end} elements and has {}", slice.len()))
+}
+
 /// Which tokens are sources and which destinations, as `find_matches` and `rank_matches` are told.
 pub struct Split<'a> {
     list: Option<&'a [u32]>,
