@@ -4,7 +4,8 @@ use naga::back::{hlsl, msl, spv};
 use naga::valid::{ValidationFlags, Validator};
 use tome_wgpu::{Element, Lane, Matrix, Tile, Variant};
 
-use crate::{every_shader, needs};
+use crate::every_shader;
+use crate::forms::needs;
 
 #[test]
 fn every_variant_is_valid_and_translates_to_spirv_msl_and_hlsl() {
