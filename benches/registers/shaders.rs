@@ -1,0 +1,132 @@
+//! Every shader that an adapter may be given, and its SPIR-V as wgpu makes it for this crate.
+
+use std::collections::HashSet;
+
+use naga::back::spv;
+use naga::proc::{BoundsCheckPolicies, BoundsCheckPolicy};
+use naga::valid::{ModuleInfo, ValidationFlags, Validator};
+use naga::{AddressSpace, Module, ShaderStage, TypeInner};
+use tome_wgpu::kernel::Form;
+use tome_wgpu::{Element, KernelSpec, Lane, Tile, Variant, cooperative_tile, kernels};
+
+use crate::forms::{forms, needs};
+
+/// A shader, as assembled.
+pub struct Shader {
+    /// `VARIANT/KERNEL.FORM`.
+    pub name: String,
+    /// Whether it has to run on matrix units.
+    pub by_matrices: bool,
+    /// The name of its entry point.
+    pub entry: String,
+    /// By their numbers.
+    pub bindings: Vec<(u32, Binding)>,
+    module: Module,
+    info: ModuleInfo,
+}
+
+/// What a shader binds.
+#[derive(Clone, Copy)]
+pub enum Binding {
+    Uniform,
+    Storage,
+    Texture,
+}
+
+/// The variants that an adapter runs, those with subgroups first: a shader that several share has the name of what a
+/// GPU would be given.
+fn variants(adapter: &wgpu::Adapter) -> Vec<Variant> {
+    let (features, matrices) = (adapter.features(), cooperative_tile(adapter));
+    let smallest = adapter.get_info().subgroup_min_size;
+    let runs = |variant: &Variant| {
+        let by_subgroup = variant.lane == Lane::Subgroup;
+        (features.contains(wgpu::Features::SHADER_F16) || variant.element == Element::F32)
+            && (features.contains(wgpu::Features::SUBGROUP) || !by_subgroup)
+            && match variant.tile {
+                Tile::Workgroup => true,
+                // Vectors are handed round among eight lanes.
+                Tile::Direct => smallest >= 8 || !by_subgroup,
+                Tile::Cooperative { .. } => matrices == Some(variant.tile),
+            }
+    };
+    let mut all: Vec<Variant> = Variant::all().filter(runs).collect();
+    all.sort_by_key(|variant| variant.lane == Lane::Tree);
+    all
+}
+
+/// Every shader whose name is `wanted`, once each: kernels do not differ in every variant. `basic` leaves out forms with
+/// some, but not all, of the bindings that may be absent.
+pub fn shaders(adapter: &wgpu::Adapter, basic: bool, wanted: impl Fn(&str) -> bool) -> Vec<Shader> {
+    let mut known = HashSet::new();
+    let mut all = Vec::new();
+    for variant in variants(adapter) {
+        for spec in kernels::ALL {
+            for form in forms(spec, variant).iter().filter(|form| !basic || is_basic(spec, form)) {
+                let name = format!("{}/{}", variant.id(), spec.form_id(variant, form));
+                let text = spec.assemble(variant, form).text;
+                if known.insert(text.clone()) && wanted(&name) {
+                    all.push(Shader::new(name, spec.by_matrices(variant), variant, &text));
+                }
+            }
+        }
+    }
+    all.sort_by(|a, b| a.name.cmp(&b.name));
+    all
+}
+
+/// Whether none or all of what may be absent is there.
+fn is_basic(spec: &KernelSpec, form: &Form) -> bool {
+    let optional = spec.bindings.iter().enumerate().filter(|(_, binding)| binding.optional);
+    let mut there = optional.map(|(i, _)| form.present >> i & 1 == 1);
+    there.next().is_none_or(|first| there.all(|other| other == first))
+}
+
+impl Shader {
+    fn new(name: String, by_matrices: bool, variant: Variant, text: &str) -> Shader {
+        let module = naga::front::wgsl::parse_str(text)
+            .unwrap_or_else(|e| panic!("{name}: {}", e.emit_to_string(text)));
+        let info = Validator::new(ValidationFlags::all(), needs(variant)).validate(&module);
+        let info = info.unwrap_or_else(|e| panic!("{name}: {}", e.emit_to_string(text)));
+        let bound = module.global_variables.iter().filter_map(|(_, variable)| {
+            let kind = match (variable.space, &module.types[variable.ty].inner) {
+                (AddressSpace::Uniform, _) => Binding::Uniform,
+                (_, TypeInner::Image { .. }) => Binding::Texture,
+                _ => Binding::Storage,
+            };
+            Some((variable.binding?.binding, kind))
+        });
+        let bindings = bound.collect();
+        let entry = module.entry_points[0].name.clone();
+        Shader { name, by_matrices, entry, bindings, module, info }
+    }
+
+    /// Its SPIR-V of a version: without run-time checks, and workgroup memory is not zeroed.
+    pub fn spirv(&self, version: (u8, u8)) -> Vec<u32> {
+        let unchecked = BoundsCheckPolicy::Unchecked;
+        let numbers = self.module.global_variables.iter().filter_map(|(_, variable)| variable.binding);
+        let own = |binding: naga::ResourceBinding| spv::BindingInfo {
+            descriptor_set: binding.group,
+            binding: binding.binding,
+            binding_array_size: None,
+        };
+        let options = spv::Options {
+            lang_version: version,
+            flags: spv::WriterFlags::empty(),
+            binding_map: numbers.map(|binding| (binding, own(binding))).collect(),
+            bounds_check_policies: BoundsCheckPolicies {
+                index: unchecked,
+                buffer: unchecked,
+                image_load: unchecked,
+                binding_array: unchecked,
+            },
+            zero_initialize_workgroup_memory: spv::ZeroInitializeWorkgroupMemoryMode::None,
+            force_loop_bounding: false,
+            emit_int_div_checks: false,
+            ..Default::default()
+        };
+        let entry =
+            spv::PipelineOptions { entry_point: self.entry.clone(), shader_stage: ShaderStage::Compute };
+        spv::write_vec(&self.module, &self.info, &options, Some(&entry))
+            .unwrap_or_else(|e| panic!("{}: SPIR-V: {e}", self.name))
+    }
+}
