@@ -2,11 +2,11 @@
 //! instructions, and those of the hot loop. Nothing is run, so that a driver without its device does.
 //!
 //! ```sh
-//! cargo bench --bench registers -- [NAME] [--basic] [--json FILE] [--table FILE] [--check FILE] [--isa FOLDER]
+//! cargo bench --bench registers -- [NAME] [--all] [--basic] [--json FILE] [--table FILE] [--check FILE] [--isa FOLDER]
 //! ```
 //!
-//! Shaders with NAME in theirs (`f16-subgroup-workgroup/matmul.large.gelu.bias`) only; `--basic` leaves out forms that
-//! differ in optional bindings alone, but for none and all. `--json` writes the figures with all that the driver says,
+//! Shaders with NAME in theirs (`f16-subgroup-workgroup/matmul.large.gelu.bias`) only. On a GPU the variants for software
+//! drivers are left out, but for `--all`; `--basic` leaves out forms with some, but not all, of the optional bindings. `--json` writes the figures with all that the driver says,
 //! `--table` without, to compare with by `--check`: it fails where a figure is more than 5 % worse, and where a shader
 //! spills, keeps an array in local memory, or was made for matrix units that its loop does not use. `--isa` writes the
 //! driver's texts. `TOME_ADAPTER` says on which adapter.
@@ -39,6 +39,7 @@ use table::Table;
 #[derive(Default)]
 struct Asked {
     test: bool,
+    all: bool,
     basic: bool,
     name: String,
     json: Option<String>,
@@ -54,6 +55,7 @@ impl Asked {
             let mut file = || Some(args.next().unwrap_or_else(|| panic!("{arg} lacks its argument")));
             match arg.as_str() {
                 "--test" => asked.test = true,
+                "--all" => asked.all = true,
                 "--basic" => asked.basic = true,
                 "--json" => asked.json = file(),
                 "--table" => asked.table = file(),
@@ -94,7 +96,7 @@ fn main() -> ExitCode {
         );
         return ExitCode::SUCCESS;
     };
-    let shaders = shaders::shaders(adapter, asked.basic, |name| asked.wants(name));
+    let shaders = shaders::shaders(adapter, asked.all, asked.basic, |name| asked.wants(name));
     assert!(!shaders.is_empty(), "the adapter runs no shader with {} in its name", asked.name);
     let compiled = compile(&driver, &shaders);
     if let Some(folder) = &asked.isa {
@@ -111,15 +113,8 @@ fn main() -> ExitCode {
         );
     }
     let old = asked.check.as_deref().map(Table::read);
-    // Figures are written before they are judged.
-    let mut now =
-        Table { device: info.name, driver: info.driver_info, known: BTreeMap::new(), shaders: figures };
+    let now = Table { device: info.name, driver: info.driver_info, shaders: figures };
     if let Some(file) = &asked.table {
-        // What is known of those that are still there.
-        if Path::new(file).exists() {
-            now.known = Table::read(file).known;
-            now.known.retain(|name, _| now.shaders.contains_key(name));
-        }
         now.write(file, None).unwrap_or_else(|e| panic!("{file}: {e}"));
     }
     if let Some(file) = &asked.json {

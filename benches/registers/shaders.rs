@@ -33,11 +33,11 @@ pub enum Binding {
     Texture,
 }
 
-/// The variants that an adapter runs, those with subgroups first: a shader that several share has the name of what a
-/// GPU would be given.
-fn variants(adapter: &wgpu::Adapter) -> Vec<Variant> {
-    let (features, matrices) = (adapter.features(), cooperative_tile(adapter));
-    let smallest = adapter.get_info().subgroup_min_size;
+/// The variants that an adapter runs, on a GPU those for software drivers only where `all` are wanted. Those with
+/// subgroups come first: a shader that several share has the name of what a GPU would be given.
+fn variants(adapter: &wgpu::Adapter, all: bool) -> Vec<Variant> {
+    let (features, matrices, info) = (adapter.features(), cooperative_tile(adapter), adapter.get_info());
+    let direct = all || info.device_type == wgpu::DeviceType::Cpu;
     let runs = |variant: &Variant| {
         let by_subgroup = variant.lane == Lane::Subgroup;
         (features.contains(wgpu::Features::SHADER_F16) || variant.element == Element::F32)
@@ -45,33 +45,38 @@ fn variants(adapter: &wgpu::Adapter) -> Vec<Variant> {
             && match variant.tile {
                 Tile::Workgroup => true,
                 // Vectors are handed round among eight lanes.
-                Tile::Direct => smallest >= 8 || !by_subgroup,
+                Tile::Direct => direct && (info.subgroup_min_size >= 8 || !by_subgroup),
                 Tile::Cooperative { .. } => matrices == Some(variant.tile),
             }
     };
-    let mut all: Vec<Variant> = Variant::all().filter(runs).collect();
-    all.sort_by_key(|variant| variant.lane == Lane::Tree);
-    all
+    let mut variants: Vec<Variant> = Variant::all().filter(runs).collect();
+    variants.sort_by_key(|variant| variant.lane == Lane::Tree);
+    variants
 }
 
-/// Every shader whose name is `wanted`, once each: kernels do not differ in every variant. `basic` leaves out forms with
+/// Every shader whose name is `wanted`, once each: kernels do not differ in every variant. `all` as above; `basic` leaves out forms with
 /// some, but not all, of the bindings that may be absent.
-pub fn shaders(adapter: &wgpu::Adapter, basic: bool, wanted: impl Fn(&str) -> bool) -> Vec<Shader> {
+pub fn shaders(
+    adapter: &wgpu::Adapter,
+    all: bool,
+    basic: bool,
+    wanted: impl Fn(&str) -> bool,
+) -> Vec<Shader> {
     let mut known = HashSet::new();
-    let mut all = Vec::new();
-    for variant in variants(adapter) {
+    let mut shaders = Vec::new();
+    for variant in variants(adapter, all) {
         for spec in kernels::ALL {
             for form in forms(spec, variant).iter().filter(|form| !basic || is_basic(spec, form)) {
                 let name = format!("{}/{}", variant.id(), spec.form_id(variant, form));
                 let text = spec.assemble(variant, form).text;
                 if known.insert(text.clone()) && wanted(&name) {
-                    all.push(Shader::new(name, spec.by_matrices(variant), variant, &text));
+                    shaders.push(Shader::new(name, spec.by_matrices(variant), variant, &text));
                 }
             }
         }
     }
-    all.sort_by(|a, b| a.name.cmp(&b.name));
-    all
+    shaders.sort_by(|a, b| a.name.cmp(&b.name));
+    shaders
 }
 
 /// Whether none or all of what may be absent is there.

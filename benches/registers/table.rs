@@ -14,8 +14,6 @@ pub struct Table {
     pub driver: String,
     /// By their names.
     pub shaders: BTreeMap<String, Figures>,
-    /// Shaders with faults that the check passes over, and why.
-    pub known: BTreeMap<String, String>,
 }
 
 impl Table {
@@ -28,12 +26,11 @@ impl Table {
         let place = |name| columns.iter().position(|column| column == name);
         let figures =
             |row: &Value| COLUMNS.each_ref().map(|column| Some(row[place(column.name)?].as_u64()? as u32));
-        let entries = |name: &str| json[name].as_object().into_iter().flatten();
+        let shaders = json["shaders"].as_object().into_iter().flatten();
         Table {
             device: text(&json["device"]),
             driver: text(&json["driver"]),
-            shaders: entries("shaders").map(|(name, row)| (name.clone(), figures(row))).collect(),
-            known: entries("known").map(|(name, why)| (name.clone(), text(why))).collect(),
+            shaders: shaders.map(|(name, row)| (name.clone(), figures(row))).collect(),
         }
     }
 
@@ -45,13 +42,9 @@ impl Table {
     ) -> io::Result<()> {
         let mut text = String::from("{\n");
         let columns = COLUMNS.each_ref().map(|column| column.name);
-        let head = [
-            ("device", json!(self.device)),
-            ("driver", json!(self.driver)),
-            ("known", json!(self.known)),
-            ("columns", json!(columns)),
-        ];
-        for (name, value) in head.iter().filter(|(_, value)| *value != json!({})) {
+        let head =
+            [("device", json!(self.device)), ("driver", json!(self.driver)), ("columns", json!(columns))];
+        for (name, value) in head {
             // Writing to a string does not fail.
             _ = writeln!(text, "\"{name}\": {value},");
         }
@@ -99,10 +92,8 @@ pub fn complaints(
     };
     for (name, figures) in &now.shaders {
         let faults = faults(figures, by_matrices(name));
-        match (old.known.get(name), faults.is_empty()) {
-            (_, true) => {}
-            (Some(why), false) => println!("KNOWN FAULT: {name}: {} ({why})", faults.join(", ")),
-            (None, false) => complain(name, faults.join(", ")),
+        if !faults.is_empty() {
+            complain(name, faults.join(", "));
         }
         match old.shaders.get(name).map(|old| worse(old, figures)) {
             None => complain(name, "is not in the table".into()),
