@@ -1,4 +1,4 @@
-//! The hot loop of a shader in a driver's text of the device's own code: Mesa's for AMD (ACO), NVIDIA (NAK) and Intel.
+//! The hot loop of a shader in a driver's text of the device's own code: Mesa's for AMD (ACO) and NVIDIA (NAK).
 
 /// Instructions of a loop.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -78,7 +78,7 @@ fn operation(line: &str) -> &str {
 }
 
 fn is_matrix(operation: &str) -> bool {
-    ["v_wmma", "v_swmmac", "v_mfma", "hmma", "imma", "dpas"].iter().any(|start| operation.starts_with(start))
+    ["v_wmma", "v_swmmac", "v_mfma", "hmma"].iter().any(|start| operation.starts_with(start))
 }
 
 /// What it finds in a few lines of each kind.

@@ -21,7 +21,7 @@ const fn more(name: &'static str, statistics: &'static [&'static [&'static str]]
 
 /// In the order of the tables. Registers are those of a lane; memory is in bytes, local memory a lane's or a subgroup's
 /// as the driver counts; occupancy is in subgroups: of a SIMD on AMD, of an SM on NVIDIA. The last two are of the hot
-/// loop, from the device's code.
+/// loop, from the device's code where that is shown and has one.
 pub const COLUMNS: [Column; 8] = [
     less("registers", &[&["VGPRs"], &["Register Count"], &["Number of GPRs"], &["Max live registers"]]),
     less(
@@ -63,8 +63,7 @@ pub fn figures(compiled: &Compiled) -> Figures {
             .iter()
             .find_map(|group| group.iter().filter_map(|name| of(name)).reduce(|a, b| a + b))
     });
-    if let Some(assembly) = compiled.assembly() {
-        let mix = assembly::hot_loop(assembly).unwrap_or_default();
+    if let Some(mix) = compiled.assembly().and_then(assembly::hot_loop) {
         [all[MATRICES - 1], all[MATRICES]] = [Some(mix.all), Some(mix.matrices)];
     }
     all

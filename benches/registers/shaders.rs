@@ -6,8 +6,7 @@ use naga::back::spv;
 use naga::proc::{BoundsCheckPolicies, BoundsCheckPolicy};
 use naga::valid::{ModuleInfo, ValidationFlags, Validator};
 use naga::{AddressSpace, Module, ShaderStage, TypeInner};
-use tome_wgpu::kernel::Form;
-use tome_wgpu::{Element, KernelSpec, Lane, Tile, Variant, cooperative_tile, kernels};
+use tome_wgpu::{Element, Lane, Tile, Variant, cooperative_tile, kernels};
 
 use crate::forms::{forms, needs};
 
@@ -54,19 +53,13 @@ fn variants(adapter: &wgpu::Adapter, all: bool) -> Vec<Variant> {
     variants
 }
 
-/// Every shader whose name is `wanted`, once each: kernels do not differ in every variant. `all` as above; `basic` leaves out forms with
-/// some, but not all, of the bindings that may be absent.
-pub fn shaders(
-    adapter: &wgpu::Adapter,
-    all: bool,
-    basic: bool,
-    wanted: impl Fn(&str) -> bool,
-) -> Vec<Shader> {
+/// Every shader whose name is `wanted`, once each, as kernels do not differ in every variant; `all` as above.
+pub fn shaders(adapter: &wgpu::Adapter, all: bool, wanted: impl Fn(&str) -> bool) -> Vec<Shader> {
     let mut known = HashSet::new();
     let mut shaders = Vec::new();
     for variant in variants(adapter, all) {
         for spec in kernels::ALL {
-            for form in forms(spec, variant).iter().filter(|form| !basic || is_basic(spec, form)) {
+            for form in &forms(spec, variant) {
                 let name = format!("{}/{}", variant.id(), spec.form_id(variant, form));
                 let text = spec.assemble(variant, form).text;
                 if known.insert(text.clone()) && wanted(&name) {
@@ -77,13 +70,6 @@ pub fn shaders(
     }
     shaders.sort_by(|a, b| a.name.cmp(&b.name));
     shaders
-}
-
-/// Whether none or all of what may be absent is there.
-fn is_basic(spec: &KernelSpec, form: &Form) -> bool {
-    let optional = spec.bindings.iter().enumerate().filter(|(_, binding)| binding.optional);
-    let mut there = optional.map(|(i, _)| form.present >> i & 1 == 1);
-    there.next().is_none_or(|first| there.all(|other| other == first))
 }
 
 impl Shader {

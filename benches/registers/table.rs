@@ -65,14 +65,14 @@ fn rows(of: &BTreeMap<String, impl serde::Serialize>) -> String {
     lines.join(",\n") + "\n"
 }
 
-/// What is worse than in another table by more than rounding to a few registers or instructions.
-pub fn worse(than: &Figures, now: &Figures) -> Vec<String> {
-    const MORE: f64 = 1.05;
+/// What is more than 5 % worse than in another table: less is a few registers or instructions here or there.
+fn worse(than: &Figures, now: &Figures) -> Vec<String> {
     let columns = COLUMNS.iter().zip(than.iter().zip(now));
     let worse = columns.filter_map(|(column, (&than, &now))| {
-        let (than, now) = (than?, now?);
+        let than = than?;
+        let Some(now) = now else { return Some(format!("{} {than} -> unknown", column.name)) };
         let (small, large) = if column.more_is_better { (now, than) } else { (than, now) };
-        let is = f64::from(large) > f64::from(small) * MORE;
+        let is = f64::from(large) > f64::from(small) * 1.05;
         is.then(|| format!("{} {than} -> {now}", column.name))
     });
     worse.collect()
