@@ -1,5 +1,7 @@
 //! The hot loop of a shader in a driver's text of the device's own code: Mesa's for AMD (ACO) and NVIDIA (NAK).
 
+use std::collections::BTreeSet;
+
 /// Instructions of a loop.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Mix {
@@ -27,52 +29,86 @@ impl Mix {
     }
 }
 
+/// Instructions without a jump between them.
+struct Block<'a> {
+    name: &'a str,
+    lines: Vec<&'a str>,
+    /// Where it goes on.
+    next: Vec<&'a str>,
+    /// Whether that may be the block below, which is not named.
+    falls_through: bool,
+}
+
 /// The innermost loop that does most of the work, or the longest where none does such work; none where there is no loop.
 pub fn hot_loop(text: &str) -> Option<Mix> {
-    let lines: Vec<&str> = text.lines().map(str::trim).collect();
-    let label = |line: &str| label(line).map(str::to_owned);
-    let labels: Vec<Option<String>> = lines.iter().map(|line| label(line)).collect();
-    // A jump to a label above it closes a loop.
-    let mut loops = Vec::new();
-    for (end, line) in lines.iter().enumerate() {
-        for target in targets(line) {
-            let at = labels[..=end].iter().position(|label| label.as_deref() == Some(target));
-            loops.extend(at.map(|start| (start, end)));
+    let blocks = blocks(text);
+    let loops = loops(&blocks);
+    let innermost = loops
+        .iter()
+        .filter(|body| !loops.iter().any(|other| other.len() < body.len() && other.is_subset(body)));
+    let mixes = innermost.map(|body| {
+        let lines: Vec<&str> = body.iter().flat_map(|&block| &blocks[block].lines).copied().collect();
+        Mix::of(&lines)
+    });
+    mixes.max_by_key(|mix| (mix.work(), mix.all))
+}
+
+/// The blocks of each loop, by the jumps back to its first.
+fn loops(blocks: &[Block<'_>]) -> Vec<BTreeSet<usize>> {
+    let mut before = vec![Vec::new(); blocks.len()];
+    for (from, block) in blocks.iter().enumerate() {
+        for next in &block.next {
+            if let Some(to) = blocks.iter().position(|block| block.name == *next) {
+                before[to].push(from);
+            }
         }
     }
-    let innermost = loops.iter().filter(|&&(start, end)| {
-        !loops.iter().any(|&(s, e)| (s, e) != (start, end) && start <= s && e <= end)
-    });
-    innermost.map(|&(start, end)| Mix::of(&lines[start..=end])).max_by_key(|mix| (mix.work(), mix.all))
+    let body = |first: usize| {
+        let mut body = BTreeSet::from([first]);
+        // From the jumps backwards; drivers may print blocks between that belong elsewhere.
+        let mut rest: Vec<usize> = before[first].iter().copied().filter(|&from| from >= first).collect();
+        let jumps = !rest.is_empty();
+        while let Some(block) = rest.pop() {
+            if body.insert(block) {
+                rest.extend(&before[block]);
+            }
+        }
+        // What can be entered elsewhere is no loop.
+        (jumps && (first == 0 || !body.contains(&0))).then_some(body)
+    };
+    (0..blocks.len()).filter_map(body).collect()
 }
 
-/// The block that begins here: `BB3:`, or `block 3 [2, 5] -> {`.
-fn label(line: &str) -> Option<&str> {
-    if line.starts_with("block") && line.ends_with('{') {
-        return line.split_whitespace().nth(1);
+/// Of a text in one of two forms: labels `BB3:` and jumps `s_cbranch_scc0 BB3`, or `block 3 L4 [2, 5] -> {` to
+/// `} -> [3, 6]`.
+fn blocks(text: &str) -> Vec<Block<'_>> {
+    let mut blocks: Vec<Block<'_>> = Vec::new();
+    for line in text.lines().map(str::trim) {
+        let mut words = line.split([' ', '\t', ';']).filter(|word| !word.is_empty());
+        let first = words.next().unwrap_or_default();
+        let name = if line.ends_with('{') { words.clone().next() } else { first.strip_suffix(':') };
+        if let Some(name) = name {
+            if let Some(last) = blocks.last_mut().filter(|block| block.falls_through) {
+                last.next.push(name);
+            }
+            blocks.push(Block { name, lines: Vec::new(), next: Vec::new(), falls_through: true });
+        } else if let Some(block) = blocks.last_mut() {
+            if let Some(next) = line.strip_prefix("} -> [") {
+                block.next.extend(next.trim_end_matches(']').split(", "));
+                block.falls_through = false;
+            } else {
+                block.lines.push(line);
+                block.next.extend(words.next().filter(|_| first.contains("branch")));
+                block.falls_through &= !["s_branch", "s_endpgm"].contains(&first);
+            }
+        }
     }
-    let name = line.split_whitespace().next()?.strip_suffix(':')?;
-    name.chars().all(|c| c.is_ascii_alphanumeric() || c == '_').then_some(name)
-}
-
-/// The blocks that may follow: `s_cbranch_scc0 BB3`, or `} -> [3, 6]`.
-fn targets(line: &str) -> Vec<&str> {
-    if let Some(blocks) = line.strip_prefix("} -> [") {
-        return blocks.trim_end_matches(']').split(',').map(str::trim).collect();
-    }
-    let code = line.split([';', '/']).next().unwrap_or(line);
-    if !code.contains("branch") {
-        return Vec::new();
-    }
-    code.split_whitespace().skip(1).collect()
+    blocks
 }
 
 /// The operation of a line of code, empty where there is none: the word after predicates and `r0 =`.
 fn operation(line: &str) -> &str {
     let code = line.split("//").next().unwrap_or_default().split(';').next().unwrap_or_default();
-    if label(line).is_some() || code.starts_with('}') {
-        return "";
-    }
     let code = code.rsplit_once(" = ").map_or(code, |(_, code)| code);
     code.split_whitespace().find(|word| !word.starts_with('@')).unwrap_or_default()
 }
@@ -84,11 +120,13 @@ fn is_matrix(operation: &str) -> bool {
 /// What it finds in a few lines of each kind.
 pub fn check() {
     let aco = "BB0:\n\ts_mov_b32 s0, 0 ; be800080\nBB1:\n\tv_mov_b32 v0, v1\nBB2:\n\tv_wmma_f32_16x16x16_f16 v[0:7], \
-        v[8:15], v[16:23], v[0:7] ; cc404000\n\tv_fma_f32 v0, v1, v2, v0\n\ts_cbranch_scc1 BB2 ; bf850000\n\t\
-        s_cbranch_scc0 BB1\n\ts_endpgm";
+        v[8:15], v[16:23], v[0:7] ; cc404000\n\tv_fma_f32 v0, v1, v2, v0\n\ts_cbranch_scc1 BB2 ; bf850000\nBB3:\n\t\
+        s_cbranch_scc0 BB1\nBB4:\n\ts_endpgm";
     assert_eq!(hot_loop(aco), Some(Mix { all: 3, matrices: 1, multiply_adds: 1 }));
-    let nak = "block 0 [] -> {\n  r0 = mov 0x0\n} -> [1]\nblock 1 [0, 1] -> {\n  r4..8 = hmma.16816.f32 r0..4 r8..10 \
-        r4..8 // delay=8\n  r1 = ffma r2 r3 r1\n  @!p0 bra L1\n} -> [1, 2]\nblock 2 [1] -> {\n  exit\n} -> []";
-    assert_eq!(hot_loop(nak), Some(Mix { all: 3, matrices: 1, multiply_adds: 1 }));
+    // The end stands between the loop's blocks.
+    let nak = "block.u 0 L2 [] -> {\n  r0 = mov 0x0\n} -> [1]\nblock.u 1 L5 [0, 3] -> {\n  bra !up0 L7 // delay=1\n} -> \
+        [2, 3]\nblock.u 2 L6 [1] -> {\n  r5 = mov r4\n  exit\n} -> []\nblock 3 L7 [1] -> {\n  r4..8 = hmma.m16n8k16.f32 \
+        r0..4 r8..10 r4..8 // delay=8\n  @!p0 r1 = ffma r2 r3 r1\n  bra L5\n} -> [1]";
+    assert_eq!(hot_loop(nak), Some(Mix { all: 4, matrices: 1, multiply_adds: 1 }));
     assert_eq!(hot_loop("BB0:\n\tv_fma_f32 v0, v1, v2, v0\n\ts_branch BB1\nBB1:\n\ts_endpgm"), None);
 }

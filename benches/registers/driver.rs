@@ -50,7 +50,7 @@ impl Driver {
         }
         let spirv = match there.properties().api_version {
             ..vk::API_VERSION_1_2 => (1, 3),
-            ..vk::API_VERSION_1_3 => (1, 5),
+            vk::API_VERSION_1_2..vk::API_VERSION_1_3 => (1, 5),
             _ => (1, 6),
         };
         let wanted = wanted_device(adapter, Element::F16);
