@@ -1,6 +1,5 @@
 //! A device of wgpu's making whose driver says what it compiled, by `VK_KHR_pipeline_executable_properties`.
 
-use std::collections::BTreeMap;
 use std::ffi::{CStr, CString, c_char};
 
 use ash::khr::pipeline_executable_properties as executables;
@@ -8,6 +7,7 @@ use ash::vk;
 use tome_wgpu::{Element, wanted_device};
 use wgpu::hal::{OpenDevice, vulkan};
 
+use crate::figures::Compiled;
 use crate::shaders::{Binding, Shader};
 
 /// The driver of an adapter.
@@ -16,26 +16,7 @@ pub struct Driver {
     _open: OpenDevice<vulkan::Api>,
     device: ash::Device,
     executables: executables::Device,
-    /// The SPIR-V that wgpu makes for it.
-    pub spirv: (u8, u8),
-}
-
-/// What a driver says of a shader.
-#[derive(Default)]
-pub struct Compiled {
-    /// By the driver's own names.
-    pub statistics: BTreeMap<String, f64>,
-    /// Its texts by their names: intermediate code, and for many drivers that of the device.
-    pub texts: Vec<(String, String)>,
-}
-
-impl Compiled {
-    /// The device's own code, where the driver shows it.
-    pub fn assembly(&self) -> Option<&str> {
-        let is =
-            |name: &str| ["assembly", "isa", "sass"].iter().any(|word| name.to_lowercase().contains(word));
-        self.texts.iter().find(|(name, _)| is(name)).map(|(_, text)| text.as_str())
-    }
+    spirv: (u8, u8),
 }
 
 impl Driver {
@@ -75,8 +56,9 @@ impl Driver {
         Some(Driver { _open: open, device, executables, spirv })
     }
 
-    /// Compiles a shader's SPIR-V.
-    pub fn compile(&self, shader: &Shader, words: &[u32]) -> Result<Compiled, vk::Result> {
+    /// Compiles a shader as wgpu does.
+    pub fn compile(&self, shader: &Shader) -> Result<Compiled, vk::Result> {
+        let words = shader.spirv(self.spirv);
         let bindings: Vec<_> = shader.bindings.iter().map(layout).collect();
         let entry = CString::new(shader.entry.as_str()).expect("a name");
         let device = &self.device;
@@ -86,7 +68,7 @@ impl Driver {
             let sets = [device.create_descriptor_set_layout(&set, None)?];
             let layout = vk::PipelineLayoutCreateInfo::default().set_layouts(&sets);
             let layout = device.create_pipeline_layout(&layout, None)?;
-            let module = vk::ShaderModuleCreateInfo::default().code(words);
+            let module = vk::ShaderModuleCreateInfo::default().code(&words);
             let module = device.create_shader_module(&module, None)?;
             let stage = vk::PipelineShaderStageCreateInfo::default()
                 // As wgpu for every device with subgroups.

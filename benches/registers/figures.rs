@@ -1,7 +1,26 @@
 //! What every driver says of a shader, under common names.
 
+use std::collections::BTreeMap;
+
 use crate::assembly;
-use crate::driver::Compiled;
+
+/// What a driver says of a shader.
+#[derive(Default)]
+pub struct Compiled {
+    /// By the driver's own names.
+    pub statistics: BTreeMap<String, f64>,
+    /// Its texts by their names: intermediate code, and for many drivers that of the device.
+    pub texts: Vec<(String, String)>,
+}
+
+impl Compiled {
+    /// The device's own code, where the driver shows it.
+    pub fn assembly(&self) -> Option<&str> {
+        let is =
+            |name: &str| ["assembly", "isa", "sass"].iter().any(|word| name.to_lowercase().contains(word));
+        self.texts.iter().find(|(name, _)| is(name)).map(|(_, text)| text.as_str())
+    }
+}
 
 /// A figure: its name, by which names drivers know it, and whether more of it is better.
 pub struct Column {
