@@ -1,6 +1,6 @@
 //! The hot loop of a shader in a driver's text of the device's own code: Mesa's for AMD (ACO) and NVIDIA (NAK).
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// Instructions of a loop.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -42,6 +42,9 @@ struct Block<'a> {
 /// The innermost loop that does most of the work, or the longest where none does such work; none where there is no loop.
 pub fn hot_loop(text: &str) -> Option<Mix> {
     let blocks = blocks(text);
+    if blocks.is_empty() {
+        return None;
+    }
     let loops = loops(&blocks);
     let innermost = loops
         .iter()
@@ -53,30 +56,39 @@ pub fn hot_loop(text: &str) -> Option<Mix> {
     mixes.max_by_key(|mix| (mix.work(), mix.all))
 }
 
-/// The blocks of each loop, by the jumps back to its first.
+/// The blocks of each loop.
 fn loops(blocks: &[Block<'_>]) -> Vec<BTreeSet<usize>> {
-    let mut before = vec![Vec::new(); blocks.len()];
-    for (from, block) in blocks.iter().enumerate() {
-        for next in &block.next {
-            if let Some(to) = blocks.iter().position(|block| block.name == *next) {
-                before[to].push(from);
-            }
+    let place = |name: &str| blocks.iter().position(|block| block.name == name);
+    let next: Vec<Vec<usize>> =
+        blocks.iter().map(|block| block.next.iter().filter_map(|name| place(name)).collect()).collect();
+    // A way that comes back to a block which it has passed closes a loop; drivers print its blocks in any order.
+    let mut closing: BTreeMap<usize, Vec<usize>> = BTreeMap::new();
+    let (mut seen, mut way) = (vec![false; blocks.len()], vec![(0, 0)]);
+    while let Some((block, taken)) = way.last_mut() {
+        let from = *block;
+        let Some(&to) = next[from].get(*taken) else {
+            way.pop();
+            continue;
+        };
+        *taken += 1;
+        seen[from] = true;
+        if way.iter().any(|&(passed, _)| passed == to) {
+            closing.entry(to).or_default().push(from);
+        } else if !seen[to] {
+            way.push((to, 0));
         }
     }
-    let body = |first: usize| {
+    // The blocks from which one comes to its end without its first.
+    let body = |(first, mut rest): (usize, Vec<usize>)| {
         let mut body = BTreeSet::from([first]);
-        // From the jumps backwards; drivers may print blocks between that belong elsewhere.
-        let mut rest: Vec<usize> = before[first].iter().copied().filter(|&from| from >= first).collect();
-        let jumps = !rest.is_empty();
         while let Some(block) = rest.pop() {
             if body.insert(block) {
-                rest.extend(&before[block]);
+                rest.extend((0..blocks.len()).filter(|&before| next[before].contains(&block)));
             }
         }
-        // What can be entered elsewhere is no loop.
-        (jumps && (first == 0 || !body.contains(&0))).then_some(body)
+        body
     };
-    (0..blocks.len()).filter_map(body).collect()
+    closing.into_iter().map(body).collect()
 }
 
 /// Of a text in one of two forms: labels `BB3:` and jumps `s_cbranch_scc0 BB3`, or `block 3 L4 [2, 5] -> {` to
@@ -128,5 +140,8 @@ pub fn check() {
         [2, 3]\nblock.u 2 L6 [1] -> {\n  r5 = mov r4\n  exit\n} -> []\nblock 3 L7 [1] -> {\n  r4..8 = hmma.m16n8k16.f32 \
         r0..4 r8..10 r4..8 // delay=8\n  @!p0 r1 = ffma r2 r3 r1\n  bra L5\n} -> [1]";
     assert_eq!(hot_loop(nak), Some(Mix { all: 4, matrices: 1, multiply_adds: 1 }));
+    // The loop is entered at its end.
+    let turned = "BB0:\n\ts_branch BB2\nBB1:\n\tv_fma_f32 v0, v1, v2, v0\nBB2:\n\ts_cbranch_scc0 BB1\nBB3:\n\ts_endpgm";
+    assert_eq!(hot_loop(turned), Some(Mix { all: 2, matrices: 0, multiply_adds: 1 }));
     assert_eq!(hot_loop("BB0:\n\tv_fma_f32 v0, v1, v2, v0\n\ts_branch BB1\nBB1:\n\ts_endpgm"), None);
 }
