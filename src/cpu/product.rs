@@ -126,8 +126,8 @@ impl WithSimd for Product<'_> {
                     11 => multiply_tile::<S, 11>(simd, (x, x_stride), panel, &mut sums),
                     _ => multiply_tile::<S, 12>(simd, (x, x_stride), panel, &mut sums),
                 }
-                for (row, sums) in sums[..height].iter().enumerate() {
-                    y[(first + row) * y_stride + first_column..][..width].copy_from_slice(&sums[..width]);
+                for (row, sums) in (first..).zip(&sums[..height]) {
+                    y[row * y_stride + first_column..][..width].copy_from_slice(&sums[..width]);
                 }
             }
         }
