@@ -87,7 +87,7 @@ pub struct Form {
     pub head_width: u32,
     /// For matrix products, where the variant's tile has several sizes.
     pub tile_size: TileSize,
-    /// For matrix products: the inner values fill their last slab, see [`SLAB`].
+    /// For matrix products: the inner values are a multiple of 32, and so fill their last slab.
     pub whole_slabs: bool,
     /// For matrix products: the columns come in fours.
     pub fours: bool,
