@@ -1,5 +1,5 @@
 // Eight keys at a time, which every lane reads by itself. lanes.wgsl defines Head, k_load, v_load and bias_of.
-// Twin of keys_subgroup.wgsl and keys_workgroup.wgsl.
+// Twin of keys_subgroup.wgsl.
 // Keys `first` to `first + 7`.
 struct Keys {
     head: Head,

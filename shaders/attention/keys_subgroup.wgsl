@@ -1,5 +1,5 @@
 // Eight keys at a time, each read by one of eight neighbouring lanes of a subgroup and handed round. lanes.wgsl
-// defines Head, k_load, v_load and bias_of. Twin of keys_lane.wgsl and keys_workgroup.wgsl.
+// defines Head, k_load, v_load and bias_of. Twin of keys_lane.wgsl.
 // The key of this lane, and all biases.
 struct Keys {
     head: Head,

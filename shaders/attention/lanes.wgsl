@@ -1,5 +1,5 @@
 // Each lane keeps one query and walks all keys by eights with a running maximum. How keys are read is in keys_lane.wgsl,
-// keys_subgroup.wgsl or keys_workgroup.wgsl. Twin of matrices.wgsl.
+// keys_subgroup.wgsl. For software drivers; twin of blocks.wgsl and matrices.wgsl.
 const ATTEND_LANES: u32 = QUERIES;
 
 // Where a head's keys and values begin, and whose they are.
