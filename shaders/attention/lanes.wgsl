@@ -1,4 +1,4 @@
-// Each lane keeps one query and walks all keys by eights with a running maximum. How keys are read is in keys_lane.wgsl,
+// Each lane keeps one query and walks all keys by eights with a running maximum. How keys are read is in keys_lane.wgsl or
 // keys_subgroup.wgsl. For software drivers; twin of blocks.wgsl and matrices.wgsl.
 const ATTEND_LANES: u32 = QUERIES;
 

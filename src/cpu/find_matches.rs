@@ -1,5 +1,6 @@
 use super::product::{Packed, multiply, pack_rows};
 use super::slices::{Split, part, part_mut};
+use super::threads::{for_each_chunk, threads};
 use crate::kernels::find_matches::{PROTECTED, Params, Similarity, UNDIRECTED};
 
 /// For every source its most similar destination, the lower one on equal similarity.
@@ -38,22 +39,27 @@ pub fn find_matches(
         };
         let with_direction: Vec<bool> = destinations.iter().map(|&token| directed(token)).collect();
 
-        for (i, &source) in sources.iter().enumerate() {
-            (score[i], best[i]) = (PROTECTED, 0);
-            if source < protect {
-                continue;
-            }
-            let source_directed = directed(source);
-            for (j, &destination) in destinations.iter().enumerate() {
-                let value = match source_directed && with_direction[j] {
-                    true => similarity[i * destinations.len() + j],
-                    false => UNDIRECTED,
-                };
-                if destination >= protect && value > score[i] {
-                    (score[i], best[i]) = (value, j as u32);
+        // The best edge of each source, a few sources to a thread.
+        let mut edges = vec![(PROTECTED, 0); srcs];
+        let near = srcs.div_ceil(threads());
+        for_each_chunk(&mut edges, near, |chunk, edges| {
+            for (i, edge) in (chunk * near..).zip(edges) {
+                if sources[i] < protect {
+                    continue;
+                }
+                let source_directed = directed(sources[i]);
+                for (j, &destination) in destinations.iter().enumerate() {
+                    let value = match source_directed && with_direction[j] {
+                        true => similarity[i * destinations.len() + j],
+                        false => UNDIRECTED,
+                    };
+                    if destination >= protect && value > edge.0 {
+                        *edge = (value, j as u32);
+                    }
                 }
             }
-        }
+        });
+        score.iter_mut().zip(best).zip(edges).for_each(|((score, best), edge)| (*score, *best) = edge);
     }
 }
 
@@ -62,7 +68,11 @@ fn products(a: &[f32], b: &[f32], width: usize) -> Vec<f32> {
     let (rows, columns) = (a.len() / width, b.len() / width);
     let mut y = vec![0.0; rows * columns];
     let b = pack_rows(b, [columns, width], width);
-    multiply(rows, (a, width), Packed::new(&b, [width, columns]), (&mut y, columns));
+    let near = rows.div_ceil(threads()).max(1);
+    for_each_chunk(&mut y, (near * columns).max(1), |chunk, y| {
+        let a = (&a[chunk * near * width..], width);
+        multiply(y.len() / columns, a, Packed::new(&b, [width, columns]), (y, columns));
+    });
     y
 }
 
