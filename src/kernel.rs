@@ -239,7 +239,12 @@ fn tile(variant: Variant) -> Vec<File> {
         }
         (Tile::Workgroup, _) => vec![file!("matmul/slabs"), file!("matmul/tile_workgroup")],
         (Tile::Cooperative { matrix, .. }, _) => {
-            vec![of_matrix(matrix), file!("matmul/slabs"), file!("matmul/tile_matrices")]
+            vec![
+                of_matrix(matrix),
+                file!("lib/matrices"),
+                file!("matmul/slabs"),
+                file!("matmul/tile_matrices"),
+            ]
         }
     }
 }
@@ -247,7 +252,9 @@ fn tile(variant: Variant) -> Vec<File> {
 /// The files of attention.
 fn attend(variant: Variant) -> Vec<File> {
     match (variant.tile, variant.lane) {
-        (Tile::Cooperative { matrix, .. }, _) => vec![of_matrix(matrix), file!("attention/matrices")],
+        (Tile::Cooperative { matrix, .. }, _) => {
+            vec![of_matrix(matrix), file!("lib/matrices"), file!("attention/matrices")]
+        }
         (Tile::Workgroup, _) => vec![file!("attention/blocks")],
         (Tile::Direct, Lane::Tree) => vec![file!("attention/keys_lane"), file!("attention/lanes")],
         (Tile::Direct, Lane::Subgroup) => {

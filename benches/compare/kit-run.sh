@@ -14,7 +14,7 @@ mkdir -p "$results" "$here"
 # Where tests look for the repository, the command, and a folder for files.
 export CARGO_MANIFEST_DIR=$here CARGO_BIN_EXE_tome=$here/bin/tome CARGO_TARGET_TMPDIR=$here/target/tmp
 # The system's own loader first.
-ldconfig -p 2>/dev/null | grep -q 'libvulkan\.so\.1' || export LD_LIBRARY_PATH=$here/lib${LD_LIBRARY_PATH:+:$LD_LIBRARY_PATH}
+grep -q 'libvulkan\.so\.1' <<<"$(ldconfig -p 2>/dev/null)" || export LD_LIBRARY_PATH=$here/lib${LD_LIBRARY_PATH:+:$LD_LIBRARY_PATH}
 export TOME_REQUIRE_GPU=1 TOME_CACHE_DIR=
 
 part() { # NAME SECONDS COMMAND...: its output goes to results/NAME.txt, its end into the summary

@@ -38,7 +38,8 @@ cargo bench --bench '*' --no-run --message-format json | executables | grep -v '
 # What the tests and gpu.py read, the sources among it: some tests hold them against rules.
 git ls-files -z -- Cargo.toml README.md benches docs examples models shaders src tests | tar --null -T - -c | tar -x -C "$pack"
 # A machine made for CUDA may lack Vulkan's loader.
-loader=$(ldconfig -p | sed -n 's/.*libvulkan\.so\.1 .*=> //p' | head -n 1)
+loader=$(ldconfig -p | sed -n 's/.*libvulkan\.so\.1 .*=> //p')
+loader=${loader%%$'\n'*}
 if [ -n "$loader" ]; then cp -L "$loader" "$pack/lib/libvulkan.so.1"; fi
 
 tar -C "$pack" -c . | xz -T0 -6 --lzma2=dict=128MiB >"$kit/kit.tar.xz"

@@ -97,11 +97,14 @@ fn attend(lane: Lane, item: u32, head: u32, first: u32) {
         highest[i] = LOWEST;
     }
     var slabs = fetch_keys(lane.index, source, first, 0u, 0u);
+    var values = fetch_values(lane.index, source, 0u);
     for (var begin = 0u; begin < params.tokens; begin += KEYS) {
         var weights = array<vec4<f32>, RISE>();
         for (var slab = 0u; slab < SLABS; slab++) {
             share_keys(lane.index, slabs, slab);
-            slabs = fetch_keys(lane.index, source, first, begin, slab + 1u);
+            // Behind the last one the next block's first.
+            let next = select(begin, begin + KEYS, slab + 1u == SLABS);
+            slabs = fetch_keys(lane.index, source, first, next, (slab + 1u) % SLABS);
             for (var at = 0u; at < SLAB; at++) {
                 let k0 = w_slab[across * ROW + at];
                 let k1 = w_slab[(across + ACROSS) * ROW + at];
@@ -113,7 +116,6 @@ fn attend(lane: Lane, item: u32, head: u32, first: u32) {
                 }
             }
         }
-        var values = fetch_values(lane.index, source, begin);
 
         // The highest score of each row.
         workgroupBarrier(); // keys have been read
@@ -167,6 +169,7 @@ fn attend(lane: Lane, item: u32, head: u32, first: u32) {
                 }
             }
             workgroupBarrier();
+            // Behind the last ones the next block's first.
             values = fetch_values(lane.index, source, begin + (slab + 1u) * 4u * SLAB);
             for (var at = 0u; at < SLAB; at++) {
                 for (var j = 0u; j < OWN4; j++) {
@@ -182,7 +185,6 @@ fn attend(lane: Lane, item: u32, head: u32, first: u32) {
                 }
             }
         }
-        slabs = fetch_keys(lane.index, source, first, begin + KEYS, 0u);
     }
 
     // A row's lanes have each summed the weights of their own keys.

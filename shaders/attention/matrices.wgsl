@@ -1,7 +1,8 @@
 // Attention by the device's matrix units: four subgroups, each with the queries of one matrix, walk the keys in chunks
 // with a running maximum; the next chunk is read while one is worked on. Scores live for one chunk in workgroup memory,
 // where lanes turn them into weights; those are rounded to 16 bits before they multiply the values, and summed as rounded.
-// That is why the device's own exp2 is good enough here. Twin of lanes.wgsl.
+// That is why the device's own exp2 is good enough here. Twin of blocks.wgsl and
+// lanes.wgsl.
 const ATTEND_LANES: u32 = 4u * SUBGROUP;
 const KEYS: u32 = 32u;
 const KEYS4: u32 = KEYS / 4u;

@@ -15,27 +15,9 @@ fn put_w(row: u32, k: u32, v: vec4<f32>) {
     w_slab[row + k] = vec4<f16>(v);
 }
 
-// Matrices from an element on, whose rows are so many elements apart.
-fn left_of_x(at: u32, row: u32) -> Left {
-    return coopLoadT<Left>(&x_slab[at], row);
-}
-
-fn right_of_x(at: u32, row: u32) -> Right {
-    return coopLoad<Right>(&x_slab[at], row);
-}
-
-fn right_of_w(at: u32, row: u32) -> Right {
-    return coopLoad<Right>(&w_slab[at], row);
-}
-
 // Sums on their way out of matrices lie by four.
 alias Outs = vec4<f32>;
 const OUT_VALUES: u32 = 4u;
-
-// Puts a matrix from an element on, whose rows are so many elements apart.
-fn put_sums(sums: Sums, at: u32, row: u32) {
-    coopStoreT(sums, &outs[at], row);
-}
 
 // Four sums from an element on.
 fn out4(at: u32) -> vec4<f32> {
