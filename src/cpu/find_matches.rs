@@ -1,3 +1,4 @@
+use super::math::first_highest;
 use super::product::{Packed, multiply, pack_rows};
 use super::slices::{Split, part, part_mut};
 use super::threads::{for_each_chunk, threads};
@@ -29,33 +30,39 @@ pub fn find_matches(
         let (sources, destinations) = split.of(item);
         let row = |token: u32| &metric[token as usize * width..][..width];
         let directed = |token: u32| row(token).iter().any(|v| v * v > 0.0);
-        // All similarities at once; on the GPU, where memory is dearer, each is dropped at once.
-        let rows = |tokens: &[u32]| tokens.iter().flat_map(|&token| row(token)).copied().collect::<Vec<_>>();
+        let rows = |tokens: &[u32]| tokens.iter().map(|&token| row(token)).collect::<Vec<_>>().concat();
         let (a, b) = (rows(&sources), rows(&destinations));
-        let similarity = if similarity == Similarity::Euclidean {
-            distances(&a, &b, width)
-        } else {
-            products(&a, &b, width)
-        };
-        let with_direction: Vec<bool> = destinations.iter().map(|&token| directed(token)).collect();
+        let packed = pack_rows(&b, [destinations.len(), width], width);
+        // Destinations whose similarity is not the one of their metrics.
+        let others = destinations.iter().enumerate().filter_map(|(j, &destination)| match destination {
+            token if token < protect => Some((j, PROTECTED)),
+            token if !directed(token) => Some((j, UNDIRECTED)),
+            _ => None,
+        });
+        let others: Vec<(usize, f32)> = others.collect();
 
-        // The best edge of each source, a few sources to a thread.
+        // The best edge of each source, a few sources to a thread: all similarities at once; on the GPU, where memory is
+        // dearer, each is dropped at once.
         let mut edges = vec![(PROTECTED, 0); srcs];
         let near = srcs.div_ceil(threads());
         for_each_chunk(&mut edges, near, |chunk, edges| {
-            for (i, edge) in (chunk * near..).zip(edges) {
-                if sources[i] < protect {
+            let (first, columns) = (chunk * near, destinations.len());
+            let a = &a[first * width..][..edges.len() * width];
+            let mut similarities = match similarity {
+                Similarity::Euclidean => distances(a, &b, width),
+                _ => products(a, Packed::new(&packed, [width, columns]), [width, columns]),
+            };
+            let rows = similarities.chunks_exact_mut(columns.max(1));
+            for ((edge, &source), row) in edges.iter_mut().zip(&sources[first..]).zip(rows) {
+                if source < protect {
                     continue;
                 }
-                let source_directed = directed(sources[i]);
-                for (j, &destination) in destinations.iter().enumerate() {
-                    let value = match source_directed && with_direction[j] {
-                        true => similarity[i * destinations.len() + j],
-                        false => UNDIRECTED,
-                    };
-                    if destination >= protect && value > edge.0 {
-                        *edge = (value, j as u32);
-                    }
+                if !directed(source) {
+                    row.fill(UNDIRECTED);
+                }
+                others.iter().for_each(|&(j, value)| row[j] = value);
+                if let Some((value, j)) = first_highest(row).filter(|&(value, _)| value > PROTECTED) {
+                    *edge = (value, j as u32);
                 }
             }
         });
@@ -64,15 +71,10 @@ pub fn find_matches(
 }
 
 /// The dot product of each row of a with each of b.
-fn products(a: &[f32], b: &[f32], width: usize) -> Vec<f32> {
-    let (rows, columns) = (a.len() / width, b.len() / width);
+fn products(a: &[f32], b: Packed<'_>, [width, columns]: [usize; 2]) -> Vec<f32> {
+    let rows = a.len() / width;
     let mut y = vec![0.0; rows * columns];
-    let b = pack_rows(b, [columns, width], width);
-    let near = rows.div_ceil(threads()).max(1);
-    for_each_chunk(&mut y, (near * columns).max(1), |chunk, y| {
-        let a = (&a[chunk * near * width..], width);
-        multiply(y.len() / columns, a, Packed::new(&b, [width, columns]), (y, columns));
-    });
+    multiply(rows, (a, width), b, (&mut y, columns));
     y
 }
 

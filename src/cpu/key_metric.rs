@@ -1,4 +1,4 @@
-use super::math::squares;
+use super::math::{mean_of_rows, squares};
 use super::slices::{elements, part, part_mut};
 use super::threads::{for_each_chunk, threads};
 use crate::kernels::key_metric::{Length, Params};
@@ -19,11 +19,7 @@ pub fn key_metric(params: &Params, keys: &[f32], size: Option<&[f32]>, metric: &
     let [width, near] = [head_width as usize, (rows as usize).div_ceil(threads()).max(1)];
     let each = |row: usize, metric: &mut [f32], sums: &mut [f64]| {
         let keys = &keys[start as usize + row * stride as usize..][..channels];
-        sums.fill(0.0);
-        for head in keys.chunks_exact(width) {
-            sums.iter_mut().zip(head).for_each(|(sum, &v)| *sum += f64::from(v));
-        }
-        metric.iter_mut().zip(&*sums).for_each(|(mean, sum)| *mean = (sum / f64::from(heads)) as f32);
+        mean_of_rows(keys, sums, metric);
         let squares = squares(metric);
         // As an f32, since that is what the kernel sums; NaN is not among them.
         let directed = (f32::MIN_POSITIVE..=1e36).contains(&(squares as f32));

@@ -34,6 +34,35 @@ wide! {
         sum(row, |v| v * v)
     }
 
+    /// The mean of rows that lie behind each other, each as long as `mean`; sums are in f64.
+    pub fn mean_of_rows(rows: &'a [f32], sums: &'a mut [f64], mean: &'a mut [f32]) {
+        sums.fill(0.0);
+        for row in rows.chunks_exact(mean.len()) {
+            add(row, 1.0, sums);
+        }
+        divide(sums, (rows.len() / mean.len()) as f64, mean);
+    }
+
+    /// Adds a row, weighted.
+    pub fn add_row(row: &'a [f32], weight: f64, sums: &'a mut [f64]) {
+        add(row, weight, sums);
+    }
+
+    /// Sums over a number.
+    pub fn divide_row(sums: &'a [f64], by: f64, y: &'a mut [f32]) {
+        divide(sums, by, y);
+    }
+
+    /// The highest value of a row and the first place where it stands; none where there is only NaN and -∞.
+    pub fn first_highest(row: &'a [f32]) -> Option<(f32, usize)> {
+        let highest = highest(row);
+        let (chunks, _) = row.as_chunks::<LANES>();
+        let stands = |chunk: &[f32; LANES]| chunk.iter().fold(false, |any, &v| any | (v == highest));
+        let skip = chunks.iter().position(stands).unwrap_or(chunks.len()) * LANES;
+        let place = row[skip..].iter().position(|&v| v == highest)?;
+        (highest > f32::NEG_INFINITY).then_some((highest, skip + place))
+    }
+
     /// y = (x - mean) / sqrt(variance + eps)
     pub fn normalise(x: &'a [f32], eps: f32, y: &'a mut [f32]) {
         let mean = sum(x, |v| v) / x.len() as f64;
@@ -78,6 +107,16 @@ wide! {
     pub fn sigmoid(row: &'a mut [f32]) {
         row.iter_mut().for_each(|x| *x = 1.0 / (1.0 + exp(-*x)));
     }
+}
+
+#[inline(always)]
+fn add(row: &[f32], weight: f64, sums: &mut [f64]) {
+    sums.iter_mut().zip(row).for_each(|(sum, &v)| *sum += weight * f64::from(v));
+}
+
+#[inline(always)]
+fn divide(sums: &[f64], by: f64, y: &mut [f32]) {
+    y.iter_mut().zip(sums).for_each(|(y, sum)| *y = (sum / by) as f32);
 }
 
 /// The sum of `term` over a row.

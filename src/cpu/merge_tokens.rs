@@ -1,5 +1,8 @@
+use std::iter::successors;
+
+use super::math::{add_row, divide_row, normalise};
 use super::slices::{part, part_mut};
-use crate::kernels::layer_norm;
+use super::threads::{for_each_chunk, threads};
 use crate::kernels::merge_tokens::{MergeMode, Params};
 use crate::kernels::rank_matches::END;
 
@@ -26,55 +29,73 @@ pub fn merge_tokens(
     let size = size.map(|size| part("size", size, &[batch, tokens]));
     let x_out = part_mut("x_out", x_out, &[batch, merged, channels]);
     let size_out = part_mut("size_out", size_out, &[batch, merged]);
+    let normed = normed.map(|normed| part_mut("normed", normed, &[batch, merged, channels]));
     let [tokens, merged, channels, plan_len] = [tokens, merged, channels, plan_len].map(|v| v as usize);
 
-    let mut gathered = vec![0.0; channels];
-    for item in 0..batch as usize {
-        let (keep, rest) = plan[item * plan_len..][..plan_len].split_at(merged);
-        let next = &rest[..tokens];
-        let x = &x[item * tokens * channels..][..tokens * channels];
-        let row = |token: usize| &x[token * channels..][..channels];
-        let size_of = |token: usize| size.map_or(1.0, |size| f64::from(size[item * tokens + token]));
-
-        for (place, &kept) in keep.iter().enumerate() {
-            let index = item * merged + place;
-            let x_out = &mut x_out[index * channels..][..channels];
-            let follower =
-                |token: usize| Some(next[token]).filter(|&next| next != END).map(|next| next as usize);
-            let group = || std::iter::successors(Some(kept as usize), |&token| follower(token)).take(tokens);
-            let total: f64 = group().map(size_of).sum();
-            size_out[index] = total as f32;
-            let keeps = mode == MergeMode::KeepOne && size_of(kept as usize) > 0.0;
-            if keeps || follower(kept as usize).is_none() || total == 0.0 {
-                x_out.copy_from_slice(row(kept as usize));
-                continue;
+    // Each output token: its row, its size and its row of `normed`.
+    let mut normed = normed.map(|normed| normed.chunks_exact_mut(channels));
+    let rows = x_out.chunks_exact_mut(channels).zip(size_out);
+    let mut rows: Vec<_> = rows.map(|row| (row, normed.as_mut().and_then(Iterator::next))).collect();
+    let near = rows.len().div_ceil(threads()).max(1);
+    for_each_chunk(&mut rows, near, |chunk, rows| {
+        let mut sums = vec![0.0; channels];
+        for (index, ((x_out, size_out), normed)) in (chunk * near..).zip(rows) {
+            let (item, place) = (index / merged, index % merged);
+            let (keep, rest) = plan[item * plan_len..][..plan_len].split_at(merged);
+            let size = size.map(|size| &size[item * tokens..][..tokens]);
+            let image = Image { x: &x[item * tokens * channels..], size, next: &rest[..tokens] };
+            **size_out = image.gather(mode, keep[place], &mut sums, x_out);
+            if let Some(normed) = normed {
+                normalise(x_out, eps, normed);
             }
-
-            let weight = |token| if mode == MergeMode::WeightedMean { size_of(token) } else { 1.0 };
-            let counting = || group().filter(|&token| size_of(token) > 0.0);
-            for (at, token) in counting().enumerate() {
-                let weight = weight(token);
-                for (all, &v) in gathered.iter_mut().zip(row(token)) {
-                    let v = weight * f64::from(v);
-                    *all = match mode {
-                        _ if at == 0 => v,
-                        MergeMode::KeepOne => *all,
-                        MergeMode::Max => all.max(v),
-                        MergeMode::Min => all.min(v),
-                        _ => *all + v,
-                    };
-                }
-            }
-            let over = match mode {
-                MergeMode::WeightedMean => total,
-                MergeMode::Mean => counting().count() as f64,
-                _ => 1.0,
-            };
-            x_out.iter_mut().zip(&gathered).for_each(|(x, all)| *x = (all / over) as f32);
         }
-    }
-    if let Some(normed) = normed {
-        let params = layer_norm::Params::new(batch * merged as u32, channels as u32, eps);
-        super::layer_norm(&params, x_out, None, None, normed);
+    });
+}
+
+/// An image's tokens, their sizes, and of each token the next of its group.
+struct Image<'a> {
+    x: &'a [f32],
+    size: Option<&'a [f32]>,
+    next: &'a [u32],
+}
+
+impl Image<'_> {
+    /// The group that begins with a token becomes one row; gives the group's size.
+    fn gather(&self, mode: MergeMode, kept: u32, sums: &mut [f64], x_out: &mut [f32]) -> f32 {
+        let kept = kept as usize;
+        let row = |token: usize| &self.x[token * x_out.len()..][..x_out.len()];
+        let size_of = |token: usize| self.size.map_or(1.0, |size| f64::from(size[token]));
+        let follower =
+            |&token: &usize| Some(self.next[token]).filter(|&next| next != END).map(|next| next as usize);
+        let group = || successors(Some(kept), follower).take(self.next.len());
+        let counting = || group().filter(|&token| size_of(token) > 0.0);
+        let total: f64 = group().map(size_of).sum();
+
+        let keeps = mode == MergeMode::KeepOne && size_of(kept) > 0.0;
+        if keeps || follower(&kept).is_none() || total == 0.0 {
+            x_out.copy_from_slice(row(kept));
+            return total as f32;
+        }
+        let over = match mode {
+            MergeMode::WeightedMean => total,
+            MergeMode::Mean => counting().count() as f64,
+            _ => 1.0,
+        };
+        sums.fill(0.0);
+        for (at, token) in counting().enumerate() {
+            let with = |sums: &mut [f64], choose: fn(f64, f64) -> f64| {
+                sums.iter_mut().zip(row(token)).for_each(|(all, &v)| *all = choose(*all, f64::from(v)));
+            };
+            match mode {
+                MergeMode::WeightedMean => add_row(row(token), size_of(token), sums),
+                _ if at == 0 => add_row(row(token), 1.0, sums),
+                MergeMode::KeepOne => break,
+                MergeMode::Max => with(sums, f64::max),
+                MergeMode::Min => with(sums, f64::min),
+                MergeMode::Mean | MergeMode::Sum => add_row(row(token), 1.0, sums),
+            }
+        }
+        divide_row(sums, over, x_out);
+        total as f32
     }
 }
