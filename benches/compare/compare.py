@@ -21,6 +21,7 @@ import tempfile
 from pathlib import Path
 
 import numpy
+import torch
 
 import merging
 
@@ -113,7 +114,7 @@ def engines(args):
         found[f"burn-{attention}"] = lambda n, folder, images, batch, side, heads, r, attention=attention: (
             None if r else [burn, folder / "model.safetensors", images, "LOGITS", batch, side, heads, attention]
         )
-    for kind in ("torch", "onnx"):
+    for kind in ("torch", "torch+dnn", "onnx"):
         found[kind] = lambda n, folder, images, batch, side, heads, r, kind=kind: [
             sys.executable, HERE / "runner.py", kind, n, folder, images, "LOGITS", batch, r, args.threads,
         ]
@@ -136,10 +137,11 @@ def measure(args, found, network, batch, files, env):
     folder = files / network
     if not folder.exists():
         merging.write(network, folder)
-    model = merging.build(network)
+    model = merging.read(network, folder)
     side, heads = model.patch_embed.img_size[0], model.blocks[0].attn.num_heads
     images = files / f"{network}-{batch}.f32"
-    merging.images(batch, side).numpy().tofile(images)
+    with torch.inference_mode():
+        merging.steady_images(model, batch, side, args.r).numpy().tofile(images)
     runners = []
     for r in args.r:
         for name, make in found.items():
@@ -192,7 +194,7 @@ def ratios(rows):
     for ours in (row for row in rows if row["engine"].startswith("ours-")):
         for peer in rows:
             on_cpu = ours["engine"] == "ours-cpu"
-            rival = peer["engine"] in ("torch", "onnx") if on_cpu else peer["engine"].startswith("burn")
+            rival = peer["engine"] in ("torch", "torch+dnn", "onnx") if on_cpu else peer["engine"].startswith("burn")
             if rival and peer["r"] in (0, ours["r"]):
                 pairs.append((ours, peer, [p / o for p, o in zip(peer["rounds"], ours["rounds"])]))
     return pairs

@@ -3,6 +3,7 @@
 Written from the paper (Bolya et al., "Token Merging: Your ViT But Faster", ICLR 2023). Class token, pooled by it;
 constant r; the sizes stay in the shape that attention and merging want, and nothing is computed that is not needed.
 """
+import copy
 import json
 from pathlib import Path
 
@@ -120,3 +121,19 @@ def read(name, folder):
 def images(count, side, seed=1):
     """Normalised images of noise: no two patches are alike."""
     return torch.randn(count, 3, side, side, generator=torch.Generator().manual_seed(seed))
+
+
+def steady_images(model, count, side, rs):
+    """As many `images` on which no decision of the merging hangs on rounding: f32 and f64 agree on them with every r."""
+    exact = copy.deepcopy(model).double()
+    found, seed = [], 1
+    while len(found) < count:
+        image = images(1, side, seed)
+        seed += 1
+        if all(agree(Merging(model, r)(image), Merging(exact, r, fused=False)(image.double())) for r in rs):
+            found.append(image)
+    return torch.cat(found)
+
+
+def agree(logits, exact):
+    return (logits - exact).abs().max() < 1e-4 * exact.abs().max()

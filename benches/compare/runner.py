@@ -1,7 +1,8 @@
 """The runner of PyTorch and ONNX Runtime on the CPU; README.md says what a runner is.
 
-    runner.py torch|onnx NETWORK FOLDER IMAGES.f32 LOGITS.f32 BATCH R THREADS
+    runner.py torch|torch+dnn|onnx NETWORK FOLDER IMAGES.f32 LOGITS.f32 BATCH R THREADS
 """
+import functools
 import json
 import sys
 import time
@@ -13,16 +14,39 @@ import torch
 import merging
 
 
-def torch_runner(network, folder, shape, r, threads):
+class Prepacked(torch.nn.Module):
+    """A linear layer by oneDNN, its weight packed once for about so many rows."""
+
+    def __init__(self, linear, rows):
+        super().__init__()
+        self.weight = torch.ops.mkldnn._reorder_linear_weight(linear.weight.detach(), rows)
+        self.bias = linear.bias
+
+    def forward(self, x):
+        return torch.ops.mkldnn._linear_pointwise(x, self.weight, self.bias, "none", [], "")
+
+
+def prepack(model, batch):
+    """Every linear layer of a network becomes a prepacked one."""
+    linears = [name for name, module in model.named_modules() if isinstance(module, torch.nn.Linear)]
+    for name in linears:
+        rows = batch if name == "head" else batch * model.pos_embed.shape[1]
+        model.set_submodule(name, Prepacked(model.get_submodule(name), rows))
+
+
+def torch_runner(network, folder, shape, r, threads, packs=False):
     torch.set_num_threads(threads)
     model = merging.read(network, folder)
+    if packs:
+        prepack(model, shape[0])
     model = merging.Merging(model, r) if r else model
 
     def forward(images):
         with torch.inference_mode():
             return model(torch.from_numpy(images)).numpy()
 
-    return f"CPU, {threads} threads, torch {torch.__version__}", forward
+    dnn = ", oneDNN" if packs else ""
+    return f"CPU, {threads} threads, torch {torch.__version__}{dnn}", forward
 
 
 def onnx_runner(network, folder, shape, r, threads):
@@ -49,7 +73,8 @@ def main():
     side = int(values.shape[2] ** 0.5)
     values = values.reshape(int(batch), 3, side, side)
     start = time.perf_counter()
-    make = {"torch": torch_runner, "onnx": onnx_runner}[kind]
+    dnn = functools.partial(torch_runner, packs=True)
+    make = {"torch": torch_runner, "torch+dnn": dnn, "onnx": onnx_runner}[kind]
     device, forward = make(network, folder, values.shape, int(r), int(threads))
     print(json.dumps({"device": device, "load": time.perf_counter() - start}), file=say, flush=True)
     for _ in sys.stdin:
