@@ -39,6 +39,8 @@ mod merger;
 mod partition;
 mod pipelines;
 pub mod reference;
+#[cfg(any(feature = "files", feature = "blocking"))]
+mod regular;
 #[cfg(feature = "run")]
 pub mod run;
 mod schedule;

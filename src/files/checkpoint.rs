@@ -9,7 +9,7 @@ use std::sync::{Mutex, PoisonError};
 use super::TensorReader;
 use super::model_files::Bytes;
 use super::names::{Layout, Source};
-use super::shards::Shards;
+use super::shards::{Home, Shards};
 use crate::error::{Error, Result};
 use crate::vit::tensors::missing;
 use crate::vit::{Config, Tensor, TensorData, Tensors, Weights, positions};
@@ -19,6 +19,7 @@ use crate::vit::{Config, Tensor, TensorData, Tensors, Weights, positions};
 pub struct Checkpoint {
     files: Vec<Mutex<TensorReader<Box<dyn Bytes>>>>,
     tensors: BTreeMap<String, Entry>,
+    warnings: Vec<String>,
 }
 
 enum Entry {
@@ -45,7 +46,27 @@ impl Checkpoint {
         for (name, sources) in layout.assemble(shards.names())? {
             tensors.insert(name.clone(), together(&shards, &name, sources)?);
         }
-        Ok(Checkpoint { files: shards.files.into_iter().map(Mutex::new).collect(), tensors })
+        let files = shards.files.into_iter().map(Mutex::new).collect();
+        Ok(Checkpoint { files, tensors, warnings: Vec::new() })
+    }
+
+    /// What was guessed or stretched while the network was loaded, a sentence each. Whoever shows messages says them: a
+    /// network that is prepared wrongly gives wrong results.
+    pub fn warnings(&self) -> &[String] {
+        &self.warnings
+    }
+
+    /// Has something said by [`warnings`](Self::warnings).
+    pub(super) fn warn(&mut self, what: impl Into<String>) {
+        self.warnings.push(what.into());
+    }
+
+    /// What a tensor is called in the files, where it lies in one.
+    pub(super) fn name_in_files(&self, name: &str) -> Option<&str> {
+        match self.tensors.get(name)? {
+            Entry::There { stretches, .. } => stretches.first().map(|stretch| &stretch.name[..]),
+            Entry::Here(_) => None,
+        }
     }
 
     /// All tensors, in memory.
@@ -67,6 +88,7 @@ impl Checkpoint {
     /// As there, and [`Error::File`] where the positions cannot be read.
     pub fn resample_positions(&mut self, config: &mut Config, image_size: [u32; 2]) -> Result<()> {
         let (other, positions) = positions::resampled(self, config, image_size)?;
+        self.warnings.extend(positions::far(config.grid(), other.grid()));
         if let Some(positions) = positions {
             self.insert(positions::POSITIONS, positions);
         }
@@ -98,15 +120,18 @@ fn together(shards: &Shards, name: &str, sources: Vec<Source>) -> Result<Entry> 
     let mut whole: Vec<usize> = Vec::new();
     let mut stretches = Vec::new();
     for Source { name: source, thirds } in sources {
-        let file = shards.home[&source];
-        shards.files[file].check_type(&source)?;
-        let mut shape = shards.files[file].shape(&source)?.to_vec();
+        let Home { file, name: ref source } = shards.home[&source];
+        shards.files[file].check_type(source)?;
+        let mut shape = shards.files[file].shape(source)?.to_vec();
         let mut values = 0..shape.iter().product();
         if let Some(thirds) = thirds {
             let [from, to] = <[u8; 2]>::from(thirds).map(usize::from);
             match shape.first_mut() {
                 Some(rows) if rows.is_multiple_of(3) => *rows = *rows / 3 * (to - from),
-                _ => return Err(Error::Weight { name: source, why: format!("{shape:?} has no thirds") }),
+                _ => {
+                    let why = format!("{shape:?} has no thirds");
+                    return Err(Error::Weight { name: source.clone(), why });
+                }
             }
             values = values.end / 3 * from..values.end / 3 * to;
         }
@@ -126,7 +151,7 @@ fn together(shards: &Shards, name: &str, sources: Vec<Source>) -> Result<Entry> 
                 }
             }
         }
-        stretches.push(Stretch { file, name: source, values });
+        stretches.push(Stretch { file, name: source.clone(), values });
     }
     Ok(Entry::There { shape: whole, stretches })
 }

@@ -3,15 +3,20 @@
 
 mod checkpoint;
 mod fields;
+mod header;
 #[cfg(feature = "hub")]
 mod hub;
+mod locate;
 mod model;
 mod model_files;
 mod names;
+mod open_clip;
+mod picture;
 mod preprocess;
 mod processor;
 mod settle;
 mod shards;
+mod sniff;
 mod tensor_reader;
 mod timm_config;
 mod torchvision;
@@ -20,9 +25,10 @@ mod transformers_config;
 pub use checkpoint::Checkpoint;
 #[cfg(feature = "hub")]
 pub use hub::fetch_model;
-pub use model::{load_files, load_model, parse_config, read_weights};
+pub use model::{load_files, load_model, load_model_as, parse_config, read_weights};
 pub use model_files::ModelFiles;
-pub use preprocess::{fit, normalise, open_image};
+pub use picture::{Picture, decode_image, is_picture, open_image};
+pub use preprocess::{fit, load_image, normalise};
 pub use tensor_reader::TensorReader;
 
 /// The error about a file at `path`.

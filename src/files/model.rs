@@ -1,15 +1,19 @@
 //! A network as it is downloaded: its config and its tensors.
 
 use std::io::{Read, Seek};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use super::fields::Fields;
-use super::model_files::{CONFIG, INDEX, LABELS, PROCESSOR, WEIGHTS};
+use super::locate::locate;
+use super::model_files::{
+    CONFIG, INDEX, LABELS, OPEN_CLIP, OPEN_CLIP_WEIGHTS, PROCESSOR, PROCESSORS, WEIGHTS,
+};
 use super::names::{self, Layout};
 use super::settle::settle;
 use super::shards::Shards;
 use super::{
-    Checkpoint, ModelFiles, TensorReader, broken, processor, timm_config, torchvision, transformers_config,
+    Checkpoint, ModelFiles, TensorReader, broken, open_clip, processor, timm_config, torchvision,
+    transformers_config,
 };
 use crate::error::{Error, Result};
 use crate::vit::{Config, Tensor, Weights};
@@ -27,18 +31,20 @@ use crate::vit::{Config, Tensor, Weights};
 /// [`Error::Unsupported`](crate::Error::Unsupported) and [`Error::Weight`](crate::Error::Weight) for what does
 /// not make a network.
 pub fn load_model(path: &Path, config: Option<&Path>) -> Result<(Config, Checkpoint)> {
-    let file = locate(path);
-    refuse_pickle(&file)?;
-    let weights = file.file_name().unwrap_or_default().to_string_lossy().into_owned();
-    let folder = file.parent().unwrap_or(Path::new("")).to_owned();
-    let mut files = ModelFiles::in_folder(folder).with_path(&weights, file);
-    if let Some(config) = config {
-        files = files.with_path(CONFIG, config.to_owned());
-        for beside in [PROCESSOR, LABELS] {
-            files = files.with_path(beside, config.with_file_name(beside));
-        }
-    }
-    load(files, &weights)
+    let (files, weights) = locate(path, config)?;
+    load(files, &weights, None)
+}
+
+/// [`load_model`] for a file that has no config, or another than its network: what it is says an architecture, one of
+/// [`Config::PRESETS`], with as many classes as the file has. How pictures are prepared is assumed, and a
+/// [warning](Checkpoint::warnings).
+///
+/// # Errors
+/// As [`load_model`].
+pub fn load_model_as(path: &Path, architecture: &str) -> Result<(Config, Checkpoint)> {
+    let config = timm_config::named(architecture)?;
+    let (files, weights) = locate(path, None)?;
+    load(files, &weights, Some(config))
 }
 
 /// Loads a network from files that need not lie on a disk: `model.safetensors` (or `model.safetensors.index.json` and
@@ -47,34 +53,90 @@ pub fn load_model(path: &Path, config: Option<&Path>) -> Result<(Config, Checkpo
 /// # Errors
 /// As [`load_model`].
 pub fn load_files(files: ModelFiles) -> Result<(Config, Checkpoint)> {
-    let weights = if !files.has(WEIGHTS) && files.has(INDEX) { INDEX } else { WEIGHTS };
-    load(files, weights)
+    let weights = [WEIGHTS, INDEX, OPEN_CLIP_WEIGHTS].into_iter().find(|name| files.has(name));
+    load(files, weights.unwrap_or(WEIGHTS), None)
 }
 
-fn load(mut files: ModelFiles, weights: &str) -> Result<(Config, Checkpoint)> {
-    let (mut config, layout, shards) = if files.has(CONFIG) || !files.has(weights) {
-        let (config, layout) = read_config(&mut files)?;
-        (config, layout, Shards::open(&mut files, weights)?)
-    } else {
-        let shards = Shards::open(&mut files, weights)?;
-        match torchvision::recognise(&shards)? {
-            Some(config) => (config, &names::TORCHVISION, shards),
-            None => {
-                let why = "is missing, and the tensors' names are not torchvision's";
-                return Err(broken(&files.path(CONFIG), why));
-            }
+/// A network as its config or its tensors describe it.
+struct Described {
+    config: Config,
+    layout: &'static Layout,
+    /// To be said.
+    warnings: Vec<String>,
+}
+
+fn load(mut files: ModelFiles, weights: &str, known: Option<Config>) -> Result<(Config, Checkpoint)> {
+    let (Described { mut config, layout, warnings }, shards) = match known {
+        Some(config) => as_told(config, Shards::open(&mut files, weights)?),
+        None if files.has(CONFIG) => {
+            let described = read_config(&mut files)?;
+            (described, Shards::open(&mut files, weights)?)
         }
+        None if files.has(OPEN_CLIP) => {
+            let config = open_clip::parse(files.read_fields(OPEN_CLIP)?, OPEN_CLIP)?;
+            let mut shards = Shards::open(&mut files, weights)?;
+            shards.only(open_clip::TOWER);
+            (Described { config, layout: &names::OPEN_CLIP, warnings: Vec::new() }, shards)
+        }
+        // What is missing then is the config, whatever else is.
+        None if !files.has(weights) => {
+            return Err(files
+                .read_text(CONFIG)
+                .map(drop)
+                .err()
+                .unwrap_or_else(|| broken(&files.path(CONFIG), "is missing")));
+        }
+        None => recognise(Shards::open(&mut files, weights)?, &files.path(CONFIG), weights)?,
     };
     read_labels(&mut config, &mut files)?;
     let mut checkpoint = Checkpoint::new(shards, layout)?;
-    settle(&mut config, &mut checkpoint).map_err(|error| match error {
-        Error::Weight { name, why } => {
-            let file = files.path(weights);
-            Error::Weight { name, why: format!("{why} ({})", file.display()) }
-        }
-        error => error,
-    })?;
+    warnings.into_iter().for_each(|warning| checkpoint.warn(warning));
+    if layout.turns_projection {
+        open_clip::turn_projection(&mut checkpoint)?;
+    }
+    let settled = settle(&mut config, &mut checkpoint);
+    settled.map_err(|error| in_words_of_the_file(error, layout, &checkpoint, &files.path(weights)))?;
     Ok((config, checkpoint))
+}
+
+/// A network that the caller names, of timm's or torchvision's tensors.
+fn as_told(mut config: Config, mut shards: Shards) -> (Described, Shards) {
+    torchvision::canonical(&mut shards);
+    let of_torchvision = shards.shape("conv_proj.weight").is_some();
+    let layout = if of_torchvision { &names::TORCHVISION } else { &names::TIMM };
+    let head = [shards.shape("heads.head.weight"), shards.shape("head.weight")].into_iter().flatten().next();
+    config.num_classes = head.and_then(|shape| u32::try_from(*shape.first()?).ok()).unwrap_or(0);
+    config.scores = timm_config::scores(config.num_classes);
+    let warnings = vec![format!("how pictures are prepared is assumed: {}", config.preprocess)];
+    (Described { config, layout, warnings }, shards)
+}
+
+/// A network without a config, by its tensors.
+fn recognise(mut shards: Shards, config: &Path, weights: &str) -> Result<(Described, Shards)> {
+    torchvision::canonical(&mut shards);
+    if let Some((config, warnings)) = torchvision::recognise(&shards, weights)? {
+        return Ok((Described { config, layout: &names::TORCHVISION, warnings }, shards));
+    }
+    let some: Vec<&str> = shards.names().take(3).collect();
+    Err(broken(
+        config,
+        format!(
+            "is missing, and the tensors' names ({}) are not torchvision's; put the network's config.json there, or say \
+             what it is by --arch, such as vit_base_patch16_224",
+            some.join(", ")
+        ),
+    ))
+}
+
+/// An error about one of timm's tensors, by the name that it has in the file.
+fn in_words_of_the_file(error: Error, layout: &Layout, checkpoint: &Checkpoint, file: &Path) -> Error {
+    let Error::Weight { name, why } = error else { return error };
+    let own = checkpoint.name_in_files(&name).map(str::to_owned).or_else(|| layout.original(&name));
+    let hint = match name.starts_with("head.") && why.contains("config asks for") {
+        true => "; the config's number of classes is not the file's (id2label, num_labels or num_classes)",
+        false => "",
+    };
+    Error::Weight { name: own.unwrap_or(name), why: format!("{why}{hint} ({})", file.display()) }
 }
 
 /// Reads a `config.json`, timm's (hub layout) or transformers' (which has a `model_type`).
@@ -102,7 +164,7 @@ pub fn read_weights<R: Read + Seek>(reader: &mut TensorReader<R>) -> Result<Weig
 }
 
 fn parse(top: Fields) -> Result<(Config, &'static Layout)> {
-    match is_transformers(&top) {
+    match is_transformers(&top) && !timm_config::is_wrapped(&top) {
         true => transformers_config::parse(top),
         false => Ok((timm_config::parse(top)?, &names::TIMM)),
     }
@@ -112,24 +174,39 @@ fn is_transformers(top: &Fields) -> bool {
     top.has("model_type")
 }
 
-/// The file of a folder: the weights, or the index of their shards.
-fn locate(path: &Path) -> PathBuf {
-    if !path.is_dir() {
-        return path.to_owned();
+fn read_config(files: &mut ModelFiles) -> Result<Described> {
+    let top = files.read_fields(CONFIG)?;
+    let folder = files.path(CONFIG);
+    // timm's folders may hold a processor's config for transformers' pipelines; their own config says it all.
+    let has_processor = is_transformers(&top) && !timm_config::is_wrapped(&top);
+    let (mut config, layout) = parse(top).map_err(|error| about(error, CONFIG))?;
+    let mut warnings = Vec::new();
+    if has_processor {
+        match [PROCESSOR, PROCESSORS].into_iter().find(|name| files.has(name)) {
+            Some(name) => {
+                let fields = files.read_fields(name)?;
+                let guess = processor::apply(&mut config, fields, name);
+                warnings.extend(guess.map_err(|error| about(error, name))?);
+            }
+            None => warnings.push(format!(
+                "{}: there is no {PROCESSOR} beside it; how pictures are prepared is {}: {}",
+                folder.display(),
+                config.preprocess.source,
+                config.preprocess
+            )),
+        }
     }
-    let [file, index] = [WEIGHTS, INDEX].map(|name| path.join(name));
-    if !file.exists() && index.exists() { index } else { file }
+    Ok(Described { config, layout, warnings })
 }
 
-fn read_config(files: &mut ModelFiles) -> Result<(Config, &'static Layout)> {
-    let top = Fields::parse(&files.read_text(CONFIG)?)?;
-    // timm's folders may hold a processor's config for transformers' pipelines; their own config says it all.
-    let has_processor = is_transformers(&top);
-    let (mut config, layout) = parse(top)?;
-    if has_processor && files.has(PROCESSOR) {
-        processor::apply(&mut config, &files.read_text(PROCESSOR)?)?;
+/// An error about a field, with the file that it stands in where that is not `config.json`.
+fn about(error: Error, file: &str) -> Error {
+    let named = |field: String| if file == CONFIG { field } else { format!("{file}: {field}") };
+    match error {
+        Error::Config { field, why } => Error::Config { field: named(field), why },
+        Error::Unsupported { field, value, why } => Error::Unsupported { field: named(field), value, why },
+        error => error,
     }
-    Ok((config, layout))
 }
 
 fn read_labels(config: &mut Config, files: &mut ModelFiles) -> Result<()> {
@@ -142,26 +219,4 @@ fn read_labels(config: &mut Config, files: &mut ModelFiles) -> Result<()> {
         }
     }
     Ok(())
-}
-
-/// PyTorch's own formats are programs in disguise; reading them is PyTorch's business.
-fn refuse_pickle(file: &Path) -> Result<()> {
-    let pickled = |path: &Path| {
-        let suffix = path.extension().and_then(|suffix| suffix.to_str()).unwrap_or_default();
-        ["pth", "pt", "bin", "ckpt"].contains(&suffix).then(|| path.to_owned())
-    };
-    let instead = file.with_file_name("pytorch_model.bin");
-    let found = pickled(file).or_else(|| (!file.exists() && instead.exists()).then_some(instead));
-    match found {
-        None => Ok(()),
-        Some(path) => Err(broken(
-            &path,
-            format!(
-                "is a PyTorch file; convert it: python -c \"import torch, safetensors.torch as s; \
-                 s.save_file({{k: v.contiguous() for k, v in torch.load('{}', map_location='cpu', \
-                 weights_only=True).items()}}, 'model.safetensors')\"",
-                path.display()
-            ),
-        )),
-    }
 }

@@ -2,18 +2,24 @@
 
 use std::collections::BTreeMap;
 use std::fmt;
-use std::fs::File;
 use std::io::{Read, Seek};
 use std::path::PathBuf;
 
 use wgpu::WasmNotSend;
 
 use super::broken;
+use super::fields::Fields;
 use crate::error::Result;
+use crate::regular;
 
 pub(super) const CONFIG: &str = "config.json";
 /// transformers' image processor.
 pub(super) const PROCESSOR: &str = "preprocessor_config.json";
+/// The same within a processor of texts and images, all that transformers 5 writes for those.
+pub(super) const PROCESSORS: &str = "processor_config.json";
+/// open_clip's config, and its weights.
+pub(super) const OPEN_CLIP: &str = "open_clip_config.json";
+pub(super) const OPEN_CLIP_WEIGHTS: &str = "open_clip_model.safetensors";
 /// Names of classes, one a line.
 pub(super) const LABELS: &str = "labels.txt";
 pub(super) const WEIGHTS: &str = "model.safetensors";
@@ -21,7 +27,7 @@ pub(super) const WEIGHTS: &str = "model.safetensors";
 pub(super) const INDEX: &str = "model.safetensors.index.json";
 
 /// The most bytes that a config or an index may have.
-const MAX_TEXT: u64 = 1 << 26;
+const MAX_TEXT: u64 = 1 << 24;
 
 /// A file's bytes, wherever they are.
 pub(super) trait Bytes: Read + Seek + WasmNotSend {}
@@ -97,11 +103,8 @@ impl ModelFiles {
         match (self.handed.get(name), &self.folder) {
             (Some(Handed::Reader(_)), _) => true,
             (None, None) => false,
-            // Not `is_file`: a config may come through a pipe.
-            _ => {
-                let path = self.path(name);
-                path.exists() && !path.is_dir()
-            }
+            // What is there and no file is an error when it is opened.
+            _ => self.path(name).exists(),
         }
     }
 
@@ -115,7 +118,7 @@ impl ModelFiles {
             Some(Handed::Reader(bytes)) => bytes,
             None if self.folder.is_none() => return Err(broken(&path, "is missing")),
             Some(Handed::Path(_)) | None => {
-                Box::new(File::open(&path).map_err(|error| broken(&path, error.to_string()))?)
+                Box::new(regular::open(&path).map_err(|error| broken(&path, error.to_string()))?)
             }
         };
         Ok(Opened { bytes, path })
@@ -134,8 +137,21 @@ impl ModelFiles {
             .map_err(|error| broken(&path, error.to_string()))?;
         match text.len() as u64 > MAX_TEXT {
             true => Err(broken(&path, format!("has more than {MAX_TEXT} bytes"))),
-            false => Ok(text),
+            // Windows' editors begin a text with a mark.
+            false => Ok(text.strip_prefix('\u{feff}').map(str::to_owned).unwrap_or(text)),
         }
+    }
+
+    /// The fields of a JSON object.
+    ///
+    /// # Errors
+    /// As [`read_text`](Self::read_text), and for what is no JSON object.
+    pub(super) fn read_fields(&mut self, name: &str) -> Result<Fields> {
+        let path = self.path(name);
+        let text = self.read_text(name)?;
+        serde_json::from_str(&text)
+            .map(Fields)
+            .map_err(|error| broken(&path, format!("is no JSON object: {error}")))
     }
 }
 

@@ -33,6 +33,8 @@ pub(super) struct Layout {
     outside: &'static [Rule],
     /// Beginnings of names that the network has no use for.
     dropped: &'static [&'static str],
+    /// Whether the head's weight lies the other way round than a linear layer's.
+    pub turns_projection: bool,
 }
 
 /// timm's, and what DINOv2's own code names otherwise.
@@ -42,6 +44,7 @@ pub(super) const TIMM: Layout = Layout {
     inside: &[("mlp.w12.", "mlp.fc1.", Whole), ("mlp.w3.", "mlp.fc2.", Whole)],
     outside: &[("register_tokens", "reg_token", Whole)],
     dropped: &["mask_token"],
+    turns_projection: false,
 };
 
 /// transformers' ViT, DeiT, ViTMAE and DINOv2 with and without registers, on the hub and in memory.
@@ -84,6 +87,7 @@ pub(super) const VIT: Layout = Layout {
         ("distillation_classifier.", "head_dist.", Whole),
     ],
     dropped: &["pooler.", "decoder.", "embeddings.mask_token"],
+    turns_projection: false,
 };
 
 /// transformers' image towers of CLIP and SigLIP.
@@ -116,6 +120,7 @@ pub(super) const TOWER: Layout = Layout {
         ("classifier.", "head.", Whole),
     ],
     dropped: &["text_model.", "text_projection.", "logit_scale", "logit_bias", "embeddings.position_ids"],
+    turns_projection: false,
 };
 
 /// The same where the mean of the patches goes into the classifier: SigLIP's own head is not in use then.
@@ -153,6 +158,33 @@ pub(super) const TORCHVISION: Layout = Layout {
         ("head.", "head.", Whole),
     ],
     dropped: &[],
+    turns_projection: false,
+};
+
+/// open_clip's image tower, of which the text's has been taken away.
+pub(super) const OPEN_CLIP: Layout = Layout {
+    prefixes: &[],
+    blocks: &["transformer.resblocks."],
+    inside: &[
+        ("ln_1.", "norm1.", Whole),
+        ("attn.in_proj_", "attn.qkv.", Whole),
+        ("attn.out_proj.", "attn.proj.", Whole),
+        ("ln_2.", "norm2.", Whole),
+        ("mlp.c_fc.", "mlp.fc1.", Whole),
+        ("mlp.c_proj.", "mlp.fc2.", Whole),
+        ("ls_1.", "ls1.", Whole),
+        ("ls_2.", "ls2.", Whole),
+    ],
+    outside: &[
+        ("conv1.", "patch_embed.proj.", Whole),
+        ("class_embedding", "cls_token", Whole),
+        ("positional_embedding", "pos_embed", Whole),
+        ("ln_pre.", "norm_pre.", Whole),
+        ("ln_post.", "norm.", Whole),
+        ("proj", "head.weight", Whole),
+    ],
+    dropped: &[],
+    turns_projection: true,
 };
 
 /// A tensor of the checkpoint, or a stretch of it.
@@ -190,6 +222,17 @@ impl Layout {
             }
         }
         Ok(all.into_iter().map(|(target, parts)| (target, parts.into_values().collect())).collect())
+    }
+
+    /// What the checkpoint would call one of timm's tensors, where that is something else.
+    pub fn original(&self, name: &str) -> Option<String> {
+        let block = name.strip_prefix("blocks.").and_then(|rest| rest.split_once('.'));
+        let (place, rest, rules) = match block {
+            Some((number, rest)) => (format!("{}{number}.", self.blocks[0]), rest, self.inside),
+            None => (String::new(), name, self.outside),
+        };
+        let (begin, to, _) = rules.iter().find(|(_, to, _)| rest.starts_with(to))?;
+        Some(format!("{place}{begin}{}", &rest[to.len()..])).filter(|original| original != name)
     }
 
     /// The tensors that one of the checkpoint becomes: none of timm's, one, or several.

@@ -1,51 +1,67 @@
 //! A picture made into a network's input, as timm and transformers do it for evaluation.
 
 use std::path::Path;
+use std::sync::{Mutex, PoisonError};
 
 use fast_image_resize::images::{Image, ImageRef};
-use fast_image_resize::{FilterType, PixelType, ResizeAlg, ResizeOptions, Resizer};
-use image::{DynamicImage, GrayImage, ImageReader, RgbImage};
+use fast_image_resize::{FilterType, ResizeAlg, ResizeOptions, Resizer};
+use image::{DynamicImage, GrayImage, RgbImage};
 
-use super::broken;
+use super::picture::{self, Picture, Pixels};
 use crate::error::{Error, Result};
 use crate::vit::{self, Config, Preprocess, Resample, Resize};
-
-/// Decodes a picture: the first frame of an animated one, and none that takes more than 512 MiB decoded (the
-/// 178,956,970 RGB pixels at which Pillow stops too). The orientation in EXIF data is ignored, as timm ignores it.
-///
-/// # Errors
-/// [`Error::File`] for a file that cannot be read, is no picture, is broken or too large.
-pub fn open_image(path: &Path) -> Result<DynamicImage> {
-    let failed = |error: std::io::Error| broken(path, error.to_string());
-    // By content: names lie. The reader's default limits are the ones promised above.
-    let reader = ImageReader::open(path).map_err(failed)?.with_guessed_format().map_err(failed)?;
-    reader.decode().map_err(|error| broken(path, error.to_string()))
-}
 
 /// Resizes a picture so that it covers the network's input divided by `crop_pct` and cuts out the centre. The result
 /// is 8-bit grey (luma after ITU-R 601) for a network of one channel, RGB for one of three; alpha is dropped.
 ///
 /// # Errors
 /// [`Error::Unsupported`] for another number of channels, [`Error::Input`] for a picture without pixels.
-pub fn fit(picture: DynamicImage, config: &Config) -> Result<DynamicImage> {
-    match config.in_chans {
-        1 => {
-            let pixels = luma(picture);
-            let (size, fitted) = resample(pixels.dimensions(), &pixels, PixelType::U8, config)?;
-            GrayImage::from_raw(size[1], size[0], fitted).map(DynamicImage::from)
-        }
-        3 => {
-            let pixels = picture.into_rgb8();
-            let (size, fitted) = resample(pixels.dimensions(), &pixels, PixelType::U8x3, config)?;
-            RgbImage::from_raw(size[1], size[0], fitted).map(DynamicImage::from)
-        }
+pub fn fit(picture: impl Into<Picture>, config: &Config) -> Result<DynamicImage> {
+    let Picture { mut pixels, orientation } = picture.into();
+    if config.preprocess.exif {
+        pixels.apply_orientation(orientation);
+    }
+    let pixels = Pixels::new(pixels);
+    let pixels = match config.in_chans {
+        1 => resample(pixels.into_grey(), config)?,
+        // Channels of grey are spread when there are few pixels.
+        3 => resample(pixels, config)?.into_rgb(),
         other => {
             let why = "pictures have 1 or 3 channels; give tensors instead".into();
             return Err(Error::Unsupported { field: "in_chans".into(), value: other.to_string(), why });
         }
+    };
+    let Pixels { width, height, channels, mut bytes } = pixels;
+    if channels == 1 {
+        return GrayImage::from_raw(width, height, bytes).map(DynamicImage::from).ok_or_else(too_few);
     }
-    .ok_or_else(|| Error::Input("the resized picture has too few bytes".into()))
+    if config.preprocess.bgr {
+        bytes.chunks_exact_mut(3).for_each(|pixel| pixel.swap(0, 2));
+    }
+    RgbImage::from_raw(width, height, bytes).map(DynamicImage::from).ok_or_else(too_few)
 }
+
+fn too_few() -> Error {
+    Error::Input("the resized picture has too few bytes".into())
+}
+
+/// A picture file as a network's pixels: [`open_image`](super::open_image), then [`fit`]. However many threads call it, one
+/// large picture (more than 16 million pixels' worth of file or canvas) is in memory at a time.
+///
+/// # Errors
+/// Theirs; all name the file.
+pub fn load_image(path: &Path, config: &Config) -> Result<DynamicImage> {
+    let bytes = picture::read(path)?;
+    let _alone = picture::is_large(&bytes).then(|| LARGE.lock().unwrap_or_else(PoisonError::into_inner));
+    let fitted = fit(picture::decode_image(&bytes, path)?, config);
+    fitted.map_err(|error| match error {
+        Error::Input(why) => super::broken(path, why),
+        error => error,
+    })
+}
+
+/// Held while a large picture is decoded and resized.
+static LARGE: Mutex<()> = Mutex::new(());
 
 /// A picture from [`fit`] as `[C, H, W]`: divided by 255, the mean subtracted, divided by the deviation.
 ///
@@ -66,26 +82,10 @@ pub fn normalise(picture: &DynamicImage, config: &Config) -> Result<Vec<f32>> {
     Ok(vit::normalise(bytes, &config.preprocess).collect())
 }
 
-/// Pillow's `convert("L")`, to the bit.
-fn luma(picture: DynamicImage) -> GrayImage {
-    if !picture.color().has_color() {
-        return picture.into_luma8();
-    }
-    let colour = picture.into_rgb8();
-    GrayImage::from_fn(colour.width(), colour.height(), |x, y| {
-        let [r, g, b] = colour.get_pixel(x, y).0.map(u32::from);
-        image::Luma([((r * 19595 + g * 38470 + b * 7471 + 0x8000) >> 16) as u8])
-    })
-}
-
 /// Resizing and centre crop in one: only the pixels of the crop are computed, so that a picture of 20,000 by 1
 /// never becomes one of millions by 248.
-fn resample(
-    (width, height): (u32, u32),
-    pixels: &[u8],
-    kind: PixelType,
-    config: &Config,
-) -> Result<([u32; 2], Vec<u8>)> {
+fn resample(picture: Pixels, config: &Config) -> Result<Pixels> {
+    let (width, height) = (picture.width, picture.height);
     if width == 0 || height == 0 {
         return Err(Error::Input("the picture has no pixels".into()));
     }
@@ -99,24 +99,50 @@ fn resample(
             if config.preprocess.floor_crop { margin.floor() } else { margin.round_ties_even() } * scale;
         (start, (f64::from(size[side]) * scale).min(length - start))
     });
-    let filter = match config.preprocess.resample {
+    // Rows that the crop is made of, with those that the filter reaches.
+    let reach = REACH * (rows / f64::from(size[0])).max(1.0) + 1.0;
+    let first = (top - reach).floor().max(0.0) as u32;
+    let last = ((top + rows + reach).ceil() as u32).min(height);
+    let window = [left, f64::from(first), columns, f64::from(last - first)];
+    let top = top - f64::from(first);
+
+    // First across, then down, rounded and clamped to 8 bits in between, as Pillow does it; but a picture so tall that what
+    // is in between would be large goes down first, which may differ by 1 of 255.
+    let resample = config.preprocess.resample;
+    if u64::from(last - first) * u64::from(size[1]) <= MOST_BETWEEN {
+        let across = resize(picture, [last - first, size[1]], window, resample)?;
+        resize(across, size, [0.0, top, f64::from(size[1]), rows], resample)
+    } else {
+        let window = [0.0, top + f64::from(first), f64::from(width), rows];
+        let down = resize(picture, [size[0], width], window, resample)?;
+        resize(down, size, [left, 0.0, columns, f64::from(size[0])], resample)
+    }
+}
+
+/// How far the widest filter reaches, in pixels of the larger of both pictures: Lanczos'.
+const REACH: f64 = 3.0;
+/// Pixels that may lie between the two passes.
+const MOST_BETWEEN: u64 = 1 << 26;
+
+/// A picture's window `[left, top, columns, rows]` at another size, `[height, width]`.
+fn resize(picture: Pixels, size: [u32; 2], window: [f64; 4], resample: Resample) -> Result<Pixels> {
+    let failed = |error: String| Error::Input(format!("the picture cannot be resized: {error}"));
+    let filter = match resample {
         Resample::Bicubic => FilterType::CatmullRom,
         Resample::Bilinear => FilterType::Bilinear,
+        Resample::Lanczos => FilterType::Lanczos3,
+        Resample::Box => FilterType::Box,
+        Resample::Hamming => FilterType::Hamming,
     };
-    let resize = |pixels: &[u8], (width, height), target: (u32, u32), cut: [f64; 4]| {
-        let failed = |error: String| Error::Input(format!("the picture cannot be resized: {error}"));
-        let source = ImageRef::new(width, height, pixels, kind).map_err(|error| failed(error.to_string()))?;
-        let mut resized = Image::new(target.0, target.1, kind);
-        let [left, top, columns, rows] = cut;
-        let options =
-            ResizeOptions::new().resize_alg(ResizeAlg::Convolution(filter)).crop(left, top, columns, rows);
-        Resizer::new().resize(&source, &mut resized, &options).map_err(|error| failed(error.to_string()))?;
-        Ok(resized.into_vec())
-    };
-    // First across, then down, rounded and clamped to 8 bits in between, as Pillow does it.
-    let across = resize(pixels, (width, height), (size[1], height), [left, 0.0, columns, f64::from(height)])?;
-    let both = resize(&across, (size[1], height), (size[1], size[0]), [0.0, top, f64::from(size[1]), rows])?;
-    Ok((size, both))
+    let kind = picture.kind();
+    let source = ImageRef::new(picture.width, picture.height, &picture.bytes, kind)
+        .map_err(|error| failed(error.to_string()))?;
+    let mut resized = Image::new(size[1], size[0], kind);
+    let [left, top, columns, rows] = window;
+    let options =
+        ResizeOptions::new().resize_alg(ResizeAlg::Convolution(filter)).crop(left, top, columns, rows);
+    Resizer::new().resize(&source, &mut resized, &options).map_err(|error| failed(error.to_string()))?;
+    Ok(Pixels { width: size[1], height: size[0], bytes: resized.into_vec(), ..picture })
 }
 
 /// Height and width that a picture would be resized to before the crop, as torchvision and timm round them.

@@ -1,5 +1,6 @@
 //! transformers' `preprocessor_config.json`: how a picture becomes the input.
 
+use serde::Deserialize;
 use serde_json::Value;
 
 use super::fields::{Fields, unsupported, wrong};
@@ -12,31 +13,104 @@ const OPENAI: [[f32; 3]; 2] =
 const IMAGENET: [[f32; 3]; 2] = [[0.485, 0.456, 0.406], [0.229, 0.224, 0.225]];
 const HALF: [[f32; 3]; 2] = [[0.5; 3]; 2];
 
-/// The image processor of a model type where nothing else is said.
-pub(super) fn defaults(model_type: &str, channels: u32) -> Preprocess {
-    let (values, resample, resize, crop) = match model_type {
-        "clip" | "clip_vision_model" => (OPENAI, Resample::Bicubic, Resize::Shortest, 1.0),
-        "dinov2" | "dinov2_with_registers" => {
-            (IMAGENET, Resample::Bicubic, Resize::Shortest, ratio(224, 256))
-        }
-        "deit" => (HALF, Resample::Bicubic, Resize::Squash, ratio(224, 256)),
-        "siglip" | "siglip_vision_model" => (HALF, Resample::Bicubic, Resize::Squash, 1.0),
-        _ => (HALF, Resample::Bilinear, Resize::Squash, 1.0),
-    };
-    // Other numbers of channels take the first value for each.
-    let per_channel = |values: [f32; 3]| match channels {
-        3 => values.to_vec(),
-        _ => vec![values[0]; channels as usize],
-    };
-    let [mean, std] = values.map(per_channel);
-    Preprocess { mean, std, resample, resize, crop, floor_crop: true }
+/// What a class of transformers does where its file leaves something out.
+struct Class {
+    values: [[f32; 3]; 2],
+    resample: Resample,
+    /// What a size that is one number is for.
+    bare: Resize,
+    /// The side that a picture is resized to, and what is cut out of it.
+    sides: [u32; 2],
 }
 
-/// Overrides the defaults in `config` by a `preprocessor_config.json`. Where the network takes images of any size, as
-/// DINOv2's does, the processor's is the input's size; otherwise the config's stays, and only the proportion of crop
-/// to picture counts.
-pub(super) fn apply(config: &mut Config, json: &str) -> Result<()> {
-    let mut fields = Fields::parse(json)?;
+const VIT: Class =
+    Class { values: HALF, resample: Resample::Bilinear, bare: Resize::Squash, sides: [224, 224] };
+const SIGLIP: Class = Class { resample: Resample::Bicubic, ..VIT };
+const DEIT: Class = Class { sides: [256, 224], ..SIGLIP };
+const CLIP: Class = Class { values: OPENAI, bare: Resize::Shortest, ..SIGLIP };
+const DINOV3: Class = Class { values: IMAGENET, ..VIT };
+/// Shortest edge and crop below 384 pixels, see [`by_share`].
+const CONVNEXT: Class = Class { bare: Resize::Shortest, sides: [256, 224], ..VIT };
+
+/// By `image_processor_type` or `feature_extractor_type` without their endings.
+const CLASSES: [(&str, Class); 8] = [
+    ("ViT", VIT),
+    ("DeiT", DEIT),
+    ("Beit", DEIT),
+    ("CLIP", CLIP),
+    ("Bit", CLIP),
+    ("Siglip", SIGLIP),
+    ("DINOv3ViT", DINOV3),
+    ("ConvNext", CONVNEXT),
+];
+
+impl Class {
+    fn preprocess(&self, channels: u32, source: String) -> Preprocess {
+        // Other numbers of channels take the first value for each.
+        let per_channel = |values: [f32; 3]| match channels {
+            3 => values.to_vec(),
+            _ => vec![values[0]; channels as usize],
+        };
+        let [mean, std] = self.values.map(per_channel);
+        let [whole, input] = self.sides;
+        Preprocess {
+            mean,
+            std,
+            resample: self.resample,
+            resize: self.bare,
+            crop: ratio(input, whole),
+            floor_crop: true,
+            bgr: false,
+            exif: true,
+            source,
+        }
+    }
+}
+
+/// How pictures are most likely prepared for a model type whose files do not say it.
+pub(super) fn assumed(model_type: &str, channels: u32) -> Preprocess {
+    let class = match model_type {
+        "clip" | "clip_vision_model" => CLIP,
+        // The class does otherwise where nothing is said, but all networks of this kind were trained like this.
+        "dinov2" | "dinov2_with_registers" => Class { values: IMAGENET, sides: [256, 224], ..CLIP },
+        "deit" => DEIT,
+        "siglip" | "siglip_vision_model" => SIGLIP,
+        _ => VIT,
+    };
+    class.preprocess(channels, format!("assumed for `{model_type}`"))
+}
+
+/// Reads a `preprocessor_config.json`, or the `processor_config.json` that transformers 5 writes for CLIP and SigLIP; what
+/// the file leaves out its class decides. Where the network takes images of any size, as DINOv2's does, the processor's is
+/// the input's size; otherwise the config's stays, and only the proportion of crop to picture counts. Says what was guessed.
+pub(super) fn apply(config: &mut Config, mut fields: Fields, file: &str) -> Result<Option<String>> {
+    if let Some(inner) = fields.take("image_processor")? {
+        fields = Fields(inner);
+    }
+    let kind: Option<String> = fields.take("image_processor_type")?;
+    let kind = kind.or(fields.take("feature_extractor_type")?);
+    let endings = ["Fast", "Pil", "ImageProcessor", "FeatureExtractor"];
+    let stem = kind
+        .as_deref()
+        .map(|kind| endings.iter().fold(kind, |name, end| name.strip_suffix(end).unwrap_or(name)));
+    let class = stem.and_then(|stem| CLASSES.iter().find(|(name, _)| *name == stem));
+    let before = config.preprocess.clone();
+    config.preprocess = match class {
+        Some((_, class)) => class.preprocess(config.in_chans, file.into()),
+        None => Preprocess { source: file.into(), ..before.clone() },
+    };
+    let complete = ["image_mean", "image_std", "resample", "size"].iter().all(|field| fields.has(field));
+    let guess = match (&kind, class) {
+        (Some(kind), None) if !complete => Some(format!(
+            "{file}: image_processor_type `{kind}` is not known; what the file leaves out is {}",
+            before.source
+        )),
+        (None, _) if !complete => {
+            Some(format!("{file} does not say everything; what it leaves out is {}", before.source))
+        }
+        _ => None,
+    };
+
     for step in ["do_resize", "do_rescale"] {
         if fields.take(step)? == Some(false) {
             return Err(unsupported(
@@ -51,28 +125,64 @@ pub(super) fn apply(config: &mut Config, json: &str) -> Result<()> {
     }
     let preprocess = &mut config.preprocess;
     let channels = config.in_chans as usize;
-    let spread = |values: Vec<f32>| if values.len() == 1 { vec![values[0]; channels] } else { values };
-    if let Some(mean) = fields.take("image_mean")? {
-        preprocess.mean = spread(mean);
-    }
-    if let Some(std) = fields.take("image_std")? {
-        preprocess.std = spread(std);
+    for (field, values) in [("image_mean", &mut preprocess.mean), ("image_std", &mut preprocess.std)] {
+        match fields.take::<Scalars>(field)? {
+            None => {}
+            Some(Scalars::One(value)) => *values = vec![value; channels],
+            Some(Scalars::Some(given)) if given.len() == 1 => *values = vec![given[0]; channels],
+            Some(Scalars::Some(given)) => *values = given,
+        }
     }
     if fields.take("do_normalize")? == Some(false) {
         (preprocess.mean, preprocess.std) = (vec![0.0; channels], vec![1.0; channels]);
     }
-    preprocess.resample = match fields.take::<u32>("resample")? {
-        None => preprocess.resample,
-        Some(2) => Resample::Bilinear,
-        Some(3) => Resample::Bicubic,
-        Some(other) => {
-            return Err(unsupported("resample", other.to_string(), "known are 2 (bilinear) and 3 (bicubic)"));
-        }
-    };
-    if let Some(size) = fields.take::<Value>("size")? {
+    preprocess.bgr = fields.take("do_flip_channel_order")?.unwrap_or(false);
+    if let Some(filter) = fields.take::<Value>("resample")? {
+        preprocess.resample = resample(&filter)?;
+    }
+    let size = fields.take::<Value>("size")?;
+    if stem == Some("ConvNext") {
+        by_share(config, &mut fields, size)?;
+    } else if let Some(size) = size {
         geometry(config, &mut fields, &size)?;
     }
-    config.check()
+    config.check()?;
+    Ok(guess)
+}
+
+/// One value for all channels, or one for each.
+#[derive(Deserialize)]
+#[serde(untagged, expecting = "expected a number or a list of them")]
+enum Scalars {
+    One(f32),
+    Some(Vec<f32>),
+}
+
+/// Pillow's numbers for its filters, or their names.
+fn resample(filter: &Value) -> Result<Resample> {
+    let name = filter.as_str().map(str::to_lowercase);
+    match (filter.as_u64(), name.as_deref()) {
+        (Some(1), _) | (_, Some("lanczos")) => Ok(Resample::Lanczos),
+        (Some(2), _) | (_, Some("bilinear")) => Ok(Resample::Bilinear),
+        (Some(3), _) | (_, Some("bicubic")) => Ok(Resample::Bicubic),
+        (Some(4), _) | (_, Some("box")) => Ok(Resample::Box),
+        (Some(5), _) | (_, Some("hamming")) => Ok(Resample::Hamming),
+        _ => {
+            let known = "known are 1 (lanczos), 2 (bilinear), 3 (bicubic), 4 (box) and 5 (hamming)";
+            Err(unsupported("resample", filter.to_string(), known))
+        }
+    }
+}
+
+/// ConvNeXT's way: below 384 pixels a picture is resized by its shortest edge to the size over `crop_pct` and cut, from
+/// there on squashed.
+fn by_share(config: &mut Config, fields: &mut Fields, size: Option<Value>) -> Result<()> {
+    let size =
+        size.map_or(Ok(384), |size| sides("size", &size, Resize::Shortest).map(|(sides, _)| sides[0]))?;
+    let share = fields.take("crop_pct")?.unwrap_or(224.0 / 256.0);
+    (config.preprocess.resize, config.preprocess.crop) =
+        if size < 384 { (Resize::Shortest, share) } else { (Resize::Squash, 1.0) };
+    Ok(())
 }
 
 /// Resizing and crop.
@@ -119,6 +229,9 @@ fn sides(field: &str, size: &Value, bare: Resize) -> Result<([u32; 2], Resize)> 
     if size.is_number() {
         return Ok(([number(size)?; 2], bare));
     }
+    if let Some([height, width]) = size.as_array().map(Vec::as_slice) {
+        return Ok(([number(height)?, number(width)?], Resize::Squash));
+    }
     if size.get("longest_edge").is_some() {
         return Err(unsupported(
             field,
@@ -134,7 +247,7 @@ fn sides(field: &str, size: &Value, bare: Resize) -> Result<([u32; 2], Resize)> 
 
 /// The crop by which `input` comes from a picture of `whole` pixels: the float for which [`Preprocess::crop`] gives
 /// just that number.
-fn ratio(input: u32, whole: u32) -> f32 {
+pub(super) fn ratio(input: u32, whole: u32) -> f32 {
     let close = input as f32 / whole as f32;
     let hits = |crop: &f32| (input as f32 / crop).floor() as u32 == whole;
     [close, close.next_down(), close.next_up()].into_iter().find(hits).unwrap_or(close)

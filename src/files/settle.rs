@@ -62,6 +62,9 @@ fn settle_positions(config: &Config, checkpoint: &mut Checkpoint) -> Result<()> 
     }
     let mut tensor = Tensor::new([1, rows - of_class, channels], values);
     if let Some(grid) = grid {
+        if let Some(warning) = positions::far(grid, config.grid()) {
+            checkpoint.warn(warning);
+        }
         tensor = positions::regrid(&tensor, config, grid, config.grid())?;
     }
     checkpoint.insert(POSITIONS, tensor);

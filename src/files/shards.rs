@@ -9,12 +9,21 @@ use super::model_files::{Bytes, ModelFiles};
 use super::{TensorReader, broken};
 use crate::error::Result;
 
-/// Open files and what lies where, by the names that the tensors have there.
+/// Open files and what lies where.
 pub(super) struct Shards {
     pub files: Vec<TensorReader<Box<dyn Bytes>>>,
-    /// Which of them holds a tensor.
-    pub home: BTreeMap<String, usize>,
+    /// Where each tensor is, by its name without what training wraps around a network.
+    pub home: BTreeMap<String, Home>,
 }
+
+/// A tensor's file, and its name there.
+pub(super) struct Home {
+    pub file: usize,
+    pub name: String,
+}
+
+/// What `DataParallel`, `torch.compile`, Lightning and transformers' wrapper of timm put before every name.
+const WRAPPERS: [&str; 6] = ["module.", "_orig_mod.", "model.", "timm_model.", "backbone.", "net."];
 
 /// `model.safetensors.index.json`.
 #[derive(Deserialize)]
@@ -27,14 +36,19 @@ struct Index {
 /// # Errors
 /// [`Error::File`](crate::Error::File) for an index that is none or names anything but files beside it.
 pub(super) fn named_in(index: &str, path: &Path) -> Result<Vec<String>> {
-    let Index { weight_map } =
-        serde_json::from_str(index).map_err(|error| broken(path, format!("is no index: {error}")))?;
-    let mut files: Vec<String> = weight_map.into_values().collect();
+    let mut files: Vec<String> = weight_map(index, path)?.into_values().collect();
     files.sort();
     files.dedup();
-    match files.iter().find(|file| Path::new(file).file_name() != Some(file.as_ref())) {
+    Ok(files)
+}
+
+/// Tensors and their shards.
+fn weight_map(index: &str, path: &Path) -> Result<BTreeMap<String, String>> {
+    let Index { weight_map } =
+        serde_json::from_str(index).map_err(|error| broken(path, format!("is no index: {error}")))?;
+    match weight_map.values().find(|file| Path::new(file).file_name() != Some(file.as_ref())) {
         Some(file) => Err(broken(path, format!("names `{file}`, which is no file beside it"))),
-        None => Ok(files),
+        None => Ok(weight_map),
     }
 }
 
@@ -44,21 +58,62 @@ impl Shards {
     /// # Errors
     /// [`Error::File`](crate::Error::File) for what cannot be read or is no safetensors.
     pub fn open(files: &mut ModelFiles, name: &str) -> Result<Self> {
-        let names = match name.ends_with(".json") {
-            true => {
-                let path = files.path(name);
-                named_in(&files.read_text(name)?, &path)?
-            }
-            false => vec![name.to_owned()],
+        let path = files.path(name);
+        let map = match name.ends_with(".json") {
+            true => weight_map(&files.read_text(name)?, &path)?,
+            false => BTreeMap::new(),
         };
+        let mut names: Vec<String> = map.values().cloned().collect();
+        names.sort();
+        names.dedup();
+        if !name.ends_with(".json") {
+            names.push(name.to_owned());
+        }
         let open = |name: &String| {
             let opened = files.open(name)?;
             TensorReader::new(opened.bytes, &opened.path)
         };
         let files = names.iter().map(open).collect::<Result<Vec<_>>>()?;
-        let names = files.iter().enumerate();
-        let home = names.flat_map(|(shard, file)| file.names().into_iter().map(move |name| (name, shard)));
-        Ok(Shards { home: home.collect(), files })
+
+        let mut home: BTreeMap<String, Home> = BTreeMap::new();
+        for (file, reader) in files.iter().enumerate() {
+            for name in reader.names() {
+                if let Some(other) = home.get(&name) {
+                    let [one, two] = [other.file, file].map(|file| &names[file]);
+                    return Err(broken(&path, format!("`{name}` is in two shards, {one} and {two}")));
+                }
+                home.insert(name.clone(), Home { file, name });
+            }
+        }
+        let lies_in = |name: &String| home.get(name).map(|home| &names[home.file]);
+        if let Some((name, shard)) = map.iter().find(|(name, shard)| lies_in(name) != Some(shard)) {
+            return Err(broken(&path, format!("`{name}` should be in {shard} and is not")));
+        }
+        let mut shards = Shards { files, home };
+        shards.unwrap();
+        Ok(shards)
+    }
+
+    /// Drops what all names begin with because of how the network was trained.
+    fn unwrap(&mut self) {
+        let wraps = |wrapper: &&&str, names: &BTreeMap<_, _>| {
+            !names.is_empty() && names.keys().all(|name: &String| name.starts_with(**wrapper))
+        };
+        while let Some(wrapper) = WRAPPERS.iter().find(|wrapper| wraps(wrapper, &self.home)) {
+            self.rename(|name| name[wrapper.len()..].to_owned());
+        }
+    }
+
+    /// Keeps those tensors that begin with something, and drops that.
+    pub fn only(&mut self, begin: &str) {
+        self.home.retain(|name, _| name.starts_with(begin));
+        self.rename(|name| name[begin.len()..].to_owned());
+    }
+
+    /// Calls tensors otherwise.
+    pub fn rename(&mut self, new: impl Fn(&str) -> String) {
+        let home = std::mem::take(&mut self.home);
+        self.home = home.into_iter().map(|(name, home)| (new(&name), home)).collect();
     }
 
     /// The tensors' names.
@@ -68,6 +123,7 @@ impl Shards {
 
     /// A tensor's shape, where there is one of this name.
     pub fn shape(&self, name: &str) -> Option<&[usize]> {
-        self.files[*self.home.get(name)?].shape(name).ok()
+        let home = self.home.get(name)?;
+        self.files[home.file].shape(&home.name).ok()
     }
 }

@@ -9,12 +9,15 @@ use half::{bf16, f16};
 use safetensors::Dtype;
 use safetensors::tensor::Metadata;
 
-use super::broken;
+use super::{broken, header, sniff};
 use crate::error::{Error, Result};
+use crate::regular;
 use crate::vit::TensorData;
 
 /// The most that the format allows.
 const MAX_HEADER: u64 = 100_000_000;
+/// Bytes at the beginning that say what a file is.
+const BEGIN: u64 = 4096;
 
 /// An open safetensors file, or bytes that hold one.
 #[derive(Debug)]
@@ -32,7 +35,7 @@ impl TensorReader<File> {
     /// # Errors
     /// [`Error::File`] for a file that cannot be read, is truncated or is no safetensors.
     pub fn open(path: &Path) -> Result<Self> {
-        let file = File::open(path).map_err(|error| broken(path, error.to_string()))?;
+        let file = regular::open(path).map_err(|error| broken(path, error.to_string()))?;
         TensorReader::new(file, path)
     }
 }
@@ -46,25 +49,27 @@ impl<R: Read + Seek> TensorReader<R> {
         let failed = |error: std::io::Error| broken(path, error.to_string());
         let length = source.seek(SeekFrom::End(0)).map_err(failed)?;
         source.rewind().map_err(failed)?;
-        let mut start = [0; 8];
-        if length < 8 {
-            return Err(broken(path, format!("is no safetensors file: it has only {length} bytes")));
+        let mut begin = Vec::new();
+        (&mut source).take(BEGIN).read_to_end(&mut begin).map_err(failed)?;
+        let Some((start, _)) = begin.split_first_chunk().filter(|_| length >= 8) else {
+            let what = sniff::what(&begin, path);
+            let why = what.unwrap_or_else(|| format!("is no safetensors file: it has only {length} bytes"));
+            return Err(broken(path, why));
+        };
+        let size = u64::from_le_bytes(*start);
+        if size > MAX_HEADER || size > length - 8 {
+            let truncated = || {
+                format!("is truncated or no safetensors file: a header of {size} bytes in a file of {length}")
+            };
+            return Err(broken(path, sniff::what(&begin, path).unwrap_or_else(truncated)));
         }
-        source.read_exact(&mut start).map_err(failed)?;
-        let header = u64::from_le_bytes(start);
-        if header > MAX_HEADER || header > length - 8 {
-            return Err(broken(
-                path,
-                format!(
-                    "is truncated or no safetensors file: a header of {header} bytes in a file of {length}"
-                ),
-            ));
-        }
-        let mut text = vec![0; header as usize];
+        source.seek(SeekFrom::Start(8)).map_err(failed)?;
+        let mut text = vec![0; size as usize];
         source.read_exact(&mut text).map_err(failed)?;
-        let metadata: Metadata = serde_json::from_slice(&text)
+        let metadata: Metadata = header::check(&text)
+            .and_then(|()| serde_json::from_slice(&text))
             .map_err(|error| broken(path, format!("has a broken safetensors header: {error}")))?;
-        let (have, need) = (length - 8 - header, metadata.data_len() as u64);
+        let (have, need) = (length - 8 - size, metadata.data_len() as u64);
         if have != need {
             let what = if have < need { "is truncated" } else { "has surplus bytes at its end" };
             return Err(broken(
@@ -72,7 +77,7 @@ impl<R: Read + Seek> TensorReader<R> {
                 format!("{what}: its header promises {need} bytes of tensors, it has {have}"),
             ));
         }
-        Ok(TensorReader { source, path: path.to_owned(), metadata, data: 8 + header })
+        Ok(TensorReader { source, path: path.to_owned(), metadata, data: 8 + size })
     }
 
     /// The tensors' names in the order of their data.
@@ -93,11 +98,12 @@ impl<R: Read + Seek> TensorReader<R> {
         self.layout(name).map(drop)
     }
 
-    /// A stretch of a tensor's values in row-major order, in the type that they have in the file.
+    /// A stretch of a tensor's values in row-major order, in the type that they have in the file; of other types than f32, f16
+    /// and bf16 those that can be read (f64, and f8 as E4M3 and E5M2) become f32.
     ///
     /// # Errors
-    /// [`Error::File`] where there is no such tensor or reading fails, [`Error::Weight`] where it holds something
-    /// else than f32, f16 or bf16, [`Error::Input`] for a stretch past its end.
+    /// [`Error::File`] where there is no such tensor or reading fails, [`Error::Weight`] where it is of a type
+    /// that is not read, [`Error::Input`] for a stretch past its end.
     pub fn read(&mut self, name: &str, values: Range<usize>) -> Result<TensorData> {
         let (dtype, width) = self.layout(name)?;
         let info = self.metadata.info(name).ok_or_else(|| self.absent(name))?;
@@ -107,14 +113,15 @@ impl<R: Read + Seek> TensorReader<R> {
             return Err(Error::Input(format!("{name}: {values:?} is past its {have} values")));
         }
         let start = self.data + (begin + values.start * width) as u64;
+        let count = values.len();
         let read = match dtype {
-            Dtype::F32 => {
-                self.values(start, values.len(), |v: f32| f32::from_bits(u32::from_le(v.to_bits())))
-            }
-            Dtype::F16 => {
-                self.values(start, values.len(), |v: f16| f16::from_bits(u16::from_le(v.to_bits())))
-            }
-            _ => self.values(start, values.len(), |v: bf16| bf16::from_bits(u16::from_le(v.to_bits()))),
+            Dtype::F32 => self.values(start, count, |v: f32| f32::from_bits(u32::from_le(v.to_bits()))),
+            Dtype::F16 => self.values(start, count, |v: f16| f16::from_bits(u16::from_le(v.to_bits()))),
+            Dtype::BF16 => self.values(start, count, |v: bf16| bf16::from_bits(u16::from_le(v.to_bits()))),
+            Dtype::F64 => self.converted(start, count, |v: u64| f64::from_bits(u64::from_le(v)) as f32),
+            Dtype::F8_E4M3 => self.converted(start, count, e4m3),
+            // The upper half of an f16.
+            _ => self.converted(start, count, |v: u8| f16::from_bits(u16::from(v) << 8).to_f32()),
         };
         read.map_err(|error| broken(&self.path, format!("{name}: {error}")))
     }
@@ -137,19 +144,51 @@ impl<R: Read + Seek> TensorReader<R> {
         Ok(values.into())
     }
 
+    /// Values of a type that is none of [`TensorData`]'s.
+    fn converted<T: bytemuck::Pod>(
+        &mut self,
+        start: u64,
+        count: usize,
+        convert: impl Fn(T) -> f32,
+    ) -> std::io::Result<TensorData> {
+        let mut values = vec![T::zeroed(); count];
+        self.source.seek(SeekFrom::Start(start))?;
+        self.source.read_exact(bytemuck::cast_slice_mut(&mut values))?;
+        Ok(values.into_iter().map(convert).collect::<Vec<f32>>().into())
+    }
+
     /// A tensor's type and the bytes of a value.
     fn layout(&self, name: &str) -> Result<(Dtype, usize)> {
         match self.metadata.info(name).ok_or_else(|| self.absent(name))?.dtype {
             Dtype::F32 => Ok((Dtype::F32, 4)),
             half @ (Dtype::F16 | Dtype::BF16) => Ok((half, 2)),
+            Dtype::F64 => Ok((Dtype::F64, 8)),
+            byte @ (Dtype::F8_E4M3 | Dtype::F8_E5M2) => Ok((byte, 1)),
             other => {
-                let why = format!("holds {other} in {}; F32, F16 and BF16 can be read", self.path.display());
+                let why = format!(
+                    "holds {other} in {}; F64, F32, F16, BF16, F8_E4M3 and F8_E5M2 can be read",
+                    self.path.display()
+                );
                 Err(Error::Weight { name: name.into(), why })
             }
         }
     }
 
     fn absent(&self, name: &str) -> Error {
-        broken(&self.path, format!("has no tensor `{name}`; it has {}", self.names().join(", ")))
+        let names = self.names();
+        let some = names.iter().take(8).map(String::as_str).collect::<Vec<_>>().join(", ");
+        let more = if names.len() > 8 { format!(" and {} more", names.len() - 8) } else { String::new() };
+        broken(&self.path, format!("has no tensor `{name}`; it has {some}{more}"))
     }
+}
+
+/// A sign, 4 bits of exponent, 3 of mantissa; no infinity.
+fn e4m3(bits: u8) -> f32 {
+    let (exponent, mantissa) = (i32::from(bits >> 3 & 15), f32::from(bits & 7));
+    let value = match (exponent, bits & 7) {
+        (15, 7) => f32::NAN,
+        (0, _) => mantissa * 2f32.powi(-9),
+        _ => (1.0 + mantissa / 8.0) * 2f32.powi(exponent - 7),
+    };
+    if bits & 0x80 != 0 { -value } else { value }
 }

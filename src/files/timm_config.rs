@@ -7,7 +7,7 @@ use crate::error::Result;
 use crate::kernels::matmul::Activation;
 use crate::vit::preset::Preset;
 use crate::vit::presets;
-use crate::vit::{Config, Mlp, Pool, Preprocess, Resample, Resize};
+use crate::vit::{Config, Mlp, Pool, Preprocess, Resample, Resize, Scores};
 
 /// Arguments of timm's `VisionTransformer` that change nothing about a trained network at its own image size.
 const WITHOUT_EFFECT: [&str; 9] = [
@@ -26,6 +26,7 @@ const WITHOUT_EFFECT: [&str; 9] = [
 /// `global_pool` and `pretrained_cfg` say the rest, with timm's defaults for what they leave out. Class names come
 /// from `label_names` and `label_descriptions`.
 pub(super) fn parse(mut top: Fields) -> Result<Config> {
+    let wrapped = is_wrapped(&top);
     let mut args = Fields(top.take("model_args")?.unwrap_or_default());
     // Before timm 0.9 the file was what is now `pretrained_cfg`.
     let mut pretrained = match top.take("pretrained_cfg")? {
@@ -35,9 +36,7 @@ pub(super) fn parse(mut top: Fields) -> Result<Config> {
 
     let architecture: String =
         top.take("architecture")?.ok_or_else(|| wrong("architecture", "is missing"))?;
-    // What follows the dot names the training, not the network.
-    let name = architecture.split('.').next().unwrap_or_default();
-    let preset = presets::named(name)?;
+    let preset = presets::named(&stem(&architecture))?;
     let mut config = preset.config();
 
     let input_size: Option<[u32; 3]> = pretrained.take("input_size")?;
@@ -57,9 +56,42 @@ pub(super) fn parse(mut top: Fields) -> Result<Config> {
     config.prop_attn = !tag.starts_with("mae");
     config.check_numbers()?;
     config.preprocess = preprocess(&mut pretrained, config.in_chans)?;
+    // By way of transformers pictures are opened as transformers opens them.
+    config.preprocess.exif = wrapped;
+    config.scores = scores(config.num_classes);
     config.labels = labels(&mut top, &mut pretrained, config.num_classes)?;
     config.check()?;
     Ok(config)
+}
+
+/// Whether it is transformers' config around timm's.
+pub(super) fn is_wrapped(top: &Fields) -> bool {
+    top.0.get("model_type").and_then(Value::as_str) == Some("timm_wrapper")
+}
+
+/// An architecture with timm's defaults, by a name with or without its training.
+pub(super) fn named(architecture: &str) -> Result<Config> {
+    presets::named(&stem(architecture)).map(Preset::config)
+}
+
+/// What so many logits are.
+pub(super) fn scores(classes: u32) -> Scores {
+    match classes {
+        0 => Scores::None,
+        1 => Scores::Sigmoid,
+        _ => Scores::Softmax,
+    }
+}
+
+/// The name of an architecture without its training, which follows the dot and in timm's older names came at the end.
+fn stem(architecture: &str) -> String {
+    let name = architecture.split('.').next().unwrap_or_default();
+    if let Some((front, clip)) = name.split_once("_224_clip_") {
+        return if clip == "laion2b" { format!("{front}_clip_224") } else { name.into() };
+    }
+    let older = ["_in21ft1k", "_in21k", "_dino", "_sam"];
+    let short = older.iter().find_map(|end| name.strip_suffix(end)).unwrap_or(name);
+    if presets::named(name).is_ok() { name.into() } else { short.into() }
 }
 
 /// Overrides the architecture's defaults; refuses what is left over.
@@ -166,12 +198,19 @@ fn mlp(config: &mut Config, preset: &Preset, args: &mut Fields, no_act: bool) ->
     Ok(())
 }
 
+fn from_json(values: Value) -> Result<Vec<f32>> {
+    serde_json::from_value(values).map_err(|error| wrong("mean, std", error.to_string()))
+}
+
 /// timm's `resolve_data_config`.
 fn preprocess(pretrained: &mut Fields, channels: u32) -> Result<Preprocess> {
-    let per_channel = |values: Option<Vec<f32>>, imagenet: [f32; 3]| match values {
-        Some(one) if one.len() == 1 => vec![one[0]; channels as usize],
-        Some(values) => values,
-        None => imagenet.to_vec(),
+    let per_channel = |values: Option<Value>, imagenet: [f32; 3]| match values {
+        Some(one) if one.is_number() => from_json(vec![one; channels as usize].into()),
+        Some(Value::Array(one)) if one.len() == 1 => {
+            from_json(vec![one[0].clone(); channels as usize].into())
+        }
+        Some(values) => from_json(values),
+        None => Ok(imagenet.to_vec()),
     };
     let interpolation: Option<String> = pretrained.take("interpolation")?;
     let crop_mode: Option<String> = pretrained.take("crop_mode")?;
@@ -183,29 +222,36 @@ fn preprocess(pretrained: &mut Fields, channels: u32) -> Result<Preprocess> {
         }
     };
     Ok(Preprocess {
-        mean: per_channel(pretrained.take("mean")?, [0.485, 0.456, 0.406]),
-        std: per_channel(pretrained.take("std")?, [0.229, 0.224, 0.225]),
+        mean: per_channel(pretrained.take("mean")?, [0.485, 0.456, 0.406])?,
+        std: per_channel(pretrained.take("std")?, [0.229, 0.224, 0.225])?,
         resample: match interpolation.as_deref() {
             None | Some("bicubic") => Resample::Bicubic,
             Some("bilinear") => Resample::Bilinear,
+            Some("lanczos") => Resample::Lanczos,
+            Some("box") => Resample::Box,
+            Some("hamming") => Resample::Hamming,
             Some(other) => {
-                return Err(unsupported(
-                    "interpolation",
-                    quoted(other),
-                    "known are `bicubic` and `bilinear`",
-                ));
+                let known = "known are `bicubic`, `bilinear`, `lanczos`, `box` and `hamming`";
+                return Err(unsupported("interpolation", quoted(other), known));
             }
         },
         resize,
         crop: pretrained.take("crop_pct")?.unwrap_or(0.875),
         floor_crop: false,
+        bgr: false,
+        exif: false,
+        source: "pretrained_cfg".into(),
     })
 }
+
+/// The most classes that a map with gaps may name.
+const MOST_LABELS: u32 = 1 << 16;
 
 /// The classes' names, in order; their descriptions where there are some.
 fn labels(top: &mut Fields, pretrained: &mut Fields, classes: u32) -> Result<Vec<String>> {
     let mut find = |key| Ok(top.take(key)?.or(pretrained.take(key)?));
-    let Some(names) = find("label_names")? else { return Ok(Vec::new()) };
+    // `labels` is the older name.
+    let Some(names) = find("label_names")?.or(find("labels")?) else { return Ok(Vec::new()) };
     let descriptions: Map<String, Value> = match find("label_descriptions")? {
         Some(map) => {
             serde_json::from_value(map).map_err(|error| wrong("label_descriptions", error.to_string()))?
@@ -214,6 +260,9 @@ fn labels(top: &mut Fields, pretrained: &mut Fields, classes: u32) -> Result<Vec
     };
     let names = match names {
         // A map from class to name may have gaps.
+        Value::Object(_) if classes > MOST_LABELS => {
+            return Err(wrong("num_classes", format!("{classes} classes are too many to be named by a map")));
+        }
         Value::Object(map) => {
             (0..classes).map(|class| map.get(&class.to_string()).cloned().unwrap_or(class.into())).collect()
         }

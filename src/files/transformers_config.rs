@@ -2,12 +2,14 @@
 
 use std::collections::BTreeMap;
 
+use serde_json::Map;
+
 use super::fields::{Fields, Sides, quoted, unsupported, wrong};
 use super::names::{self, Layout};
 use super::processor;
 use crate::error::Result;
 use crate::kernels::matmul::Activation;
-use crate::vit::{Config, Mlp, Pool, PositionResample};
+use crate::vit::{Config, Mlp, Pool, PositionResample, Scores};
 
 /// The fields of a `model_type` where its config leaves a field out.
 struct Family {
@@ -42,12 +44,17 @@ pub(super) fn parse(mut top: Fields) -> Result<(Config, &'static Layout)> {
     let model_type: String = top.take("model_type")?.ok_or_else(|| wrong("model_type", "is missing"))?;
     let head = head(&mut top)?;
     let labels = labels(&mut top)?;
+    let problem: Option<String> = top.take("problem_type")?;
     // The projection's width is the whole model's, not that of the tower within.
     let projection: Option<u32> = top.take("projection_dim")?;
-    let mut tower = match top.take("vision_config")? {
-        Some(map) if ["clip", "siglip"].contains(&model_type.as_str()) => Fields(map),
-        _ => top,
-    };
+    let whole = ["clip", "siglip"].contains(&model_type.as_str());
+    let mut tower =
+        match (top.take::<Map<_, _>>("vision_config")?, top.take::<Map<_, _>>("vision_config_dict")?) {
+            // The older field counts where both are.
+            (Some(map), older) if whole => Fields(map.into_iter().chain(older.unwrap_or_default()).collect()),
+            (None, Some(older)) if whole => Fields(older),
+            _ => top,
+        };
     let family = match model_type.as_str() {
         "vit" | "deit" | "vit_mae" => VIT,
         "dinov2" => DINOV2,
@@ -102,9 +109,16 @@ pub(super) fn parse(mut top: Fields) -> Result<(Config, &'static Layout)> {
             false => (Pool::Average, &names::TOWER_WITHOUT_HEAD),
         };
     }
+    // As transformers' pipeline decides it.
+    config.scores = match (head, problem.as_deref()) {
+        (Head::None | Head::Projection, _) => Scores::None,
+        (_, Some("multi_label_classification")) => Scores::Sigmoid,
+        _ if config.num_classes == 1 => Scores::Sigmoid,
+        _ => Scores::Softmax,
+    };
     config.labels = if config.num_classes > 0 && head != Head::Projection { labels } else { Vec::new() };
     config.check_numbers()?;
-    config.preprocess = processor::defaults(&model_type, config.in_chans);
+    config.preprocess = processor::assumed(&model_type, config.in_chans);
     config.check()?;
     Ok((config, layout))
 }
@@ -170,11 +184,18 @@ fn head(top: &mut Fields) -> Result<Head> {
     }
 }
 
+/// The most names that are made of a number alone.
+const MOST_LABELS: u32 = 1 << 16;
+
 /// The classes' names in order: `id2label`, or transformers' own for so many as `num_labels` says, which are two.
 fn labels(top: &mut Fields) -> Result<Vec<String>> {
     let count: Option<u32> = top.take("num_labels")?;
     let Some(names) = top.take::<BTreeMap<String, String>>("id2label")? else {
-        return Ok((0..count.unwrap_or(2).min(1 << 24)).map(|class| format!("LABEL_{class}")).collect());
+        let count = count.unwrap_or(2);
+        if count > MOST_LABELS {
+            return Err(wrong("num_labels", format!("{count} classes without names are too many")));
+        }
+        return Ok((0..count).map(|class| format!("LABEL_{class}")).collect());
     };
     let name = |class: usize| {
         let why = || wrong("id2label", format!("{} names, and none for class {class}", names.len()));

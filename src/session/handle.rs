@@ -12,7 +12,7 @@ use crate::session::shared::{Backend, OnGpu, Shared};
 use crate::session::stream::Stream;
 use crate::session::worker::Worker;
 use crate::store::Store;
-use crate::vit::{Config, Images, Options, Outputs, Tensors, Want};
+use crate::vit::{Config, Images, Options, Outputs, Scores, Tensors, Want};
 
 /// A network ready to run, on a GPU or on the CPU path: a handle, cheap to clone, that any number of threads may use at
 /// once. Schedules and batch sizes can differ from call to call; what is prepared for them is kept for the next.
@@ -165,18 +165,32 @@ impl Session {
         Stream::new(self.0.clone(), options.clone(), want.into())
     }
 
-    /// The `top` most probable classes of each image with their probabilities, best first.
+    /// The `top` most probable classes of each image with their probabilities, best first: softmax over all, or sigmoid of
+    /// each where they do not exclude each other ([`Config::scores`]).
     ///
     /// # Errors
-    /// As [`Session::run`].
+    /// [`Error::Input`] for a network without classes, and where a logit is NaN; those of [`Session::run`].
     pub fn classify<'i>(
         &self,
         images: impl Into<Images<'i>>,
         options: &Options,
         top: usize,
     ) -> Result<Vec<Vec<(usize, f32)>>> {
+        let scores = self.config().scores;
+        if scores == Scores::None {
+            return Err(Error::Input("the network has no classes; its features can be had".into()));
+        }
         let outputs = self.run(images, options, Want::LOGITS)?;
-        Ok((0..outputs.batch).map(|image| outputs.top(image, top)).collect())
+        let top = |image| {
+            if let Some(class) = outputs.logits_of(image).iter().position(|logit| logit.is_nan()) {
+                return Err(Error::Input(format!("image {image} gives NaN for class {class}")));
+            }
+            Ok(match scores {
+                Scores::Sigmoid => outputs.top_apart(image, top),
+                _ => outputs.top(image, top),
+            })
+        };
+        (0..outputs.batch).map(top).collect()
     }
 
     /// The pooled features of each image, `[batch, channels]`.

@@ -1,5 +1,6 @@
 //! A network's dimensions and options, after timm's `VisionTransformer`.
 
+use super::preprocess::Preprocess;
 use crate::error::{Error, Result};
 use crate::kernels::{Activation, embed_patches};
 
@@ -44,43 +45,16 @@ pub struct PositionResample {
     pub offset: f32,
 }
 
-/// The filter by which an image is brought to another size.
+/// What becomes of a network's results for people: [`Session::classify`](crate::Session::classify).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
-pub enum Resample {
-    /// Catmull-Rom, PIL's `BICUBIC`.
-    Bicubic,
-    /// PIL's `BILINEAR`.
-    Bilinear,
-}
-
-/// The edges of a picture that are resized to the input's size divided by `crop`: timm's `crop_mode`.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[non_exhaustive]
-pub enum Resize {
-    /// The shortest edge; the other keeps the picture's proportions.
-    Shortest,
-    /// Both edges: the picture is squashed.
-    Squash,
-}
-
-/// The way a picture becomes the network's input: timm's `pretrained_cfg`.
-#[derive(Clone, Debug, PartialEq)]
-#[non_exhaustive]
-pub struct Preprocess {
-    /// Subtracted from each channel in [0, 1].
-    pub mean: Vec<f32>,
-    /// Each channel is divided by it afterwards.
-    pub std: Vec<f32>,
-    /// The filter by which a picture is resized.
-    pub resample: Resample,
-    /// The edges that are resized.
-    pub resize: Resize,
-    /// The picture is resized to the input's size divided by this, then the centre is cut out.
-    pub crop: f32,
-    /// Where an odd number of pixels is cut off, the smaller half goes first (transformers); otherwise the first half
-    /// is rounded to even (torchvision, timm).
-    pub floor_crop: bool,
+pub enum Scores {
+    /// Logits of classes of which one applies.
+    Softmax,
+    /// Logits of classes each of which may apply, or of one alone: transformers' `multi_label_classification`.
+    Sigmoid,
+    /// No logits but an embedding or features: there are no probabilities.
+    None,
 }
 
 /// A Vision Transformer: timm's arguments after defaults, overrides and derived values are resolved. To make one, start
@@ -149,6 +123,8 @@ pub struct Config {
     pub position_resample: PositionResample,
     /// The way a picture becomes the input.
     pub preprocess: Preprocess,
+    /// What the results are.
+    pub scores: Scores,
     /// Names of the classes, where known.
     pub labels: Vec<String>,
 }
@@ -312,19 +288,7 @@ impl Config {
         if !(self.norm_eps.is_finite() && self.norm_eps > 0.0) {
             return wrong("norm_eps", format!("{} is not a positive number", self.norm_eps));
         }
-        let Preprocess { mean, std, crop, .. } = &self.preprocess;
-        if mean.len() != self.in_chans as usize || std.len() != self.in_chans as usize {
-            return wrong(
-                "mean, std",
-                format!("{} and {} values for {} channels", mean.len(), std.len(), self.in_chans),
-            );
-        }
-        if !mean.iter().all(|v| v.is_finite()) || !std.iter().all(|v| v.is_finite() && *v > 0.0) {
-            return wrong("mean, std", format!("{mean:?}, {std:?} are not finite, or std is not positive"));
-        }
-        if !(*crop > 0.0 && *crop <= 1.0) {
-            return wrong("crop_pct", format!("{crop} is not in (0, 1]"));
-        }
+        self.preprocess.check(self.in_chans)?;
         let unsupported = |field: &str, value: u32, why: &str| {
             Err(Error::Unsupported { field: field.into(), value: value.to_string(), why: why.into() })
         };
@@ -367,7 +331,7 @@ impl Config {
                 return wrong(field, format!("{value} is not between 1 and {most}"));
             }
         }
-        if self.num_classes > 1 << 24 || self.reg_tokens > 1 << 12 {
+        if self.num_classes > 1 << 20 || self.reg_tokens > 1 << 12 {
             return wrong(
                 "num_classes, reg_tokens",
                 format!("{}, {} are too many", self.num_classes, self.reg_tokens),

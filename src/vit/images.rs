@@ -2,7 +2,8 @@
 
 use std::borrow::Cow;
 
-use super::config::{Config, Preprocess};
+use super::config::Config;
+use super::preprocess::Preprocess;
 #[cfg(feature = "run")]
 use crate::error::{Error, Result};
 

@@ -14,6 +14,7 @@ mod outputs;
 mod parameters;
 mod plan;
 pub(crate) mod positions;
+mod preprocess;
 pub(crate) mod preset;
 pub(crate) mod presets;
 mod recorder;
@@ -24,7 +25,7 @@ mod transformer;
 mod want;
 mod weights;
 
-pub use config::{Config, Mlp, Pool, PositionResample, Preprocess, Resample, Resize};
+pub use config::{Config, Mlp, Pool, PositionResample, Scores};
 pub use dense::Dense;
 #[cfg(feature = "files")]
 pub(crate) use images::normalise;
@@ -33,6 +34,7 @@ pub use options::{Metric, Options, PoolBy, Protect};
 pub use outputs::{Output, Outputs, ValueKind, Values, ValuesMut};
 pub use parameters::{AttentionPool, Block, Linear, Norm, Parameters, Storage};
 pub use plan::Plan;
+pub use preprocess::{Preprocess, Resample, Resize};
 pub use step::{Stage, Step};
 pub use tensor::{Tensor, TensorData};
 pub use tensors::Tensors;

@@ -187,6 +187,14 @@ impl Outputs {
         &self.logits[image * classes..(image + 1) * classes]
     }
 
+    /// The classes with the highest logits and what each has by itself, sigmoid, best first: for classes that do not exclude
+    /// each other.
+    pub fn top_apart(&self, image: usize, count: usize) -> Vec<(usize, f32)> {
+        let logits = self.logits_of(image);
+        let share = |class: usize| (1.0 / (1.0 + f64::from(-logits[class]).exp())) as f32;
+        self.top(image, count).into_iter().map(|(class, _)| (class, share(class))).collect()
+    }
+
     /// The classes with the highest logits and their probabilities (softmax over all classes), best first.
     pub fn top(&self, image: usize, count: usize) -> Vec<(usize, f32)> {
         let logits = self.logits_of(image);

@@ -1,6 +1,7 @@
 //! One architecture as a row of a table, and the config that it makes.
 
-use super::config::{Config, Mlp, Pool, PositionResample, Preprocess, Resample, Resize};
+use super::config::{Config, Mlp, Pool, PositionResample, Scores};
+use super::preprocess::{Preprocess, Resample, Resize};
 use crate::kernels::Activation;
 
 /// One row of the table.
@@ -99,8 +100,12 @@ impl Preset {
                 resample: picture.resample,
                 resize: picture.resize,
                 floor_crop: false,
+                bgr: false,
+                exif: false,
+                source: format!("timm's {}", self.name),
                 crop,
             },
+            scores: if classes > 0 { Scores::Softmax } else { Scores::None },
             labels: Vec::new(),
         }
     }

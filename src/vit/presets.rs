@@ -27,8 +27,20 @@ pub(crate) fn named(name: &str) -> Result<&'static Preset> {
     ALL.iter().find(|preset| preset.name == name).ok_or_else(|| Error::Unsupported {
         field: "architecture".into(),
         value: format!("`{name}`"),
-        why: format!("known are {}", Config::PRESETS.join(", ")),
+        why: format!(
+            "{} architectures are known, among them {}",
+            Config::PRESETS.len(),
+            close(name).iter().take(6).copied().collect::<Vec<_>>().join(", ")
+        ),
     })
+}
+
+/// Those that begin most like a name, the closest first.
+fn close(name: &str) -> Vec<&'static str> {
+    let alike = |other: &str| name.bytes().zip(other.bytes()).take_while(|(a, b)| a == b).count();
+    let mut all = Config::PRESETS.to_vec();
+    all.sort_by_key(|other| std::cmp::Reverse(alike(other)));
+    all
 }
 
 /// The names in the order of the table.

@@ -3,7 +3,6 @@
 use std::path::PathBuf;
 use std::str::FromStr;
 
-use clap::builder::PossibleValuesParser;
 use clap::{Args, ValueEnum};
 use tome_wgpu::kernels::find_matches::Similarity;
 use tome_wgpu::kernels::merge_tokens::MergeMode;
@@ -20,20 +19,12 @@ pub struct ModelArgs {
     /// The config.json, where it is not beside the weights
     #[arg(long, value_name = "FILE", requires = "model")]
     pub config: Option<PathBuf>,
+    /// The architecture by timm's name, for weights without a config.json
+    #[arg(long, value_name = "NAME")]
+    pub arch: Option<String>,
     /// Height and width of the input in pixels, 384 or 288x512; positions are resampled as the network's own code does
     #[arg(long, value_name = "HxW")]
     pub image_size: Option<ImageSize>,
-}
-
-/// The network, where only its shapes count.
-#[derive(Args)]
-pub struct NetworkArgs {
-    /// An architecture with random weights, by timm's name; a wrong one lists them all
-    #[arg(long, default_value = "vit_base_patch16_224", conflicts_with = "model", hide_possible_values = true,
-          value_parser = PossibleValuesParser::new(Config::PRESETS))]
-    pub arch: String,
-    #[command(flatten)]
-    pub model: ModelArgs,
 }
 
 /// Height and width in pixels.

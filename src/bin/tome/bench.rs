@@ -10,7 +10,7 @@ use tome_wgpu::tune::{Bench, KernelTime, Measured, Profile};
 use tome_wgpu::vit::Options;
 use tome_wgpu::{Schedule, Session};
 
-use crate::args::{DeviceArgs, NetworkArgs};
+use crate::args::{DeviceArgs, ModelArgs};
 use crate::model;
 
 /// Time a network over batches and r
@@ -25,7 +25,7 @@ Examples:
   tome bench --model vit_base --batch 1,8,32 --r 0,16,16:-1 --json")]
 pub struct Args {
     #[command(flatten)]
-    network: NetworkArgs,
+    network: ModelArgs,
     /// Images at once, one or more numbers
     #[arg(long, value_name = "N,...", value_delimiter = ',', default_value = "1,8",
           value_parser = clap::value_parser!(u32).range(1..))]

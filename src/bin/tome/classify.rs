@@ -5,22 +5,31 @@ use std::path::PathBuf;
 
 use anyhow::{Result, bail};
 use serde_json::json;
+use tome_wgpu::Session;
+use tome_wgpu::vit::{Options, Scores};
 
 use crate::args::{DeviceArgs, MergeArgs, ModelArgs};
-use crate::{inputs, model};
+use crate::pictures::PictureArgs;
+use crate::text::{plain, shown};
+use crate::{folders, inputs, model};
 
 /// Say what pictures show
 ///
-/// Class names come from the config's label_names and label_descriptions or from labels.txt beside it.
+/// Class names come from the config's label_names and label_descriptions or id2label, or from labels.txt beside it. A
+/// picture that cannot be read is named, costs its own line only, and the command fails in the end.
 #[derive(clap::Args)]
 #[command(after_help = "\
 Examples:
   tome classify models/digits/digit_3.png --r 8
-  tome classify *.jpg --model vit_base --top 1 --json")]
+  tome classify photos --recursive --model vit_base --top 1
+  curl -s https://example.org/cat.jpg | tome classify - --model vit_base --json")]
 pub struct Args {
-    /// Pictures
+    /// Pictures, folders of pictures, or - for one from standard input
     #[arg(required = true, value_name = "IMAGE")]
     images: Vec<PathBuf>,
+    /// Look into the folders in folders too
+    #[arg(long)]
+    recursive: bool,
     #[command(flatten)]
     model: ModelArgs,
     #[command(flatten)]
@@ -29,6 +38,8 @@ pub struct Args {
     #[arg(long, value_name = "N", default_value_t = 5, value_parser = clap::value_parser!(u32).range(1..))]
     top: u32,
     #[command(flatten)]
+    pictures: PictureArgs,
+    #[command(flatten)]
     device: DeviceArgs,
     /// Print one JSON document
     #[arg(long)]
@@ -36,34 +47,61 @@ pub struct Args {
 }
 
 /// Pictures decoded and classified at once.
-const BATCH: usize = 8;
+const BATCH: usize = 16;
 
 pub fn run(args: &Args) -> Result<()> {
-    let session = model::start(&args.model, &args.device)?;
-    let config = session.config().clone();
-    if config.num_classes == 0 {
+    let paths = folders::pictures(&args.images, args.recursive)?;
+    let session = model::start(&args.model, &args.pictures, &args.device)?;
+    let config = session.config();
+    if config.scores == Scores::None {
         bail!("this network has no classes; `tome infer --want features` runs it");
     }
-    let options = args.merge.options(&config);
+    let options = args.merge.options(config);
     let mut out = std::io::stdout().lock();
     let mut documents = Vec::new();
-    for paths in args.images.chunks(BATCH) {
-        let images = inputs::load(paths, &config)?;
-        for (path, top) in paths.iter().zip(session.classify(&images, &options, args.top as usize)?) {
-            let name = path.display().to_string();
+    let mut unreadable = 0;
+    for paths in paths.chunks(BATCH) {
+        for (path, top) in paths.iter().zip(classify(&session, paths, &options, args.top as usize)?) {
+            let name = shown(path);
+            let top = match top {
+                Ok(top) => top,
+                Err(why) => {
+                    unreadable += 1;
+                    // Errors of files name them already.
+                    tracing::error!("{why}");
+                    documents.push(json!({ "image": name, "error": why }));
+                    continue;
+                }
+            };
             if args.json {
-                let class = |&(class, probability): &(usize, f32)| json!({ "class": class, "label": model::label(&config, class), "probability": probability });
+                let class = |&(class, probability): &(usize, f32)| json!({ "class": class, "label": model::label(config, class), "probability": probability });
                 documents.push(json!({ "image": name, "top": top.iter().map(class).collect::<Vec<_>>() }));
                 continue;
             }
-            writeln!(out, "{name}")?;
+            writeln!(out, "{}", plain(&name))?;
             for (class, probability) in top {
-                writeln!(out, "  {:5.1} %  {}", probability * 100.0, model::label(&config, class))?;
+                writeln!(out, "  {:5.1} %  {}", probability * 100.0, plain(&model::label(config, class)))?;
             }
         }
     }
     if args.json {
-        writeln!(out, "{}", json!({ "images": documents }))?;
+        let preprocess = model::described(config);
+        writeln!(out, "{}", json!({ "images": documents, "preprocess": preprocess }))?;
+    }
+    if unreadable > 0 {
+        bail!("{unreadable} of {} pictures could not be read", paths.len());
     }
     Ok(())
+}
+
+/// The best classes of an image, or why there are none.
+type Top = Result<Vec<(usize, f32)>, String>;
+
+fn classify(session: &Session, paths: &[PathBuf], options: &Options, top: usize) -> Result<Vec<Top>> {
+    let images = inputs::load_readable(paths, session.config());
+    let mut all: Vec<Top> = session.classify(images.values(), options, top)?.into_iter().map(Ok).collect();
+    for (place, why) in images.unreadable {
+        all[place] = Err(why);
+    }
+    Ok(all)
 }

@@ -13,7 +13,10 @@ use tome_wgpu::vit::{Config, Output, Outputs, ValueKind, Values, ValuesMut, Want
 use crate::args::{DeviceArgs, MergeArgs, ModelArgs};
 use crate::inputs::Inputs;
 use crate::model;
+use crate::pictures::PictureArgs;
+use crate::rows::Rows;
 use crate::tensor_writer::TensorWriter;
+use crate::text::shown;
 
 /// Run any number of images and write what comes out as safetensors
 ///
@@ -21,9 +24,9 @@ use crate::tensor_writer::TensorWriter;
 /// interrupted. Memory does not grow with the number of images. An image with NaN in it gives NaN and leaves the others
 /// alone.
 ///
-/// Every input has its row, in order. A picture that cannot be read is named in a warning and its row holds NaN, or
-/// 4294967295 for indices; the output is written all the same, and the command fails in the end. If no picture can be
-/// read nothing is written.
+/// Every input has its row, in order; OUT.jsonl beside the output names them, a line a row. A picture that cannot be read is
+/// named in a warning and its row holds NaN, or 4294967295 for indices; the output is written all the same, and the command
+/// fails in the end. If no picture can be read nothing is written.
 #[derive(clap::Args)]
 #[command(after_help = "\
 Examples:
@@ -34,10 +37,13 @@ Examples:
 pub struct Args {
     #[command(flatten)]
     model: ModelArgs,
-    /// Pictures, folders (the pictures directly in them, sorted by name), or one safetensors file with `images`
-    /// [B,C,H,W], normalised
+    /// Pictures, folders (the pictures directly in them, sorted by name), - for a picture from standard input, or one file of
+    /// normalised images [B,C,H,W]: `images` or `pixel_values` of a safetensors file, or an .npy file
     #[arg(long, required = true, num_args = 1.., value_name = "X")]
     input: Vec<PathBuf>,
+    /// Look into the folders in folders too
+    #[arg(long)]
+    recursive: bool,
     /// Where the results go
     #[arg(long, value_name = "OUT.safetensors")]
     output: PathBuf,
@@ -46,6 +52,8 @@ pub struct Args {
     /// Images at once
     #[arg(long, value_name = "N", default_value_t = 16, value_parser = clap::value_parser!(u32).range(1..))]
     batch: u32,
+    #[command(flatten)]
+    pictures: PictureArgs,
     #[command(flatten)]
     device: DeviceArgs,
     /// Which results: logits [B,classes], features [B,C] (pooled, before the head), tokens [B,M,C] (after the last
@@ -76,15 +84,24 @@ fn tensor(output: Output, images: usize, merged: u32, config: &Config) -> (Strin
 }
 
 pub fn run(args: &Args, quiet: bool) -> Result<()> {
-    let session = model::start(&args.model, &args.device)?;
+    if args.input.iter().any(|input| model::same(input, &args.output))
+        || model::is_part(&args.model, &args.output)
+    {
+        bail!("{}: is an input or part of the network; give another name", shown(&args.output));
+    }
+    let session = model::start(&args.model, &args.pictures, &args.device)?;
     let config = session.config().clone();
-    let mut inputs = Inputs::open(&args.input, &config)?;
+    let mut inputs = Inputs::open(&args.input, args.recursive, &config)?;
     let options = args.merge.options(&config);
     let want: Want = args.want.iter().copied().collect();
     let merged = options.tokens_per_block(&config).last().copied().unwrap_or_default();
     let count = inputs.count();
+    let mut rows = Rows::create(&args.output)?;
     let tensors = want.outputs().map(|output| tensor(output, count, merged, &config)).collect();
-    let mut writer = TensorWriter::create(&args.output, tensors)?;
+    let mut about = rows.metadata(&inputs);
+    about.insert("preprocess".into(), model::described(&config).to_string());
+    about.insert("r".into(), args.merge.r.to_string());
+    let mut writer = TensorWriter::create(&args.output, tensors, about)?;
 
     let progress = if quiet { ProgressBar::hidden() } else { ProgressBar::new(count as u64) };
     progress.set_style(ProgressStyle::with_template("{wide_bar} {pos}/{len} images, {per_sec}, {eta} left")?);
@@ -103,12 +120,17 @@ pub fn run(args: &Args, quiet: bool) -> Result<()> {
         Ok(())
     };
     for start in (0..count).step_by(args.batch as usize) {
-        let images = inputs.read(start..count.min(start + args.batch as usize), &config)?;
+        let range = start..count.min(start + args.batch as usize);
+        let images = inputs.read(range.clone(), &config)?;
+        for (_, why) in &images.unreadable {
+            tracing::warn!("{why}; its results are NaN");
+        }
+        rows.append(range.map(|row| inputs.name(row)), &images.unreadable)?;
         if stream.is_full() {
             receive(&mut stream, without_picture.pop_front())?;
         }
         stream.push(images.values())?;
-        without_picture.push_back(images.unreadable);
+        without_picture.push_back(images.unreadable.into_iter().map(|(place, _)| place).collect());
     }
     while !without_picture.is_empty() {
         receive(&mut stream, without_picture.pop_front())?;
@@ -117,12 +139,13 @@ pub fn run(args: &Args, quiet: bool) -> Result<()> {
     if unreadable == count {
         bail!("none of the {count} images could be read");
     }
+    rows.finish()?;
     writer.finish()?;
-    tracing::info!("{count} images, results in {}", args.output.display());
+    tracing::info!("{count} images, results in {}", shown(&args.output));
     if unreadable > 0 {
         bail!(
             "{unreadable} of {count} images could not be read; {} is written, with NaN for them",
-            args.output.display()
+            shown(&args.output)
         );
     }
     Ok(())

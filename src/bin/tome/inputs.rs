@@ -1,33 +1,38 @@
-//! Images for a network, a batch at a time: pictures from files and folders, or a tensor.
+//! Images for a network, a batch at a time: pictures, or a tensor.
 
-use std::fs::File;
+use std::io::Read;
 use std::ops::Range;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, bail};
 use image::DynamicImage;
 use rayon::prelude::*;
-use tome_wgpu::files::{TensorReader, fit, open_image};
+use tome_wgpu::files::{decode_image, fit, load_image};
 use tome_wgpu::vit;
 use tome_wgpu::vit::Config;
 
-const TENSOR: &str = "images";
-/// The endings of pictures in a folder.
-const SUFFIXES: [&str; 8] = ["png", "jpg", "jpeg", "webp", "bmp", "gif", "tif", "tiff"];
+use crate::folders;
+use crate::tensor_input::TensorInput;
+use crate::text::shown;
+
+/// A picture on standard input.
+const STDIN: &str = "-";
+/// The most bytes of it.
+const MOST_BYTES: u64 = 1 << 30;
 
 /// The images' source.
 pub enum Inputs {
     /// Decoded and preprocessed when their turn comes.
     Pictures(Vec<PathBuf>),
-    /// `images` of a safetensors file, `[count, channels, height, width]`, already normalised.
-    Tensor { reader: TensorReader<File>, count: usize },
+    /// Already normalised.
+    Tensor(TensorInput),
 }
 
 /// Images read together.
 pub struct Images {
     values: Values,
-    /// Those that could not be read, by their places among these; zeros stand in for them.
-    pub unreadable: Vec<usize>,
+    /// Those that could not be read, by their places among these, and why; zeros stand in for them.
+    pub unreadable: Vec<(usize, String)>,
 }
 
 enum Values {
@@ -46,33 +51,18 @@ impl Images {
 }
 
 impl Inputs {
-    /// Pictures and folders of pictures, or one safetensors file.
-    pub fn open(paths: &[PathBuf], config: &Config) -> Result<Self> {
-        let is_tensor = |path: &PathBuf| path.extension().is_some_and(|suffix| suffix == "safetensors");
+    /// Pictures and folders of pictures, or one file of tensors.
+    pub fn open(paths: &[PathBuf], recursive: bool, config: &Config) -> Result<Self> {
         match paths {
-            [path] if is_tensor(path) => Self::tensor(path, config),
-            _ if paths.iter().any(is_tensor) => bail!("a safetensors file must be the only input"),
+            [path] if TensorInput::is_one(path) => Ok(Inputs::Tensor(TensorInput::open(path, config)?)),
+            _ if paths.iter().any(|path| TensorInput::is_one(path)) => {
+                bail!("a safetensors or npy file must be the only input")
+            }
             _ => {
                 // A network that takes no pictures at all is found before the first.
                 fit(DynamicImage::new_rgb8(1, 1), config)?;
-                Ok(Inputs::Pictures(pictures(paths)?))
+                Ok(Inputs::Pictures(folders::pictures(paths, recursive)?))
             }
-        }
-    }
-
-    fn tensor(path: &Path, config: &Config) -> Result<Self> {
-        let reader = TensorReader::open(path)?;
-        let [height, width] = config.image_size;
-        match *reader.shape(TENSOR)? {
-            [0, ..] => bail!("{}: `{TENSOR}` holds no images", path.display()),
-            [count, c, h, w] if [c, h, w] == [config.in_chans, height, width].map(|side| side as usize) => {
-                Ok(Inputs::Tensor { reader, count })
-            }
-            ref other => bail!(
-                "{}: `{TENSOR}` has shape {other:?}, and the network reads [images, {}, {height}, {width}]",
-                path.display(),
-                config.in_chans
-            ),
         }
     }
 
@@ -80,7 +70,15 @@ impl Inputs {
     pub fn count(&self) -> usize {
         match self {
             Inputs::Pictures(paths) => paths.len(),
-            Inputs::Tensor { count, .. } => *count,
+            Inputs::Tensor(tensor) => tensor.count,
+        }
+    }
+
+    /// What an image is called.
+    pub fn name(&self, index: usize) -> String {
+        match self {
+            Inputs::Pictures(paths) => shown(&paths[index]),
+            Inputs::Tensor(tensor) => format!("{}[{index}]", tensor.name),
         }
     }
 
@@ -88,66 +86,43 @@ impl Inputs {
     pub fn read(&mut self, range: Range<usize>, config: &Config) -> Result<Images> {
         match self {
             Inputs::Pictures(paths) => Ok(load_readable(&paths[range], config)),
-            Inputs::Tensor { reader, .. } => {
-                let values = config.image_values();
-                let images = reader.read(TENSOR, range.start * values..range.end * values)?.into_f32();
-                warn_of_nan(&images, range.start, values);
+            Inputs::Tensor(tensor) => {
+                let images = tensor.read(range.len())?;
+                warn_of_nan(&images, range.start, config.image_values());
                 Ok(Images { values: Values::Normalised(images), unreadable: Vec::new() })
             }
         }
     }
 }
 
-/// The pixels of pictures as a network reads them, one after the other.
-pub fn load(paths: &[PathBuf], config: &Config) -> Result<Vec<u8>> {
-    let images: Vec<Vec<u8>> = paths.par_iter().map(|path| load_one(path, config)).collect::<Result<_>>()?;
-    Ok(images.concat())
+/// A picture as a network reads it, from a file or standard input.
+pub fn load(path: &Path, config: &Config) -> Result<DynamicImage> {
+    if path.as_os_str() != STDIN {
+        return Ok(load_image(path, config)?);
+    }
+    let mut bytes = Vec::new();
+    let unread = "-: standard input cannot be read";
+    std::io::stdin().take(MOST_BYTES + 1).read_to_end(&mut bytes).context(unread)?;
+    if bytes.len() as u64 > MOST_BYTES {
+        bail!("-: a picture of more than {MOST_BYTES} bytes");
+    }
+    Ok(fit(decode_image(&bytes, path)?, config)?)
 }
 
-fn load_one(path: &Path, config: &Config) -> Result<Vec<u8>> {
-    let picture = fit(open_image(path)?, config).with_context(|| path.display().to_string())?;
-    Ok(picture.into_bytes())
-}
-
-fn load_readable(paths: &[PathBuf], config: &Config) -> Images {
-    let loaded: Vec<_> = paths.par_iter().map(|path| load_one(path, config)).collect();
+/// The pixels of pictures one after the other, zeros for those that cannot be read.
+pub fn load_readable(paths: &[PathBuf], config: &Config) -> Images {
+    let loaded: Vec<_> = paths.par_iter().map(|path| load(path, config)).collect();
     let (mut pixels, mut unreadable) = (Vec::new(), Vec::new());
     for (place, image) in loaded.into_iter().enumerate() {
-        pixels.extend(image.unwrap_or_else(|error| {
-            tracing::warn!("{error:#}; its results are NaN");
-            unreadable.push(place);
-            vec![0; config.image_values()]
-        }));
+        match image {
+            Ok(image) => pixels.extend(image.into_bytes()),
+            Err(error) => {
+                unreadable.push((place, format!("{error:#}")));
+                pixels.resize(pixels.len() + config.image_values(), 0);
+            }
+        }
     }
     Images { values: Values::Pixels(pixels), unreadable }
-}
-
-/// Files as they are, which must exist, folders as the pictures directly in them, sorted by name.
-fn pictures(paths: &[PathBuf]) -> Result<Vec<PathBuf>> {
-    let mut all = Vec::new();
-    for path in paths {
-        if !path.is_dir() {
-            path.metadata().with_context(|| format!("{}: cannot be read", path.display()))?;
-            all.push(path.clone());
-            continue;
-        }
-        let unreadable = || format!("{}: the folder cannot be read", path.display());
-        let entries = std::fs::read_dir(path).with_context(unreadable)?;
-        let entries: Vec<_> = entries.collect::<Result<_, _>>().with_context(unreadable)?;
-        let mut found: Vec<PathBuf> =
-            entries.iter().map(|entry| entry.path()).filter(|path| is_picture(path)).collect();
-        if found.is_empty() {
-            bail!("{}: no pictures in this folder (looked for {})", path.display(), SUFFIXES.join(", "));
-        }
-        found.sort();
-        all.append(&mut found);
-    }
-    Ok(all)
-}
-
-fn is_picture(path: &Path) -> bool {
-    let suffix = path.extension().map(|suffix| suffix.to_string_lossy().to_lowercase());
-    path.is_file() && suffix.is_some_and(|suffix| SUFFIXES.contains(&suffix.as_str()))
 }
 
 fn warn_of_nan(images: &[f32], first: usize, values: usize) {

@@ -7,16 +7,21 @@ mod classify;
 mod demo;
 mod devices;
 mod digits;
+mod folders;
 mod infer;
 mod inputs;
 mod model;
 mod output;
 mod paint;
+mod pictures;
+mod rows;
+mod tensor_input;
 mod tensor_writer;
+mod text;
 mod tune;
 mod visualize;
 
-use std::io::IsTerminal;
+use std::io::{IsTerminal, Write};
 use std::process::ExitCode;
 
 use clap::error::ErrorKind;
@@ -35,6 +40,9 @@ struct Cli {
     /// Print results, warnings and errors only
     #[arg(long, short, global = true)]
     quiet: bool,
+    /// Say more: how pictures are prepared, what is left out
+    #[arg(long, short, global = true, conflicts_with = "quiet")]
+    verbose: bool,
 }
 
 const EXAMPLES: &str = "\
@@ -65,7 +73,7 @@ enum Command {
 
 fn main() -> ExitCode {
     let cli = parse();
-    log(cli.quiet);
+    log(cli.quiet, cli.verbose);
     let done = match cli.command.unwrap_or(Command::Demo(cli.demo)) {
         Command::Demo(args) => demo::run(&args),
         Command::Classify(args) => classify::run(&args),
@@ -80,7 +88,8 @@ fn main() -> ExitCode {
         // `tome classify ... | head` is no failure.
         Err(error) if is_closed_pipe(&error) => ExitCode::SUCCESS,
         Err(error) => {
-            eprintln!("error: {error:#}");
+            // Names from files may hold anything; and where stderr cannot be written, the exit code says it.
+            _ = writeln!(std::io::stderr(), "error: {}", text::plain(&format!("{error:#}")));
             ExitCode::FAILURE
         }
     }
@@ -103,10 +112,11 @@ fn parse() -> Cli {
 }
 
 /// Logs go to stderr, so that stdout holds results alone.
-fn log(quiet: bool) {
+fn log(quiet: bool, verbose: bool) {
     let filter = match std::env::var("TOME_LOG") {
         Ok(filter) => EnvFilter::new(filter),
         Err(_) if quiet => EnvFilter::new("error,tome=warn"),
+        Err(_) if verbose => EnvFilter::new("warn,tome=debug"),
         Err(_) => EnvFilter::new("error,tome=info"),
     };
     tracing_subscriber::fmt()
@@ -115,6 +125,8 @@ fn log(quiet: bool) {
         .with_ansi(std::io::stderr().is_terminal())
         .without_time()
         .with_target(false)
+        // Where stderr cannot be written there is nobody to tell, and the work goes on.
+        .log_internal_errors(false)
         .init();
 }
 

@@ -1,40 +1,52 @@
 //! The network that a subcommand runs, ready on its device.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, bail};
+use serde_json::{Value, json};
 use tome_wgpu::Session;
-use tome_wgpu::files::{Checkpoint, fetch_model, load_model};
+use tome_wgpu::files::{Checkpoint, fetch_model, load_model, load_model_as};
 use tome_wgpu::vit::{Config, Tensors, Weights};
 
-use crate::args::{DeviceArgs, ImageSize, ModelArgs, NetworkArgs};
+use crate::args::{DeviceArgs, ImageSize, ModelArgs};
 use crate::digits;
+use crate::pictures::PictureArgs;
+use crate::text::shown;
+
+/// What is measured where nothing is asked for.
+const USUAL: &str = "vit_base_patch16_224";
 
 /// The network that was asked for, or the built-in digits, for images of the size that was asked for.
 pub fn load(args: &ModelArgs) -> Result<(Config, Checkpoint)> {
-    let (mut config, mut weights) = match &args.model {
-        None => digits::network()?,
-        Some(path) => {
+    let (mut config, mut weights) = match (&args.model, &args.arch) {
+        (None, Some(_)) => {
+            bail!("--arch says what the weights are that --model names, and there is no --model")
+        }
+        (None, None) => digits::network()?,
+        (Some(path), arch) => {
             let name = path.to_str().and_then(|name| name.strip_prefix("hf-hub:"));
             let folder = name.map_or_else(|| Ok(path.clone()), fetch);
-            folder
-                .and_then(|folder| load_model(&folder, args.config.as_deref()))
-                .with_context(|| format!("cannot load the network {}", path.display()))?
+            let load = |folder: PathBuf| match arch {
+                Some(arch) => load_model_as(&folder, arch),
+                None => load_model(&folder, args.config.as_deref()),
+            };
+            folder.and_then(load).with_context(|| format!("cannot load the network {}", shown(path)))?
         }
     };
     if let Some(ImageSize(size)) = args.image_size {
         weights.resample_positions(&mut config, size)?;
     }
+    weights.warnings().iter().for_each(|warning| tracing::warn!("{warning}"));
     Ok((config, weights))
 }
 
 /// The same, or an architecture with random weights.
-pub fn load_or_draw(args: &NetworkArgs) -> Result<(Config, Box<dyn Tensors>)> {
-    if args.model.model.is_some() {
-        let (config, weights) = load(&args.model)?;
+pub fn load_or_draw(args: &ModelArgs) -> Result<(Config, Box<dyn Tensors>)> {
+    if args.model.is_some() {
+        let (config, weights) = load(args)?;
         return Ok((config, Box::new(weights)));
     }
-    let (config, weights) = random(&args.arch, args.model.image_size)?;
+    let (config, weights) = random(args.arch.as_deref().unwrap_or(USUAL), args.image_size)?;
     Ok((config, Box::new(weights)))
 }
 
@@ -54,15 +66,49 @@ fn fetch(name: &str) -> tome_wgpu::Result<PathBuf> {
     fetch_model(name, tracing::enabled!(tracing::Level::INFO))
 }
 
-/// The network on its device; says which and why.
-pub fn start(model: &ModelArgs, device: &DeviceArgs) -> Result<Session> {
-    let (config, weights) = load(model)?;
+/// The network on its device; says which and why, and how pictures are prepared.
+pub fn start(model: &ModelArgs, pictures: &PictureArgs, device: &DeviceArgs) -> Result<Session> {
+    let (mut config, weights) = load(model)?;
+    pictures.apply(&mut config)?;
+    tracing::debug!("pictures: {}", config.preprocess);
     let session = device.session(config, &weights)?;
     tracing::info!("{}", session.device());
     Ok(session)
 }
 
+/// How pictures are prepared, for programs.
+pub fn described(config: &Config) -> Value {
+    let preprocess = &config.preprocess;
+    json!({
+        "mean": preprocess.mean,
+        "std": preprocess.std,
+        "interpolation": format!("{:?}", preprocess.resample).to_lowercase(),
+        "resize": format!("{:?}", preprocess.resize).to_lowercase(),
+        "crop": preprocess.crop,
+        "image_size": config.image_size,
+        "channel_order": if preprocess.bgr { "bgr" } else { "rgb" },
+        "exif": preprocess.exif,
+        "source": preprocess.source,
+    })
+}
+
 /// The name of a class.
 pub fn label(config: &Config, class: usize) -> String {
     config.labels.get(class).cloned().unwrap_or_else(|| format!("class {class}"))
+}
+
+/// Whether a path is one of the files that a network is read from.
+pub fn is_part(args: &ModelArgs, path: &Path) -> bool {
+    let files = [&args.model, &args.config].into_iter().flatten();
+    files.clone().any(|file| same(file, path))
+        || args.model.iter().any(|folder| {
+            path.parent().is_some_and(|parent| folder.is_dir() && same(folder, parent))
+                && path.extension().is_some_and(|suffix| suffix == "safetensors")
+                && path.exists()
+        })
+}
+
+/// Whether two paths lead to one file.
+pub fn same(one: &Path, other: &Path) -> bool {
+    matches!((one.canonicalize(), other.canonicalize()), (Ok(one), Ok(other)) if one == other)
 }

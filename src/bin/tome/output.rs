@@ -1,60 +1,102 @@
 //! Files that appear whole or not at all: written beside their place, then renamed.
 
+use std::ffi::{OsStr, OsString};
+use std::fs::File;
 use std::io::Write;
 use std::path::{Path, PathBuf};
+use std::sync::{Mutex, Once, PoisonError};
 
 use anyhow::{Context, Result, bail};
 use image::{ImageFormat, RgbImage};
 use tempfile::NamedTempFile;
 
+use crate::text::shown;
+
 /// The exit code of a command that was interrupted, as shells have it.
 const INTERRUPTED: i32 = 130;
 
-/// A temporary file in the folder of `target`; it vanishes unless it is put in place, also when the command is
-/// interrupted.
+/// A temporary file in the folder of `target`, whose name it bears; it vanishes unless it is put in place, also when the
+/// command is interrupted. What earlier runs for the same target have left that were killed is removed.
 pub fn beside(target: &Path) -> Result<NamedTempFile> {
     if target.is_dir() {
-        bail!("{}: cannot be written: it is a folder", target.display());
+        bail!("{}: cannot be written: it is a folder", shown(target));
     }
     // Renaming onto a device such as /dev/null would replace it.
     if target.exists() && !target.is_file() {
-        bail!("{}: cannot be written: it is no regular file", target.display());
+        bail!("{}: cannot be written: it is no regular file", shown(target));
     }
     let folder = match target.parent() {
         Some(parent) if !parent.as_os_str().is_empty() => parent,
         _ => Path::new("."),
     };
+    let unwritable = || format!("{}: cannot be written", shown(target));
+    let mut prefix = OsString::from(".");
+    prefix.push(target.file_name().with_context(unwritable)?);
+    prefix.push(".");
+    remove_left(folder, &prefix);
     let mut builder = tempfile::Builder::new();
-    builder.prefix(".tome-");
+    builder.prefix(&prefix).suffix(SUFFIX);
     // Readable as any new file, not for its owner alone.
     #[cfg(unix)]
     builder.permissions(std::os::unix::fs::PermissionsExt::from_mode(0o666));
-    let file =
-        builder.tempfile_in(folder).with_context(|| format!("{}: cannot be written", target.display()))?;
+    let file = builder.tempfile_in(folder).with_context(unwritable)?;
+    // Held as long as the file is open, so that others know that somebody writes it; some file systems know no locks.
+    _ = file.as_file().try_lock();
     remove_when_interrupted(file.path().to_owned());
     Ok(file)
 }
 
+/// The ending of temporary files.
+const SUFFIX: &str = ".tome";
+
+/// Removes temporary files that nobody writes any more.
+fn remove_left(folder: &Path, prefix: &OsStr) {
+    let Ok(entries) = std::fs::read_dir(folder) else { return };
+    for path in entries.flatten().map(|entry| entry.path()) {
+        let name = path.file_name().unwrap_or_default().as_encoded_bytes();
+        if !name.starts_with(prefix.as_encoded_bytes())
+            || !name.ends_with(SUFFIX.as_bytes())
+            || !path.is_file()
+        {
+            continue;
+        }
+        let abandoned = File::open(&path).is_ok_and(|file| file.try_lock().is_ok());
+        if abandoned && std::fs::remove_file(&path).is_ok() {
+            tracing::info!("{}: left by a run that was killed, removed", shown(&path));
+        }
+    }
+}
+
+/// The temporary files of this process.
+static TEMPORARY: Mutex<Vec<PathBuf>> = Mutex::new(Vec::new());
+
 /// Ctrl-C, a hangup and a request to terminate end the command before it can tidy up.
 fn remove_when_interrupted(path: PathBuf) {
+    let files = || TEMPORARY.lock().unwrap_or_else(PoisonError::into_inner);
+    files().push(path);
     let interrupted = move || {
-        _ = std::fs::remove_file(&path);
+        for path in files().iter() {
+            _ = std::fs::remove_file(path);
+        }
         std::process::exit(INTERRUPTED);
     };
-    // Under `nohup` and the like a signal is ignored. That has to stay so, and is the error that this gives.
-    if let Err(error) = ctrlc::try_set_handler(interrupted) {
-        tracing::debug!("an interruption may leave a temporary file behind: {error}");
-    }
+    static ONCE: Once = Once::new();
+    ONCE.call_once(|| {
+        // Under `nohup` and the like a signal is ignored. That has to stay so, and is the error that this gives.
+        if let Err(error) = ctrlc::try_set_handler(interrupted) {
+            tracing::debug!("an interruption may leave a temporary file behind: {error}");
+        }
+    });
 }
 
 /// Puts a finished file in its place.
 pub fn put(file: NamedTempFile, target: &Path) -> Result<()> {
-    file.persist(target).map(drop).with_context(|| format!("{}: cannot be written", target.display()))
+    file.persist(target).map(drop).with_context(|| format!("{}: cannot be written", shown(target)))
 }
 
 /// Writes a picture as PNG into a file from [`beside`] and puts it in its place.
 pub fn put_png(picture: &RgbImage, mut file: NamedTempFile, target: &Path) -> Result<()> {
-    let unwritten = || format!("{}: cannot be written", target.display());
+    let unwritten = || format!("{}: cannot be written", shown(target));
     // The encoder takes many small steps; the picture is small.
     let mut png = std::io::Cursor::new(Vec::new());
     picture.write_to(&mut png, ImageFormat::Png).with_context(unwritten)?;

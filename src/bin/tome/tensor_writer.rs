@@ -1,5 +1,6 @@
 //! A safetensors file written tensor by tensor in stretches, so that it never has to fit in memory.
 
+use std::collections::HashMap;
 use std::io::{Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
 
@@ -19,8 +20,12 @@ pub struct TensorWriter {
 }
 
 impl TensorWriter {
-    /// Makes room for `tensors`; data is then appended by their place in the list.
-    pub fn create(target: &Path, tensors: Vec<(String, Dtype, Vec<usize>)>) -> Result<Self> {
+    /// Makes room for `tensors`, with `about` as metadata; data is then appended by their place in the list.
+    pub fn create(
+        target: &Path,
+        tensors: Vec<(String, Dtype, Vec<usize>)>,
+        about: HashMap<String, String>,
+    ) -> Result<Self> {
         let mut end = 0;
         let mut infos = Vec::with_capacity(tensors.len());
         let mut next = Vec::with_capacity(tensors.len());
@@ -30,7 +35,7 @@ impl TensorWriter {
             next.push(begin as u64);
             infos.push((name, TensorInfo { dtype, shape, data_offsets: (begin, end) }));
         }
-        let mut header = serde_json::to_vec(&Metadata::new(None, infos)?)?;
+        let mut header = serde_json::to_vec(&Metadata::new(Some(about), infos)?)?;
         // The format wants aligned data and spaces to get there.
         header.resize(header.len().next_multiple_of(8), b' ');
         let data = 8 + header.len() as u64;

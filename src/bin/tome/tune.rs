@@ -6,7 +6,7 @@ use anyhow::Result;
 use comfy_table::{Table, presets};
 use tome_wgpu::tune::{Bench, Tuned};
 
-use crate::args::{DeviceArgs, NetworkArgs};
+use crate::args::{DeviceArgs, ModelArgs};
 use crate::{digits, model};
 
 /// Measure how this device is best used, and save it
@@ -22,7 +22,7 @@ Examples:
   tome tune --forget")]
 pub struct Args {
     #[command(flatten)]
-    network: NetworkArgs,
+    network: ModelArgs,
     /// Images at once, one or more numbers, which count alike
     #[arg(long, value_name = "N,...", value_delimiter = ',', default_value = "1,8",
           value_parser = clap::value_parser!(u32).range(1..))]

@@ -3,11 +3,11 @@
 use std::path::PathBuf;
 
 use anyhow::{Result, bail};
-use tome_wgpu::files::{fit, open_image};
 use tome_wgpu::vit::Output;
 
 use crate::args::{DeviceArgs, MergeArgs, ModelArgs};
-use crate::{model, output, paint};
+use crate::pictures::PictureArgs;
+use crate::{inputs, model, output, paint};
 
 /// Paint which patches of a picture merge
 ///
@@ -19,7 +19,7 @@ Examples:
   tome visualize models/digits/digit_3.png --r 16 --out merged.png
   tome visualize cat.jpg --model vit_base --r 16:-1 --out merged.png --strip")]
 pub struct Args {
-    /// The picture
+    /// The picture, or - for standard input
     image: PathBuf,
     #[command(flatten)]
     model: ModelArgs,
@@ -32,6 +32,8 @@ pub struct Args {
     #[arg(long)]
     strip: bool,
     #[command(flatten)]
+    pictures: PictureArgs,
+    #[command(flatten)]
     device: DeviceArgs,
 }
 
@@ -42,11 +44,13 @@ pub fn run(args: &Args) -> Result<()> {
     if args.out.extension().is_none_or(|suffix| !suffix.eq_ignore_ascii_case("png")) {
         bail!("{}: the picture is written as PNG; give a name that ends in .png", args.out.display());
     }
+    if model::same(&args.image, &args.out) {
+        bail!("{}: is the picture itself; give another name", args.out.display());
+    }
     let file = output::beside(&args.out)?;
-    let picture = open_image(&args.image)?;
-    let session = model::start(&args.model, &args.device)?;
+    let session = model::start(&args.model, &args.pictures, &args.device)?;
     let config = session.config().clone();
-    let picture = fit(picture, &config)?;
+    let picture = inputs::load(&args.image, &config)?;
     let options = args.merge.options(&config);
     let want = if args.strip { Output::SourcePerBlock } else { Output::Source };
     let outputs = session.run(picture.as_bytes(), &options, want)?;

@@ -1,0 +1,64 @@
+//! Which row of an output is which image: a line of JSON each, beside the output.
+
+use std::collections::HashMap;
+use std::io::{BufWriter, Write};
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context, Result};
+use serde_json::json;
+use tempfile::NamedTempFile;
+
+use crate::inputs::Inputs;
+use crate::output;
+use crate::text::shown;
+
+/// The most names that an output's own metadata holds.
+const IN_METADATA: usize = 10_000;
+
+/// `OUT.jsonl`: `{"row":0,"path":"a.png","error":null}` and so on.
+pub struct Rows {
+    file: BufWriter<NamedTempFile>,
+    target: PathBuf,
+    next: usize,
+}
+
+impl Rows {
+    pub fn create(output: &Path) -> Result<Self> {
+        let target = output.with_extension("jsonl");
+        Ok(Rows { file: BufWriter::new(output::beside(&target)?), target, next: 0 })
+    }
+
+    /// For the output's metadata: where the rows are named, and the names themselves where they are few.
+    pub fn metadata(&self, inputs: &Inputs) -> HashMap<String, String> {
+        let name = self.target.file_name().unwrap_or_default();
+        let mut about = HashMap::from([("rows".to_owned(), shown(Path::new(name)))]);
+        if inputs.count() <= IN_METADATA {
+            let names: Vec<String> = (0..inputs.count()).map(|row| inputs.name(row)).collect();
+            about.insert("paths".into(), json!(names).to_string());
+        }
+        about
+    }
+
+    /// The next rows; `unreadable` by their places among these.
+    pub fn append(
+        &mut self,
+        names: impl Iterator<Item = String>,
+        unreadable: &[(usize, String)],
+    ) -> Result<()> {
+        for (place, path) in names.enumerate() {
+            let error = unreadable.iter().find(|(at, _)| *at == place).map(|(_, why)| why);
+            writeln!(self.file, "{}", json!({ "row": self.next, "path": path, "error": error }))
+                .with_context(|| format!("{}: cannot be written", shown(&self.target)))?;
+            self.next += 1;
+        }
+        Ok(())
+    }
+
+    /// Puts the file in its place.
+    pub fn finish(self) -> Result<()> {
+        let unwritten = || format!("{}: cannot be written", shown(&self.target));
+        let file =
+            self.file.into_inner().map_err(std::io::IntoInnerError::into_error).with_context(unwritten)?;
+        output::put(file, &self.target)
+    }
+}
