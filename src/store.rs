@@ -10,6 +10,8 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use tempfile::NamedTempFile;
 
+use crate::regular;
+
 /// Moves the user's folder; empty, it turns it off.
 const FOLDER: &str = "TOME_CACHE_DIR";
 
@@ -55,7 +57,11 @@ impl Store {
     /// The bytes that are kept under a name.
     pub(crate) fn read(&self, name: &str) -> io::Result<Vec<u8>> {
         match self {
-            Store::Folder(folder) => fs::read(folder.join(name)),
+            Store::Folder(folder) => {
+                let path = folder.join(name);
+                check_owner(&path)?;
+                regular::read(&path, MOST_BYTES)
+            }
             Store::Memory(kept) => lock(kept).get(name).cloned().ok_or_else(|| nothing("nothing is kept")),
             Store::Nothing => Err(nothing("there is no folder for it")),
         }
@@ -85,6 +91,29 @@ impl Store {
             Store::Nothing => Err(nothing("there is no folder for it")),
         }
     }
+}
+
+/// The most bytes of something that is kept: ten times the largest cache of pipelines seen.
+const MOST_BYTES: u64 = 1 << 28;
+
+/// What is kept goes to drivers, which trust it: it must be this user's (or root's), and nobody else's to write.
+#[cfg(unix)]
+fn check_owner(path: &Path) -> io::Result<()> {
+    use std::os::unix::fs::MetadataExt;
+    let about = fs::metadata(path)?;
+    // SAFETY: it reads a number of the process and cannot fail.
+    let own = unsafe { libc::geteuid() };
+    let foreign = about.uid() != own && about.uid() != 0;
+    if foreign || about.mode() & 0o022 != 0 {
+        let why = if foreign { "belongs to another user" } else { "can be written by other users" };
+        return Err(io::Error::new(io::ErrorKind::PermissionDenied, format!("it {why}, and is not trusted")));
+    }
+    Ok(())
+}
+
+#[cfg(not(unix))]
+fn check_owner(_: &Path) -> io::Result<()> {
+    Ok(())
 }
 
 /// FNV-1a: against accidents, not against malice.

@@ -41,5 +41,6 @@ pub use norm_heads::norm_heads;
 pub use pool::pool;
 pub use rank_matches::rank_matches;
 pub use split_tokens::split_tokens;
+pub use threads::make_threads;
 pub use unmerge::unmerge;
 pub use vit::VisionTransformer;

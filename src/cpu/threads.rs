@@ -1,12 +1,32 @@
 //! Work spread over rayon's threads.
 
 use std::cell::Cell;
+use std::sync::Once;
 
+use rayon::ThreadPoolBuilder;
 use rayon::prelude::*;
 
 thread_local! {
     /// Whether this thread of rayon's has one piece of work for all of them: see [`lead`].
     static LEADS: Cell<bool> = const { Cell::new(false) };
+}
+
+/// Has rayon's threads made, fewer where the system refuses so many, at worst none but this one: rayon by itself panics
+/// when it is first used. Where there are some already nothing is done.
+pub fn make_threads() {
+    static ONCE: Once = Once::new();
+    ONCE.call_once(|| {
+        let wanted = std::env::var("RAYON_NUM_THREADS").ok().and_then(|count| count.parse().ok());
+        let available = || std::thread::available_parallelism().map_or(1, usize::from);
+        let mut count: usize = wanted.filter(|&count| count > 0).unwrap_or_else(available);
+        // The pool for all can be tried once only, so that another is tried before.
+        while count > 1 && ThreadPoolBuilder::new().num_threads(count).build().is_err() {
+            count /= 2;
+        }
+        let pool = ThreadPoolBuilder::new().num_threads(count);
+        // An error says that there is one already.
+        _ = if count > 1 { pool.build_global() } else { pool.use_current_thread().build_global() };
+    });
 }
 
 /// Threads that work may be spread over: one where the caller is itself one of rayon's threads and does not [`lead`].

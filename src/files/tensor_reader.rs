@@ -49,21 +49,24 @@ impl<R: Read + Seek> TensorReader<R> {
         let failed = |error: std::io::Error| broken(path, error.to_string());
         let length = source.seek(SeekFrom::End(0)).map_err(failed)?;
         source.rewind().map_err(failed)?;
-        let mut begin = Vec::new();
-        (&mut source).take(BEGIN).read_to_end(&mut begin).map_err(failed)?;
-        let Some((start, _)) = begin.split_first_chunk().filter(|_| length >= 8) else {
-            let what = sniff::what(&begin, path);
-            let why = what.unwrap_or_else(|| format!("is no safetensors file: it has only {length} bytes"));
-            return Err(broken(path, why));
-        };
-        let size = u64::from_le_bytes(*start);
-        if size > MAX_HEADER || size > length - 8 {
-            let truncated = || {
-                format!("is truncated or no safetensors file: a header of {size} bytes in a file of {length}")
-            };
-            return Err(broken(path, sniff::what(&begin, path).unwrap_or_else(truncated)));
+        let mut start = [0; 8];
+        let whole = length >= 8;
+        if whole {
+            source.read_exact(&mut start).map_err(failed)?;
         }
-        source.seek(SeekFrom::Start(8)).map_err(failed)?;
+        let size = u64::from_le_bytes(start);
+        if !whole || size > MAX_HEADER || size > length - 8 {
+            source.rewind().map_err(failed)?;
+            let mut begin = Vec::new();
+            source.take(BEGIN).read_to_end(&mut begin).map_err(failed)?;
+            let why = match whole {
+                true => format!(
+                    "is truncated or no safetensors file: a header of {size} bytes in a file of {length}"
+                ),
+                false => format!("is no safetensors file: it has only {length} bytes"),
+            };
+            return Err(broken(path, sniff::what(&begin, path).unwrap_or(why)));
+        }
         let mut text = vec![0; size as usize];
         source.read_exact(&mut text).map_err(failed)?;
         let metadata: Metadata = header::check(&text)

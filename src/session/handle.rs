@@ -58,6 +58,7 @@ impl Session {
         element: Element,
         store: &Store,
     ) -> Result<Self> {
+        cpu::make_threads();
         let (adapters, mut why) = candidates(device).await?;
         for adapter in &adapters {
             let opened = OnGpu::open(adapter, element, config.clone(), weights, store).await;

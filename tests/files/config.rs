@@ -195,7 +195,7 @@ fn what_is_not_supported_is_refused_by_name() {
         (json!({ "architecture": "resnet50" }), "architecture"),
         (json!({ "architecture": "vit_tiny_patch16_224", "global_pool": "avgmax" }), "global_pool"),
         (
-            json!({ "architecture": "vit_tiny_patch16_224", "pretrained_cfg": { "interpolation": "lanczos" } }),
+            json!({ "architecture": "vit_tiny_patch16_224", "pretrained_cfg": { "interpolation": "nearest" } }),
             "interpolation",
         ),
         (

@@ -184,7 +184,7 @@ fn what_is_left_over_or_missing_is_named() {
     assert_eq!(surplus.refused(), "vit.adapter.weight");
     let mut missing = Folder::of("hf_vit_classifier");
     missing.tensors.remove("vit.encoder.layer.1.attention.attention.key.weight").unwrap();
-    assert_eq!(missing.refused(), "blocks.1.attn.qkv.weight");
+    assert_eq!(missing.refused(), "vit.encoder.layer.1.attention.attention.query.weight");
     let mut twice = Folder::of("hf_vit_classifier");
     let query = twice.tensors["vit.encoder.layer.0.attention.attention.query.bias"].clone();
     twice.tensors.insert("vit.layers.0.attention.q_proj.bias".into(), query);

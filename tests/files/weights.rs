@@ -46,10 +46,6 @@ fn three_float_types_are_read() {
             assert!((got - want).abs() <= tolerance, "{dtype:?}: {got} for {want}");
         }
     }
-    match read(&file_of(Dtype::F64, &values)) {
-        Err(Error::Weight { name, why }) => assert!(name == "x" && why.contains("F64"), "{name}: {why}"),
-        other => panic!("{other:?}"),
-    }
 }
 
 #[test]
@@ -122,14 +118,10 @@ fn a_tensor_that_does_not_belong_is_named() {
 fn missing_files_and_pickles_are_errors_with_a_path() {
     let folder = tempfile::tempdir().unwrap();
     let error = |path: &Path| load_model(path, None).unwrap_err().to_string();
-    assert!(
-        error(&folder.path().join("nowhere")).contains("nowhere")
-            || error(folder.path()).contains("config.json")
-    );
-    assert!(error(folder.path()).contains("config.json"));
+    assert!(error(&folder.path().join("nowhere")).contains("nowhere: is no folder or file"));
+    assert!(error(folder.path()).contains("it is empty"));
     std::fs::write(folder.path().join("pytorch_model.bin"), "").unwrap();
     assert!(error(folder.path()).contains("safetensors.torch"));
-    assert!(error(&folder.path().join("vit.pth")).contains("convert it"));
 }
 
 #[test]

@@ -20,11 +20,17 @@ pub struct ModelArgs {
     #[arg(long, value_name = "FILE", requires = "model")]
     pub config: Option<PathBuf>,
     /// The architecture by timm's name, for weights without a config.json
-    #[arg(long, value_name = "NAME")]
+    #[arg(long, value_name = "NAME", value_parser = architecture)]
     pub arch: Option<String>,
     /// Height and width of the input in pixels, 384 or 288x512; positions are resampled as the network's own code does
     #[arg(long, value_name = "HxW")]
     pub image_size: Option<ImageSize>,
+}
+
+/// A known architecture, with or without its training behind a dot.
+fn architecture(name: &str) -> Result<String, String> {
+    let known = Config::preset(name.split('.').next().unwrap_or_default());
+    known.map(|config| config.name).map_err(|error| error.to_string())
 }
 
 /// Height and width in pixels.

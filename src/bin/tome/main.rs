@@ -74,6 +74,7 @@ enum Command {
 fn main() -> ExitCode {
     let cli = parse();
     log(cli.quiet, cli.verbose);
+    tome_wgpu::cpu::make_threads();
     let done = match cli.command.unwrap_or(Command::Demo(cli.demo)) {
         Command::Demo(args) => demo::run(&args),
         Command::Classify(args) => classify::run(&args),

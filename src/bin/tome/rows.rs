@@ -1,6 +1,6 @@
 //! Which row of an output is which image: a line of JSON each, beside the output.
 
-use std::collections::HashMap;
+use std::collections::BTreeMap;
 use std::io::{BufWriter, Write};
 use std::path::{Path, PathBuf};
 
@@ -28,15 +28,14 @@ impl Rows {
         Ok(Rows { file: BufWriter::new(output::beside(&target)?), target, next: 0 })
     }
 
-    /// For the output's metadata: where the rows are named, and the names themselves where they are few.
-    pub fn metadata(&self, inputs: &Inputs) -> HashMap<String, String> {
-        let name = self.target.file_name().unwrap_or_default();
-        let mut about = HashMap::from([("rows".to_owned(), shown(Path::new(name)))]);
-        if inputs.count() <= IN_METADATA {
-            let names: Vec<String> = (0..inputs.count()).map(|row| inputs.name(row)).collect();
-            about.insert("paths".into(), json!(names).to_string());
+    /// For the output's metadata: the rows' names, or where they are if they are many.
+    pub fn metadata(&self, inputs: &Inputs) -> BTreeMap<String, String> {
+        if inputs.count() > IN_METADATA {
+            let name = self.target.file_name().unwrap_or_default();
+            return BTreeMap::from([("rows".to_owned(), shown(Path::new(name)))]);
         }
-        about
+        let names: Vec<String> = (0..inputs.count()).map(|row| inputs.name(row)).collect();
+        BTreeMap::from([("paths".to_owned(), json!(names).to_string())])
     }
 
     /// The next rows; `unreadable` by their places among these.

@@ -1,12 +1,13 @@
 //! A safetensors file written tensor by tensor in stretches, so that it never has to fit in memory.
 
-use std::collections::HashMap;
+use std::collections::BTreeMap;
 use std::io::{Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result};
 use safetensors::Dtype;
-use safetensors::tensor::{Metadata, TensorInfo};
+use safetensors::tensor::TensorInfo;
+use serde_json::{Map, json};
 use tempfile::NamedTempFile;
 
 use crate::output;
@@ -24,18 +25,20 @@ impl TensorWriter {
     pub fn create(
         target: &Path,
         tensors: Vec<(String, Dtype, Vec<usize>)>,
-        about: HashMap<String, String>,
+        about: BTreeMap<String, String>,
     ) -> Result<Self> {
         let mut end = 0;
-        let mut infos = Vec::with_capacity(tensors.len());
+        // In the order of the names, so that the same run gives the same bytes.
+        let mut infos = Map::from_iter([("__metadata__".to_owned(), json!(about))]);
         let mut next = Vec::with_capacity(tensors.len());
         for (name, dtype, shape) in tensors {
             let begin = end;
             end += shape.iter().product::<usize>() * dtype.bitsize() / 8;
             next.push(begin as u64);
-            infos.push((name, TensorInfo { dtype, shape, data_offsets: (begin, end) }));
+            infos
+                .insert(name, serde_json::to_value(TensorInfo { dtype, shape, data_offsets: (begin, end) })?);
         }
-        let mut header = serde_json::to_vec(&Metadata::new(Some(about), infos)?)?;
+        let mut header = serde_json::to_vec(&infos)?;
         // The format wants aligned data and spaces to get there.
         header.resize(header.len().next_multiple_of(8), b' ');
         let data = 8 + header.len() as u64;
