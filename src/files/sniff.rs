@@ -41,7 +41,15 @@ pub(super) fn what(begin: &[u8], path: &Path) -> Option<String> {
     } else if text.starts_with('{') || text.starts_with('[') {
         "is JSON, not weights; --model takes the folder, or the .safetensors file".into()
     } else {
-        return None;
+        // Names lie, but where the content says nothing they are what there is.
+        match path.extension()?.to_str()? {
+            "pth" | "pt" | "bin" | "ckpt" | "pkl" => torch(),
+            "onnx" => "is an ONNX file, whose graph is not read; take the safetensors of the network that it was made from".into(),
+            "npz" | "h5" | "keras" | "gguf" | "tflite" | "msgpack" | "pb" => {
+                "is of a kind that is not read; take the network's model.safetensors".into()
+            }
+            _ => return None,
+        }
     })
 }
 

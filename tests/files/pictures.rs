@@ -1,9 +1,13 @@
 use std::io::Cursor;
+use std::path::Path;
 
 use image::{DynamicImage, GrayImage, RgbImage, RgbaImage};
+use safetensors::SafeTensors;
 use tome_wgpu::Error;
-use tome_wgpu::files::{fit, normalise, open_image};
+use tome_wgpu::files::{decode_image, fit, normalise, open_image};
 use tome_wgpu::vit::Config;
+
+use crate::place::place;
 
 fn pictures(channels: u32, size: [u32; 2], crop: f32) -> Config {
     let mut config = Config::preset("vit_tiny_patch16_224").unwrap();
@@ -102,4 +106,56 @@ fn a_picture_too_large_for_memory_is_refused() {
     let path = folder.path().join("bomb.bmp");
     std::fs::write(&path, bytes).unwrap();
     assert!(matches!(open_image(&path), Err(Error::File { .. })));
+}
+
+/// Picture files of every kind with what Pillow makes of them (`make_formats.py`).
+#[test]
+fn files_are_decoded_as_by_pillow() {
+    let file = std::fs::read(place!("CARGO_MANIFEST_DIR").join("tests/files/formats.safetensors")).unwrap();
+    let tensors = SafeTensors::deserialize(&file).unwrap();
+    let mut compared = 0;
+    for (name, bytes) in tensors.iter() {
+        let Some(name) = name.strip_prefix("file/") else { continue };
+        let want = tensors.tensor(&format!("rgb/{name}"));
+        let refused = want.is_err() || ["floats.tif", "ycbcr.tif", "pal.tif"].contains(&name);
+        let picture = decode_image(bytes.data(), Path::new(name));
+        if refused {
+            let error = picture.unwrap_err().to_string();
+            assert!(error.starts_with(name), "{error}");
+            continue;
+        }
+        let (want, picture) = (want.unwrap(), picture.unwrap());
+        let shape = [picture.pixels.height() as usize, picture.pixels.width() as usize, 3];
+        assert_eq!(want.shape(), shape, "{name}");
+        // A network that sees every pixel as it is.
+        let config = pictures(3, [shape[0] as u32, shape[1] as u32], 1.0);
+        let got = fit(picture, &config).unwrap();
+        let apart = got.as_bytes().iter().zip(want.data()).map(|(a, b)| a.abs_diff(*b)).max().unwrap();
+        // WebP's lossy colours and CMYK are rounded otherwise.
+        let most = if ["lossy.webp", "cmyk.tif"].contains(&name) { 1 } else { 0 };
+        assert!(apart <= most, "{name}: {apart}");
+        compared += 1;
+    }
+    assert!(compared >= 50, "{compared}");
+}
+
+#[test]
+fn pictures_are_turned_where_the_network_wants_it() {
+    let file = std::fs::read(place!("CARGO_MANIFEST_DIR").join("tests/files/formats.safetensors")).unwrap();
+    let tensors = SafeTensors::deserialize(&file).unwrap();
+    let tensor = |name: &str| tensors.tensor(name).unwrap();
+    for turned in 1..=8 {
+        let bytes = tensor(&format!("file/turned{turned}.jpg"));
+        let picture = decode_image(bytes.data(), Path::new("turned.jpg")).unwrap();
+        // The same orientation in a TIFF, which Pillow turns by itself.
+        let upright = tensor(&format!("rgb/turned{turned}.tif"));
+        let [height, width, 3] = *upright.shape() else { panic!("a picture") };
+        let mut config = pictures(3, [height as u32, width as u32], 1.0);
+        config.preprocess.exif = true;
+        let got = fit(picture, &config).unwrap();
+        let apart: u64 =
+            got.as_bytes().iter().zip(upright.data()).map(|(a, b)| u64::from(a.abs_diff(*b))).sum();
+        // JPEG loses a little; pixels in other places differ by 80 of 255.
+        assert!(apart < 20 * got.as_bytes().len() as u64, "{turned}: {apart}");
+    }
 }

@@ -72,6 +72,7 @@ enum Command {
 }
 
 fn main() -> ExitCode {
+    keep_vulkan_quiet();
     let cli = parse();
     log(cli.quiet, cli.verbose);
     tome_wgpu::cpu::make_threads();
@@ -93,6 +94,16 @@ fn main() -> ExitCode {
             _ = writeln!(std::io::stderr(), "error: {}", text::plain(&format!("{error:#}")));
             ExitCode::FAILURE
         }
+    }
+}
+
+/// Mesa's layers look for a window system, and where this is not set, as in containers, complain of it on stderr in words
+/// that read like an error of ours.
+fn keep_vulkan_quiet() {
+    const RUNTIME: &str = "XDG_RUNTIME_DIR";
+    if cfg!(target_os = "linux") && std::env::var_os(RUNTIME).is_none() {
+        // SAFETY: nothing else runs yet in this process.
+        unsafe { std::env::set_var(RUNTIME, std::env::temp_dir()) };
     }
 }
 

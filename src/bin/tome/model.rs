@@ -36,7 +36,13 @@ pub fn load(args: &ModelArgs) -> Result<(Config, Checkpoint)> {
     if let Some(ImageSize(size)) = args.image_size {
         weights.resample_positions(&mut config, size)?;
     }
-    weights.warnings().iter().for_each(|warning| tracing::warn!("{warning}"));
+    for warning in weights.warnings() {
+        let hint = match warning.contains("prepared") || warning.contains("leaves out") {
+            true => "; --mean, --std, --resize, --crop and --interpolation say it",
+            false => "",
+        };
+        tracing::warn!("{warning}{hint}");
+    }
     Ok((config, weights))
 }
 

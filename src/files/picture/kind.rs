@@ -20,10 +20,12 @@ const KINDS: [(usize, &[u8], &str); 12] = [
 pub fn is_picture(begin: &[u8]) -> bool {
     use image::ImageFormat::{Bmp, Gif, Jpeg, Png, Pnm, Tiff, WebP};
     let read = [Bmp, Gif, Jpeg, Png, Pnm, Tiff, WebP];
-    image::guess_format(begin).is_ok_and(|format| read.contains(&format))
-        || KINDS
-            .iter()
-            .any(|(at, kind, _)| begin.get(*at..).is_some_and(|b| b.starts_with(kind) && kind.len() > 4))
+    is_other(begin) || image::guess_format(begin).is_ok_and(|format| read.contains(&format))
+}
+
+/// Whether it is a picture of a kind that is known by name and not read.
+pub(super) fn is_other(begin: &[u8]) -> bool {
+    KINDS.iter().any(|(at, kind, _)| begin.get(*at..).is_some_and(|b| b.starts_with(kind) && kind.len() > 4))
 }
 
 /// In words.
