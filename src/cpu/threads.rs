@@ -17,8 +17,9 @@ pub fn make_threads() {
     static ONCE: Once = Once::new();
     ONCE.call_once(|| {
         let wanted = std::env::var("RAYON_NUM_THREADS").ok().and_then(|count| count.parse().ok());
-        let available = || std::thread::available_parallelism().map_or(1, usize::from);
-        let mut count: usize = wanted.filter(|&count| count > 0).unwrap_or_else(available);
+        let cores = std::thread::available_parallelism().map_or(1, usize::from);
+        // Many more than cores are of no use, and what they take is not there for others.
+        let mut count: usize = wanted.filter(|&count| count > 0).unwrap_or(cores).min(4 * cores);
         // The pool for all can be tried once only, so that another is tried before.
         while count > 1 && ThreadPoolBuilder::new().num_threads(count).build().is_err() {
             count /= 2;

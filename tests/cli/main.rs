@@ -2,6 +2,7 @@
 #![cfg(feature = "cli")]
 
 mod bench;
+mod brought;
 mod cache;
 mod classify;
 mod demo;
@@ -13,6 +14,7 @@ mod infer;
 #[path = "../common/place.rs"]
 mod place;
 mod tune;
+mod unbreakable;
 mod usage;
 mod visualize;
 

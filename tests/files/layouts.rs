@@ -12,13 +12,13 @@ use tome_wgpu::vit::{Config, Tensor, Weights};
 use crate::golden;
 
 /// A golden network as it lies on disk, whose names and tensors are to be changed.
-struct Folder {
-    tensors: BTreeMap<String, Tensor>,
-    config: Option<Value>,
+pub struct Folder {
+    pub tensors: BTreeMap<String, Tensor>,
+    pub config: Option<Value>,
 }
 
 impl Folder {
-    fn of(case: &str) -> Self {
+    pub fn of(case: &str) -> Self {
         let file = golden(case).join("model.safetensors");
         let weights = read_weights(&mut TensorReader::open(&file).unwrap()).unwrap();
         let config = std::fs::read_to_string(golden(case).join("config.json")).ok();
@@ -28,14 +28,14 @@ impl Folder {
         }
     }
 
-    fn renamed(mut self, pairs: &[(&str, &str)]) -> Self {
+    pub fn renamed(mut self, pairs: &[(&str, &str)]) -> Self {
         let new = |name: String| pairs.iter().fold(name, |name, (old, new)| name.replace(old, new));
         self.tensors = self.tensors.into_iter().map(|(name, tensor)| (new(name), tensor)).collect();
         self
     }
 
     /// From a disk, and the same from bytes.
-    fn load(&self) -> Result<(Config, Weights), Error> {
+    pub fn load(&self) -> Result<(Config, Weights), Error> {
         let all = |(config, checkpoint): (Config, Checkpoint)| Ok((config, checkpoint.read_all()?));
         let folder = tempfile::tempdir().unwrap();
         let mut files = ModelFiles::new();
@@ -63,7 +63,7 @@ impl Folder {
 
     /// The tensor that the loader complains about.
     #[track_caller]
-    fn refused(&self) -> String {
+    pub fn refused(&self) -> String {
         match self.load() {
             Err(Error::Weight { name, .. }) => name,
             other => panic!("{other:?}"),
@@ -71,7 +71,7 @@ impl Folder {
     }
 }
 
-fn file_of(tensors: &BTreeMap<String, Tensor>) -> Vec<u8> {
+pub fn file_of(tensors: &BTreeMap<String, Tensor>) -> Vec<u8> {
     let floats: Vec<_> = tensors.values().map(|tensor| tensor.data.to_f32()).collect();
     let views = tensors.iter().zip(&floats).map(|((name, tensor), floats)| {
         let bytes = bytemuck::cast_slice(floats);

@@ -1,7 +1,9 @@
 //! Configs, weights and pictures, good and bad. Needs no GPU.
 #![cfg(feature = "files")]
 
+mod brought;
 mod config;
+mod guesses;
 mod handed;
 mod layouts;
 mod lazy;
