@@ -114,7 +114,7 @@ fn rigs(adapter: &wgpu::Adapter) -> Vec<Rig> {
     let Opened { device, queue } = open_as(adapter, &wanted_device(adapter, Element::F16));
     let rig = |rig: &Rig| {
         let gpu = Gpu::with_variant(&device, rig.gpu.variant()).expect("the adapter runs it");
-        Rig { gpu: gpu.with_tiles(rig.gpu.tiles()), queue: queue.clone() }
+        Rig::of(gpu.with_tiles(rig.gpu.tiles()), &queue)
     };
     rigs_for(&matmul::SPEC).map(rig).collect()
 }

@@ -21,7 +21,7 @@ pub struct Gpu {
     tiles: TileChoice,
     empty: wgpu::Buffer,
     scopes: Scopes,
-    pipelines: Arc<Pipelines>,
+    pub(crate) pipelines: Arc<Pipelines>,
     /// Dispatches are made without compiling; [`Gpu::compile`] does it for all of them.
     defers: bool,
 }

@@ -20,7 +20,7 @@ macro_rules! set {
 pub(crate) use {place::place, set};
 
 use std::fmt::Display;
-use std::sync::OnceLock;
+use std::sync::{Mutex, OnceLock};
 use std::time::{Duration, Instant};
 
 use tome_wgpu::kernel::{Access, Part};
@@ -40,6 +40,80 @@ pub struct Opened {
 pub struct Rig {
     pub gpu: Gpu,
     pub queue: wgpu::Queue,
+    /// The buffers that have zones behind them which nobody may write, and where those begin; looked at after each run.
+    guarded: Mutex<Vec<(wgpu::Buffer, u64)>>,
+}
+
+/// Whether shaders run without run-time checks, as on GPUs, and zones behind all buffers are watched instead:
+/// `TOME_GUARDED=1`.
+fn guards() -> bool {
+    std::env::var("TOME_GUARDED").is_ok_and(|value| value == "1")
+}
+
+/// Bytes of a zone: more than a slab's rows of a matrix 64 values wide.
+const ZONE: u64 = 1 << 14;
+
+impl Rig {
+    /// A rig of a variant whose tiles have a size.
+    fn new(device: &wgpu::Device, queue: &wgpu::Queue, variant: Variant, size: TileSize) -> Self {
+        let gpu = Gpu::with_variant(device, variant).unwrap();
+        let gpu = if guards() { gpu.unchecked() } else { gpu.checked() };
+        Rig::of(gpu.with_tiles(TileChoice::Always(size)), queue)
+    }
+
+    /// A rig that runs what it is given.
+    pub fn of(gpu: Gpu, queue: &wgpu::Queue) -> Self {
+        Rig { gpu, queue: queue.clone(), guarded: Mutex::default() }
+    }
+
+    /// The same buffer with a zone behind it, where zones are wanted.
+    fn guard(&self, buffer: wgpu::Buffer) -> wgpu::Buffer {
+        if !guards() {
+            return buffer;
+        }
+        let larger = self.gpu.device().create_buffer(&wgpu::BufferDescriptor {
+            label: Some("guarded"),
+            size: buffer.size() + ZONE,
+            usage: buffer.usage() | wgpu::BufferUsages::COPY_DST | wgpu::BufferUsages::COPY_SRC,
+            mapped_at_creation: false,
+        });
+        let mut encoder = self.gpu.device().create_command_encoder(&Default::default());
+        encoder.copy_buffer_to_buffer(&buffer, 0, &larger, 0, buffer.size());
+        self.queue.submit([encoder.finish()]);
+        self.queue.write_buffer(
+            &larger,
+            buffer.size(),
+            bytemuck::cast_slice(&[UNWRITTEN; ZONE as usize / 4]),
+        );
+        self.guarded.lock().unwrap().push((larger.clone(), buffer.size()));
+        larger
+    }
+
+    /// That no zone has been written. What lies in one is NaN, so that reading it shows as well.
+    fn check_guards(&self) {
+        let guarded = std::mem::take(&mut *self.guarded.lock().unwrap());
+        if guarded.is_empty() {
+            return;
+        }
+        // All zones at once, one behind the other.
+        let zones = self.gpu.device().create_buffer(&wgpu::BufferDescriptor {
+            label: Some("zones"),
+            size: ZONE * guarded.len() as u64,
+            usage: wgpu::BufferUsages::COPY_DST | wgpu::BufferUsages::COPY_SRC,
+            mapped_at_creation: false,
+        });
+        let mut encoder = self.gpu.device().create_command_encoder(&Default::default());
+        for (i, (buffer, start)) in guarded.iter().enumerate() {
+            encoder.copy_buffer_to_buffer(buffer, *start, &zones, ZONE * i as u64, ZONE);
+        }
+        self.queue.submit([encoder.finish()]);
+        let all: Vec<u32> = self.read(&zones, (zones.size() / 4) as u32);
+        for ((_, start), zone) in guarded.iter().zip(all.chunks_exact(ZONE as usize / 4)) {
+            if let Some(at) = zone.iter().position(|&value| value != UNWRITTEN) {
+                panic!("{}: byte {} behind a buffer of {start} bytes has been written", self.id(), 4 * at);
+            }
+        }
+    }
 }
 
 /// The adapter under test: the one whose name contains `TOME_ADAPTER`, else a GPU, else a software driver.
@@ -101,9 +175,7 @@ pub fn rigs() -> &'static [Rig] {
         let rig = sizes.map(|(variant, size)| {
             let needs_nothing = variant.lane == Lane::Tree && variant.element == Element::F32;
             let Opened { device, queue } = if needs_nothing { &plain } else { &capable };
-            let gpu = Gpu::with_variant(device, variant).unwrap().checked();
-            let gpu = gpu.with_tiles(TileChoice::Always(size));
-            Rig { gpu, queue: queue.clone() }
+            Rig::new(device, queue, variant, size)
         });
         let mut rigs: Vec<Rig> = rig.collect();
         if let Ok(part) = std::env::var("TOME_VARIANT") {
@@ -127,10 +199,9 @@ fn mixed_rigs() -> &'static [Rig] {
                 |element, weights| Variant { weights, lane: Lane::Subgroup, ..Variant::new(element, tile) };
             [of(Element::F32, Element::F16), of(Element::F16, Element::F32)]
         });
-        let rig = variants.filter(|&variant| caps.runs(variant)).map(|variant| {
-            let gpu = Gpu::with_variant(&device, variant).unwrap().checked();
-            Rig { gpu: gpu.with_tiles(TileChoice::Always(TileSize::Medium)), queue: queue.clone() }
-        });
+        let rig = variants
+            .filter(|&variant| caps.runs(variant))
+            .map(|variant| Rig::new(&device, &queue, variant, TileSize::Medium));
         let asked = std::env::var("TOME_VARIANT").unwrap_or_default();
         rig.filter(|rig| rig.id().contains(&asked)).collect()
     })
@@ -179,18 +250,18 @@ impl Rig {
 
     /// A buffer holding `data`.
     pub fn data<T: bytemuck::NoUninit>(&self, data: &[T]) -> wgpu::Buffer {
-        self.gpu.buffer_with("test", data).unwrap()
+        self.guard(self.gpu.buffer_with("test", data).unwrap())
     }
 
     /// A buffer holding values of the storage type. What is to be the same in every type must be multiples of
     /// 1/1024, as [`Random::floats`] are.
     pub fn elems(&self, data: &[f32]) -> wgpu::Buffer {
-        self.gpu.elem_buffer_with("test", data).unwrap()
+        self.guard(self.gpu.elem_buffer_with("test", data).unwrap())
     }
 
     /// The same for weights.
     pub fn weights(&self, data: &[f32]) -> wgpu::Buffer {
-        self.gpu.weight_buffer_with("test", data).unwrap()
+        self.guard(self.gpu.weight_buffer_with("test", data).unwrap())
     }
 
     /// The first values of a buffer of the storage type.
@@ -227,6 +298,7 @@ impl Rig {
         }
         drop(pass);
         self.queue.submit([encoder.finish()]);
+        self.check_guards();
     }
 
     /// How long a call takes `count` times by the clock, 32 in a submit so that the cost of submitting does not count.

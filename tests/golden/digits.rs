@@ -25,7 +25,7 @@ fn held_out(config: &Config) -> (Vec<f32>, Vec<usize>) {
     let (mut images, mut labels) = (Vec::new(), Vec::new());
     for record in file.chunks_exact(pixels + 1) {
         let picture = GrayImage::from_raw(SIDE, SIDE, record[..pixels].to_vec()).expect("a picture");
-        let picture = fit(picture, config).expect("a resized picture");
+        let picture = fit(image::DynamicImage::from(picture), config).expect("a resized picture");
         images.extend(normalise(&picture, config).expect("an image"));
         labels.push(record[pixels].into());
     }
