@@ -85,8 +85,8 @@ pub enum Error {
         /// The compiler's words.
         message: String,
     },
-    /// The device refused memory.
-    #[error("out of device memory while making {what} ({bytes} bytes)")]
+    /// The device, or for the CPU path the system, refused memory.
+    #[error("out of memory while making {what} ({bytes} bytes)")]
     OutOfMemory {
         /// The object that was being made.
         what: String,

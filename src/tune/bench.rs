@@ -139,7 +139,13 @@ impl Bench {
         let values = batch.checked_mul(self.session.config().image_values()).ok_or_else(wrong)?;
         if self.inputs.len() < values {
             // Not the same for any two patches or images: equal tokens would make merging trivial.
-            self.inputs = (0..values).map(|i| ((i as f32 * 0.618_034).fract() - 0.5) * 2.0).collect();
+            let mut inputs = Vec::new();
+            inputs.try_reserve_exact(values).map_err(|_| Error::OutOfMemory {
+                what: format!("{batch} images"),
+                bytes: values as u64 * 4,
+            })?;
+            inputs.extend((0..values).map(|i| ((i as f32 * 0.618_034).fract() - 0.5) * 2.0));
+            self.inputs = inputs;
         }
         Ok(values)
     }

@@ -129,14 +129,19 @@ impl VisionTransformer {
             what: format!("a batch of {} (the most that fits is {most})", self.config.name),
             limit: "max_storage_buffer_binding_size",
             need: u64::from(batch).saturating_mul(per_image),
-            have: u64::from(most) * per_image,
+            have: self.largest_buffer(),
         })
+    }
+
+    /// Bytes of the largest buffer that can be bound.
+    fn largest_buffer(&self) -> u64 {
+        let limits = &self.gpu.caps().limits;
+        limits.max_buffer_size.min(limits.max_storage_buffer_binding_size)
     }
 
     /// The most images a batch whose buffers this device can still bind; 0 where not even one fits.
     pub fn max_batch(&self) -> u32 {
-        let limits = &self.gpu.caps().limits;
-        let elements = limits.max_buffer_size.min(limits.max_storage_buffer_binding_size) / 4;
+        let elements = self.largest_buffer() / 4;
         let most = elements.min(u64::from(u32::MAX)) / Buffers::largest_per_image(&self.config);
         most.min(u64::from(u32::MAX)) as u32
     }

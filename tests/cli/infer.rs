@@ -16,7 +16,7 @@ fn infer(case: &str, output: &Path, more: &[&str]) -> Run {
     tome(&[&args, more].concat())
 }
 
-fn floats(file: &[u8], name: &str) -> (Vec<usize>, Vec<f32>) {
+pub fn floats(file: &[u8], name: &str) -> (Vec<usize>, Vec<f32>) {
     let tensors = SafeTensors::deserialize(file).unwrap();
     let tensor = tensors.tensor(name).unwrap();
     assert_eq!(tensor.dtype(), Dtype::F32);

@@ -183,3 +183,20 @@ fn what_is_kept_for_drivers_must_be_ones_own() {
     assert_eq!(devices().code, Some(0));
     assert!(start.elapsed() < Duration::from_secs(60));
 }
+
+#[test]
+fn memory_that_ends_is_an_error() {
+    tome(&["bench", "--arch", "vit_tiny_patch16_224", "--device", "cpu", "--batch", "1000000"])
+        .failed("out of memory");
+    if !crate::gpu_required() {
+        return println!("SKIP: TOME_REQUIRE_GPU is not set");
+    }
+    // So much that the driver starts, and too little for the weights.
+    let run = shell(
+        r#"ulimit -v 1200000; "$TOME" bench --arch vit_base_patch16_224 --r 0 --batch 1 --device llvmpipe"#,
+    );
+    match run.code {
+        Some(0) => println!("SKIP: it fits"),
+        _ => drop(run.failed("out of memory")),
+    }
+}

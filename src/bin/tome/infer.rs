@@ -6,16 +6,14 @@ use std::path::PathBuf;
 use anyhow::{Result, bail};
 use clap::builder::{PossibleValuesParser, TypedValueParser};
 use indicatif::{ProgressBar, ProgressStyle};
-use safetensors::Dtype;
 use tome_wgpu::Stream;
-use tome_wgpu::vit::{Config, Output, Outputs, ValueKind, Values, ValuesMut, Want};
+use tome_wgpu::vit::{Config, Output, Want};
 
 use crate::args::{DeviceArgs, MergeArgs, ModelArgs};
 use crate::inputs::Inputs;
 use crate::model;
 use crate::pictures::PictureArgs;
-use crate::rows::Rows;
-use crate::tensor_writer::TensorWriter;
+use crate::results::Results;
 use crate::text::shown;
 
 /// Run any number of images and write what comes out as safetensors
@@ -73,16 +71,6 @@ fn outputs() -> impl TypedValueParser<Value = Output> {
     })
 }
 
-/// Name, type and shape in the file.
-fn tensor(output: Output, images: usize, merged: u32, config: &Config) -> (String, Dtype, Vec<usize>) {
-    let dtype = match output.kind() {
-        ValueKind::F32 => Dtype::F32,
-        ValueKind::U32 => Dtype::U32,
-    };
-    let shape = [images].into_iter().chain(output.shape(config, merged)).collect();
-    (output.name().into(), dtype, shape)
-}
-
 pub fn run(args: &Args, quiet: bool) -> Result<()> {
     if args.input.iter().any(|input| model::same(input, &args.output))
         || model::is_part(&args.model, &args.output)
@@ -94,53 +82,22 @@ pub fn run(args: &Args, quiet: bool) -> Result<()> {
     let mut inputs = Inputs::open(&args.input, args.recursive, &config)?;
     let options = args.merge.options(&config);
     let want: Want = args.want.iter().copied().collect();
-    let merged = options.tokens_per_block(&config).last().copied().unwrap_or_default();
     let count = inputs.count();
-    let mut rows = Rows::create(&args.output)?;
-    let tensors = want.outputs().map(|output| tensor(output, count, merged, &config)).collect();
-    let mut about = rows.metadata(&inputs);
-    about.insert("preprocess".into(), model::described(&config).to_string());
-    about.insert("r".into(), args.merge.r.to_string());
-    let mut writer = TensorWriter::create(&args.output, tensors, about)?;
+    let mut results = Results::create(&args.output, &inputs, &config, &options, want)?;
 
     let progress = if quiet { ProgressBar::hidden() } else { ProgressBar::new(count as u64) };
     progress.set_style(ProgressStyle::with_template("{wide_bar} {pos}/{len} images, {per_sec}, {eta} left")?);
-    let mut unreadable = 0;
-    let mut stream = session.stream(&options, want);
-    // Of each batch on its way.
-    let mut without_picture: VecDeque<Vec<usize>> = VecDeque::new();
-    let mut receive = |stream: &mut Stream, without_picture: Option<Vec<usize>>| -> Result<()> {
-        let (Some(mut outputs), Some(images)) = (stream.pop()?, without_picture) else { return Ok(()) };
-        for &image in &images {
-            blank(&mut outputs, image);
-        }
-        append(&mut writer, want, &outputs)?;
-        unreadable += images.len();
-        progress.inc(outputs.batch as u64);
-        Ok(())
-    };
-    for start in (0..count).step_by(args.batch as usize) {
-        let range = start..count.min(start + args.batch as usize);
-        let images = inputs.read(range.clone(), &config)?;
-        for (_, why) in &images.unreadable {
-            tracing::warn!("{why}; its results are NaN");
-        }
-        rows.append(range.map(|row| inputs.name(row)), &images.unreadable)?;
-        if stream.is_full() {
-            receive(&mut stream, without_picture.pop_front())?;
-        }
-        stream.push(images.values())?;
-        without_picture.push_back(images.unreadable.into_iter().map(|(place, _)| place).collect());
-    }
-    while !without_picture.is_empty() {
-        receive(&mut stream, without_picture.pop_front())?;
-    }
+    let stream = session.stream(&options, want);
+    let run = through(stream, &mut inputs, args.batch as usize, &config, &mut results, &progress);
     progress.finish_and_clear();
+    if let Err(error) = run {
+        return Err(results.keep(error, &inputs, &args.output));
+    }
+    let unreadable = results.unreadable;
     if unreadable == count {
         bail!("none of the {count} images could be read");
     }
-    rows.finish()?;
-    writer.finish()?;
+    results.finish()?;
     tracing::info!("{count} images, results in {}", shown(&args.output));
     if unreadable > 0 {
         bail!(
@@ -151,27 +108,43 @@ pub fn run(args: &Args, quiet: bool) -> Result<()> {
     Ok(())
 }
 
-/// Results for an image that there is none of: NaN, and tokens that there cannot be.
-fn blank(outputs: &mut Outputs, image: usize) {
-    fn fill<T: Copy>(values: &mut [T], [batch, image]: [usize; 2], nothing: T) {
-        let length = values.len() / batch;
-        values[image * length..][..length].fill(nothing);
-    }
-    let row = [outputs.batch, image];
-    for &output in Output::ALL {
-        match outputs.get_mut(output) {
-            ValuesMut::F32(values) => fill(values, row, f32::NAN),
-            ValuesMut::U32(values) => fill(values, row, u32::MAX),
+/// Sends all images through a network, some batches at a time on their way.
+fn through(
+    mut stream: Stream,
+    inputs: &mut Inputs,
+    batch: usize,
+    config: &Config,
+    results: &mut Results,
+    progress: &ProgressBar,
+) -> Result<()> {
+    // Of each batch on its way.
+    let mut unreadable: VecDeque<Vec<(usize, String)>> = VecDeque::new();
+    let mut start = 0;
+    let mut failed = None;
+    while start < inputs.count() || !unreadable.is_empty() {
+        if stream.is_full() || start == inputs.count() {
+            let outputs = stream.pop()?;
+            if let (Some(outputs), Some(unreadable)) = (outputs, unreadable.pop_front()) {
+                progress.inc(outputs.batch as u64);
+                results.append(outputs, &unreadable, inputs)?;
+            }
+        } else {
+            let range = start..inputs.count().min(start + batch);
+            start = range.end;
+            let images = match inputs.read(range, config) {
+                Ok(images) => images,
+                Err(error) => {
+                    // What is on its way is waited for.
+                    (failed, start) = (Some(error), inputs.count());
+                    continue;
+                }
+            };
+            for (_, why) in &images.unreadable {
+                tracing::warn!("{why}; its results are NaN");
+            }
+            stream.push(images.values())?;
+            unreadable.push_back(images.unreadable);
         }
     }
-}
-
-fn append(writer: &mut TensorWriter, want: Want, outputs: &Outputs) -> Result<()> {
-    for (tensor, output) in want.outputs().enumerate() {
-        match outputs.get(output) {
-            Values::F32(values) => writer.append(tensor, values)?,
-            Values::U32(values) => writer.append(tensor, values)?,
-        }
-    }
-    Ok(())
+    failed.map_or(Ok(()), Err)
 }

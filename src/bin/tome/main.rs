@@ -14,6 +14,7 @@ mod model;
 mod output;
 mod paint;
 mod pictures;
+mod results;
 mod rows;
 mod tensor_input;
 mod tensor_writer;

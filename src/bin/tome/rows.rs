@@ -53,6 +53,12 @@ impl Rows {
         Ok(())
     }
 
+    /// Puts the file beside another output.
+    pub fn finish_beside(mut self, output: &Path) -> Result<()> {
+        self.target = output.with_extension("jsonl");
+        self.finish()
+    }
+
     /// Puts the file in its place.
     pub fn finish(self) -> Result<()> {
         let unwritten = || format!("{}: cannot be written", shown(&self.target));
