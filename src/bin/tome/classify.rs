@@ -11,11 +11,12 @@ use tome_wgpu::vit::{Options, Scores};
 use crate::args::{DeviceArgs, MergeArgs, ModelArgs};
 use crate::pictures::PictureArgs;
 use crate::text::{plain, shown};
-use crate::{folders, inputs, model};
+use crate::{folders, imagenet, inputs, model};
 
 /// Say what pictures show
 ///
-/// Class names come from the config's label_names and label_descriptions or id2label, or from labels.txt beside it. A
+/// Class names come from the config's label_names and label_descriptions or id2label, from labels.txt beside it, or are
+/// ImageNet's where there are as many classes. A
 /// picture that cannot be read is named, costs its own line only, and the command fails in the end.
 #[derive(clap::Args)]
 #[command(after_help = "\
@@ -52,7 +53,9 @@ const BATCH: usize = 16;
 pub fn run(args: &Args) -> Result<()> {
     let paths = folders::pictures(&args.images, args.recursive)?;
     let session = model::start(&args.model, &args.pictures, &args.device)?;
-    let config = session.config();
+    let mut config = session.config().clone();
+    imagenet::name_classes(&mut config);
+    let config = &config;
     if config.scores == Scores::None {
         bail!("this network has no classes; `tome infer --want features` runs it");
     }

@@ -8,6 +8,7 @@ mod demo;
 mod devices;
 mod digits;
 mod folders;
+mod imagenet;
 mod infer;
 mod inputs;
 mod model;
