@@ -154,16 +154,14 @@ fn refuse_pickle(file: &Path) -> Result<()> {
     let found = pickled(file).or_else(|| (!file.exists() && instead.exists()).then_some(instead));
     match found {
         None => Ok(()),
-        Some(path) => Err(broken(&path, conversion(&path))),
+        Some(path) => Err(broken(
+            &path,
+            format!(
+                "is a PyTorch file; convert it: python -c \"import torch, safetensors.torch as s; \
+                 s.save_file({{k: v.contiguous() for k, v in torch.load('{}', map_location='cpu', \
+                 weights_only=True).items()}}, 'model.safetensors')\"",
+                path.display()
+            ),
+        )),
     }
-}
-
-/// How a PyTorch file becomes a safetensors file.
-pub(super) fn conversion(file: &Path) -> String {
-    format!(
-        "is a PyTorch file; convert it: python -c \"import torch, safetensors.torch as s; \
-         s.save_file({{k: v.contiguous() for k, v in torch.load('{}', map_location='cpu', \
-         weights_only=True).items()}}, 'model.safetensors')\"",
-        file.display()
-    )
 }

@@ -2,6 +2,7 @@
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
+use std::time::{Duration, Instant};
 
 use crate::hub_mirror::{Asked, COMMIT, Mirror, Reply, honest, listing, names};
 use crate::{Run, golden, place, run};
@@ -240,6 +241,31 @@ fn shards_and_what_lies_beside_them_are_fetched() {
 }
 
 #[test]
+fn weights_of_open_clip_are_fetched_where_there_are_no_others() {
+    let (config, weights) = ("open_clip_config.json", "open_clip_model.safetensors");
+    for (files, fetched) in
+        [(vec![config, weights], true), (vec![config, weights, "model.safetensors"], false)]
+    {
+        let mirror = Mirror::start(move |asked| match asked.path.as_str() {
+            path if path.starts_with("/api/") => listing(COMMIT, &files),
+            path if path.ends_with(config) => Reply::new(200, "{}"),
+            path if path.ends_with("model.safetensors") => {
+                honest(CASE, &Asked { path: "/model.safetensors".into(), ..Asked::default() })
+            }
+            _ => honest(CASE, asked),
+        });
+        let place = Place::new();
+        // What the loader makes of them is not asked here.
+        place.infer("me/net", &mirror, &[]);
+        let snapshot = place.hub().join("models--me--net/snapshots").join(COMMIT);
+        assert!(snapshot.join(config).is_file());
+        assert_eq!(snapshot.join(weights).is_file(), fetched);
+        // A commit without config.json is known as such, as the hub's own library notes it.
+        assert!(place.hub().join("models--me--net/.no_exist").join(COMMIT).join("config.json").is_file());
+    }
+}
+
+#[test]
 fn the_cache_is_where_the_variables_say() {
     let home = tempfile::tempdir().unwrap();
     let root = text(home.path());
@@ -390,7 +416,6 @@ fn a_repository_without_weights_is_told_by_what_it_has() {
         (vec!["weights/a.pth"], vec!["weights/a.pth", "torch.load"]),
         (vec!["x'; rm -rf ~.bin"], vec!["x\\'; rm -rf ~.bin"]),
         (vec!["adapter_model.safetensors", "adapter_config.json"], vec!["PEFT adapter", "merge"]),
-        (vec!["open_clip_model.safetensors", "open_clip_config.json"], vec!["OpenCLIP"]),
         (vec!["vision/model.safetensors"], vec!["vision/model.safetensors", "--config"]),
         (vec!["onnx/model.onnx", "model.gguf"], vec!["onnx/model.onnx, model.gguf, which cannot be read"]),
         (vec!["README.md"], vec!["README.md"]),
@@ -500,6 +525,19 @@ fn only_whole_files_count() {
     place.infer("me/net", &dead, &[]).failed("broke off at 1000 of");
     assert!(!place.files().iter().any(|file| file.ends_with("/model.safetensors")), "{:?}", place.files());
     place.infer("me/net", &Mirror::of(CASE), &[]).done();
+
+    // A server that falls silent is not waited for without end.
+    let silent = but(move |asked, mut reply| {
+        if weights(asked) {
+            reply.length = Some(reply.body.len() as u64);
+            reply.body.truncate(1000 * usize::from(asked.range.is_none()));
+            reply.silence = Duration::from_secs(20);
+        }
+        reply
+    });
+    let (place, begun) = (Place::new(), Instant::now());
+    place.infer("me/net", &silent, &[("HF_HUB_DOWNLOAD_TIMEOUT", "1")]).failed("broke off at 1000 of");
+    assert!(begun.elapsed() < Duration::from_secs(15));
 
     // Answers that lie about their length, have none, have no end, or are something else.
     type Change = fn(&mut Reply);

@@ -4,6 +4,7 @@ use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{TcpListener, TcpStream};
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
 use crate::golden;
 
@@ -26,6 +27,8 @@ pub struct Reply {
     pub length: Option<u64>,
     /// Zeros after the body, without a length.
     pub endless: bool,
+    /// Nothing for so long before the connection ends.
+    pub silence: Duration,
 }
 
 impl Reply {
@@ -153,5 +156,6 @@ fn write(mut stream: TcpStream, reply: Reply) -> std::io::Result<()> {
     while reply.endless {
         stream.write_all(&[0; 1 << 16])?;
     }
+    std::thread::sleep(reply.silence);
     Ok(())
 }

@@ -11,7 +11,7 @@ use super::super::ModelFiles;
 use super::super::model_files::{CONFIG, INDEX, WEIGHTS};
 use super::super::shards::named_in;
 use super::client::is_commit;
-use super::{Result, environment};
+use super::{OPEN_CLIP, OPEN_CLIP_WEIGHTS, Result, environment};
 
 /// Where a model is in the cache.
 pub(super) struct Cached {
@@ -40,8 +40,8 @@ impl Cached {
         let folder = self.snapshot(commit);
         let has = |file: &str| folder.join(file).exists();
         let sharded = || shards(&folder).is_ok_and(|all| all.iter().all(|shard| has(shard)));
-        let configured = has(CONFIG) || self.absent(commit, CONFIG).exists();
-        (configured && (has(WEIGHTS) || sharded())).then_some(folder)
+        let configured = has(CONFIG) || has(OPEN_CLIP) || self.absent(commit, CONFIG).exists();
+        (configured && (has(WEIGHTS) || has(OPEN_CLIP_WEIGHTS) || sharded())).then_some(folder)
     }
 
     pub fn snapshot(&self, commit: &str) -> PathBuf {

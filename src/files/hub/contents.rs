@@ -1,8 +1,5 @@
 //! What a repository has that has no weights to read.
 
-use std::path::Path;
-
-use super::super::model::conversion;
 use super::super::model_files::{INDEX, WEIGHTS};
 use super::shown;
 
@@ -22,18 +19,14 @@ pub(super) fn no_weights(id: &str, endpoint: &str, files: &[&str]) -> String {
         "only a PEFT adapter, adapter_model.safetensors, which is a change to another network: merge the two (peft's \
          merge_and_unload) and save the result as safetensors"
             .into()
-    } else if tensors.iter().any(|file| is_called(file, "open_clip_model.safetensors")) {
-        "open_clip_model.safetensors, the layout of OpenCLIP, which is not read: take a repository of the same network for \
-         timm or transformers"
-            .into()
     } else if !tensors.is_empty() {
         format!("{}: download it and name the file, with --config for its config", told(&tensors))
     } else if let Some(file) = pickled.iter().find(|file| is_plain(file)) {
         format!(
-            "{}. Of a PyTorch file the hub often has a conversion in a pull request, see {endpoint}/{id}/discussions: name \
-             it as hf-hub:{id}@refs/pr/N. Or download it; {file} {}",
+            "{}. Of PyTorch's files the hub often has a conversion in a pull request, see {endpoint}/{id}/discussions: \
+             name it, hf-hub:{id}@refs/pr/N. Or download {file} and convert it: {}",
             told(&pickled),
-            conversion(Path::new(file))
+            conversion(file)
         )
     } else if !others.is_empty() {
         format!("{}, which cannot be read: take a repository with {WEIGHTS}", told(&others))
@@ -43,6 +36,15 @@ pub(super) fn no_weights(id: &str, endpoint: &str, files: &[&str]) -> String {
         told(files)
     };
     format!("has neither {WEIGHTS} nor {INDEX}, but {why}")
+}
+
+/// A command that makes a PyTorch file a safetensors file.
+fn conversion(file: &str) -> String {
+    format!(
+        "python -c \"import torch, safetensors.torch as s; w = torch.load('{file}', map_location='cpu', \
+         weights_only=True); w = w.get('state_dict', w.get('model', w)); s.save_file({{k: v.contiguous() for k, v in \
+         w.items()}}, 'model.safetensors')\""
+    )
 }
 
 fn is_called(file: &str, name: &str) -> bool {

@@ -9,11 +9,14 @@ use super::cache::{Cached, shards};
 use super::client::Client;
 use super::contents::no_weights;
 use super::download::Download;
-use super::{Result, environment};
+use super::{OPEN_CLIP, OPEN_CLIP_WEIGHTS, Result, environment, shown};
 use crate::error::Error;
 
 /// Files that go with the weights, where a repository has them.
-const BESIDE: [&str; 5] = [CONFIG, PROCESSOR, "processor_config.json", "open_clip_config.json", LABELS];
+const BESIDE: [&str; 5] = [CONFIG, PROCESSOR, "processor_config.json", OPEN_CLIP, LABELS];
+
+/// The weights, or where they are said to be: the first that a repository has.
+const WHOLE: [&str; 3] = [WEIGHTS, INDEX, OPEN_CLIP_WEIGHTS];
 
 /// The folder of a model of the hub, for [`load_model`](crate::files::load_model). `name` is `OWNER/NAME`, perhaps with
 /// `@REVISION`: a branch, a tag, a commit, or a pull request as `refs/pr/1`. What the cache holds in full is taken from
@@ -52,7 +55,7 @@ fn folder(name: &str, progress: bool) -> Result<PathBuf> {
     }
     let not_cached = |why| format!("is not in the cache {}, and {why}", cache.display());
     if let Some(variable) = environment::offline() {
-        return Err(not_cached(format!("{variable} is set")));
+        return Err(not_cached(format!("{variable} is set; `hf download {id}` fills it")));
     }
     download(&cached, id, revision, progress).map_err(not_cached)
 }
@@ -63,9 +66,8 @@ fn download(cached: &Cached, id: &str, revision: &str, progress: bool) -> Result
     let listing = client.listing(id, revision)?;
     let files: Vec<&str> = listing.siblings.iter().map(|sibling| sibling.rfilename.as_str()).collect();
     let commit = listing.sha.as_str();
-    if !files.contains(&WEIGHTS) && !files.contains(&INDEX) {
-        return Err(no_weights(id, client.endpoint(), &files));
-    }
+    let weights = WHOLE.into_iter().find(|file| files.contains(file));
+    let weights = weights.ok_or_else(|| no_weights(id, client.endpoint(), &files))?;
     let waits = if progress { ProgressBar::new_spinner() } else { ProgressBar::hidden() };
     let _lock = cached.lock(waits.with_message(format!("another download of {id}")))?;
     // Perhaps that was this one.
@@ -82,16 +84,11 @@ fn download(cached: &Cached, id: &str, revision: &str, progress: bool) -> Result
     if !files.contains(&CONFIG) {
         cached.note_absent(commit, CONFIG)?;
     }
-    if files.contains(&WEIGHTS) {
-        fetch.file(WEIGHTS)?;
-    } else {
-        fetch.file(INDEX)?;
+    fetch.file(weights)?;
+    if weights == INDEX {
         for shard in shards(&cached.snapshot(commit))? {
             if !is_plain(&shard) {
-                return Err(format!(
-                    "has an index that names {}, which is no file beside it",
-                    super::shown(&shard)
-                ));
+                return Err(format!("has an index that names {}, which is no file beside it", shown(&shard)));
             }
             fetch.file(&shard)?;
         }
