@@ -153,8 +153,10 @@ fn write(mut stream: TcpStream, reply: Reply) -> std::io::Result<()> {
     }
     stream.write_all(format!("{head}\r\n").as_bytes())?;
     stream.write_all(&reply.body)?;
-    while reply.endless {
-        stream.write_all(&[0; 1 << 16])?;
+    if reply.endless {
+        loop {
+            stream.write_all(&[0; 1 << 16])?;
+        }
     }
     std::thread::sleep(reply.silence);
     Ok(())

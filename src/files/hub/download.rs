@@ -82,7 +82,10 @@ impl Download<'_> {
                 _ => self.client.file(self.id, self.commit, file, have)?,
             };
             match part.receive(answer, &bar, file, most) {
-                Ok(()) => return Ok(bar.finish()),
+                Ok(()) => {
+                    bar.finish();
+                    return Ok(());
+                }
                 Err(Stopped::Broke(error)) => why = error,
                 Err(Stopped::Failed(error)) => return Err(error),
             }
