@@ -141,6 +141,27 @@ fn a_cached_model_needs_no_network() {
 }
 
 #[test]
+fn links_that_became_text_are_links_again() {
+    let home = tempfile::tempdir().unwrap();
+    cache(CASE, "me/net", home.path());
+    let snapshot = home.path().join("models--me--net/snapshots").join(COMMIT);
+    for file in std::fs::read_dir(&snapshot).unwrap().map(|entry| entry.unwrap().path()) {
+        let content = std::fs::read(&file).unwrap();
+        let blobs =
+            std::fs::read_dir(snapshot.join("../../blobs")).unwrap().map(|entry| entry.unwrap().path());
+        let blob = blobs.into_iter().find(|blob| std::fs::read(blob).unwrap() == content).unwrap();
+        std::fs::remove_file(&file).unwrap();
+        std::fs::write(file, format!("../../blobs/{}", blob.file_name().unwrap().display())).unwrap();
+    }
+    let offline = [("HF_HUB_CACHE", text(home.path())), ("HF_HUB_OFFLINE", "1")];
+    infer("hf-hub:me/net", CASE, &home.path().join("out"), &offline).done();
+    let weights = "model.safetensors";
+    assert!(
+        std::fs::read(snapshot.join(weights)).unwrap() == std::fs::read(golden(CASE).join(weights)).unwrap()
+    );
+}
+
+#[test]
 fn a_model_that_cannot_be_had_is_an_error() {
     let home = tempfile::tempdir().unwrap();
     let (hub, output) = (home.path().join("hub"), home.path().join("out"));

@@ -10,7 +10,7 @@ use indicatif::ProgressBar;
 use super::super::ModelFiles;
 use super::super::model_files::{CONFIG, INDEX, WEIGHTS};
 use super::super::shards::named_in;
-use super::client::is_commit;
+use super::client::{is_commit, is_hash};
 use super::{OPEN_CLIP, OPEN_CLIP_WEIGHTS, Result, environment};
 
 /// Where a model is in the cache.
@@ -38,10 +38,26 @@ impl Cached {
             return None;
         }
         let folder = self.snapshot(commit);
+        self.mend(&folder, commit);
         let has = |file: &str| folder.join(file).exists();
         let sharded = || shards(&folder).is_ok_and(|all| all.iter().all(|shard| has(shard)));
         let configured = has(CONFIG) || has(OPEN_CLIP) || self.absent(commit, CONFIG).exists();
         (configured && (has(WEIGHTS) || has(OPEN_CLIP_WEIGHTS) || sharded())).then_some(folder)
+    }
+
+    /// Makes links of a snapshot's files that hold but their text, as they do once archives or git have carried a cache to
+    /// where there are no links.
+    fn mend(&self, folder: &Path, commit: &str) {
+        for entry in fs::read_dir(folder).into_iter().flatten().flatten() {
+            let is_short = entry.metadata().is_ok_and(|is| is.is_file() && is.len() < 80);
+            let text = if is_short { fs::read_to_string(entry.path()).unwrap_or_default() } else { continue };
+            let blob =
+                text.strip_prefix("../../blobs/").filter(|name| is_hash(name) && self.blob(name).is_file());
+            if let (Some(blob), Some(file)) = (blob, entry.file_name().to_str()) {
+                // Where it cannot be written the file stays what it is, which is an error for whoever reads it.
+                let _ = self.link(blob, commit, file);
+            }
+        }
     }
 
     pub fn snapshot(&self, commit: &str) -> PathBuf {

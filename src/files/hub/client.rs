@@ -186,10 +186,15 @@ pub(super) fn header<'a>(headers: &'a HeaderMap, name: &str) -> Option<&'a str> 
     headers.get(name)?.to_str().ok()
 }
 
-/// The hash in an etag, if it is git's or SHA-256: nothing else names a file in the cache.
+/// The hash in an etag, if it is one: nothing else names a file in the cache.
 fn hash(etag: &str) -> Option<String> {
     let hash = etag.strip_prefix("W/").unwrap_or(etag).trim_matches('"');
-    ([40, 64].contains(&hash.len()) && is_hex(hash)).then(|| hash.to_owned())
+    is_hash(hash).then(|| hash.to_owned())
+}
+
+/// Whether this is git's hash or SHA-256.
+pub(super) fn is_hash(text: &str) -> bool {
+    [40, 64].contains(&text.len()) && is_hex(text)
 }
 
 fn is_hex(text: &str) -> bool {
