@@ -34,7 +34,9 @@ fn cache(case: &str, id: &str, hub: &Path) {
 fn command(environment: &[(&str, &str)]) -> Command {
     let mut command = Command::new(place!("CARGO_BIN_EXE_tome"));
     let foreign = |name: &str| {
-        ["HF_", "HUGGING", "TRANSFORMERS_", "XDG_CACHE"].iter().any(|start| name.starts_with(start))
+        ["CURL_", "HF_", "HUGGING", "REQUESTS_", "SSL_", "TRANSFORMERS_", "XDG_CACHE"]
+            .iter()
+            .any(|start| name.starts_with(start))
             || name.to_lowercase().ends_with("_proxy")
     };
     for (name, _) in std::env::vars_os().filter(|(name, _)| name.to_str().is_some_and(foreign)) {
@@ -381,7 +383,7 @@ fn a_token_is_told_to_the_endpoint_alone() {
         std::fs::remove_dir_all(place.hub()).unwrap();
     }
     let none = Mirror::of(CASE);
-    place.infer("me/net", &none, &[("HF_TOKEN", "a b")]).failed("that in HF_TOKEN is none");
+    place.infer("me/net", &none, &[("HF_TOKEN", "a b")]).failed("the token in HF_TOKEN is none");
     assert!(none.asked().is_empty());
 }
 
@@ -426,6 +428,11 @@ fn what_the_hub_refuses_is_said_with_what_to_do() {
     let place = Place::new();
     let nobody = Mirror::at("http://127.0.0.1:9");
     place.infer("me/net", &nobody, &[]).failed("127.0.0.1:9 cannot be reached");
+    let certificates = place.folder.path().join("certificates");
+    std::fs::write(&certificates, "no certificates").unwrap();
+    let named = [("SSL_CERT_FILE", text(&certificates))];
+    place.infer("me/net", &nobody, &named).failed("holds no certificates");
+    place.infer("me/net", &nobody, &[("REQUESTS_CA_BUNDLE", "/nowhere")]).failed("/nowhere cannot be read");
     let nonsense = Mirror::at("hf-mirror.com");
     place.infer("me/net", &nonsense, &[]).failed("HF_ENDPOINT");
 }

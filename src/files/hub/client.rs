@@ -4,6 +4,7 @@ use std::io::Read;
 
 use serde::Deserialize;
 use ureq::http::{HeaderMap, Uri};
+use ureq::tls::TlsConfig;
 use ureq::{Agent, Body};
 
 use super::refusal::{Asked, refusal, unreachable};
@@ -65,6 +66,7 @@ impl Client {
             .user_agent(concat!(env!("CARGO_PKG_NAME"), "/", env!("CARGO_PKG_VERSION")))
             .http_status_as_error(false)
             .max_redirects(0)
+            .tls_config(TlsConfig::builder().root_certs(environment::certificates()?).build())
             .timeout_resolve(patience)
             .timeout_connect(patience)
             .timeout_recv_response(patience)

@@ -1,9 +1,12 @@
 //! The environment as the hub's own library reads it. A variable that is set to nothing counts as unset.
 
 use std::ffi::OsString;
+use std::fs::File;
 use std::io::Read;
-use std::path::{MAIN_SEPARATOR, PathBuf};
+use std::path::{MAIN_SEPARATOR, Path, PathBuf};
 use std::time::Duration;
+
+use ureq::tls::{PemItem, RootCerts, parse_pem};
 
 use super::{MAX_TEXT, Result};
 
@@ -43,12 +46,24 @@ pub(super) fn token() -> Result<Option<String>> {
     if !path.is_file() {
         return Ok(None);
     }
-    let failed =
-        |error: std::io::Error| format!("asks for a token, and {} cannot be read: {error}", path.display());
-    let mut token = String::new();
-    let file = std::fs::File::open(&path).map_err(failed)?;
-    file.take(MAX_TEXT).read_to_string(&mut token).map_err(failed)?;
-    clean(&token).map(|token| checked(token, &path.display().to_string())).transpose()
+    clean(&read(&path)?).map(|token| checked(token, &path.display().to_string())).transpose()
+}
+
+/// Whose certificates count, in the place of those of the public web: a company's, that looks into what passes.
+pub(super) fn certificates() -> Result<RootCerts> {
+    let Some((variable, path)) = first(&["SSL_CERT_FILE", "REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE"]) else {
+        return Ok(RootCerts::WebPki);
+    };
+    let text = read(path.as_ref())?;
+    let found = parse_pem(text.as_bytes()).filter_map(|item| match item {
+        Ok(PemItem::Certificate(certificate)) => Some(certificate),
+        _ => None,
+    });
+    let found: Vec<_> = found.collect();
+    match found.is_empty() {
+        true => Err(format!("{variable} names {}, which holds no certificates", path.display())),
+        false => Ok(found.into()),
+    }
 }
 
 /// The variable that forbids asking anybody, if one does.
@@ -86,6 +101,13 @@ fn hub_home() -> Result<PathBuf> {
     Ok(caches.join("huggingface"))
 }
 
+/// A small file that the environment names.
+fn read(path: &Path) -> Result<String> {
+    let mut text = String::new();
+    let opened = File::open(path).and_then(|file| file.take(MAX_TEXT).read_to_string(&mut text));
+    opened.map(|_| text).map_err(|error| format!("{} cannot be read: {error}", path.display()))
+}
+
 /// The first of some variables that is set, and its value.
 fn first(variables: &[&'static str]) -> Option<(&'static str, OsString)> {
     let value = |&variable: &&'static str| Some((variable, std::env::var_os(variable)?));
@@ -113,9 +135,7 @@ fn clean(token: &str) -> Option<String> {
 fn checked(token: String, from: &str) -> Result<String> {
     match token.chars().all(|c| c.is_ascii_graphic()) {
         true => Ok(token),
-        false => {
-            Err(format!("asks for a token, and that in {from} is none: it has blanks or other characters"))
-        }
+        false => Err(format!("the token in {from} is none: it has blanks or other characters")),
     }
 }
 

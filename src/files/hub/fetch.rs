@@ -30,6 +30,7 @@ const WHOLE: [&str; 3] = [WEIGHTS, INDEX, OPEN_CLIP_WEIGHTS];
 /// | `HF_TOKEN`, or the file `HF_TOKEN_PATH`, or `token` in `HF_HOME` | who asks; told to the endpoint alone |
 /// | `HF_HUB_DISABLE_IMPLICIT_TOKEN` | that nobody is told who asks |
 /// | `HF_ENDPOINT` | whom to ask; else `https://huggingface.co` |
+/// | `SSL_CERT_FILE`, `REQUESTS_CA_BUNDLE` | whose certificates count; else Mozilla's list |
 /// | `HF_HUB_DOWNLOAD_TIMEOUT` | after how many seconds of silence a download is given up; else 30 |
 /// | `HF_HUB_DISABLE_SYMLINKS`, `HF_HUB_DISABLE_PROGRESS_BARS` | copies for links; no bars |
 ///

@@ -55,11 +55,15 @@ pub(super) fn refusal(url: &Uri, status: u16, headers: &HeaderMap, asked: &Asked
 
 /// The words for a server that does not answer, or stops.
 pub(super) fn unreachable(url: &Uri, error: &str, id: &str) -> String {
-    format!(
-        "{} cannot be reached ({error}); without a network, `hf download {id}` where there is one and copy the cache, or \
-         name a folder with its files",
-        host(url)
-    )
+    let hint = match error.contains("certificate") {
+        true => {
+            "where a company looks into what passes, SSL_CERT_FILE names a file with its certificates".into()
+        }
+        false => format!(
+            "without a network, `hf download {id}` where there is one and copy the cache, or name a folder with its files"
+        ),
+    };
+    format!("{} cannot be reached ({error}); {hint}", host(url))
 }
 
 fn no_such(log_in: &str) -> String {
