@@ -486,9 +486,11 @@ fn a_mirror_writes_nowhere_but_into_the_cache() {
         let outside: Vec<_> = place
             .files()
             .into_iter()
-            .filter(|file| !file.starts_with("hub/models--me--net/") && !file.starts_with("hub/.locks/"))
+            .filter(|file| {
+                !["hub/models--me--net/", "hub/.locks/", "out"].iter().any(|start| file.starts_with(start))
+            })
             .collect();
-        assert_eq!(outside, ["bashrc", "out"], "{etag}");
+        assert_eq!(outside, ["bashrc"], "{etag}");
         assert_eq!(std::fs::read_to_string(&bashrc).unwrap(), "mine");
         std::fs::remove_dir_all(place.hub()).unwrap();
     }
