@@ -35,6 +35,7 @@ struct Index {
 ///
 /// # Errors
 /// [`Error::File`](crate::Error::File) for an index that is none or names anything but files beside it.
+#[cfg(feature = "hub")]
 pub(super) fn named_in(index: &str, path: &Path) -> Result<Vec<String>> {
     let mut files: Vec<String> = weight_map(index, path)?.into_values().collect();
     files.sort();

@@ -9,6 +9,8 @@ mod demo;
 mod devices;
 #[cfg(feature = "hub")]
 mod hub;
+#[cfg(feature = "hub")]
+mod hub_mirror;
 mod image_size;
 mod infer;
 #[path = "../common/place.rs"]

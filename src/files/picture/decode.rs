@@ -80,9 +80,10 @@ pub fn decode_image(bytes: &[u8], name: &Path) -> Result<Picture> {
     }
 }
 
-/// Whether so many pixels are not too many.
+/// Whether there are pixels, and not too many.
 pub(super) fn check_size(width: u64, height: u64) -> Result<(), String> {
     match width.checked_mul(height) {
+        Some(0) => Err(format!("is a broken picture: {width} x {height} pixels")),
         Some(pixels) if pixels <= MOST_PIXELS => Ok(()),
         _ => {
             Err(format!("{width} x {height} pixels are too many; {MOST_PIXELS} are allowed. Make it smaller"))

@@ -1,0 +1,28 @@
+//! A picture on its way to a network's input.
+#![no_main]
+
+use std::io::{Seek, Write};
+use std::sync::LazyLock;
+
+use libfuzzer_sys::fuzz_target;
+use tempfile::NamedTempFile;
+use tome_wgpu::files::{fit, normalise, open_image};
+use tome_wgpu::vit::Config;
+
+static CONFIGS: LazyLock<[Config; 2]> = LazyLock::new(|| {
+    [1, 3].map(|channels| {
+        let mut config = Config::preset("vit_tiny_patch16_224").expect("a preset");
+        (config.image_size, config.in_chans) = ([32, 48], channels);
+        config
+    })
+});
+
+fuzz_target!(|bytes: &[u8]| {
+    let mut file = NamedTempFile::new().expect("a folder for temporary files");
+    file.write_all(bytes).and_then(|()| file.rewind()).expect("space for them");
+    let Ok(picture) = open_image(file.path()) else { return };
+    // One of the two, so that a large picture need not be there twice.
+    let config = &CONFIGS[bytes.len() % 2];
+    let fitted = fit(picture, config).expect("has pixels");
+    normalise(&fitted, config).expect("fits");
+});
