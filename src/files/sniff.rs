@@ -7,13 +7,7 @@ pub(super) fn what(begin: &[u8], path: &Path) -> Option<String> {
     let starts = |with: &[u8]| begin.starts_with(with);
     let text = String::from_utf8_lossy(&begin[..begin.len().min(256)]).trim_start().to_lowercase();
     let name = path.display();
-    let torch = || {
-        format!(
-            "is a PyTorch file; convert it: python -c \"import torch, safetensors.torch as s; w = torch.load('{name}', \
-             map_location='cpu', weights_only=True); w = w.get('state_dict', w.get('model', w)); s.save_file({{k: \
-             v.contiguous() for k, v in w.items()}}, 'model.safetensors')\""
-        )
-    };
+    let torch = || format!("is a PyTorch file; convert it: {}", conversion(&name.to_string()));
     Some(if starts(b"version https://git-lfs") {
         format!("is a Git LFS pointer, not the file itself; fetch it: git lfs pull --include {name}")
     } else if text.starts_with("<!doctype html") || text.starts_with("<html") || text.starts_with("<?xml") {
@@ -51,6 +45,15 @@ pub(super) fn what(begin: &[u8], path: &Path) -> Option<String> {
             _ => return None,
         }
     })
+}
+
+/// A command that makes a PyTorch file a safetensors file.
+pub(super) fn conversion(file: &str) -> String {
+    format!(
+        "python -c \"import torch, safetensors.torch as s; w = torch.load('{file}', map_location='cpu', \
+         weights_only=True); w = w.get('state_dict', w.get('model', w)); s.save_file({{k: v.contiguous() for k, v in \
+         w.items()}}, 'model.safetensors')\""
+    )
 }
 
 /// Python's pickle of protocol 2 to 5, what PyTorch wrote before it wrote archives.

@@ -8,10 +8,10 @@ use std::path::{Path, PathBuf};
 use indicatif::ProgressBar;
 
 use super::super::ModelFiles;
-use super::super::model_files::{CONFIG, INDEX, WEIGHTS};
+use super::super::model_files::{CONFIG, INDEX, OPEN_CLIP, OPEN_CLIP_WEIGHTS, WEIGHTS};
 use super::super::shards::named_in;
 use super::client::{is_commit, is_hash};
-use super::{OPEN_CLIP, OPEN_CLIP_WEIGHTS, Result, environment};
+use super::{Result, environment};
 
 /// Where a model is in the cache.
 pub(super) struct Cached {

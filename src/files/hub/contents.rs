@@ -1,6 +1,7 @@
 //! What a repository has that has no weights to read.
 
 use super::super::model_files::{INDEX, WEIGHTS};
+use super::super::sniff::conversion;
 use super::shown;
 
 /// How many names are told.
@@ -36,15 +37,6 @@ pub(super) fn no_weights(id: &str, endpoint: &str, files: &[&str]) -> String {
         told(files)
     };
     format!("has neither {WEIGHTS} nor {INDEX}, but {why}")
-}
-
-/// A command that makes a PyTorch file a safetensors file.
-fn conversion(file: &str) -> String {
-    format!(
-        "python -c \"import torch, safetensors.torch as s; w = torch.load('{file}', map_location='cpu', \
-         weights_only=True); w = w.get('state_dict', w.get('model', w)); s.save_file({{k: v.contiguous() for k, v in \
-         w.items()}}, 'model.safetensors')\""
-    )
 }
 
 fn is_called(file: &str, name: &str) -> bool {

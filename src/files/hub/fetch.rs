@@ -4,16 +4,18 @@ use std::path::PathBuf;
 
 use indicatif::ProgressBar;
 
-use super::super::model_files::{CONFIG, INDEX, LABELS, PROCESSOR, WEIGHTS};
+use super::super::model_files::{
+    CONFIG, INDEX, LABELS, OPEN_CLIP, OPEN_CLIP_WEIGHTS, PROCESSOR, PROCESSORS, WEIGHTS,
+};
 use super::cache::{Cached, shards};
 use super::client::Client;
 use super::contents::no_weights;
 use super::download::Download;
-use super::{OPEN_CLIP, OPEN_CLIP_WEIGHTS, Result, environment, shown};
+use super::{Result, environment, shown};
 use crate::error::Error;
 
 /// Files that go with the weights, where a repository has them.
-const BESIDE: [&str; 5] = [CONFIG, PROCESSOR, "processor_config.json", OPEN_CLIP, LABELS];
+const BESIDE: [&str; 5] = [CONFIG, PROCESSOR, PROCESSORS, OPEN_CLIP, LABELS];
 
 /// The weights, or where they are said to be: the first that a repository has.
 const WHOLE: [&str; 3] = [WEIGHTS, INDEX, OPEN_CLIP_WEIGHTS];

@@ -13,10 +13,6 @@ pub use fetch::fetch_model;
 /// What went wrong, in words that follow the model's name.
 type Result<T, E = String> = std::result::Result<T, E>;
 
-/// open_clip's config and weights.
-const OPEN_CLIP: &str = "open_clip_config.json";
-const OPEN_CLIP_WEIGHTS: &str = "open_clip_model.safetensors";
-
 /// The most bytes of a config, an index or a description.
 const MAX_TEXT: u64 = 1 << 24;
 
