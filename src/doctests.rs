@@ -2,6 +2,8 @@
 
 #[doc = include_str!("../docs/models.md")]
 struct Models;
+#[doc = include_str!("../docs/files.md")]
+struct Files;
 #[doc = include_str!("../docs/performance.md")]
 struct Performance;
 #[doc = include_str!("../docs/embedding.md")]

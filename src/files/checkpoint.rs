@@ -9,6 +9,7 @@ use std::sync::{Mutex, PoisonError};
 use super::TensorReader;
 use super::model_files::Bytes;
 use super::names::{Layout, Source};
+use super::settle::far;
 use super::shards::{Home, Shards};
 use crate::error::{Error, Result};
 use crate::vit::tensors::missing;
@@ -88,7 +89,7 @@ impl Checkpoint {
     /// As there, and [`Error::File`] where the positions cannot be read.
     pub fn resample_positions(&mut self, config: &mut Config, image_size: [u32; 2]) -> Result<()> {
         let (other, positions) = positions::resampled(self, config, image_size)?;
-        self.warnings.extend(positions::far(config.grid(), other.grid()));
+        self.warnings.extend(far(config.grid(), other.grid()));
         if let Some(positions) = positions {
             self.insert(positions::POSITIONS, positions);
         }

@@ -62,7 +62,7 @@ fn settle_positions(config: &Config, checkpoint: &mut Checkpoint) -> Result<()> 
     }
     let mut tensor = Tensor::new([1, rows - of_class, channels], values);
     if let Some(grid) = grid {
-        if let Some(warning) = positions::far(grid, config.grid()) {
+        if let Some(warning) = far(grid, config.grid()) {
             checkpoint.warn(warning);
         }
         tensor = positions::regrid(&tensor, config, grid, config.grid())?;
@@ -89,4 +89,17 @@ fn other_grid(config: &Config, rows: usize) -> Option<[u32; 2]> {
     let side = (patches / times).isqrt();
     let other = patches != config.patches() as usize && times * side * side == patches;
     (other && (1..=1 << 10).contains(&side)).then_some([side as u32; 2])
+}
+
+/// What is to be said where positions are resampled so far that nobody has trained or tried it: past four times the rows or
+/// columns, or below a quarter.
+pub(super) fn far(from: [u32; 2], to: [u32; 2]) -> Option<String> {
+    let far =
+        from.iter().zip(&to).any(|(&from, &to)| to > from.saturating_mul(4) || from > to.saturating_mul(4));
+    far.then(|| {
+        format!(
+            "positions of a grid of {} x {} are resampled to {} x {}, far from what the network was trained for",
+            from[0], from[1], to[0], to[1]
+        )
+    })
 }

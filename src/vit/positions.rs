@@ -47,19 +47,6 @@ pub(crate) fn resampled(
     Ok((other, Some(positions)))
 }
 
-/// What is to be said where positions are resampled so far that nobody has trained or tried it: past four times the rows or
-/// columns, or below a quarter.
-pub(crate) fn far(from: [u32; 2], to: [u32; 2]) -> Option<String> {
-    let far =
-        from.iter().zip(&to).any(|(&from, &to)| to > from.saturating_mul(4) || from > to.saturating_mul(4));
-    far.then(|| {
-        format!(
-            "positions of a grid of {} x {} are resampled to {} x {}, far from what the network was trained for",
-            from[0], from[1], to[0], to[1]
-        )
-    })
-}
-
 /// Positions on another grid.
 pub(crate) fn regrid(positions: &Tensor, config: &Config, from: [u32; 2], to: [u32; 2]) -> Result<Tensor> {
     let channels = config.embed_dim as usize;
