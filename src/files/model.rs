@@ -181,6 +181,10 @@ fn read_config(files: &mut ModelFiles) -> Result<Described> {
     let has_processor = is_transformers(&top) && !timm_config::is_wrapped(&top);
     let (mut config, layout) = parse(top).map_err(|error| about(error, CONFIG))?;
     let mut warnings = Vec::new();
+    if config.preprocess.source == timm_config::ASSUMED {
+        let folder = folder.display();
+        warnings.push(format!("{folder} does not say how pictures are prepared: {}", config.preprocess));
+    }
     if has_processor {
         match [PROCESSOR, PROCESSORS].into_iter().find(|name| files.has(name)) {
             Some(name) => {

@@ -202,6 +202,9 @@ fn from_json(values: Value) -> Result<Vec<f32>> {
     serde_json::from_value(values).map_err(|error| wrong("mean, std", error.to_string()))
 }
 
+/// The source of what a config without `pretrained_cfg` leaves to timm's defaults.
+pub(super) const ASSUMED: &str = "assumed: timm's defaults";
+
 /// timm's `resolve_data_config`.
 fn preprocess(pretrained: &mut Fields, channels: u32) -> Result<Preprocess> {
     let per_channel = |values: Option<Value>, imagenet: [f32; 3]| match values {
@@ -212,6 +215,7 @@ fn preprocess(pretrained: &mut Fields, channels: u32) -> Result<Preprocess> {
         Some(values) => from_json(values),
         None => Ok(imagenet.to_vec()),
     };
+    let says = ["mean", "std", "interpolation", "crop_pct"].iter().any(|field| pretrained.has(field));
     let interpolation: Option<String> = pretrained.take("interpolation")?;
     let crop_mode: Option<String> = pretrained.take("crop_mode")?;
     let resize = match crop_mode.as_deref() {
@@ -240,7 +244,7 @@ fn preprocess(pretrained: &mut Fields, channels: u32) -> Result<Preprocess> {
         floor_crop: false,
         bgr: false,
         exif: false,
-        source: "pretrained_cfg".into(),
+        source: if says { "pretrained_cfg".into() } else { ASSUMED.into() },
     })
 }
 

@@ -120,6 +120,27 @@ fn what_a_killed_run_has_left_is_removed_by_the_next() {
 }
 
 #[test]
+fn two_runs_for_one_output_do_not_disturb_each_other() {
+    let folder = tempfile::tempdir().unwrap();
+    let output = folder.path().join("o.safetensors");
+    let args =
+        ["infer", "--device", "cpu", "--batch", "4", "-q", "--output", output.to_str().unwrap(), "--input"];
+    let start = |count| {
+        let tome = place!("CARGO_BIN_EXE_tome");
+        Command::new(tome).args(args).args(vec![digit(3); count]).spawn().unwrap()
+    };
+    let runs = [start(300), start(200), start(100)];
+    for mut run in runs {
+        assert_eq!(run.wait().unwrap().code(), Some(0));
+    }
+    let file = std::fs::read(&output).unwrap();
+    let (shape, _) = crate::infer::floats(&file, "logits");
+    assert!([100, 200, 300].contains(&shape[0]));
+    let names: Vec<_> = std::fs::read_dir(folder.path()).unwrap().map(|e| e.unwrap().file_name()).collect();
+    assert_eq!(names.len(), 2, "{names:?}");
+}
+
+#[test]
 fn inputs_and_networks_are_never_replaced() {
     let folder = tempfile::tempdir().unwrap();
     let picture = folder.path().join("a.png");

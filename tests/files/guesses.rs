@@ -38,6 +38,20 @@ fn without_a_processor_it_is_said_that_all_is_assumed() {
 }
 
 #[test]
+fn timms_defaults_are_said_where_its_config_says_nothing() {
+    let folder = tempfile::tempdir().unwrap();
+    let config = std::fs::read_to_string(golden("cls").join("config.json")).unwrap();
+    let mut config: Value = serde_json::from_str(&config).unwrap();
+    config.as_object_mut().unwrap().remove("pretrained_cfg");
+    std::fs::write(folder.path().join("config.json"), config.to_string()).unwrap();
+    std::fs::copy(golden("cls").join("model.safetensors"), folder.path().join("model.safetensors")).unwrap();
+    match load_model(folder.path(), None) {
+        Ok((_, checkpoint)) => assert!(checkpoint.warnings()[0].contains("timm's defaults")),
+        other => panic!("{other:?}"),
+    }
+}
+
+#[test]
 fn the_class_decides_what_its_file_leaves_out() {
     for (class, resample, resize, crop, mean) in [
         ("ViTImageProcessor", Resample::Bilinear, Resize::Squash, 1.0, 0.5),

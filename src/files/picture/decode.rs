@@ -71,11 +71,11 @@ pub(in super::super) fn is_large(bytes: &[u8]) -> bool {
 /// As [`open_image`].
 pub fn decode_image(bytes: &[u8], name: &Path) -> Result<Picture> {
     let failed = |why: String| broken(name, why.replace(['\n', '\r'], " "));
-    match image::guess_format(bytes) {
+    match kind::format(bytes) {
         _ if kind::is_other(bytes) => Err(failed(kind::of_bytes(bytes))),
-        Ok(ImageFormat::Jpeg) => jpeg::decode(bytes).map_err(failed),
-        Ok(ImageFormat::Gif) => gif::decode(bytes).map(Picture::from).map_err(failed),
-        Ok(format) if kind::is_picture(bytes) => by_image(bytes, format).map_err(failed),
+        Some(ImageFormat::Jpeg) => jpeg::decode(bytes).map_err(failed),
+        Some(ImageFormat::Gif) => gif::decode(bytes).map(Picture::from).map_err(failed),
+        Some(format) if kind::is_picture(bytes) => by_image(bytes, format).map_err(failed),
         _ => Err(failed(kind::of_bytes(bytes))),
     }
 }

@@ -20,7 +20,13 @@ const KINDS: [(usize, &[u8], &str); 12] = [
 pub fn is_picture(begin: &[u8]) -> bool {
     use image::ImageFormat::{Bmp, Gif, Jpeg, Png, Pnm, Tiff, WebP};
     let read = [Bmp, Gif, Jpeg, Png, Pnm, Tiff, WebP];
-    is_other(begin) || image::guess_format(begin).is_ok_and(|format| read.contains(&format))
+    is_other(begin) || format(begin).is_some_and(|format| read.contains(&format))
+}
+
+/// A picture's format; `image` does not know the beginning of a BigTIFF, and reads it.
+pub(super) fn format(begin: &[u8]) -> Option<image::ImageFormat> {
+    let big = begin.starts_with(b"II+\0") || begin.starts_with(b"MM\0+");
+    if big { Some(image::ImageFormat::Tiff) } else { image::guess_format(begin).ok() }
 }
 
 /// Whether it is a picture of a kind that is known by name and not read.
