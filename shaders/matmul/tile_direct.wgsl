@@ -1,7 +1,7 @@
 // A tile of x times w transposed without workgroup memory, for software drivers. They read a vector lane by lane,
-// which takes as long as dozens of products: so a lane has many rows and four columns of sums. Rows come in eights, each
-// named by a number: what a loop indexes FXC gathers by products with 0 and 1, so that one row's NaN is in all eight, and
-// other compilers may keep it in memory. The kernel defines XStep, x_start, x_step,
+// which takes as long as dozens of products: so a lane has many rows and four columns of sums. Rows come in eights,
+// summed one by one by their numbers: what a loop within the loop indexes FXC gathers by products with 0 and 1, so that
+// one row's NaN is in all eight. The kernel defines XStep, x_start, x_step,
 // x_load, x_value, w_start, w_load and put. Twin of tile_workgroup.wgsl and tile_matrices.wgsl.
 const TILE_LANES: u32 = TILE_COLUMNS / 4u;
 
@@ -24,21 +24,13 @@ fn multiply_eight(sums: ptr<function, EightSums>, starts: EightStarts, step: XSt
     (*sums)[7] += products(x[7], w);
 }
 
-fn put_within(sums: vec4<f32>, row: u32, column: u32, rows: u32) {
-    if row < rows {
-        put(row, column, sums);
-    }
-}
-
 fn put_eight(sums: EightSums, row: u32, column: u32, rows: u32) {
-    put_within(sums[0], row, column, rows);
-    put_within(sums[1], row + 1u, column, rows);
-    put_within(sums[2], row + 2u, column, rows);
-    put_within(sums[3], row + 3u, column, rows);
-    put_within(sums[4], row + 4u, column, rows);
-    put_within(sums[5], row + 5u, column, rows);
-    put_within(sums[6], row + 6u, column, rows);
-    put_within(sums[7], row + 7u, column, rows);
+    // Without a way out of the loop, so that compilers unroll it.
+    for (var i = 0u; i < 8u; i++) {
+        if row + i < rows {
+            put(row + i, column, sums[i]);
+        }
+    }
 }
 
 // Rows and columns from `row` and `column` on, over `vectors` groups of four inner values.
