@@ -1,8 +1,8 @@
 // A tile of x times w transposed without workgroup memory, for software drivers. They read a vector lane by lane,
 // which takes as long as dozens of products: so a lane has many rows and four columns of sums. Rows come in eights,
 // summed one by one by their numbers: what a loop within the loop indexes FXC gathers by products with 0 and 1, so that
-// one row's NaN is in all eight. The kernel defines XStep, x_start, x_step,
-// x_load, x_value, w_start, w_load and put. Twin of tile_workgroup.wgsl and tile_matrices.wgsl.
+// one row's NaN is in all eight. The kernel defines XStep, x_start, x_step, x_load, x_value, w_start, w_load and put. Twin
+// of tile_workgroup.wgsl and tile_matrices.wgsl.
 const TILE_LANES: u32 = TILE_COLUMNS / 4u;
 
 // A lane's sums of eight rows, four columns each.
