@@ -78,7 +78,8 @@ impl Caps {
         match self.fxc {
             true => {
                 "the device was made without Features::SUBGROUP or SHADER_F16, and so for FXC, which takes Tile::Direct \
-                 only; DX12 has both with dxcompiler.dll (1.8.2502 or newer) beside the program"
+                 only; DX12 has both by drivers of shader model 6 with dxcompiler.dll (1.8.2502 or newer) beside the \
+                 program"
             }
             false => {
                 "the device was made without Features::SUBGROUP, SHADER_F16 or EXPERIMENTAL_COOPERATIVE_MATRIX"

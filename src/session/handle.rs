@@ -68,7 +68,8 @@ impl Session {
                     }
                     if gpu.table.caps().fxc {
                         why.push_str(
-                            ", by FXC: dxcompiler.dll beside the program gives f16, subgroups and larger tiles",
+                            ", by FXC: dxcompiler.dll beside the program gives f16, subgroups and larger tiles to drivers of \
+                             shader model 6",
                         );
                     }
                     let report = DeviceReport::gpu(&adapter.get_info(), element, why);
