@@ -15,7 +15,8 @@ use tome_wgpu::{DeviceChoice, Schedule, Session, cpu};
 const AGREE: f32 = 1e-3;
 
 fn vit(criterion: &mut Criterion) {
-    let Ok(device) = std::env::var("TOME_DEVICE").unwrap_or_else(|_| "auto".into()).parse::<DeviceChoice>();
+    let device = std::env::var("TOME_DEVICE").unwrap_or_else(|_| "auto".into());
+    let device: DeviceChoice = device.parse().expect("TOME_DEVICE names a device");
     let archs =
         std::env::var("TOME_ARCH").unwrap_or_else(|_| "vit_tiny_patch16_224,vit_small_patch16_224".into());
     for arch in archs.split(',') {

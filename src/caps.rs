@@ -15,6 +15,10 @@ pub struct Caps {
     pub matrices: bool,
     /// A software driver (lavapipe, SwiftShader, WARP): workgroup memory and barriers are slow there.
     pub software: bool,
+    /// DX12 without shader model 6, whose compiler FXC does not compile tiles in workgroup memory. It is what wgpu takes
+    /// where it finds no `dxcompiler.dll`; a device does not say, so that one on DX12 made without `Features::SUBGROUP`
+    /// counts as such.
+    pub fxc: bool,
     /// The kind of device.
     pub kind: wgpu::DeviceType,
     /// The device's limits.
@@ -30,6 +34,8 @@ impl Caps {
             half: device.features().contains(wgpu::Features::SHADER_F16),
             matrices: device.features().contains(wgpu::Features::EXPERIMENTAL_COOPERATIVE_MATRIX),
             software: device.adapter_info().device_type == wgpu::DeviceType::Cpu,
+            fxc: device.adapter_info().backend == wgpu::Backend::Dx12
+                && !device.features().contains(wgpu::Features::SUBGROUP),
             kind: device.adapter_info().device_type,
             limits: device.limits(),
         }
@@ -37,7 +43,7 @@ impl Caps {
 
     /// The variant in 32-bit floats that suits the device.
     pub fn variant(&self) -> Variant {
-        let tile = if self.software { Tile::Direct } else { Tile::Workgroup };
+        let tile = if self.software || self.fxc { Tile::Direct } else { Tile::Workgroup };
         let by_subgroup = Variant { lane: Lane::Subgroup, ..Variant::new(Element::F32, tile) };
         if self.runs(by_subgroup) { by_subgroup } else { Variant { lane: Lane::Tree, ..by_subgroup } }
     }
@@ -49,7 +55,7 @@ impl Caps {
         Variant::all().filter(|v| plain(v) && self.runs(*v)).collect()
     }
 
-    /// Whether the device has the features of a variant. That its matrix units have the right shape is
+    /// Whether the device has the features of a variant, and its compiler takes it. That its matrix units have the right shape is
     /// [`cooperative_tile`]'s to say.
     pub fn runs(&self, variant: Variant) -> bool {
         // Direct tiles hand vectors round among eight lanes.
@@ -57,13 +63,28 @@ impl Caps {
         (self.subgroups && self.smallest_subgroup >= smallest || variant.lane != Lane::Subgroup)
             && (self.half || variant.element == Element::F32 && variant.weights == Element::F32)
             && match variant.tile {
+                Tile::Direct => true,
+                Tile::Workgroup => !self.fxc,
                 Tile::Cooperative { matrix, .. } => {
                     variant.element == Element::F16
                         && self.matrices
                         && self.limits.max_compute_workgroup_storage_size >= matrix.memory()
                 }
-                _ => true,
             }
+    }
+
+    /// Why a variant does not run.
+    pub(crate) fn refusal(&self) -> &'static str {
+        match self.fxc {
+            true => {
+                "the device was made without Features::SUBGROUP or SHADER_F16, and so for FXC, which takes Tile::Direct \
+                 only; DX12 has both by drivers of shader model 6 with dxcompiler.dll (1.8.2502 or newer) beside the \
+                 program"
+            }
+            false => {
+                "the device was made without Features::SUBGROUP, SHADER_F16 or EXPERIMENTAL_COOPERATIVE_MATRIX"
+            }
+        }
     }
 
     /// The tiles of matrix products where nobody has measured: the table of device kinds.

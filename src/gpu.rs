@@ -66,15 +66,13 @@ impl Gpu {
     /// Wraps a device and runs the given variant of every kernel instead of the one that suits the device.
     ///
     /// # Errors
-    /// As [`Gpu::new`], and [`Error::Device`] where the device lacks a feature that the variant needs.
+    /// As [`Gpu::new`], and [`Error::Device`] where the device lacks a feature that the variant needs, or its compiler does
+    /// not take it, see [`Caps::fxc`].
     pub fn with_variant(device: &wgpu::Device, variant: Variant) -> Result<Self> {
         let caps = Caps::of(device);
         if !caps.runs(variant) {
-            let needs = "Features::SUBGROUP, SHADER_F16 or EXPERIMENTAL_COOPERATIVE_MATRIX";
-            return Err(Error::Device {
-                what: format!("variant {}", variant.id()),
-                message: format!("the device was made without {needs}"),
-            });
+            let (what, message) = (format!("variant {}", variant.id()), caps.refusal().into());
+            return Err(Error::Device { what, message });
         }
         let (has, wants) = (&caps.limits, wgpu::Limits::default());
         let limits = [

@@ -21,7 +21,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     };
     let started = Instant::now();
     let (config, weights) = load_model(Path::new(model), None)?;
-    let Ok(device) = device.parse::<DeviceChoice>();
+    let device: DeviceChoice = device.parse()?;
     let session = Session::new(config, &weights, &device)?;
     drop(weights);
     let options = Options::with_schedule(r.parse()?);

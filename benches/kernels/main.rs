@@ -1,6 +1,7 @@
 //! Each kernel at the shapes of a ViT-S/16 and a ViT-B/16 at 224 pixels, in every variant that the adapter runs:
 //! checked against the CPU path, then timed. An element is a floating-point operation, so that `Gelem/s` reads as
-//! GFLOP/s; kernels that only move data are given in bytes. `TOME_ADAPTER` picks the adapter by a part of its name.
+//! GFLOP/s; kernels that only move data are given in bytes. `TOME_ADAPTER` picks the adapter by a part of its
+//! `NAME (Backend)`.
 
 #[path = "../../tests/common/mod.rs"]
 mod common;

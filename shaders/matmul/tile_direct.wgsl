@@ -1,17 +1,27 @@
 // A tile of x times w transposed without workgroup memory, for software drivers. They read a vector lane by lane,
 // which takes as long as dozens of products: so a lane has many rows and four columns of sums. Rows come in eights,
-// since lavapipe keeps in registers what short loops index. The kernel defines XStep, x_start, x_step,
-// x_load, x_value, w_start, w_load and put. Twin of tile_workgroup.wgsl and tile_matrices.wgsl.
+// summed one by one by their numbers: what a loop within the loop indexes FXC gathers by products with 0 and 1, so that
+// one row's NaN is in all eight. The kernel defines XStep, x_start, x_step, x_load, x_value, w_start, w_load and put. Twin
+// of tile_workgroup.wgsl and tile_matrices.wgsl.
 const TILE_LANES: u32 = TILE_COLUMNS / 4u;
 
 // A lane's sums of eight rows, four columns each.
 alias EightSums = array<vec4<f32>, 8>;
 
+fn products(x: vec4<f32>, w: array<vec4<f32>, 4>) -> vec4<f32> {
+    return vec4<f32>(dot(x, w[0]), dot(x, w[1]), dot(x, w[2]), dot(x, w[3]));
+}
+
 fn multiply_eight(sums: ptr<function, EightSums>, starts: EightStarts, step: XStep, w: array<vec4<f32>, 4>) {
     let x = eight_vectors(starts, step);
-    for (var i = 0u; i < 8u; i++) {
-        (*sums)[i] += vec4<f32>(dot(x[i], w[0]), dot(x[i], w[1]), dot(x[i], w[2]), dot(x[i], w[3]));
-    }
+    (*sums)[0] += products(x[0], w);
+    (*sums)[1] += products(x[1], w);
+    (*sums)[2] += products(x[2], w);
+    (*sums)[3] += products(x[3], w);
+    (*sums)[4] += products(x[4], w);
+    (*sums)[5] += products(x[5], w);
+    (*sums)[6] += products(x[6], w);
+    (*sums)[7] += products(x[7], w);
 }
 
 fn put_eight(sums: EightSums, row: u32, column: u32, rows: u32) {

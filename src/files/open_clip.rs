@@ -4,7 +4,7 @@ use super::Checkpoint;
 use super::fields::{Fields, Sides, quoted, unsupported, wrong};
 use crate::error::Result;
 use crate::kernels::matmul::Activation;
-use crate::vit::{Config, PositionResample, Resample, Resize, Tensor, Tensors};
+use crate::vit::{Config, PositionResample, Resample, Resize, Scores, Tensor, Tensors};
 
 /// Where the names of the image tower's tensors begin.
 pub(super) const TOWER: &str = "visual.";
@@ -40,6 +40,8 @@ pub(super) fn parse(mut top: Fields, file: &str) -> Result<Config> {
     config.image_size = tower.take("image_size")?.map_or([224; 2], Sides::pair);
     config.patch_size = tower.take("patch_size")?.map_or([16; 2], Sides::pair);
     config.layer_scale = tower.take::<f64>("ls_init_value")?.is_some();
+    // The space that images share with texts.
+    config.scores = Scores::None;
     config.num_classes = model.take("embed_dim")?.ok_or_else(|| wrong("embed_dim", "is missing"))?;
     let quick = model.take("quick_gelu")?.unwrap_or(false);
     config.activation = if quick { Activation::QuickGelu } else { Activation::Gelu };

@@ -1,6 +1,5 @@
 //! The device that runs a network, and why that one.
 
-use std::convert::Infallible;
 use std::fmt;
 use std::str::FromStr;
 
@@ -23,19 +22,25 @@ pub enum DeviceChoice {
     Cpu,
     /// An adapter by its place in [`adapters`], also a software driver.
     Index(usize),
-    /// The first adapter whose name contains this, in upper or lower case; also a software driver.
+    /// The first adapter that has this in its name and backend as `tome devices` lists them, `NAME (Backend)`, in upper or
+    /// lower case; also a software driver.
     Name(String),
 }
 
 impl FromStr for DeviceChoice {
-    type Err = Infallible;
+    type Err = Error;
 
-    fn from_str(text: &str) -> Result<Self, Infallible> {
-        Ok(match text {
-            "auto" => DeviceChoice::Auto,
-            "cpu" => DeviceChoice::Cpu,
-            _ => text.parse().map_or_else(|_| DeviceChoice::Name(text.into()), DeviceChoice::Index),
-        })
+    fn from_str(text: &str) -> Result<Self> {
+        match text.trim() {
+            "auto" => Ok(DeviceChoice::Auto),
+            "cpu" => Ok(DeviceChoice::Cpu),
+            // Every name has it.
+            "" => Err(Error::Input(
+                "device ``; give auto, cpu, an adapter's number, or a part of `NAME (Backend)` as `tome devices` lists it"
+                    .into(),
+            )),
+            name => Ok(name.parse().map_or_else(|_| DeviceChoice::Name(name.into()), DeviceChoice::Index)),
+        }
     }
 }
 
@@ -126,11 +131,38 @@ pub fn adapters() -> Vec<AdapterReport> {
     pollster::block_on(list()).iter().enumerate().map(report).collect()
 }
 
-/// The backends that this crate is meant for; OpenGL is left out, as its compilers take minutes over these shaders.
+/// An adapter as it is listed and asked for.
+fn listed(info: &wgpu::AdapterInfo) -> String {
+    format!("{} ({:?})", info.name, info.backend)
+}
+
+/// The adapters of the backends that this crate is meant for, as wgpu's environment variables have them
+/// (`WGPU_BACKEND`, `WGPU_DX12_COMPILER`); OpenGL is left out, as its compilers take minutes over these shaders.
 async fn list() -> Vec<wgpu::Adapter> {
-    let mut instance = wgpu::InstanceDescriptor::new_without_display_handle();
-    instance.backends = wgpu::Backends::PRIMARY;
-    wgpu::Instance::new(instance).enumerate_adapters(wgpu::Backends::PRIMARY).await
+    let wanted = wgpu::InstanceDescriptor::new_without_display_handle_from_env();
+    let backends = wanted.backends & wgpu::Backends::PRIMARY;
+    let mut adapters = enumerate(wgpu::InstanceDescriptor { backends, ..wanted }).await;
+    // With a `dxcompiler.dll` at hand wgpu passes over what ends at shader model 5.1: that is FXC's.
+    let hidden = cfg!(windows) && backends.contains(wgpu::Backends::DX12) && {
+        let gpu = |info: wgpu::AdapterInfo| {
+            info.backend == wgpu::Backend::Dx12 && info.device_type != wgpu::DeviceType::Cpu
+        };
+        !adapters.iter().any(|a| gpu(a.get_info()))
+    };
+    if hidden && wgpu::Dx12Compiler::from_env().is_none() {
+        let mut wanted = wgpu::InstanceDescriptor::new_without_display_handle_from_env();
+        wanted.backends = wgpu::Backends::DX12;
+        wanted.backend_options.dx12.shader_compiler = wgpu::Dx12Compiler::Fxc;
+        let names: Vec<_> = adapters.iter().map(|a| listed(&a.get_info())).collect();
+        let by_fxc = enumerate(wanted).await.into_iter();
+        adapters.extend(by_fxc.filter(|a| !names.contains(&listed(&a.get_info()))));
+    }
+    adapters
+}
+
+async fn enumerate(wanted: wgpu::InstanceDescriptor) -> Vec<wgpu::Adapter> {
+    let backends = wanted.backends;
+    wgpu::Instance::new(wanted).enumerate_adapters(backends).await
 }
 
 fn report((index, adapter): (usize, &wgpu::Adapter)) -> AdapterReport {
@@ -178,7 +210,7 @@ pub(super) async fn candidates(choice: &DeviceChoice) -> Result<(Vec<wgpu::Adapt
     }
     let mut adapters = list().await;
     let missing = |what: String| {
-        let names: Vec<_> = adapters.iter().map(|a| a.get_info().name).collect();
+        let names: Vec<_> = adapters.iter().map(|a| listed(&a.get_info())).collect();
         let there = if names.is_empty() { "none".into() } else { names.join(", ") };
         Error::NoAdapter(format!("{what}; there is {there}"))
     };
@@ -188,7 +220,10 @@ pub(super) async fn candidates(choice: &DeviceChoice) -> Result<(Vec<wgpu::Adapt
             Ok((vec![adapter], asked_for()))
         }
         DeviceChoice::Name(name) => {
-            let holds = |a: &&wgpu::Adapter| a.get_info().name.to_lowercase().contains(&name.to_lowercase());
+            let (text, part) =
+                (|a: &wgpu::Adapter| listed(&a.get_info()).to_lowercase(), name.to_lowercase());
+            // An empty part would be in every name.
+            let holds = |a: &&wgpu::Adapter| !part.trim().is_empty() && text(a).contains(&part);
             let adapter =
                 adapters.iter().find(holds).cloned().ok_or_else(|| missing(format!("named `{name}`")))?;
             Ok((vec![adapter], asked_for()))

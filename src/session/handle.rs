@@ -67,6 +67,12 @@ impl Session {
                     if let Tile::Cooperative { .. } = gpu.table.variant().tile {
                         why.push_str(", by its matrix units");
                     }
+                    if gpu.table.caps().fxc {
+                        why.push_str(
+                            ", by FXC: dxcompiler.dll beside the program gives f16, subgroups and larger tiles to drivers of \
+                             shader model 6",
+                        );
+                    }
                     let report = DeviceReport::gpu(&adapter.get_info(), element, why);
                     let report = DeviceReport { tuning, ..report };
                     return Ok(Self::from_backend(Backend::Gpu(Arc::new(gpu)), report, store.clone()));

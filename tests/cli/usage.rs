@@ -31,6 +31,7 @@ fn wrong_usage_ends_with_2() {
     tome(&["visualize", "x.png", "--out", "y.png", "--metric", "depth"]).misused("attention");
     tome(&["infer", "--input", "x.png", "--output", "o", "--similarity", "l2"]).misused("euclidean");
     tome(&["classify", "x.png", "--top", "0"]).misused("0 is not in 1..");
+    tome(&["classify", "x.png", "--device", ""]).misused("NAME (Backend)");
     tome(&["bench", "--batch", "0"]).misused("0 is not in 1..");
     tome(&["tune", "--rounds", "0"]).misused("0 is not in 1..");
     tome(&["tune", "--forget", "--batch", "1"]).misused("cannot be used with");

@@ -116,18 +116,19 @@ impl Rig {
     }
 }
 
-/// The adapter under test: the one whose name contains `TOME_ADAPTER`, else a GPU, else a software driver.
+/// The adapter under test: the one with `TOME_ADAPTER` in its `NAME (Backend)`, else a GPU, else a software driver.
 /// OpenGL is left out: it takes minutes to compile a tiled kernel.
 pub fn adapter() -> Option<&'static wgpu::Adapter> {
     static ADAPTER: OnceLock<Option<wgpu::Adapter>> = OnceLock::new();
     let adapter = ADAPTER.get_or_init(|| {
-        let mut descriptor = wgpu::InstanceDescriptor::new_without_display_handle();
-        descriptor.backends = wgpu::Backends::VULKAN | wgpu::Backends::METAL | wgpu::Backends::DX12;
+        let mut descriptor = wgpu::InstanceDescriptor::new_without_display_handle_from_env();
+        descriptor.backends &= wgpu::Backends::VULKAN | wgpu::Backends::METAL | wgpu::Backends::DX12;
         descriptor.flags = validation::flags();
         let backends = descriptor.backends;
         let mut adapters = pollster::block_on(wgpu::Instance::new(descriptor).enumerate_adapters(backends));
         if let Ok(name) = std::env::var("TOME_ADAPTER") {
-            adapters.retain(|a| a.get_info().name.contains(&name));
+            let listed = |info: wgpu::AdapterInfo| format!("{} ({:?})", info.name, info.backend);
+            adapters.retain(|a| listed(a.get_info()).to_lowercase().contains(&name.to_lowercase()));
         }
         adapters.into_iter().min_by_key(|a| match a.get_info().device_type {
             wgpu::DeviceType::DiscreteGpu => 0,
@@ -172,8 +173,9 @@ pub fn rigs() -> &'static [Rig] {
             .map(|tile| Variant { lane: Lane::Subgroup, ..Variant::new(Element::F16, tile) });
         let variants = Caps::of(&capable.device).variants().into_iter().chain(matrices);
         let sizes = variants.flat_map(|v| v.tile.sizes().iter().map(move |&size| (v, size)));
+        let plainly = Caps::of(&plain.device);
         let rig = sizes.map(|(variant, size)| {
-            let needs_nothing = variant.lane == Lane::Tree && variant.element == Element::F32;
+            let needs_nothing = plainly.runs(variant);
             let Opened { device, queue } = if needs_nothing { &plain } else { &capable };
             Rig::new(device, queue, variant, size)
         });
@@ -216,7 +218,9 @@ pub fn rigs_for(spec: &KernelSpec) -> impl Iterator<Item = &'static Rig> {
     let mixed = mixed_rigs().iter().filter(move |_| weights);
     let alike = rigs().iter().filter(move |rig| {
         let variant = rig.gpu.variant();
-        let usual = variant.tile == Tile::Workgroup && rig.tile_size() == TileSize::Medium;
+        // What all tiles share runs by one kind: that in workgroup memory, where the device's compiler takes it.
+        let usual = if rig.gpu.caps().fxc { Tile::Direct } else { Tile::Workgroup };
+        let usual = variant.tile == usual && rig.tile_size() == TileSize::Medium;
         let matrices = matches!(variant.tile, Tile::Cooperative { .. });
         let direct = (tile || attend) && variant.tile == Tile::Direct;
         (lane || direct || variant.lane == Lane::Tree || matrices)

@@ -65,6 +65,24 @@ fn a_store_in_memory_keeps_pipelines_and_tunings() {
 }
 
 #[test]
+fn a_device_is_named_with_its_backend() {
+    let Some(adapter) = adapter() else { return };
+    let (info, config) = (adapter.get_info(), config());
+    let weights = Weights::random(&config, 3);
+    let session = |name: String| Session::new(config.clone(), &weights, &name.parse().unwrap());
+    let backend = format!("{:?}", info.backend);
+    for name in [format!("{} ({backend})", info.name), format!("({})", backend.to_uppercase())] {
+        assert_eq!(session(name).unwrap().device().backend, backend);
+    }
+    let other = session(format!("{} (Gl)", info.name));
+    let Err(Error::NoAdapter(what)) = other else { panic!("{other:?}") };
+    assert!(what.contains(&format!("({backend})")), "{what}");
+    for empty in ["", " "] {
+        assert!(matches!(empty.parse::<DeviceChoice>(), Err(Error::Input(_))));
+    }
+}
+
+#[test]
 fn natively_nothing_is_left_to_settle() {
     let Some(adapter) = adapter() else { return };
     let [ours, other] = [(); 2].map(|()| open(adapter, wgpu::Features::empty(), wgpu::Limits::default()));

@@ -102,7 +102,9 @@ fn a_lost_device_is_a_typed_error() {
 fn an_adapter_that_is_not_there_is_named() {
     let config = config();
     let weights = Weights::random(&config, 3);
-    for choice in [DeviceChoice::Name("no such device".into()), DeviceChoice::Index(999)] {
+    // An empty name is in every other.
+    let names = ["no such device", "", " "].map(|name| DeviceChoice::Name(name.into()));
+    for choice in names.into_iter().chain([DeviceChoice::Index(999)]) {
         let refused = Session::new(config.clone(), &weights, &choice);
         assert!(matches!(refused, Err(Error::NoAdapter(_))), "{refused:?}");
     }

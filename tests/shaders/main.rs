@@ -2,6 +2,8 @@
 //! variant and translates it for Vulkan, Metal and DirectX, and what naga reads out of the text (bindings, struct
 //! layout, constants, workgroup sizes) is what Rust declares.
 
+#[cfg(windows)]
+mod directx;
 mod forms;
 mod house;
 #[path = "../common/place.rs"]

@@ -50,7 +50,7 @@ impl FromStr for ImageSize {
 /// The device, and how weights and activations are stored.
 #[derive(Args)]
 pub struct DeviceArgs {
-    /// auto, cpu, an adapter's number in `tome devices`, or a part of its name
+    /// auto, cpu, an adapter's number in `tome devices`, or a part of `NAME (Backend)` as listed there
     #[arg(long, value_name = "auto|cpu|NAME|INDEX", default_value = "auto")]
     pub device: DeviceChoice,
     /// How weights and activations are stored; the CPU path has f32 only
