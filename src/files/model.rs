@@ -79,13 +79,7 @@ fn load(mut files: ModelFiles, weights: &str, known: Option<Config>) -> Result<(
             (Described { config, layout: &names::OPEN_CLIP, warnings: Vec::new() }, shards)
         }
         // What is missing then is the config, whatever else is.
-        None if !files.has(weights) => {
-            return Err(files
-                .read_text(CONFIG)
-                .map(drop)
-                .err()
-                .unwrap_or_else(|| broken(&files.path(CONFIG), "is missing")));
-        }
+        None if !files.has(weights) => return Err(broken(&files.path(CONFIG), "is missing")),
         None => recognise(Shards::open(&mut files, weights)?, &files.path(CONFIG), weights)?,
     };
     read_labels(&mut config, &mut files)?;

@@ -3,7 +3,8 @@
 use std::path::PathBuf;
 
 use anyhow::{Result, bail};
-use tome_wgpu::vit::Output;
+use image::DynamicImage;
+use tome_wgpu::vit::{Config, Output};
 
 use crate::args::{DeviceArgs, MergeArgs, ModelArgs};
 use crate::pictures::PictureArgs;
@@ -54,6 +55,7 @@ pub fn run(args: &Args) -> Result<()> {
     let options = args.merge.options(&config);
     let want = if args.strip { Output::SourcePerBlock } else { Output::Source };
     let outputs = session.run(picture.as_bytes(), &options, want)?;
+    let picture = as_people_see_it(picture, &config);
     let painted = if args.strip {
         let maps = outputs.source_per_block.chunks(config.tokens() as usize);
         let merged = maps.map(|source| paint::groups(&picture, source, &config));
@@ -67,4 +69,12 @@ pub fn run(args: &Args) -> Result<()> {
     let tokens: Vec<String> = tokens.iter().map(u32::to_string).collect();
     tracing::info!("tokens from block to block: {}; painted in {}", tokens.join(" "), args.out.display());
     Ok(())
+}
+
+/// Red first, whatever the network reads first.
+fn as_people_see_it(mut picture: DynamicImage, config: &Config) -> DynamicImage {
+    if let (true, DynamicImage::ImageRgb8(pixels)) = (config.preprocess.bgr, &mut picture) {
+        pixels.pixels_mut().for_each(|pixel| pixel.0.swap(0, 2));
+    }
+    picture
 }

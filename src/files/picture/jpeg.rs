@@ -15,7 +15,6 @@ pub(super) fn decode(bytes: &[u8]) -> Result<Picture, String> {
     decoder.set_output_format(if grey { PixelFormat::Grayscale } else { PixelFormat::Rgb });
     let image = decoder.decode_image().map_err(broken)?;
     let orientation = image.exif_orientation().and_then(Orientation::from_exif);
-    // A file without an end is cut short, whatever of it was decoded; what comes behind the end is nobody's business.
     let (width, height) = (u32::from(width), u32::from(height));
     let pixels = match grey {
         true => GrayImage::from_raw(width, height, image.data).map(DynamicImage::from),
