@@ -96,6 +96,11 @@ fn a_lost_device_is_a_typed_error() {
     }
     let mut stream = session.stream(&options(2), Want::LOGITS);
     assert!(stream.push(&images).is_err() && stream.pop().unwrap().is_none());
+
+    // Another device takes its place.
+    let opened = open(adapter, wanted_features(adapter), wanted_limits(adapter));
+    let anew = Session::on(Gpu::new(&opened.device).unwrap(), opened.queue, config, &weights).unwrap();
+    anew.run(&images, &options(2), Want::LOGITS).unwrap();
 }
 
 #[test]

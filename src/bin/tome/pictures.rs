@@ -6,30 +6,32 @@ use anyhow::{Result, bail};
 use clap::{Args, ValueEnum};
 use tome_wgpu::vit::{Config, Resample, Resize};
 
+/// Above these arguments in the help.
+const HEADING: &str = "Pictures (by default as the network's files say)";
+
 /// How pictures become the network's input.
 #[derive(Args)]
-#[command(next_help_heading = "Pictures (by default as the network's files say)")]
 pub struct PictureArgs {
     /// What is subtracted from each channel in [0, 1]: a number for all, or one for each
-    #[arg(long, value_name = "M,..", value_delimiter = ',', allow_hyphen_values = true)]
+    #[arg(long, help_heading = HEADING, value_name = "M,..", value_delimiter = ',', allow_hyphen_values = true)]
     mean: Vec<f32>,
     /// What each channel is divided by then
-    #[arg(long, value_name = "S,..", value_delimiter = ',')]
+    #[arg(long, help_heading = HEADING, value_name = "S,..", value_delimiter = ',')]
     std: Vec<f32>,
     /// What a picture is resized to before the centre is cut out: its shortest edge to so many pixels, or both edges
-    #[arg(long, value_name = "shortest|squash|N|HxW")]
+    #[arg(long, help_heading = HEADING, value_name = "shortest|squash|N|HxW")]
     resize: Option<ResizeTo>,
     /// The part of the resized picture's edges that the network sees, 0.875 or 1, instead of what --resize says in pixels
-    #[arg(long, value_name = "SHARE")]
+    #[arg(long, help_heading = HEADING, value_name = "SHARE")]
     crop: Option<f32>,
     /// The filter by which a picture is resized
-    #[arg(long, value_enum)]
+    #[arg(long, help_heading = HEADING, value_enum)]
     interpolation: Option<Filter>,
     /// Which channel comes first
-    #[arg(long, value_enum)]
+    #[arg(long, help_heading = HEADING, value_enum)]
     channel_order: Option<Order>,
     /// Whether a picture is turned upright as its EXIF data says
-    #[arg(long, value_enum)]
+    #[arg(long, help_heading = HEADING, value_enum)]
     exif: Option<OnOff>,
 }
 
