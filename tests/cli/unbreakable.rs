@@ -167,6 +167,23 @@ fn inputs_and_networks_are_never_replaced() {
 }
 
 #[test]
+fn a_disk_that_is_full_or_read_only_is_an_error() {
+    let folder = tempfile::tempdir().unwrap();
+    let output = folder.path().join("o.safetensors");
+    // A limit on files stands for a disk that fills up: writing fails in the same way.
+    let script = format!(
+        r#"trap '' XFSZ; ulimit -f 16; "$TOME" infer --device cpu --want tokens --input "$DIGIT" "$DIGIT" "$DIGIT" --output {}"#,
+        output.display()
+    );
+    shell(&script).failed("o.safetensors: cannot be written");
+    assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 0);
+    for nowhere in ["/proc/o.safetensors", "/sys/o.safetensors"] {
+        tome(&["infer", "--device", "cpu", "--input", &digit(3), "--output", nowhere])
+            .failed("cannot be written");
+    }
+}
+
+#[test]
 fn names_do_not_steer_a_terminal() {
     let folder = tempfile::tempdir().unwrap();
     let name = "a\u{1b}[31m\n.png";
