@@ -55,8 +55,8 @@ impl Caps {
         Variant::all().filter(|v| plain(v) && self.runs(*v)).collect()
     }
 
-    /// Whether the device has the features of a variant, and its compiler takes it. That its matrix units have the right shape is
-    /// [`cooperative_tile`]'s to say.
+    /// Whether the device has the features of a variant, and its compiler takes it. That its matrix units have the right
+    /// shape is [`cooperative_tile`]'s to say.
     pub fn runs(&self, variant: Variant) -> bool {
         // Direct tiles hand vectors round among eight lanes.
         let smallest = if variant.tile == Tile::Direct { 8 } else { 1 };

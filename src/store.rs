@@ -140,3 +140,28 @@ fn nothing(why: &str) -> io::Error {
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
+
+#[cfg(all(test, unix))]
+mod tests {
+    use std::os::unix::fs::PermissionsExt;
+
+    use super::*;
+
+    #[test]
+    fn what_others_may_have_written_is_not_read() {
+        let folder = tempfile::tempdir().unwrap();
+        let store = Store::Folder(folder.path().into());
+        store.write("kept", &[b"pipe", b"lines"]).unwrap();
+        assert_eq!(store.read("kept").unwrap(), b"pipelines");
+        for mode in [0o666, 0o620, 0o602] {
+            fs::set_permissions(folder.path().join("kept"), fs::Permissions::from_mode(mode)).unwrap();
+            let refused = store.read("kept").unwrap_err();
+            assert_eq!(refused.kind(), io::ErrorKind::PermissionDenied, "{mode:o}: {refused}");
+        }
+        // What is no file is not waited for.
+        std::os::unix::fs::symlink("/dev/zero", folder.path().join("endless")).unwrap();
+        assert!(store.read("endless").is_err());
+        fs::create_dir_all(folder.path().join("folder")).unwrap();
+        assert!(store.read("folder").is_err());
+    }
+}

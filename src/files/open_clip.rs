@@ -57,13 +57,8 @@ pub(super) fn parse(mut top: Fields, file: &str) -> Result<Config> {
     if let Some(std) = pictures.take("std")? {
         preprocess.std = std;
     }
-    preprocess.resample = match pictures.take::<String>("interpolation")?.as_deref() {
-        None | Some("bicubic") => Resample::Bicubic,
-        Some("bilinear") => Resample::Bilinear,
-        Some(other) => {
-            return Err(unsupported("interpolation", quoted(other), "known are `bicubic` and `bilinear`"));
-        }
-    };
+    let filter: Option<String> = pictures.take("interpolation")?;
+    preprocess.resample = Resample::named("interpolation", filter.as_deref().unwrap_or("bicubic"))?;
     preprocess.resize = match pictures.take::<String>("resize_mode")?.as_deref() {
         None | Some("shortest") => Resize::Shortest,
         Some("squash") => Resize::Squash,

@@ -58,7 +58,7 @@ impl Class {
             std,
             resample: self.resample,
             resize: self.bare,
-            crop: ratio(input, whole),
+            crop: Preprocess::share(input, whole),
             floor_crop: true,
             bgr: false,
             exif: true,
@@ -160,13 +160,13 @@ enum Scalars {
 
 /// Pillow's numbers for its filters, or their names.
 fn resample(filter: &Value) -> Result<Resample> {
-    let name = filter.as_str().map(str::to_lowercase);
-    match (filter.as_u64(), name.as_deref()) {
-        (Some(1), _) | (_, Some("lanczos")) => Ok(Resample::Lanczos),
-        (Some(2), _) | (_, Some("bilinear")) => Ok(Resample::Bilinear),
-        (Some(3), _) | (_, Some("bicubic")) => Ok(Resample::Bicubic),
-        (Some(4), _) | (_, Some("box")) => Ok(Resample::Box),
-        (Some(5), _) | (_, Some("hamming")) => Ok(Resample::Hamming),
+    match (filter.as_u64(), filter.as_str()) {
+        (_, Some(name)) => Resample::named("resample", &name.to_lowercase()),
+        (Some(1), _) => Ok(Resample::Lanczos),
+        (Some(2), _) => Ok(Resample::Bilinear),
+        (Some(3), _) => Ok(Resample::Bicubic),
+        (Some(4), _) => Ok(Resample::Box),
+        (Some(5), _) => Ok(Resample::Hamming),
         _ => {
             let known = "known are 1 (lanczos), 2 (bilinear), 3 (bicubic), 4 (box) and 5 (hamming)";
             Err(unsupported("resample", filter.to_string(), known))
@@ -211,7 +211,7 @@ fn geometry(config: &mut Config, fields: &mut Fields, size: &Value) -> Result<()
         return Err(unsupported("crop_size", format!("{input:?}"), "it has the proportions of `size`"));
     }
     config.preprocess.resize = resize;
-    config.preprocess.crop = ratio(input[0].min(input[1]), picture[0].min(picture[1]));
+    config.preprocess.crop = Preprocess::share(input[0].min(input[1]), picture[0].min(picture[1]));
     if config.name.starts_with("dinov2") {
         config.image_size = input;
     }
@@ -243,12 +243,4 @@ fn sides(field: &str, size: &Value, bare: Resize) -> Result<([u32; 2], Resize)> 
         Some(edge) => Ok(([number(edge)?; 2], Resize::Shortest)),
         None => Ok(([number(&size["height"])?, number(&size["width"])?], Resize::Squash)),
     }
-}
-
-/// The crop by which `input` comes from a picture of `whole` pixels: the float for which [`Preprocess::crop`] gives
-/// just that number.
-pub(super) fn ratio(input: u32, whole: u32) -> f32 {
-    let close = input as f32 / whole as f32;
-    let hits = |crop: &f32| (input as f32 / crop).floor() as u32 == whole;
-    [close, close.next_down(), close.next_up()].into_iter().find(hits).unwrap_or(close)
 }

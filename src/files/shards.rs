@@ -91,12 +91,12 @@ impl Shards {
             return Err(broken(&path, format!("`{name}` should be in {shard} and is not")));
         }
         let mut shards = Shards { files, home };
-        shards.unwrap();
+        shards.take_wrappers_off();
         Ok(shards)
     }
 
     /// Drops what all names begin with because of how the network was trained.
-    fn unwrap(&mut self) {
+    fn take_wrappers_off(&mut self) {
         let wraps = |wrapper: &&&str, names: &BTreeMap<_, _>| {
             !names.is_empty() && names.keys().all(|name: &String| name.starts_with(**wrapper))
         };

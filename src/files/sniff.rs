@@ -2,6 +2,9 @@
 
 use std::path::Path;
 
+const ONNX: &str =
+    "is an ONNX file, whose graph is not read; take the safetensors of the network that it was made from";
+
 /// A file's kind by its beginning, and the way from there to safetensors; none where it is not known.
 pub(super) fn what(begin: &[u8], path: &Path) -> Option<String> {
     let starts = |with: &[u8]| begin.starts_with(with);
@@ -28,8 +31,7 @@ pub(super) fn what(begin: &[u8], path: &Path) -> Option<String> {
     } else if begin.get(4..8) == Some(b"TFL3") {
         "is a TensorFlow Lite file; take the original network's model.safetensors".into()
     } else if is_onnx(begin) {
-        "is an ONNX file, whose graph is not read; take the safetensors of the network that it was made from"
-            .into()
+        ONNX.into()
     } else if starts(b"\x1f\x8b") || starts(b"\x28\xb5\x2f\xfd") || starts(b"BZh") || starts(b"\xfd7zXZ") {
         "is compressed; unpack it".into()
     } else if text.starts_with('{') || text.starts_with('[') {
@@ -38,7 +40,7 @@ pub(super) fn what(begin: &[u8], path: &Path) -> Option<String> {
         // Names lie, but where the content says nothing they are what there is.
         match path.extension()?.to_str()? {
             "pth" | "pt" | "bin" | "ckpt" | "pkl" => torch(),
-            "onnx" => "is an ONNX file, whose graph is not read; take the safetensors of the network that it was made from".into(),
+            "onnx" => ONNX.into(),
             "npz" | "h5" | "keras" | "gguf" | "tflite" | "msgpack" | "pb" => {
                 "is of a kind that is not read; take the network's model.safetensors".into()
             }

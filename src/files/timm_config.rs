@@ -228,17 +228,7 @@ fn preprocess(pretrained: &mut Fields, channels: u32) -> Result<Preprocess> {
     Ok(Preprocess {
         mean: per_channel(pretrained.take("mean")?, [0.485, 0.456, 0.406])?,
         std: per_channel(pretrained.take("std")?, [0.229, 0.224, 0.225])?,
-        resample: match interpolation.as_deref() {
-            None | Some("bicubic") => Resample::Bicubic,
-            Some("bilinear") => Resample::Bilinear,
-            Some("lanczos") => Resample::Lanczos,
-            Some("box") => Resample::Box,
-            Some("hamming") => Resample::Hamming,
-            Some(other) => {
-                let known = "known are `bicubic`, `bilinear`, `lanczos`, `box` and `hamming`";
-                return Err(unsupported("interpolation", quoted(other), known));
-            }
-        },
+        resample: Resample::named("interpolation", interpolation.as_deref().unwrap_or("bicubic"))?,
         resize,
         crop: pretrained.take("crop_pct")?.unwrap_or(0.875),
         floor_crop: false,

@@ -1,11 +1,10 @@
 //! torchvision's Vision Transformers and SWAG's: checkpoints without a config, whose shapes say everything.
 
 use super::fields::wrong;
-use super::processor::ratio;
 use super::shards::Shards;
 use super::timm_config;
 use crate::error::Result;
-use crate::vit::{Config, Resample};
+use crate::vit::{Config, Preprocess, Resample};
 
 /// Tutorials put another head in the place of torchvision's, as a linear layer or the last of several: it gets the name of
 /// the one that was there.
@@ -57,7 +56,7 @@ fn prepare(config: &mut Config, file: &str) -> Vec<String> {
     };
     let preprocess = &mut config.preprocess;
     preprocess.resample = resample;
-    preprocess.crop = ratio(config.image_size[0], whole);
+    preprocess.crop = Preprocess::share(config.image_size[0], whole);
     preprocess.source = format!("torchvision's {name}");
     if named.is_some() {
         return Vec::new();
@@ -68,10 +67,7 @@ fn prepare(config: &mut Config, file: &str) -> Vec<String> {
             let other: Vec<String> = rest
                 .iter()
                 .map(|(name, whole, filter)| {
-                    format!(
-                        "{name} of the same shape: --resize {whole} --interpolation {}",
-                        format!("{filter:?}").to_lowercase()
-                    )
+                    format!("{name} of the same shape: --resize {whole} --interpolation {}", filter)
                 })
                 .collect();
             format!("; {}", other.join("; "))

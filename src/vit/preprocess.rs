@@ -20,6 +20,36 @@ pub enum Resample {
     Hamming,
 }
 
+impl Resample {
+    /// Every filter by the name that timm and Pillow have for it.
+    pub const NAMES: [(&'static str, Resample); 5] = [
+        ("bicubic", Resample::Bicubic),
+        ("bilinear", Resample::Bilinear),
+        ("lanczos", Resample::Lanczos),
+        ("box", Resample::Box),
+        ("hamming", Resample::Hamming),
+    ];
+
+    /// The filter of a name.
+    ///
+    /// # Errors
+    /// [`Error::Unsupported`] for another, with the field that it stands in.
+    pub fn named(field: &str, name: &str) -> Result<Self> {
+        let found = Self::NAMES.iter().find(|(known, _)| *known == name);
+        found.map(|&(_, filter)| filter).ok_or_else(|| Error::Unsupported {
+            field: field.into(),
+            value: format!("`{name}`"),
+            why: format!("known are {}", Self::NAMES.map(|(known, _)| known).join(", ")),
+        })
+    }
+}
+
+impl fmt::Display for Resample {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        Self::NAMES.iter().filter(|(_, filter)| filter == self).try_for_each(|(name, _)| f.write_str(name))
+    }
+}
+
 /// The edges of a picture that are resized to the input's size divided by `crop`: timm's `crop_mode`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
@@ -57,6 +87,14 @@ pub struct Preprocess {
 }
 
 impl Preprocess {
+    /// The [`crop`](Self::crop) by which an input of so many pixels comes from a picture of `whole`: the float for which
+    /// dividing by it gives just that number.
+    pub fn share(input: u32, whole: u32) -> f32 {
+        let close = input as f32 / whole as f32;
+        let hits = |crop: &f32| (input as f32 / crop).floor() as u32 == whole;
+        [close, close.next_down(), close.next_up()].into_iter().find(hits).unwrap_or(close)
+    }
+
     /// Checks that the numbers make sense for so many channels.
     pub(super) fn check(&self, channels: u32) -> Result<()> {
         let Preprocess { mean, std, crop, .. } = self;
@@ -77,12 +115,12 @@ impl Preprocess {
     }
 }
 
-/// In words: `shortest edge over 0.875, centre, bicubic; mean [..], std [..]`.
+/// In words: `shortest edge resized (bicubic), the centre 0.875 of it cut out, mean [..], std [..], EXIF ignored (SOURCE)`.
 impl fmt::Display for Preprocess {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Preprocess { mean, std, resample, resize, crop, .. } = self;
         let edges = if *resize == Resize::Shortest { "shortest edge resized" } else { "squashed" };
-        write!(f, "{edges} ({})", format!("{resample:?}").to_lowercase())?;
+        write!(f, "{edges} ({resample})")?;
         if *crop < 1.0 || *resize == Resize::Shortest {
             write!(f, ", the centre {crop} of it cut out")?;
         }

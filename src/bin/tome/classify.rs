@@ -16,8 +16,8 @@ use crate::{folders, imagenet, inputs, model};
 /// Say what pictures show
 ///
 /// Class names come from the config's label_names and label_descriptions or id2label, from labels.txt beside it, or are
-/// ImageNet's where there are as many classes. A
-/// picture that cannot be read is named, costs its own line only, and the command fails in the end.
+/// ImageNet's where there are as many classes. A picture that cannot be read is named, costs its own line only, and the
+/// command fails in the end.
 #[derive(clap::Args)]
 #[command(after_help = "\
 Examples:

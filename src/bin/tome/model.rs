@@ -88,7 +88,7 @@ pub fn described(config: &Config) -> Value {
     json!({
         "mean": preprocess.mean,
         "std": preprocess.std,
-        "interpolation": format!("{:?}", preprocess.resample).to_lowercase(),
+        "interpolation": preprocess.resample.to_string(),
         "resize": format!("{:?}", preprocess.resize).to_lowercase(),
         "crop": preprocess.crop,
         "image_size": config.image_size,

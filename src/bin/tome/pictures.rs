@@ -3,8 +3,9 @@
 use std::str::FromStr;
 
 use anyhow::{Result, bail};
+use clap::builder::{PossibleValuesParser, TypedValueParser};
 use clap::{Args, ValueEnum};
-use tome_wgpu::vit::{Config, Resample, Resize};
+use tome_wgpu::vit::{Config, Preprocess, Resample, Resize};
 
 /// Above these arguments in the help.
 const HEADING: &str = "Pictures (by default as the network's files say)";
@@ -25,8 +26,8 @@ pub struct PictureArgs {
     #[arg(long, help_heading = HEADING, value_name = "SHARE")]
     crop: Option<f32>,
     /// The filter by which a picture is resized
-    #[arg(long, help_heading = HEADING, value_enum)]
-    interpolation: Option<Filter>,
+    #[arg(long, help_heading = HEADING, value_name = "FILTER", value_parser = filters())]
+    interpolation: Option<Resample>,
     /// Which channel comes first
     #[arg(long, help_heading = HEADING, value_enum)]
     channel_order: Option<Order>,
@@ -43,13 +44,10 @@ enum ResizeTo {
     Both([u32; 2]),
 }
 
-#[derive(Clone, Copy, ValueEnum)]
-enum Filter {
-    Bicubic,
-    Bilinear,
-    Lanczos,
-    Box,
-    Hamming,
+/// Filters by their names.
+fn filters() -> impl TypedValueParser<Value = Resample> {
+    let names = Resample::NAMES.map(|(name, _)| name);
+    PossibleValuesParser::new(names).try_map(|name| Resample::named("interpolation", &name))
 }
 
 #[derive(Clone, Copy, PartialEq, ValueEnum)]
@@ -118,13 +116,7 @@ impl PictureArgs {
             preprocess.crop = share;
         }
         if let Some(filter) = self.interpolation {
-            preprocess.resample = match filter {
-                Filter::Bicubic => Resample::Bicubic,
-                Filter::Bilinear => Resample::Bilinear,
-                Filter::Lanczos => Resample::Lanczos,
-                Filter::Box => Resample::Box,
-                Filter::Hamming => Resample::Hamming,
-            };
+            preprocess.resample = filter;
         }
         if let Some(order) = self.channel_order {
             preprocess.bgr = order == Order::Bgr;
@@ -144,8 +136,5 @@ fn share(input: u32, whole: u32) -> Result<f32> {
     if whole < input {
         bail!("--resize {whole} is less than the input's {input} pixels");
     }
-    let close = input as f32 / whole as f32;
-    // The float for which the input over it is just that many pixels.
-    let hits = |share: &f32| (input as f32 / share).floor() as u32 == whole;
-    Ok([close, close.next_down(), close.next_up()].into_iter().find(hits).unwrap_or(close))
+    Ok(Preprocess::share(input, whole))
 }

@@ -12,6 +12,7 @@ use super::super::model_files::{CONFIG, INDEX, OPEN_CLIP, OPEN_CLIP_WEIGHTS, WEI
 use super::super::shards::named_in;
 use super::client::{is_commit, is_hash};
 use super::{Result, environment};
+use crate::regular;
 
 /// Where a model is in the cache.
 pub(super) struct Cached {
@@ -31,7 +32,7 @@ impl Cached {
     pub fn whole(&self, revision: &str) -> Option<PathBuf> {
         // A branch or tag has a note of its commit; a commit names its snapshot itself.
         let mut note = String::new();
-        let noted = File::open(self.folder.join("refs").join(revision));
+        let noted = regular::open(&self.folder.join("refs").join(revision));
         let read = noted.and_then(|file| file.take(64).read_to_string(&mut note)).is_ok();
         let commit = if read { note.trim() } else { revision };
         if !is_commit(commit) {

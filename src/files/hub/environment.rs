@@ -1,14 +1,13 @@
 //! The environment as the hub's own library reads it. A variable that is set to nothing counts as unset.
 
 use std::ffi::OsString;
-use std::fs::File;
-use std::io::Read;
 use std::path::{MAIN_SEPARATOR, Path, PathBuf};
 use std::time::Duration;
 
 use ureq::tls::{PemItem, RootCerts, parse_pem};
 
 use super::{MAX_TEXT, Result};
+use crate::regular;
 
 const ENDPOINT: &str = "https://huggingface.co";
 
@@ -103,9 +102,9 @@ fn hub_home() -> Result<PathBuf> {
 
 /// A small file that the environment names.
 fn read(path: &Path) -> Result<String> {
-    let mut text = String::new();
-    let opened = File::open(path).and_then(|file| file.take(MAX_TEXT).read_to_string(&mut text));
-    opened.map(|_| text).map_err(|error| format!("{} cannot be read: {error}", path.display()))
+    let bytes = regular::read(path, MAX_TEXT);
+    let text = bytes.and_then(|bytes| String::from_utf8(bytes).map_err(std::io::Error::other));
+    text.map_err(|error| format!("{} cannot be read: {error}", path.display()))
 }
 
 /// The first of some variables that is set, and its value.
