@@ -21,12 +21,15 @@ pub fn make_threads() {
         // Many more than cores are of no use, and what they take is not there for others.
         let mut count: usize = wanted.filter(|&count| count > 0).unwrap_or(cores).min(4 * cores);
         // The pool for all can be tried once only, so that another is tried before.
-        while count > 1 && ThreadPoolBuilder::new().num_threads(count).build().is_err() {
+        while count > 0 && ThreadPoolBuilder::new().num_threads(count).build().is_err() {
             count /= 2;
         }
-        let pool = ThreadPoolBuilder::new().num_threads(count);
         // An error says that there is one already.
-        _ = if count > 1 { pool.build_global() } else { pool.use_current_thread().build_global() };
+        _ = match count {
+            // Work that others hand over waits for this thread then, which is better than none.
+            0 => ThreadPoolBuilder::new().num_threads(1).use_current_thread().build_global(),
+            _ => ThreadPoolBuilder::new().num_threads(count).build_global(),
+        };
     });
 }
 
