@@ -32,9 +32,11 @@ mod error;
 #[cfg(feature = "files")]
 pub mod files;
 mod gpu;
+mod groups;
 #[doc(hidden)]
 pub mod kernel;
 pub mod kernels;
+mod merge_io;
 mod merger;
 mod partition;
 mod pipelines;
@@ -62,7 +64,8 @@ pub use dispatch::Dispatch;
 pub use error::{Error, Result};
 pub use gpu::Gpu;
 pub use kernel::KernelSpec;
-pub use merger::{MergeIo, MergeScratch, MergeShape, TokenMerger};
+pub use merge_io::MergeIo;
+pub use merger::{MergeScratch, MergeShape, TokenMerger};
 pub use partition::Partition;
 pub use schedule::Schedule;
 #[cfg(feature = "blocking")]

@@ -4,8 +4,8 @@ use std::mem::take;
 
 use super::product::Packed;
 use super::{
-    attention, embed_patches, find_matches, key_metric, layer_norm, matmul, merge_source, merge_tokens,
-    norm_heads, pool, rank_matches, split_tokens,
+    attention, embed_patches, find_matches, key_metric, layer_norm, match_lines, matmul, merge_source,
+    merge_tokens, norm_heads, pool, rank_matches, split_tokens,
 };
 use crate::error::Result;
 use crate::kernels;
@@ -243,6 +243,11 @@ impl Engine for Runner<'_, '_> {
             rank_matches(&params, score, best, all.list(listed), &mut rank, plan);
             all.indices[slot(Place::Rank)] = rank;
         })
+    }
+
+    fn match_lines(&mut self, params: kernels::match_lines::Params) -> Result<()> {
+        self.memory
+            .write_indices(Place::Plan, |all, plan| match_lines(&params, all.floats(Place::Metric), plan))
     }
 
     /// The next of the sizes comes behind those that there are, as does the next of the maps.

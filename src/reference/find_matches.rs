@@ -32,7 +32,7 @@ pub fn find_matches(
                     continue;
                 }
                 let value = match directed(a) && directed(b) {
-                    true => similarity(params.similarity, row(a), row(b)) as f32,
+                    true => similarity_of(params.similarity, row(a), row(b)) as f32,
                     false => UNDIRECTED,
                 };
                 if value > score[edge] {
@@ -44,7 +44,7 @@ pub fn find_matches(
 }
 
 /// Table 1's distances, larger where two are more alike. The cosine is the dot product of vectors of length 1.
-fn similarity(similarity: Similarity, a: &[f32], b: &[f32]) -> f64 {
+pub(super) fn similarity_of(similarity: Similarity, a: &[f32], b: &[f32]) -> f64 {
     if similarity == Similarity::Euclidean {
         0.0 - a.iter().zip(b).map(|(&a, &b)| (f64::from(a) - f64::from(b)).powi(2)).sum::<f64>()
     } else {

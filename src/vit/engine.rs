@@ -3,8 +3,8 @@
 use super::parameters::{Linear, Norm};
 use crate::error::Result;
 use crate::kernels::{
-    attention, embed_patches, find_matches, key_metric, layer_norm, matmul, merge_source, merge_tokens,
-    norm_heads, pool, rank_matches, split_tokens,
+    attention, embed_patches, find_matches, key_metric, layer_norm, match_lines, matmul, merge_source,
+    merge_tokens, norm_heads, pool, rank_matches, split_tokens,
 };
 
 /// Where a value of a batch stands. Two places may share memory where no kernel uses both: `Normed` and `Attended`, `Qkv`
@@ -97,6 +97,8 @@ pub(crate) trait Engine {
     fn find_matches(&mut self, params: find_matches::Params, listed: bool) -> Result<()>;
     /// `Score`, `Best`, and `Split` where it is listed, to `Rank` and `Plan`.
     fn rank_matches(&mut self, params: rank_matches::Params, listed: bool) -> Result<()>;
+    /// `Metric` to `Plan`.
+    fn match_lines(&mut self, params: match_lines::Params) -> Result<()>;
     /// Tokens and sizes by `Plan`, and what they become to `Normed` as well, normalised.
     fn merge_tokens(
         &mut self,

@@ -7,6 +7,7 @@ use super::parameters::{AttentionPool, Block, Linear, Norm, Parameters};
 use crate::error::Result;
 use crate::kernels::{Activation, PoolMode, attention, layer_norm, matmul, norm_heads, pool, split_tokens};
 use crate::merger::MergeShape;
+use crate::partition::Partition;
 
 /// A batch's way through a network.
 pub(crate) struct Walk<'a, E: Engine> {
@@ -26,6 +27,8 @@ pub(crate) struct Walk<'a, E: Engine> {
     x: usize,
     /// Merges so far.
     merged: usize,
+    /// Of the tokens that there are by now.
+    partition: Partition,
 }
 
 impl<'a, E: Engine> Walk<'a, E> {
@@ -37,7 +40,8 @@ impl<'a, E: Engine> Walk<'a, E> {
         (batch, first_image): (u32, u32),
     ) -> Self {
         let (tokens, merging, x, merged) = (config.tokens(), false, 0, 0);
-        Walk { engine, p, config, options, batch, first_image, tokens, merging, x, merged }
+        let partition = options.partition.on(config.grid());
+        Walk { engine, p, config, options, batch, first_image, tokens, merging, x, merged, partition }
     }
 
     /// Image to logits, by the tokens that enter each block and leave the last.
@@ -114,7 +118,6 @@ impl<'a, E: Engine> Walk<'a, E> {
     fn merge(&mut self, block: u32, r: u32) -> Result<()> {
         let shape = self.merge_shape(block, r);
         let [b, n] = [self.batch, self.tokens].map(u64::from);
-        let edges = b * u64::from(shape.srcs());
         let keys = match self.options.metric {
             Metric::Keys | Metric::Queries | Metric::Values => Place::Qkv,
             // What attention was added to.
@@ -123,6 +126,27 @@ impl<'a, E: Engine> Walk<'a, E> {
         };
         self.engine.key_metric(shape.key_metric(), keys)?;
         self.engine.stage("metric", Place::Metric, b * n * u64::from(shape.head_width));
+        match shape.match_lines() {
+            Some(lines) => self.engine.match_lines(lines)?,
+            None => self.match_bipartite(&shape)?,
+        }
+        self.engine.stage("plan", Place::Plan, b * u64::from(shape.rank_matches().plan_len()));
+
+        let [from, to] = [self.merged, self.merged + 1];
+        let [size, size_out] = [from, to].map(Place::Size);
+        self.engine.merge_tokens(shape.merge_tokens(), self.x(), size, self.x_next(), size_out)?;
+        self.turn();
+        self.partition = self.partition.after(shape.tokens, shape.protect, r);
+        (self.merged, self.tokens) = (to, shape.tokens_out());
+        self.name("merged", self.x(), self.rows());
+        self.engine.stage("size", size_out, self.rows().into());
+        let [source, source_out] = [from, to].map(Place::Source);
+        self.engine.merge_source(shape.merge_source(), source, source_out)
+    }
+
+    /// Sources, destinations, and the best edges between them.
+    fn match_bipartite(&mut self, shape: &MergeShape) -> Result<()> {
+        let edges = u64::from(self.batch) * u64::from(shape.srcs());
         let list = shape.split_tokens();
         if let Some(list) = list {
             self.engine.split_tokens(split_tokens::Params { first_list: self.first_image, ..list })?;
@@ -133,22 +157,12 @@ impl<'a, E: Engine> Walk<'a, E> {
         self.engine.stage("best", Place::Best, edges);
         self.engine.rank_matches(shape.rank_matches(), list.is_some())?;
         self.engine.stage("rank", Place::Rank, edges);
-        self.engine.stage("plan", Place::Plan, b * u64::from(shape.rank_matches().plan_len()));
-
-        let [from, to] = [self.merged, self.merged + 1];
-        let [size, size_out] = [from, to].map(Place::Size);
-        self.engine.merge_tokens(shape.merge_tokens(), self.x(), size, self.x_next(), size_out)?;
-        self.turn();
-        (self.merged, self.tokens) = (to, shape.tokens_out());
-        self.name("merged", self.x(), self.rows());
-        self.engine.stage("size", size_out, self.rows().into());
-        let [source, source_out] = [from, to].map(Place::Source);
-        self.engine.merge_source(shape.merge_source(), source, source_out)
+        Ok(())
     }
 
     fn merge_shape(&self, block: u32, r: u32) -> MergeShape {
         let Config { embed_dim, num_heads, norm_eps: eps, .. } = *self.config;
-        let Options { metric, similarity, partition, merge: mode, .. } = *self.options;
+        let Options { metric, similarity, merge: mode, .. } = *self.options;
         let projected = metric.of_projection();
         MergeShape {
             batch: self.batch,
@@ -161,7 +175,7 @@ impl<'a, E: Engine> Walk<'a, E> {
             r,
             protect: self.options.protected(self.config),
             sources: self.config.tokens(),
-            partition: partition.in_block(block),
+            partition: self.partition.in_block(block),
             similarity,
             mode,
             keys_in_f32: projected.is_none(),

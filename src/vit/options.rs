@@ -2,6 +2,7 @@
 
 use super::config::{Config, Pool};
 use crate::error::{Error, Result};
+use crate::kernels::match_lines::LONGEST;
 use crate::kernels::{MergeMode, PoolMode, Similarity};
 use crate::partition::Partition;
 use crate::schedule::Schedule;
@@ -140,13 +141,15 @@ impl Options {
     /// The tokens that enter each block and leave the last.
     pub fn tokens_per_block(&self, config: &Config) -> Vec<u32> {
         let (tokens, protect) = (config.tokens(), self.protected(config));
-        self.schedule.tokens_per_block(tokens, protect, self.partition, config.depth as usize)
+        let partition = self.partition.on(config.grid());
+        self.schedule.tokens_per_block(tokens, protect, partition, config.depth as usize)
     }
 
     /// Whether a network can be run like that.
     ///
     /// # Errors
-    /// [`Error::Unsupported`] for a grid, [`Error::Input`] for another partition or a schedule that makes no sense.
+    /// [`Error::Unsupported`] for a grid that merging would break and for lines that are too long, [`Error::Input`] for
+    /// another partition or a schedule that makes no sense.
     pub fn check(&self, config: &Config) -> Result<()> {
         if matches!(self.partition, Partition::Grid { .. }) {
             return Err(Error::Unsupported {
@@ -160,7 +163,28 @@ impl Options {
         {
             return Err(Error::Input(format!("a schedule's inflection is {inflection}, which is no number")));
         }
-        self.partition.check(config.tokens(), self.protected(config))
+        self.check_lines(config)?;
+        self.partition.on(config.grid()).check(config.tokens(), self.protected(config))
+    }
+
+    /// Whether lines are those of the network's grid, and short enough.
+    fn check_lines(&self, config: &Config) -> Result<()> {
+        let Partition::Lines { grid: Some(grid) } = self.partition.on(config.grid()) else { return Ok(()) };
+        let [rows, columns] = config.grid();
+        if grid != [rows, columns] {
+            return Err(Error::Input(format!(
+                "partition {}: the network's grid is {rows} x {columns}",
+                self.partition
+            )));
+        }
+        if rows.max(columns) > LONGEST {
+            return Err(Error::Unsupported {
+                field: "partition".into(),
+                value: self.partition.to_string(),
+                why: format!("a grid of {rows} x {columns} has lines of more than {LONGEST} tokens"),
+            });
+        }
+        Ok(())
     }
 
     /// The factor by which a forward pass computes less than without merging.

@@ -9,8 +9,8 @@ use crate::dispatch::Dispatch;
 use crate::error::Result;
 use crate::gpu::Gpu;
 use crate::kernels::{
-    self, attention, embed_patches, find_matches, key_metric, layer_norm, matmul, merge_source, merge_tokens,
-    norm_heads, pool, rank_matches, split_tokens,
+    self, attention, embed_patches, find_matches, key_metric, layer_norm, match_lines, matmul, merge_source,
+    merge_tokens, norm_heads, pool, rank_matches, split_tokens,
 };
 use crate::view::View;
 
@@ -148,6 +148,11 @@ impl Engine for Recorder<'_> {
         let io = rank_matches::Io::new(score, best, rank, plan);
         let io = rank_matches::Io { split: self.split(listed), ..io };
         self.push(kernels::rank_matches(&self.gpu, params, io)?)
+    }
+
+    fn match_lines(&mut self, params: match_lines::Params) -> Result<()> {
+        let io = match_lines::Io::new(self.at(Place::Metric), self.at(Place::Plan));
+        self.push(kernels::match_lines(&self.gpu, params, io)?)
     }
 
     fn merge_tokens(

@@ -5,6 +5,7 @@
 mod common;
 
 mod kernels;
+mod lines;
 mod matching;
 mod merging;
 mod network;

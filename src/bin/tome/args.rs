@@ -96,8 +96,13 @@ pub struct MergeArgs {
     /// each channel, or the one that the others merge into
     #[arg(long, value_enum, default_value = "wmean")]
     merge_mode: ModeName,
-    /// Which tokens may merge: every other one, the first half, all but every K-th, or random ones
-    #[arg(long, value_name = "alternating|sequential|every:K|random:SEED", default_value = "alternating")]
+    /// Which tokens may merge: every other one, the first half, all but every K-th, random ones, or neighbours in the lines
+    /// of the grid, which stays one
+    #[arg(
+        long,
+        value_name = "alternating|sequential|every:K|random:SEED|lines",
+        default_value = "alternating"
+    )]
     partition: Partition,
     /// The rows that tokens are matched by: the attention's keys, queries or values, the block's input, or what
     /// attention made of it
