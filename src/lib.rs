@@ -36,6 +36,7 @@ mod groups;
 #[doc(hidden)]
 pub mod kernel;
 pub mod kernels;
+pub mod matching;
 mod merge_io;
 mod merger;
 mod partition;
@@ -64,6 +65,7 @@ pub use dispatch::Dispatch;
 pub use error::{Error, Result};
 pub use gpu::Gpu;
 pub use kernel::KernelSpec;
+pub use matching::Matching;
 pub use merge_io::MergeIo;
 pub use merger::{MergeScratch, MergeShape, TokenMerger};
 pub use partition::Partition;

@@ -8,6 +8,7 @@ use crate::kernels::{
     self, MergeMode, Similarity, find_matches, key_metric, match_lines, merge_source, merge_tokens,
     rank_matches, split_tokens, unmerge,
 };
+use crate::matching;
 use crate::merge_io::MergeIo;
 use crate::partition::Partition;
 use crate::view::View;
@@ -122,6 +123,11 @@ impl MergeShape {
         let Partition::Lines { grid: Some([rows, columns]) } = self.partition else { return None };
         let lost = self.r_clamped() / self.partition.step(tokens, protect);
         Some(match_lines::Params { batch, tokens, width, protect, similarity, rows, columns, lost })
+    }
+
+    pub(crate) fn otherwise(&self) -> matching::Params {
+        let &MergeShape { batch, tokens, head_width: width, protect, similarity, .. } = self;
+        matching::Params { batch, tokens, width, r: self.r_clamped(), protect, similarity }
     }
 
     /// None where tokens alternate, or merge along lines, or nothing merges.

@@ -15,6 +15,7 @@ mod find_matches;
 mod key_metric;
 mod layer_norm;
 mod match_lines;
+pub mod matchings;
 mod matmul;
 mod merge_source;
 mod merge_tokens;

@@ -1,11 +1,12 @@
 //! The network, once, from top to bottom: the picture in the crate's documentation as calls of kernels.
 
 use super::config::Config;
-use super::engine::{Ends, Engine, Place, Query, Then};
+use super::engine::{Ends, Engine, Otherwise, Place, Query, Then};
 use super::options::{Metric, Options, PoolBy};
 use super::parameters::{AttentionPool, Block, Linear, Norm, Parameters};
 use crate::error::Result;
 use crate::kernels::{Activation, PoolMode, attention, layer_norm, matmul, norm_heads, pool, split_tokens};
+use crate::matching::Matching;
 use crate::merger::MergeShape;
 use crate::partition::Partition;
 
@@ -126,9 +127,10 @@ impl<'a, E: Engine> Walk<'a, E> {
         };
         self.engine.key_metric(shape.key_metric(), keys)?;
         self.engine.stage("metric", Place::Metric, b * n * u64::from(shape.head_width));
-        match shape.match_lines() {
-            Some(lines) => self.engine.match_lines(lines)?,
-            None => self.match_bipartite(&shape)?,
+        match (self.options.matching, shape.match_lines()) {
+            (Matching::Bipartite, None) => self.match_bipartite(&shape)?,
+            (Matching::Bipartite, Some(lines)) => self.engine.match_lines(lines)?,
+            (other, _) => self.match_otherwise(other.in_block(block), &shape)?,
         }
         self.engine.stage("plan", Place::Plan, b * u64::from(shape.rank_matches().plan_len()));
 
@@ -158,6 +160,19 @@ impl<'a, E: Engine> Walk<'a, E> {
         self.engine.rank_matches(shape.rank_matches(), list.is_some())?;
         self.engine.stage("rank", Place::Rank, edges);
         Ok(())
+    }
+
+    /// What the paper's matching is compared with.
+    fn match_otherwise(&mut self, matching: Matching, shape: &MergeShape) -> Result<()> {
+        let (heads, head_width) = (self.config.num_heads, self.config.head_width());
+        let fused = attention::Params::fused(self.batch, self.tokens, heads, head_width);
+        self.engine.match_otherwise(&Otherwise {
+            matching,
+            params: shape.otherwise(),
+            first_image: self.first_image,
+            attention: attention::Params { queries: 1, scale: 1.0, ..fused },
+            size: self.options.prop_attn.then_some(Place::Size(self.merged)),
+        })
     }
 
     fn merge_shape(&self, block: u32, r: u32) -> MergeShape {

@@ -4,6 +4,7 @@ use super::config::{Config, Pool};
 use crate::error::{Error, Result};
 use crate::kernels::match_lines::LONGEST;
 use crate::kernels::{MergeMode, PoolMode, Similarity};
+use crate::matching::Matching;
 use crate::partition::Partition;
 use crate::schedule::Schedule;
 
@@ -83,6 +84,8 @@ pub struct Options {
     pub merge: MergeMode,
     /// The tokens that may merge, and those they merge into; [`Partition::Grid`] is not for networks.
     pub partition: Partition,
+    /// The way in which those that merge are found.
+    pub matching: Matching,
     /// The rows that they are matched by.
     pub metric: Metric,
     /// The measure by which two of them are alike.
@@ -98,6 +101,7 @@ impl Default for Options {
             protect: Protect::default(),
             merge: MergeMode::WeightedMean,
             partition: Partition::default(),
+            matching: Matching::default(),
             metric: Metric::default(),
             similarity: Similarity::Cosine,
         }
@@ -163,8 +167,25 @@ impl Options {
         {
             return Err(Error::Input(format!("a schedule's inflection is {inflection}, which is no number")));
         }
+        self.check_matching(config)?;
         self.check_lines(config)?;
         self.partition.on(config.grid()).check(config.tokens(), self.protected(config))
+    }
+
+    /// Whether a matching has what it needs.
+    fn check_matching(&self, config: &Config) -> Result<()> {
+        let wrong = |why: &str| Err(Error::Input(format!("matching {}: {why}", self.matching)));
+        self.matching.check()?;
+        if self.matching == Matching::Bipartite {
+            return Ok(());
+        }
+        if self.partition != Partition::Alternating {
+            return wrong(&format!("it knows no partition, and {} is asked for", self.partition));
+        }
+        if self.matching == Matching::PruneAttention && !config.class_token {
+            return wrong("the network has no class token");
+        }
+        Ok(())
     }
 
     /// Whether lines are those of the network's grid, and short enough.

@@ -1,12 +1,12 @@
 //! A plan in the making: the engine that prepares each kernel's call instead of running it.
 
 use super::buffers::Buffers;
-use super::engine::{Engine, Place, Query, Then};
+use super::engine::{Engine, Otherwise, Place, Query, Then};
 use super::images::Input;
 use super::parameters::{Linear, Norm};
 use super::step::{Stage, Step};
 use crate::dispatch::Dispatch;
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::gpu::Gpu;
 use crate::kernels::{
     self, attention, embed_patches, find_matches, key_metric, layer_norm, match_lines, matmul, merge_source,
@@ -153,6 +153,14 @@ impl Engine for Recorder<'_> {
     fn match_lines(&mut self, params: match_lines::Params) -> Result<()> {
         let io = match_lines::Io::new(self.at(Place::Metric), self.at(Place::Plan));
         self.push(kernels::match_lines(&self.gpu, params, io)?)
+    }
+
+    fn match_otherwise(&mut self, by: &Otherwise) -> Result<()> {
+        Err(Error::Unsupported {
+            field: "matching".into(),
+            value: by.matching.to_string(),
+            why: "it is there to be compared with, on the CPU path only".into(),
+        })
     }
 
     fn merge_tokens(

@@ -7,6 +7,7 @@ mod common;
 mod kernels;
 mod lines;
 mod matching;
+mod matchings;
 mod merging;
 mod network;
 mod schedule;

@@ -7,7 +7,7 @@ use clap::{Args, ValueEnum};
 use tome_wgpu::kernels::find_matches::Similarity;
 use tome_wgpu::kernels::merge_tokens::MergeMode;
 use tome_wgpu::vit::{Config, Metric, Options, PoolBy, Protect, Tensors};
-use tome_wgpu::{DeviceChoice, Element, Partition, Schedule, Session};
+use tome_wgpu::{DeviceChoice, Element, Matching, Partition, Schedule, Session};
 
 /// The network.
 #[derive(Args)]
@@ -104,6 +104,14 @@ pub struct MergeArgs {
         default_value = "alternating"
     )]
     partition: Partition,
+    /// The way in which the tokens that merge are found: the paper's, or on the CPU path what it compares with: greedy,
+    /// clustering, or dropping random tokens or those that the class token attends to the least
+    #[arg(
+        long,
+        value_name = "bipartite|greedy|kmeans:N|prune-random:SEED|prune-attention",
+        default_value = "bipartite"
+    )]
+    matching: Matching,
     /// The rows that tokens are matched by: the attention's keys, queries or values, the block's input, or what
     /// attention made of it
     #[arg(long, value_enum, default_value = "keys")]
@@ -181,6 +189,7 @@ impl MergeArgs {
             ModeName::KeepOne => MergeMode::KeepOne,
         };
         options.partition = self.partition;
+        options.matching = self.matching;
         options.metric = match self.metric {
             MetricName::Keys => Metric::Keys,
             MetricName::Queries => Metric::Queries,
