@@ -23,6 +23,7 @@ const MEAN: u32 = 1u;
 const MAX: u32 = 3u;
 const MIN: u32 = 4u;
 const KEEP_ONE: u32 = 5u;
+const END: u32 = 0xffffffffu;
 
 fn size_of(token: u32) -> f32 {
     if HAS_SIZE == 0u {
@@ -53,17 +54,19 @@ fn merge_tokens(
     let next = keep + m;
     let vectors = params.channels / 4u;
     let end = select(0u, vectors, some);
-    // A plan is data and may be damaged: what stays is clamped to the tokens, and a group ends at the first member
-    // that is no token, as END is none.
+    // A plan is data and may be damaged: a place that keeps no token, as END is none, is empty, and a group ends at the
+    // first member that is no token.
+    let vacant = plan[keep + place] >= n;
     let kept = min(plan[keep + place], n - 1u);
+    let second = select(plan[next + kept], END, vacant);
     let weighted = params.mode == WEIGHTED_MEAN;
 
-    let own = size_of(item * n + kept);
+    let own = select(size_of(item * n + kept), 0.0, vacant);
     var total = own;
     // Those that have a size.
     var members = f32(own > 0.0);
     // A group has at most every token: the count ends the walk where members go round in circles.
-    var member = plan[next + kept];
+    var member = second;
     for (var steps = 0u; steps < n && member < n; steps++) {
         let added = size_of(item * n + member);
         total += added;
@@ -71,17 +74,17 @@ fn merge_tokens(
         member = plan[next + member];
     }
     let keeps = params.mode == KEEP_ONE && own > 0.0;
-    let alone = plan[next + kept] >= n || keeps || total == 0.0;
+    let alone = second >= n || keeps || total == 0.0;
     var sum = 0.0;
     for (var i = row_lane; i < end; i += ROW_LANES) {
-        var value = x[(item * n + kept) * vectors + i];
+        var value = select(x[(item * n + kept) * vectors + i], vec4<f32>(), vacant);
         if !alone {
             var empty = own == 0.0;
             if weighted {
                 // Not 0 times a NaN.
                 value = select(vec4<f32>(), value * own, own > 0.0);
             }
-            member = plan[next + kept];
+            member = second;
             for (var steps = 0u; steps < n && member < n; steps++) {
                 let other = x[(item * n + member) * vectors + i];
                 let counts = size_of(item * n + member);

@@ -3,12 +3,15 @@
 use crate::kernels::rank_matches::END;
 
 /// Writes an image's plan of the groups that its tokens form, each beginning with the token that stays in place: the
-/// first tokens, for each token the next of its group, for each token the number of its group. A token that is in no
-/// group leaves its number as it is.
+/// first tokens, for each token the next of its group, for each token the number of its group. Where the plan has more
+/// places than there are groups, the last keep nobody; a token that is in no group gets the last place.
 pub(crate) fn write_plan(groups: &[Vec<u32>], tokens: u32, plan: &mut [u32]) {
-    let (keep, rest) = plan.split_at_mut(groups.len());
+    let places = plan.len() - 2 * tokens as usize;
+    let (keep, rest) = plan.split_at_mut(places);
     let (next, group) = rest.split_at_mut(tokens as usize);
+    keep.fill(END);
     next.fill(END);
+    group.fill(places as u32 - 1);
     for (place, members) in groups.iter().enumerate() {
         keep[place] = members[0];
         members.iter().for_each(|&token| group[token as usize] = place as u32);

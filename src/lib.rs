@@ -52,6 +52,7 @@ mod scopes;
 mod session;
 #[cfg(feature = "blocking")]
 mod store;
+mod threshold;
 #[cfg(feature = "blocking")]
 pub mod tune;
 mod view;

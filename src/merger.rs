@@ -5,8 +5,8 @@ use crate::error::{Error, Result};
 use crate::gpu::Gpu;
 use crate::kernels::key_metric::Length;
 use crate::kernels::{
-    self, MergeMode, Similarity, find_matches, key_metric, match_lines, merge_source, merge_tokens,
-    rank_matches, split_tokens, unmerge,
+    self, MergeMode, Similarity, choose_matches, find_matches, key_metric, match_lines, merge_source,
+    merge_tokens, rank_matches, split_tokens, unmerge,
 };
 use crate::matching;
 use crate::merge_io::MergeIo;
@@ -33,6 +33,11 @@ pub struct MergeShape {
     pub key_start: u32,
     /// Tokens to merge; clamped to what the partition allows, and rounded down to whole lines where it has some.
     pub r: u32,
+    /// Edges merge only where their score is above it: r is then the most that do, tokens alternate, and places that
+    /// become empty are padding of size 0 behind the tokens. Scores are similarities, of distances minus the square.
+    pub threshold: Option<f32>,
+    /// With a threshold the places that disappear, at most r: an image whose tokens would not fit merges more.
+    pub least: u32,
     /// Tokens at the front that never merge.
     pub protect: u32,
     /// Original tokens in the source map; as many as `tokens` before the first merge.
@@ -45,7 +50,8 @@ pub struct MergeShape {
     pub mode: MergeMode,
     /// The keys are 32-bit floats whatever the storage type.
     pub keys_in_f32: bool,
-    /// Tokens of size 0 are padding: they merge last and attract nobody.
+    /// Tokens of size 0 are padding: they merge last and attract nobody. With a threshold they are so by themselves,
+    /// and never merge.
     pub masked: bool,
     /// Added to the variance of [`MergeIo::normed`]; not read without it.
     pub eps: f32,
@@ -101,9 +107,9 @@ impl MergeShape {
         self.partition.clamp(self.tokens, self.protect, self.r)
     }
 
-    /// Tokens an image after merging.
+    /// Tokens an image after merging, with empty places.
     pub fn tokens_out(&self) -> u32 {
-        self.tokens - self.r_clamped()
+        self.tokens - self.gone()
     }
 
     pub(crate) fn key_metric(&self) -> key_metric::Params {
@@ -149,11 +155,11 @@ impl MergeShape {
 
     pub(crate) fn merge_tokens(&self) -> merge_tokens::Params {
         let &MergeShape { batch, tokens, channels, mode, eps, .. } = self;
-        merge_tokens::Params { batch, tokens, r: self.r_clamped(), channels, mode, eps }
+        merge_tokens::Params { batch, tokens, r: self.gone(), channels, mode, eps }
     }
 
     pub(crate) fn merge_source(&self) -> merge_source::Params {
-        merge_source::Params::new(self.batch, self.tokens, self.r_clamped(), self.sources)
+        merge_source::Params::new(self.batch, self.tokens, self.gone(), self.sources)
     }
 
     /// Sources an image.
@@ -177,6 +183,9 @@ pub struct MergeScratch {
     pub rank: wgpu::Buffer,
     /// `[batch, 3 tokens - r]`, u32: the merge plan, see [`rank_matches`](kernels::rank_matches()).
     pub plan: wgpu::Buffer,
+    /// `[batch, tokens_out]`: with a threshold 1 for each token that a merge has left and 0 for each empty place, see
+    /// [`choose_matches`](kernels::choose_matches()); for attention that is not to count tokens by their sizes.
+    pub mask: wgpu::Buffer,
 }
 
 impl MergeScratch {
@@ -193,12 +202,14 @@ impl MergeScratch {
             best: gpu.buffer("tome.best", all)?,
             rank: gpu.buffer("tome.rank", all)?,
             plan: gpu.buffer("tome.plan", all.saturating_mul(3))?,
+            mask: gpu.buffer("tome.mask", all)?,
         })
     }
 
     /// Bytes of device memory.
     pub fn bytes(&self) -> u64 {
-        let all = [&self.metric, &self.split, &self.score, &self.best, &self.rank, &self.plan];
+        let Self { metric, split, score, best, rank, plan, mask } = self;
+        let all = [metric, split, score, best, rank, plan, mask];
         all.map(wgpu::Buffer::size).iter().sum()
     }
 }
@@ -228,7 +239,8 @@ impl TokenMerger {
     /// Prepares a merge whose scratch is shared with others that are recorded one after the other.
     ///
     /// # Errors
-    /// Those of its kernels and of [`Partition::check`].
+    /// Those of its kernels and of [`Partition::check`]; [`Error::Unsupported`] for a threshold where tokens do not
+    /// alternate.
     pub fn with_scratch(
         gpu: &Gpu,
         shape: MergeShape,
@@ -237,11 +249,12 @@ impl TokenMerger {
     ) -> Result<Self> {
         let MergeShape { batch, tokens, partition, protect, .. } = shape;
         partition.check(tokens, protect)?;
-        let MergeScratch { metric, split, score, best, rank, plan } = scratch;
+        shape.check_threshold()?;
+        let MergeScratch { metric, split, score, best, rank, plan, mask } = scratch;
         let listed = shape.split_tokens().map(|_| View::from(split));
         let of_keys = if shape.keys_in_f32 { gpu.in_f32() } else { gpu.clone() };
         let mut metric_io = key_metric::Io::new(io.keys, metric);
-        if shape.masked {
+        if shape.masks() {
             metric_io.size = io.size;
         }
         let mut dispatches = vec![kernels::key_metric(&of_keys, shape.key_metric(), metric_io)?];
@@ -253,9 +266,15 @@ impl TokenMerger {
         } else {
             let find = find_matches::Io { split: listed, ..find_matches::Io::new(metric, score, best) };
             dispatches.push(kernels::find_matches(gpu, shape.find_matches(), find)?);
-            let of_best =
-                rank_matches::Io { split: listed, ..rank_matches::Io::new(score, best, rank, plan) };
-            dispatches.push(kernels::rank_matches(gpu, shape.rank_matches(), of_best)?);
+            if let Some(params) = shape.choose_matches() {
+                let chosen = choose_matches::Io::new(score, best, rank, plan, mask);
+                let chosen = choose_matches::Io { size: io.size, ..chosen };
+                dispatches.push(kernels::choose_matches(gpu, params, chosen)?);
+            } else {
+                let ranked = rank_matches::Io::new(score, best, rank, plan);
+                let ranked = rank_matches::Io { split: listed, ..ranked };
+                dispatches.push(kernels::rank_matches(gpu, shape.rank_matches(), ranked)?);
+            }
         }
         let own = |view: Option<View<'_>>, kernel, binding, count: u32| match view {
             Some(view) => view
@@ -327,7 +346,8 @@ impl TokenMerger {
     }
 
     /// Its calls: [`key_metric`](kernels::key_metric()), [`split_tokens`](kernels::split_tokens()) where tokens do not
-    /// alternate, [`find_matches`](kernels::find_matches()) and [`rank_matches`](kernels::rank_matches()), or
+    /// alternate, [`find_matches`](kernels::find_matches()) and [`rank_matches`](kernels::rank_matches()), with a threshold
+    /// [`choose_matches`](kernels::choose_matches()), or
     /// [`match_lines`](kernels::match_lines()) in place of the three, [`merge_tokens`](kernels::merge_tokens()),
     /// [`merge_source`](kernels::merge_source()).
     pub fn dispatches(&self) -> &[Dispatch] {

@@ -204,11 +204,13 @@ impl Pipelines {
         // was NaN. These are all:
         // - lists of who may merge into whom (lib/split.wgsl) and source maps (unmerge, merge_source) name tokens, and
         //   are clamped to the last token where they are read;
-        // - plans (merge_tokens) name tokens: those that stay are clamped, and a chain of members ends at the first
+        // - plans (merge_tokens) name tokens: a place that keeps none is empty, and a chain of members ends at the first
         //   that is no token, after as many steps as there are tokens at the latest;
         // - scores (rank_matches) become ranks by counting, at most as many as there are sources whatever the scores,
         //   and ranks become places in the image's plan below twice the tokens, of which a plan has room for more;
-        // - `best` (rank_matches) becomes a value of the plan, which is clamped as above where it is an index.
+        //   where sizes decide as well (choose_matches), places are clamped to those that there are;
+        // - `best` (rank_matches, choose_matches) becomes a value of the plan, which is looked at as above where it is an
+        //   index, or is clamped where it is one at once.
         let (module, reported) = self.scopes.watched(|| unsafe {
             self.device.create_shader_module_trusted(
                 wgpu::ShaderModuleDescriptor {

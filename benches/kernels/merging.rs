@@ -97,6 +97,27 @@ pub fn rank_matches(criterion: &mut Criterion) {
     }
 }
 
+pub fn choose_matches(criterion: &mut Criterion) {
+    for shape in shapes() {
+        let mut params = choose_matches::Params::default();
+        (params.batch, params.tokens, params.protect) = (shape.batch, TOKENS, 1);
+        (params.r, params.least, params.threshold) = (2 * R, R / 2, 0.2);
+        let (score, best) = edges(shape);
+        let mut want = vec![0; (shape.batch * params.plan_len()) as usize];
+        let (mut rank, mut mask) = (vec![0; score.len()], vec![0.0; shape.rows() as usize]);
+        cpu::choose_matches(&params, &score, &best, None, &mut rank, &mut want, &mut mask);
+        let call = format!("{}/batch {}", shape.name, shape.batch);
+        let work = bytes((3 * score.len() + want.len()) as u32);
+        time(criterion, &choose_matches::SPEC, call, work, Want::Numbers(&want), |rig| {
+            let (score, best) = (rig.data(&score), rig.data(&best));
+            let [rank, mask] = [(); 2].map(|()| rig.unwritten(shape.rows()));
+            let plan = rig.unwritten(want.len() as u32);
+            let io = choose_matches::Io::new(&score, &best, &rank, &plan, &mask);
+            (kernels::choose_matches(&rig.gpu, params, io).unwrap(), plan)
+        });
+    }
+}
+
 pub fn match_lines(criterion: &mut Criterion) {
     for shape in shapes() {
         // 14 x 14 patches, of which each row loses one.

@@ -4,13 +4,14 @@ use std::mem::take;
 
 use super::product::Packed;
 use super::{
-    attention, embed_patches, find_matches, key_metric, layer_norm, match_lines, matchings, matmul,
-    merge_source, merge_tokens, norm_heads, pool, rank_matches, split_tokens,
+    attention, choose_matches, embed_patches, find_matches, key_metric, layer_norm, match_lines, matchings,
+    matmul, merge_source, merge_tokens, norm_heads, pool, rank_matches, split_tokens,
 };
 use crate::error::Result;
 use crate::kernels;
 use crate::matching::Matching;
 use crate::vit::engine::{Engine, Otherwise, Place, Query, Then};
+use crate::vit::merges::BlockMerge;
 use crate::vit::network::Walk;
 use crate::vit::{Config, Linear, Mlp, Norm, Options, Outputs, Parameters, Values};
 
@@ -34,7 +35,7 @@ struct Memory {
 }
 
 /// Floats before the sizes, and indices before the source maps.
-const SIZES: usize = 12;
+const SIZES: usize = 13;
 const SOURCES: usize = 4;
 
 /// Where a place's values stand among all of their type.
@@ -49,6 +50,7 @@ fn slot(place: Place) -> usize {
         Place::Pooled => 7,
         Place::Features(i) => 8 + i,
         Place::Logits(i) => 10 + i,
+        Place::Mask => 12,
         Place::Size(merges) => SIZES + merges,
         Place::Split => 0,
         Place::Best => 1,
@@ -62,21 +64,22 @@ fn slot(place: Place) -> usize {
 pub(super) fn run(
     (config, options): (&Config, &Options),
     p: &Parameters<Vec<f32>>,
-    tokens: &[u32],
+    merges: &[BlockMerge],
     (place, image): (usize, &[f32]),
     trace: &mut Trace<'_>,
 ) -> Result<Outputs> {
     let memory = Memory::new(config, options);
     let mut runner = Runner { image, memory, trace, block: None };
     let walk = Walk::new(&mut runner, p, (config, options), (1, place as u32));
-    let ends = walk.network(tokens)?;
+    let ends = walk.network(merges)?;
 
     let Memory { mut floats, mut indices } = runner.memory;
-    let merged = tokens.last().copied().unwrap_or_default() as usize;
-    let mut merges = 0;
-    let maps = tokens.windows(2).flat_map(|n| {
-        merges += usize::from(n[1] < n[0]);
-        indices[SOURCES + merges].iter().copied()
+    let gone: u32 = merges.iter().map(|merge| merge.gone).sum();
+    let merged = (config.tokens() - gone) as usize;
+    let mut done = 0;
+    let maps = merges.iter().flat_map(|merge| {
+        done += usize::from(merge.r > 0);
+        indices[SOURCES + done].iter().copied()
     });
     let source_per_block = maps.collect();
     let logits = floats[slot(ends.logits)].clone();
@@ -89,7 +92,7 @@ pub(super) fn run(
         features: take(&mut floats[slot(Place::Features(0))]),
         tokens,
         size: take(&mut floats[slot(ends.size)]),
-        source: take(&mut indices[SOURCES + merges]),
+        source: take(&mut indices[SOURCES + done]),
         dense: Vec::new(),
         source_per_block,
     })
@@ -116,6 +119,7 @@ impl Memory {
                 row(),
                 classes(),
                 classes(),
+                rows(1),
                 vec![1.0; n],
             ],
             indices: vec![vec![0; n], vec![0; n], vec![0; n], vec![0; 3 * n], (0..config.tokens()).collect()],
@@ -221,8 +225,15 @@ impl Engine for Runner<'_, '_> {
         })
     }
 
-    fn key_metric(&mut self, params: kernels::key_metric::Params, keys: Place) -> Result<()> {
-        self.memory.write(Place::Metric, |all, metric| key_metric(&params, all.floats(keys), None, metric))
+    fn key_metric(
+        &mut self,
+        params: kernels::key_metric::Params,
+        keys: Place,
+        size: Option<Place>,
+    ) -> Result<()> {
+        self.memory.write(Place::Metric, |all, metric| {
+            key_metric(&params, all.floats(keys), size.map(|place| all.floats(place)), metric);
+        })
     }
 
     fn split_tokens(&mut self, params: kernels::split_tokens::Params) -> Result<()> {
@@ -242,6 +253,17 @@ impl Engine for Runner<'_, '_> {
             let mut rank = take(&mut all.indices[slot(Place::Rank)]);
             let (score, best) = (all.floats(Place::Score), all.indices(Place::Best));
             rank_matches(&params, score, best, all.list(listed), &mut rank, plan);
+            all.indices[slot(Place::Rank)] = rank;
+        })
+    }
+
+    fn choose_matches(&mut self, params: kernels::choose_matches::Params, size: Place) -> Result<()> {
+        self.memory.write_indices(Place::Plan, |all, plan| {
+            let mut rank = take(&mut all.indices[slot(Place::Rank)]);
+            let mut mask = take(&mut all.floats[slot(Place::Mask)]);
+            let (score, best) = (all.floats(Place::Score), all.indices(Place::Best));
+            choose_matches(&params, score, best, Some(all.floats(size)), &mut rank, plan, &mut mask);
+            all.floats[slot(Place::Mask)] = mask;
             all.indices[slot(Place::Rank)] = rank;
         })
     }

@@ -7,7 +7,7 @@ use crate::kernels::merge_tokens::{MergeMode, Params};
 use crate::kernels::rank_matches::END;
 
 /// Each output token gathers its group: x becomes one value by the mode, size the sum; `normed` is x brought to mean 0
-/// and variance 1. A token of size 0 counts for nothing.
+/// and variance 1. A token of size 0 counts for nothing, and a place that keeps none becomes one.
 ///
 /// # Panics
 /// Where `channels` is 0, `r` is not below `tokens`, the plan is not one of
@@ -44,7 +44,13 @@ pub fn merge_tokens(
             let (keep, rest) = plan[item * plan_len..][..plan_len].split_at(merged);
             let size = size.map(|size| &size[item * tokens..][..tokens]);
             let image = Image { x: &x[item * tokens * channels..], size, next: &rest[..tokens] };
-            **size_out = image.gather(mode, keep[place], &mut sums, x_out);
+            **size_out = match keep[place] {
+                END => {
+                    x_out.fill(0.0);
+                    0.0
+                }
+                kept => image.gather(mode, kept, &mut sums, x_out),
+            };
             if let Some(normed) = normed {
                 normalise(x_out, eps, normed);
             }

@@ -9,6 +9,7 @@
 //! already is not interrupted. Results are the same to the last bit either way.
 
 mod attention;
+mod choose_matches;
 mod embed_patches;
 mod engine;
 mod find_matches;
@@ -31,6 +32,7 @@ mod unmerge;
 mod vit;
 
 pub use attention::attention;
+pub use choose_matches::choose_matches;
 pub use embed_patches::embed_patches;
 pub use engine::Trace;
 pub use find_matches::find_matches;

@@ -58,12 +58,13 @@ impl VisionTransformer {
     /// [`Error::Input`] where `images` is empty or no whole number of images, or merging leaves no token to average;
     /// those of [`Options::check`].
     pub fn forward(&self, images: &[f32], options: &Options) -> Result<Outputs> {
-        let (batch, tokens) = self.check(images, options)?;
+        let batch = self.check(images, options)?;
         // As many images at once as there are threads, each on its own; then the rest one by one on all threads.
         let together = batch / threads() * threads();
         let per_image = self.config.image_values();
         let network = (&self.config, options);
-        let each = |image| run(network, &self.parameters, &tokens, image, &mut |_, _| {});
+        let merges = options.merges(&self.config);
+        let each = |image| run(network, &self.parameters, &merges, image, &mut |_, _| {});
         let mut outputs: Vec<Result<Outputs>> =
             images[..together * per_image].par_chunks(per_image).enumerate().map(each).collect();
         outputs.extend(images.chunks(per_image).enumerate().skip(together).map(|image| lead(|| each(image))));
@@ -80,9 +81,9 @@ impl VisionTransformer {
         options: &Options,
         trace: &mut Trace<'_>,
     ) -> Result<Outputs> {
-        let (_, tokens) = self.check(images, options)?;
-        let network = (&self.config, options);
-        let each = |image| run(network, &self.parameters, &tokens, image, trace);
+        self.check(images, options)?;
+        let (network, merges) = ((&self.config, options), options.merges(&self.config));
+        let each = |image| run(network, &self.parameters, &merges, image, trace);
         join(images.chunks(self.config.image_values()).enumerate().map(each).collect())
     }
 
@@ -101,8 +102,8 @@ impl VisionTransformer {
         dense
     }
 
-    /// The number of images, and the tokens that enter each block and leave the last.
-    fn check(&self, images: &[f32], options: &Options) -> Result<(usize, Vec<u32>)> {
+    /// The number of images.
+    fn check(&self, images: &[f32], options: &Options) -> Result<usize> {
         options.check(&self.config)?;
         let (given, per_image) = (images.len(), self.config.image_values());
         if images.is_empty() || !given.is_multiple_of(per_image) {
@@ -116,7 +117,7 @@ impl VisionTransformer {
                 "average pooling from token {first} on, and merging leaves {left}"
             )));
         }
-        Ok((given / per_image, tokens))
+        Ok(given / per_image)
     }
 }
 

@@ -24,7 +24,8 @@ kernel! {
         pub eps: f32,
     }
     read {
-        /// `[batch, 3 tokens - r]`, u32, of [`rank_matches`](crate::kernels::rank_matches()).
+        /// `[batch, 3 tokens - r]`, u32, of [`rank_matches`](crate::kernels::rank_matches()). A place that keeps no
+        /// token becomes zeros of size 0.
         plan: Word,
         /// `[batch, tokens, channels]`
         x: Word,

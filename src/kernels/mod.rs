@@ -6,6 +6,7 @@ use crate::kernel::KernelSpec;
 mod declare;
 
 pub mod attention;
+pub mod choose_matches;
 pub mod embed_patches;
 pub mod find_matches;
 pub mod key_metric;
@@ -21,6 +22,7 @@ pub mod split_tokens;
 pub mod unmerge;
 
 pub use attention::attention;
+pub use choose_matches::choose_matches;
 pub use embed_patches::embed_patches;
 pub use find_matches::{Similarity, find_matches};
 pub use key_metric::key_metric;
@@ -36,7 +38,7 @@ pub use split_tokens::{SplitMode, split_tokens};
 pub use unmerge::unmerge;
 
 /// Every kernel, in the order of the data flow.
-pub const ALL: [&KernelSpec; 14] = [
+pub const ALL: [&KernelSpec; 15] = [
     &embed_patches::SPEC,
     &layer_norm::SPEC,
     &matmul::SPEC,
@@ -46,6 +48,7 @@ pub const ALL: [&KernelSpec; 14] = [
     &split_tokens::SPEC,
     &find_matches::SPEC,
     &rank_matches::SPEC,
+    &choose_matches::SPEC,
     &match_lines::SPEC,
     &merge_tokens::SPEC,
     &merge_source::SPEC,

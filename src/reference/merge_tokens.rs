@@ -6,7 +6,8 @@ use crate::kernels::rank_matches::END;
 /// `x_out = sum of size * x / sum of size`, and always `size_out = sum of size` (paper, section 3, "Tracking Token Size";
 /// Table 1's ways to combine). `normed` is `x_out` brought to mean 0 and variance 1 over the channels.
 ///
-/// A token of size 0 counts for nothing in any mode. Where a whole group has none that counts, its first token stays.
+/// A token of size 0 counts for nothing in any mode. Where a whole group has none that counts, its first token stays. A
+/// place that keeps no token, [`END`] in the plan, becomes zeros of size 0.
 ///
 /// `plan` is `[batch, 3 tokens - r]` of [`rank_matches`](super::rank_matches()), `x` `[batch, tokens, channels]`, `size`
 /// (1 where absent) `[batch, tokens]`; with m = tokens - r, `x_out` and `normed` are `[batch, m, channels]`, `size_out` is
@@ -27,17 +28,20 @@ pub fn merge_tokens(
         let (keep, rest) = plan[item * (merged + 2 * tokens)..].split_at(merged);
         let next = |&token: &usize| Some(rest[token]).filter(|&next| next != END).map(|next| next as usize);
         for place in 0..merged {
-            let first = keep[place] as usize;
-            let group: Vec<usize> = std::iter::successors(Some(first), next).take(tokens).collect();
+            let first = Some(keep[place]).filter(|&first| first != END).map(|first| first as usize);
+            let group: Vec<usize> = std::iter::successors(first, next).take(tokens).collect();
             let size = |&token: &usize| size_of(size, item * tokens + token);
             let counting: Vec<usize> = group.iter().copied().filter(|token| size(token) > 0.0).collect();
 
             let out = item * merged + place;
-            size_out[out] = group.iter().map(size).sum::<f64>() as f32;
+            // From 0, as the sum of nothing is -0.
+            size_out[out] = group.iter().fold(0.0, |sum, token| sum + size(token)) as f32;
             let x_out = &mut x_out[out * channels..][..channels];
             for i in 0..channels {
                 let value = |&token: &usize| f64::from(x[(item * tokens + token) * channels + i]);
-                x_out[i] = combine(mode, &counting, size, value).unwrap_or_else(|| value(&first)) as f32;
+                x_out[i] = combine(mode, &counting, size, value)
+                    .unwrap_or_else(|| first.map_or(0.0, |first| value(&first)))
+                    as f32;
             }
             if let Some(normed) = &mut normed {
                 let normal = normalise(x_out, eps);

@@ -10,6 +10,7 @@
 #![allow(clippy::needless_range_loop, reason = "loops over indices, as in formulas")]
 
 mod attention;
+mod choose_matches;
 mod embed_patches;
 mod find_matches;
 mod key_metric;
@@ -27,6 +28,7 @@ mod split_tokens;
 mod unmerge;
 
 pub use attention::attention;
+pub use choose_matches::choose_matches;
 pub use embed_patches::embed_patches;
 pub use find_matches::find_matches;
 pub use key_metric::key_metric;

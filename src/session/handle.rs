@@ -188,16 +188,7 @@ impl Session {
             return Err(Error::Input("the network has no classes; its features can be had".into()));
         }
         let outputs = self.run(images, options, Want::LOGITS)?;
-        let top = |image| {
-            if let Some(class) = outputs.logits_of(image).iter().position(|logit| logit.is_nan()) {
-                return Err(Error::Input(format!("image {image} gives NaN for class {class}")));
-            }
-            Ok(match scores {
-                Scores::Sigmoid => outputs.top_apart(image, top),
-                _ => outputs.top(image, top),
-            })
-        };
-        (0..outputs.batch).map(top).collect()
+        (0..outputs.batch).map(|image| outputs.classes_of(image, scores, top)).collect()
     }
 
     /// The pooled features of each image, `[batch, channels]`.

@@ -93,7 +93,7 @@ impl Buffers {
 
     /// The buffer of a place.
     pub fn at(&self, place: Place) -> &wgpu::Buffer {
-        let MergeScratch { metric, split, score, best, rank, plan } = &self.scratch;
+        let MergeScratch { metric, split, score, best, rank, plan, mask } = &self.scratch;
         match place {
             Place::X(i) => &self.x[i],
             Place::Normed | Place::Attended => &self.narrow,
@@ -107,6 +107,7 @@ impl Buffers {
             Place::Best => best,
             Place::Rank => rank,
             Place::Plan => plan,
+            Place::Mask => mask,
             Place::Pooled => &self.pooled,
             Place::Features(i) => &self.features[i],
             Place::Logits(i) => &self.logits[i],

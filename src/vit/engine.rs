@@ -3,8 +3,8 @@
 use super::parameters::{Linear, Norm};
 use crate::error::Result;
 use crate::kernels::{
-    attention, embed_patches, find_matches, key_metric, layer_norm, match_lines, matmul, merge_source,
-    merge_tokens, norm_heads, pool, rank_matches, split_tokens,
+    attention, choose_matches, embed_patches, find_matches, key_metric, layer_norm, match_lines, matmul,
+    merge_source, merge_tokens, norm_heads, pool, rank_matches, split_tokens,
 };
 use crate::matching::{self, Matching};
 
@@ -40,6 +40,8 @@ pub(crate) enum Place {
     Rank,
     /// `[b, 3 n - r]`, u32
     Plan,
+    /// `[b, n]`: 1 for each token, 0 for padding, where a threshold leaves some.
+    Mask,
     /// `[b, c]`: on the way to the features.
     Pooled,
     /// `[b, c]`, one for each pooled row.
@@ -90,14 +92,16 @@ pub(crate) trait Engine {
         size: Option<Place>,
         y: Place,
     ) -> Result<()>;
-    /// Writes `Metric`.
-    fn key_metric(&mut self, params: key_metric::Params, keys: Place) -> Result<()>;
+    /// Writes `Metric`; tokens without a size have none.
+    fn key_metric(&mut self, params: key_metric::Params, keys: Place, size: Option<Place>) -> Result<()>;
     /// Writes `Split`.
     fn split_tokens(&mut self, params: split_tokens::Params) -> Result<()>;
     /// `Metric`, and `Split` where it is listed, to `Score` and `Best`.
     fn find_matches(&mut self, params: find_matches::Params, listed: bool) -> Result<()>;
     /// `Score`, `Best`, and `Split` where it is listed, to `Rank` and `Plan`.
     fn rank_matches(&mut self, params: rank_matches::Params, listed: bool) -> Result<()>;
+    /// `Score`, `Best` and sizes to `Rank`, `Plan` and `Mask`.
+    fn choose_matches(&mut self, params: choose_matches::Params, size: Place) -> Result<()>;
     /// `Metric` to `Plan`.
     fn match_lines(&mut self, params: match_lines::Params) -> Result<()>;
     /// `Metric`, and `Qkv` where attention decides, to `Plan`.

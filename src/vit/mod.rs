@@ -8,6 +8,7 @@ pub(crate) mod engine;
 mod fold;
 mod images;
 mod load;
+pub(crate) mod merges;
 pub(crate) mod network;
 mod options;
 mod outputs;

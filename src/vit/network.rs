@@ -2,6 +2,7 @@
 
 use super::config::Config;
 use super::engine::{Ends, Engine, Otherwise, Place, Query, Then};
+use super::merges::BlockMerge;
 use super::options::{Metric, Options, PoolBy};
 use super::parameters::{AttentionPool, Block, Linear, Norm, Parameters};
 use crate::error::Result;
@@ -45,13 +46,13 @@ impl<'a, E: Engine> Walk<'a, E> {
         Walk { engine, p, config, options, batch, first_image, tokens, merging, x, merged, partition }
     }
 
-    /// Image to logits, by the tokens that enter each block and leave the last.
-    pub fn network(mut self, tokens: &[u32]) -> Result<Ends> {
-        self.merging = tokens.first() != tokens.last();
+    /// Image to logits, by what merges in each block.
+    pub fn network(mut self, merges: &[BlockMerge]) -> Result<Ends> {
+        self.merging = merges.iter().any(|merge| merge.r > 0);
         self.embed()?;
-        for (i, (block, n)) in self.p.blocks.iter().zip(tokens.windows(2)).enumerate() {
+        for (i, (block, &merge)) in self.p.blocks.iter().zip(merges).enumerate() {
             self.engine.enter(Some(i as u32));
-            self.block(block, i as u32, n[0] - n[1])?;
+            self.block(block, i as u32, merge)?;
         }
         self.engine.enter(None);
 
@@ -79,7 +80,7 @@ impl<'a, E: Engine> Walk<'a, E> {
 
     /// Attention, merging, MLP (paper, section 3): the MLP works on what merging left. The norms' weights and biases are
     /// part of the layers that follow them, and queries come scaled.
-    fn block(&mut self, p: &Block<E::Tensor>, index: u32, r: u32) -> Result<()> {
+    fn block(&mut self, p: &Block<E::Tensor>, index: u32, merge: BlockMerge) -> Result<()> {
         let Config { num_heads: heads, norm_eps: eps, activation, .. } = *self.config;
         let head_width = self.config.head_width();
 
@@ -91,15 +92,14 @@ impl<'a, E: Engine> Walk<'a, E> {
         }
         let fused = attention::Params::fused(self.batch, self.tokens, heads, head_width);
         let params = attention::Params { scale: 1.0, ..fused };
-        // Before the first merge every size is 1, and ln 1 adds nothing; so all blocks share a shader.
-        let size = (self.options.prop_attn && self.merging).then_some(Place::Size(self.merged));
+        let size = self.counts(self.options.prop_attn);
         self.engine.attention(params, Query::Tokens, Place::Qkv, size, Place::Attended)?;
         self.add(&p.proj, Place::Attended)?;
         self.name("attn", self.x(), self.rows());
 
-        match r {
+        match merge.r {
             0 => self.engine.layer_norm(self.norm_of(self.rows()), self.x(), None, Place::Normed)?,
-            r => self.merge(index, r)?,
+            _ => self.merge(index, merge)?,
         }
 
         match &p.gate {
@@ -115,9 +115,18 @@ impl<'a, E: Engine> Walk<'a, E> {
         Ok(())
     }
 
-    /// r tokens of the residual stream disappear; what is left is in `Normed` too, normalised.
-    fn merge(&mut self, block: u32, r: u32) -> Result<()> {
-        let shape = self.merge_shape(block, r);
+    /// What attention counts tokens by: their sizes, or whether they are there at all; none where each is one token.
+    fn counts(&self, by_size: bool) -> Option<Place> {
+        let padded = self.options.threshold.is_some();
+        // Before the first merge every size is 1, and ln 1 adds nothing; so all blocks share a shader.
+        let sized = by_size || padded && self.merged == 0;
+        let place = if sized { Place::Size(self.merged) } else { Place::Mask };
+        (self.merging && (by_size || padded)).then_some(place)
+    }
+
+    /// Tokens of the residual stream merge; what is left is in `Normed` too, normalised.
+    fn merge(&mut self, block: u32, merge: BlockMerge) -> Result<()> {
+        let shape = self.merge_shape(block, merge);
         let [b, n] = [self.batch, self.tokens].map(u64::from);
         let keys = match self.options.metric {
             Metric::Keys | Metric::Queries | Metric::Values => Place::Qkv,
@@ -125,20 +134,21 @@ impl<'a, E: Engine> Walk<'a, E> {
             Metric::Input => self.x_next(),
             Metric::Attention => self.x(),
         };
-        self.engine.key_metric(shape.key_metric(), keys)?;
+        let masks = shape.masks().then_some(Place::Size(self.merged));
+        self.engine.key_metric(shape.key_metric(), keys, masks)?;
         self.engine.stage("metric", Place::Metric, b * n * u64::from(shape.head_width));
         match (self.options.matching, shape.match_lines()) {
             (Matching::Bipartite, None) => self.match_bipartite(&shape)?,
             (Matching::Bipartite, Some(lines)) => self.engine.match_lines(lines)?,
             (other, _) => self.match_otherwise(other.in_block(block), &shape)?,
         }
-        self.engine.stage("plan", Place::Plan, b * u64::from(shape.rank_matches().plan_len()));
+        self.engine.stage("plan", Place::Plan, b * u64::from(shape.plan_len()));
 
         let [from, to] = [self.merged, self.merged + 1];
         let [size, size_out] = [from, to].map(Place::Size);
         self.engine.merge_tokens(shape.merge_tokens(), self.x(), size, self.x_next(), size_out)?;
         self.turn();
-        self.partition = self.partition.after(shape.tokens, shape.protect, r);
+        self.partition = self.partition.after(shape.tokens, shape.protect, merge.gone);
         (self.merged, self.tokens) = (to, shape.tokens_out());
         self.name("merged", self.x(), self.rows());
         self.engine.stage("size", size_out, self.rows().into());
@@ -157,7 +167,10 @@ impl<'a, E: Engine> Walk<'a, E> {
         self.engine.find_matches(shape.find_matches(), list.is_some())?;
         self.engine.stage("score", Place::Score, edges);
         self.engine.stage("best", Place::Best, edges);
-        self.engine.rank_matches(shape.rank_matches(), list.is_some())?;
+        match shape.choose_matches() {
+            Some(params) => self.engine.choose_matches(params, Place::Size(self.merged))?,
+            None => self.engine.rank_matches(shape.rank_matches(), list.is_some())?,
+        }
         self.engine.stage("rank", Place::Rank, edges);
         Ok(())
     }
@@ -171,13 +184,13 @@ impl<'a, E: Engine> Walk<'a, E> {
             params: shape.otherwise(),
             first_image: self.first_image,
             attention: attention::Params { queries: 1, scale: 1.0, ..fused },
-            size: self.options.prop_attn.then_some(Place::Size(self.merged)),
+            size: self.counts(self.options.prop_attn),
         })
     }
 
-    fn merge_shape(&self, block: u32, r: u32) -> MergeShape {
+    fn merge_shape(&self, block: u32, merge: BlockMerge) -> MergeShape {
         let Config { embed_dim, num_heads, norm_eps: eps, .. } = *self.config;
-        let Options { metric, similarity, merge: mode, .. } = *self.options;
+        let Options { metric, similarity, merge: mode, threshold, .. } = *self.options;
         let projected = metric.of_projection();
         MergeShape {
             batch: self.batch,
@@ -187,7 +200,9 @@ impl<'a, E: Engine> Walk<'a, E> {
             head_width: metric.width(self.config),
             key_stride: if projected.is_some() { 3 * embed_dim } else { embed_dim },
             key_start: projected.unwrap_or(0) * embed_dim,
-            r,
+            r: merge.r,
+            threshold,
+            least: merge.gone,
             protect: self.options.protected(self.config),
             sources: self.config.tokens(),
             partition: self.partition.in_block(block),
@@ -238,8 +253,7 @@ impl<'a, E: Engine> Walk<'a, E> {
             scale: 1.0,
             ..attention::Params::fused(self.batch, self.tokens, num_heads, self.config.head_width())
         };
-        let counts = self.options.pool_by == PoolBy::Size && self.merged > 0;
-        let size = counts.then_some(Place::Size(self.merged));
+        let size = self.counts(self.options.pool_by == PoolBy::Size).filter(|_| self.merged > 0);
         self.engine.attention(params, Query::Learned(&pool.query), Place::Qkv, size, Place::Pooled)?;
 
         // Features(1) has room for one row more.

@@ -71,8 +71,16 @@ impl Metric {
 #[derive(Clone, Debug, PartialEq)]
 #[non_exhaustive]
 pub struct Options {
-    /// The number of tokens that merge in each block.
+    /// The number of tokens that merge in each block; with a threshold the most that do.
     pub schedule: Schedule,
+    /// Two tokens merge only where they are more alike than this, by `similarity`: where an image has fewer such pairs than
+    /// `schedule` says, fewer merge. Every image of a batch keeps as many places for tokens; those that become empty are
+    /// padding of size 0 behind the others, which nobody sees.
+    pub threshold: Option<f32>,
+    /// With a threshold the places that disappear in each block, at most as many as `schedule` says. An image that has
+    /// more tokens than there are places left merges the most similar of the others as well; without it no place
+    /// disappears, and nothing that is not alike enough merges.
+    pub least: Schedule,
     /// Attention counts a token of size s as s tokens (the paper's proportional attention). The paper turns it
     /// off for MAE weights that were not trained with merging.
     pub prop_attn: bool,
@@ -96,6 +104,8 @@ impl Default for Options {
     fn default() -> Self {
         Options {
             schedule: Schedule::NONE,
+            threshold: None,
+            least: Schedule::NONE,
             prop_attn: true,
             pool_by: PoolBy::default(),
             protect: Protect::default(),
@@ -142,13 +152,6 @@ impl Options {
         }
     }
 
-    /// The tokens that enter each block and leave the last.
-    pub fn tokens_per_block(&self, config: &Config) -> Vec<u32> {
-        let (tokens, protect) = (config.tokens(), self.protected(config));
-        let partition = self.partition.on(config.grid());
-        self.schedule.tokens_per_block(tokens, protect, partition, config.depth as usize)
-    }
-
     /// Whether a network can be run like that.
     ///
     /// # Errors
@@ -167,6 +170,7 @@ impl Options {
         {
             return Err(Error::Input(format!("a schedule's inflection is {inflection}, which is no number")));
         }
+        self.check_threshold(config)?;
         self.check_matching(config)?;
         self.check_lines(config)?;
         self.partition.on(config.grid()).check(config.tokens(), self.protected(config))

@@ -2,7 +2,8 @@
 
 use std::fmt;
 
-use super::config::Config;
+use super::config::{Config, Scores};
+use crate::error::{Error, Result};
 
 /// A result of a forward pass.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -14,7 +15,8 @@ pub enum Output {
     Features,
     /// `[batch, merged, channels]`: after the last block, before the final norm.
     Tokens,
-    /// `[batch, merged]`: how many original tokens each stands for.
+    /// `[batch, merged]`: how many original tokens each stands for; 0 for the padding of a
+    /// [threshold](super::Options::threshold), whose tokens are numbers that mean nothing.
     Size,
     /// `[batch, original tokens]`, u32: for each original token the final token that holds it.
     Source,
@@ -178,6 +180,28 @@ impl Outputs {
         self.merged = other.merged;
         for &output in Output::ALL {
             self.get_mut(output).extend(other.get(output));
+        }
+    }
+
+    /// The tokens of one image that merging has left: those that have a size, which must have been wanted. The others are
+    /// the padding of a [threshold](super::Options::threshold).
+    pub fn tokens_of(&self, image: usize) -> usize {
+        self.size[image * self.merged..][..self.merged].iter().filter(|&&size| size > 0.0).count()
+    }
+
+    /// The best classes of one image as a network's config scores them, see [`top`](Self::top) and
+    /// [`top_apart`](Self::top_apart).
+    ///
+    /// # Errors
+    /// [`Error::Input`] where there are no classes, or one of them has NaN.
+    pub fn classes_of(&self, image: usize, scores: Scores, count: usize) -> Result<Vec<(usize, f32)>> {
+        if let Some(class) = self.logits_of(image).iter().position(|logit| logit.is_nan()) {
+            return Err(Error::Input(format!("image {image} gives NaN for class {class}")));
+        }
+        match scores {
+            Scores::None => Err(Error::Input("the network has no classes; its features can be had".into())),
+            Scores::Sigmoid => Ok(self.top_apart(image, count)),
+            Scores::Softmax => Ok(self.top(image, count)),
         }
     }
 

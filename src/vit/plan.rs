@@ -8,6 +8,7 @@ use super::config::Config;
 use super::dense::Dense;
 use super::engine::{Ends, Place};
 use super::images::Input;
+use super::merges::BlockMerge;
 use super::network::Walk;
 use super::options::Options;
 use super::parameters::Parameters;
@@ -46,15 +47,16 @@ impl Plan {
     ) -> Result<Self> {
         let tokens = options.tokens_per_block(config);
         let mut recorder = Recorder::new(&gpu.deferring(), &buffers, input);
-        let ends = Walk::new(&mut recorder, &parameters, (config, options), (batch, 0)).network(&tokens)?;
+        let merges = options.merges(config);
+        let ends = Walk::new(&mut recorder, &parameters, (config, options), (batch, 0)).network(&merges)?;
         let steps = recorder.finish();
         gpu.compile(steps.iter().map(|step| &step.dispatch))?;
-        let mut merges = 0;
-        let after = |pair: &[u32]| {
-            merges += usize::from(pair[1] < pair[0]);
-            buffers.at(Place::Source(merges)).clone()
+        let mut done = 0;
+        let after = |merge: &BlockMerge| {
+            done += usize::from(merge.r > 0);
+            buffers.at(Place::Source(done)).clone()
         };
-        let source_per_block = tokens.windows(2).map(after).collect();
+        let source_per_block = merges.iter().map(after).collect();
         let (prefix, channels) = (config.prefix(), config.embed_dim);
         Ok(Plan {
             gpu: gpu.clone(),

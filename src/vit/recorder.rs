@@ -9,8 +9,8 @@ use crate::dispatch::Dispatch;
 use crate::error::{Error, Result};
 use crate::gpu::Gpu;
 use crate::kernels::{
-    self, attention, embed_patches, find_matches, key_metric, layer_norm, match_lines, matmul, merge_source,
-    merge_tokens, norm_heads, pool, rank_matches, split_tokens,
+    self, attention, choose_matches, embed_patches, find_matches, key_metric, layer_norm, match_lines,
+    matmul, merge_source, merge_tokens, norm_heads, pool, rank_matches, split_tokens,
 };
 use crate::view::View;
 
@@ -124,10 +124,11 @@ impl Engine for Recorder<'_> {
         self.push(kernels::attention(&self.gpu, params, io)?)
     }
 
-    fn key_metric(&mut self, params: key_metric::Params, keys: Place) -> Result<()> {
+    fn key_metric(&mut self, params: key_metric::Params, keys: Place, size: Option<Place>) -> Result<()> {
         // Of the residual stream, which is kept in 32 bits, or of a projection.
         let gpu = if keys == Place::Qkv { &self.gpu } else { &self.in_f32 };
-        let io = key_metric::Io::new(self.at(keys), self.at(Place::Metric));
+        let size = size.map(|place| self.at(place));
+        let io = key_metric::Io { size, ..key_metric::Io::new(self.at(keys), self.at(Place::Metric)) };
         self.push(kernels::key_metric(gpu, params, io)?)
     }
 
@@ -148,6 +149,13 @@ impl Engine for Recorder<'_> {
         let io = rank_matches::Io::new(score, best, rank, plan);
         let io = rank_matches::Io { split: self.split(listed), ..io };
         self.push(kernels::rank_matches(&self.gpu, params, io)?)
+    }
+
+    fn choose_matches(&mut self, params: choose_matches::Params, size: Place) -> Result<()> {
+        let [score, best, rank, plan, mask] =
+            [Place::Score, Place::Best, Place::Rank, Place::Plan, Place::Mask].map(|place| self.at(place));
+        let io = choose_matches::Io::new(score, best, rank, plan, mask).size(self.at(size));
+        self.push(kernels::choose_matches(&self.gpu, params, io)?)
     }
 
     fn match_lines(&mut self, params: match_lines::Params) -> Result<()> {

@@ -26,6 +26,19 @@ fn json_is_one_document() {
 }
 
 #[test]
+fn with_a_threshold_every_picture_says_its_tokens() {
+    let args = ["--device", "cpu", "--r", "16", "--threshold", "0.95"];
+    let both = ["classify", &digit(3), &digit(8)];
+    let run = tome(&[&both[..], &args, &["--json", "--quiet"]].concat()).done();
+    let json: serde_json::Value = serde_json::from_str(&run.stdout).unwrap();
+    let counts = [0, 1].map(|i| json["images"][i]["tokens"].as_u64().unwrap());
+    assert!(counts.iter().all(|count| (69..197).contains(count)), "{counts:?}");
+    let run = tome(&[&both[..], &args].concat()).done();
+    let said = format!("digit_3.png, {} tokens left", counts[0]);
+    assert!(run.stdout.contains(&said), "{}", run.stdout);
+}
+
+#[test]
 fn odd_pictures_have_results() {
     let folder = tempfile::tempdir().unwrap();
     for (name, width, height) in [("dot.png", 1, 1), ("long.png", 20_000, 1), ("tall.bmp", 2, 20_000)] {

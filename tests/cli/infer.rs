@@ -45,10 +45,13 @@ fn listing(folder: &Path) -> Vec<String> {
 fn options_of(case: &str) -> Vec<String> {
     let json = std::fs::read_to_string(golden(case).join("case.json")).unwrap();
     let json: serde_json::Value = serde_json::from_str(&json).unwrap();
-    ["r", "prop_attn", "pool", "protect", "merge_mode", "partition", "metric", "similarity"]
-        .iter()
-        .filter_map(|key| Some((key, json.get(key)?.as_str()?)))
-        .flat_map(|(key, value)| [format!("--{}", key.replace('_', "-")), value.to_string()])
+    let keys =
+        ["r", "threshold", "least", "prop_attn", "pool", "protect", "merge_mode", "partition", "matching"];
+    keys.iter()
+        .chain(&["metric", "similarity"])
+        .filter_map(|key| Some((key, json.get(key)?)))
+        .map(|(key, value)| (key, value.as_str().map_or_else(|| value.to_string(), str::to_string)))
+        .flat_map(|(key, value)| [format!("--{}", key.replace('_', "-")), value])
         .collect()
 }
 
@@ -80,7 +83,10 @@ fn every_result_is_pytorchs() {
     for case in ["cls", "cls_noprop", "avg_plain", "avg_size", "decreasing", "reg4", "rect", "grey_50"] {
         agrees_with_pytorch(case, "cpu");
     }
-    let knobs = ["mode_keep_one_euclidean", "mode_min_attention_dot", "every_3_reg4_clamp", "sequential"];
+    let knobs =
+        ["mode_keep_one_euclidean", "mode_min_attention_dot", "every_3_reg4_clamp", "sequential", "lines"];
+    knobs.iter().for_each(|case| agrees_with_pytorch(case, "cpu"));
+    let knobs = ["greedy", "kmeans_2", "threshold_least", "threshold_nocls_size_input"];
     knobs.iter().for_each(|case| agrees_with_pytorch(case, "cpu"));
 }
 
@@ -91,6 +97,40 @@ fn an_adapter_gives_the_same_results() {
     }
     agrees_with_pytorch("cls", "0");
     agrees_with_pytorch("avg_size", "0");
+    agrees_with_pytorch("lines", "0");
+    agrees_with_pytorch("threshold_noprop_reg4", "0");
+    let folder = tempfile::tempdir().unwrap();
+    let refused =
+        infer("cls", &folder.path().join("o"), &["--r", "4", "--matching", "greedy", "--device", "0"]);
+    refused.failed("on the CPU path only");
+}
+
+#[test]
+fn a_threshold_says_how_many_tokens_each_image_has_left() {
+    let folder = tempfile::tempdir().unwrap();
+    let output = folder.path().join("out.safetensors");
+    let options = options_of("threshold_least");
+    let mut args: Vec<&str> = options.iter().map(String::as_str).collect();
+    args.extend(["--device", "cpu", "--want", "logits,size", "--batch", "2"]);
+    infer("threshold_least", &output, &args).done();
+    let (shape, size) = floats(&std::fs::read(&output).unwrap(), "size");
+    let rows = std::fs::read_to_string(output.with_extension("jsonl")).unwrap();
+    let mut counts = Vec::new();
+    for (row, size) in rows.lines().zip(size.chunks_exact(shape[1])) {
+        let row: serde_json::Value = serde_json::from_str(row).unwrap();
+        let there = size.iter().filter(|&&size| size > 0.0).count();
+        assert_eq!(row["tokens"], there, "{row}");
+        counts.push(there);
+    }
+    assert_eq!(counts.len(), 3);
+    assert!(counts.iter().any(|&count| count != counts[0]), "{counts:?}");
+    // The sizes need not be wanted, and without a threshold there is nothing to say.
+    args[args.iter().position(|arg| *arg == "logits,size").unwrap()] = "logits";
+    infer("threshold_least", &output, &args).done();
+    let again = std::fs::read_to_string(output.with_extension("jsonl")).unwrap();
+    assert_eq!(again, rows);
+    infer("threshold_least", &output, &["--r", "4", "--device", "cpu"]).done();
+    assert!(!std::fs::read_to_string(output.with_extension("jsonl")).unwrap().contains("tokens"));
 }
 
 #[test]

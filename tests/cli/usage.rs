@@ -28,6 +28,13 @@ fn wrong_usage_ends_with_2() {
     {
         tome(&["classify", "x.png", "--partition", partition]).misused("random:SEED");
     }
+    for matching in ["", "kmeans", "kmeans:0", "prune", "greedy:1"] {
+        tome(&["classify", "x.png", "--matching", matching]).misused("kmeans:");
+    }
+    tome(&["classify", "x.png", "--least", "3"]).misused("--threshold <T>");
+    tome(&["classify", "x.png", "--threshold", "high"]).misused("--threshold <T>");
+    let nan = ["classify", &crate::digit(3), "--device", "cpu", "--r", "8", "--threshold", "nan"];
+    tome(&nan).failed("a threshold of NaN");
     tome(&["visualize", "x.png", "--out", "y.png", "--metric", "depth"]).misused("attention");
     tome(&["infer", "--input", "x.png", "--output", "o", "--similarity", "l2"]).misused("euclidean");
     tome(&["classify", "x.png", "--top", "0"]).misused("0 is not in 1..");

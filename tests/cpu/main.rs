@@ -11,3 +11,4 @@ mod matchings;
 mod merging;
 mod network;
 mod schedule;
+mod threshold;

@@ -8,7 +8,7 @@ use tome_wgpu::{Error, Schedule, cpu};
 use crate::common::{Random, set};
 
 /// A small network that takes every branch but `no head`.
-fn config() -> Config {
+pub fn config() -> Config {
     let base = Config::preset("vit_tiny_patch16_224").expect("a preset");
     let preprocess = set!(base.preprocess.clone(); mean: vec![0.5; 3], std: vec![0.5; 3]);
     base.with(|c| {
@@ -26,11 +26,11 @@ fn config() -> Config {
     })
 }
 
-fn network(config: &Config) -> cpu::VisionTransformer {
+pub fn network(config: &Config) -> cpu::VisionTransformer {
     cpu::VisionTransformer::new(config.clone(), &Weights::random(config, 1)).expect("a network")
 }
 
-fn images(config: &Config, count: usize) -> Vec<f32> {
+pub fn images(config: &Config, count: usize) -> Vec<f32> {
     Random(2).floats((count * config.image_values()) as u32)
 }
 

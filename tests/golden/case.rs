@@ -61,6 +61,8 @@ fn load(folder: &Path) -> Case {
         other => panic!("{name}: merge_mode {other}"),
     };
     options.partition = knob("partition", "alternating").parse().unwrap_or_else(|e| panic!("{name}: {e}"));
+    options.threshold = run.get("threshold").map(|value| value.as_f64().expect("a number") as f32);
+    options.least = knob("least", "0").parse().unwrap_or_else(|e| panic!("{name}: {e}"));
     options.matching = knob("matching", "bipartite").parse().unwrap_or_else(|e| panic!("{name}: {e}"));
     options.metric = match knob("metric", "keys") {
         "keys" => Metric::Keys,

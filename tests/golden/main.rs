@@ -92,7 +92,7 @@ fn on_gpu(
 /// Every case agrees with PyTorch; `others`: whether the engine takes matchings other than the bipartite one.
 fn check_all(engine: &Engine, tolerance: f64, others: bool) {
     let cases = cases();
-    assert!(cases.len() >= 76, "only {} cases found", cases.len());
+    assert!(cases.len() >= 82, "only {} cases found", cases.len());
     let failures: Vec<String> =
         cases.iter().filter_map(|case| check(case, engine, tolerance, others).err()).collect();
     assert!(failures.is_empty(), "{} of {} cases:\n{}", failures.len(), cases.len(), failures.join("\n"));
@@ -214,6 +214,28 @@ fn random_sources_are_the_same_on_the_cpu_and_on_a_gpu() {
     }
 }
 
+/// An image has as many tokens as it needs, whatever it comes with, and its results are its own.
+#[test]
+fn a_threshold_leaves_each_image_its_own_tokens() {
+    let case = cases().into_iter().find(|case| case.name == "threshold_least").expect("the case");
+    let (config, weights) = &case.network;
+    let values = |stages: &Stages, name: &str| match &stages[name] {
+        Numbers::F32(values) => values.clone(),
+        Numbers::U32(values) => values.iter().map(|&v| v as f32).collect(),
+    };
+    for rig in rigs().iter().filter(|rig| rig.gpu.variant().element == Element::F32) {
+        let all = on_gpu(rig, config, weights, &case.images, &case.options).expect("results");
+        for (i, image) in case.images.chunks_exact(config.image_values()).enumerate() {
+            let one = on_gpu(rig, config, weights, image, &case.options).expect("results");
+            for name in ["logits", "source", "layer02.size"] {
+                let (one, all) = (values(&one, name), values(&all, name));
+                let tol = Tol { abs: GPU_TOLERANCE as f32, rel: GPU_TOLERANCE as f32 };
+                close(format!("{} {name} {i}", rig.id()), &one, &all[i * one.len()..][..one.len()], tol);
+            }
+        }
+    }
+}
+
 #[test]
 fn a_grid_is_refused_by_networks() {
     let (config, weights, images) = network("avg_size");
@@ -261,6 +283,12 @@ fn mistakes_are_noticed_where_they_are_made() {
     assert_eq!(noticed("map_size", |_, _, options| options.pool_by = PoolBy::Plain), "features");
     assert_eq!(noticed("glu_gate_last", |config, _, _| config.mlp = Mlp::GateFirst), "layer00.tokens");
     assert_eq!(noticed("swiglu_packed", |config, _, _| config.mlp = Mlp::GateLast), "layer00.tokens");
+    assert_eq!(noticed("threshold_least", |_, _, options| options.threshold = Some(0.3)), "layer00.kept");
+    assert_eq!(
+        noticed("threshold_least", |_, _, options| options.least = Schedule::constant(1)),
+        "layer00.kept"
+    );
+    assert_eq!(noticed("lines", |_, _, options| options.partition = Partition::Alternating), "layer00.src");
     assert_eq!(noticed("reg4", |_, _, options| options.protect = Protect::Class), "layer00.merged");
     assert_eq!(noticed("mode_max_input", |_, _, options| options.merge = MergeMode::Min), "layer00.merged");
     assert_eq!(

@@ -19,6 +19,7 @@ from timm.models.deit import VisionTransformerDistilled
 from timm.models.vision_transformer import VisionTransformer
 from torch import nn
 
+import rules
 import tome
 
 CASES = Path(__file__).resolve().parent / "cases"
@@ -141,6 +142,21 @@ TABLE = {
     ),
     "prune_random": ({"depth": 2}, {"matching": "prune-random:7"}, {}),
     "prune_attention": ({}, {"matching": "prune-attention"}, {}),
+    # As many tokens as an image needs.
+    "threshold": ({}, {"threshold": 0.3, "r": "6"}, {"images": 3}),
+    "threshold_least": ({}, {"threshold": 0.45, "least": "2", "r": "8"}, {"images": 3}),
+    "threshold_noprop_reg4": (
+        {**REGISTERS},
+        {"threshold": 0.3, "least": "0,3", "r": "8", "protect": "prefix", "prop_attn": "off"},
+        {"images": 3},
+    ),
+    "threshold_nocls_plain": ({**AVERAGE}, {"threshold": 0.3, "least": "1", "r": "7", "prop_attn": "off"}, {"images": 3}),
+    "threshold_nocls_size_input": (
+        {**AVERAGE},
+        {"threshold": -14.0, "least": "1", "r": "7", "pool": "size", "metric": "input", "similarity": "euclidean"},
+        {"images": 3},
+    ),
+    "threshold_map_plain": ({**MAP, "depth": 2}, {"threshold": 0.6, "r": "9"}, {"images": 3}),
 }
 
 
@@ -186,11 +202,21 @@ def attempt(args, run, architecture, images, embed_scale, seed):
     x = torch.randn(images, args["in_chans"], *args["img_size"])
     options = dict(run, prop_attn=run["prop_attn"] == "on")
     with torch.no_grad():
-        unmerged, _ = tome.forward(model, x, **dict(options, r="0"))
+        plain = {key: value for key, value in options.items() if key not in ("threshold", "least")}
+        unmerged, _ = tome.forward(model, x, **dict(plain, r="0"))
         torch.testing.assert_close(unmerged["logits"], model(x), rtol=1e-4, atol=1e-4)
-    single, gap = tome.forward(model, x, **options)
+    forward = tome.forward
+    if "threshold" in options:
+        options = {"least": "0"} | options
+
+        def forward(*args, **options):
+            out, gap, counts = rules.forward_padded(*args, **options)
+            # Images must differ in how many tokens they have, or there is no padding to see.
+            return out, gap if any(len(set(column)) > 1 for column in zip(*counts)) else 0
+
+    single, gap = forward(model, x, **options)
     weights = {name: tensor.clone() for name, tensor in model.state_dict().items()}
-    double, gap64 = tome.forward(model.double(), x.double(), **options)
+    double, gap64 = forward(model.double(), x.double(), **options)
     return weights, x, single, double, min(gap, gap64)
 
 

@@ -72,6 +72,64 @@ class Lines:
         return plan
 
 
+class Threshold:
+    """Of one image the pairs above a threshold, at most r; what does not fit into the places that are left merges too."""
+
+    def __init__(self, threshold, least, places, protected, similarity):
+        self.threshold, self.least, self.places = threshold, least, places
+        self.protected, self.similarity = protected, similarity
+
+    def __call__(self, metric, r, block, attention):
+        n = metric.shape[1]
+        self.places -= min(self.least[block], r, (self.places - self.protected) // 2)
+        most = (n - self.protected) // 2
+        if most <= 0 or r <= 0:
+            return None
+        # All pairs, most similar first.
+        sources, destinations, _ = tome.split(n, self.protected, "alternating")
+        free_sources, free_destinations = sources[sources >= self.protected], destinations[destinations >= self.protected]
+        scores = tome.similarities(metric[:, free_sources], metric[:, free_destinations], self.similarity)
+        best = scores.max(dim=2).values[0]
+        count = min(max(min(int((best > self.threshold).sum()), r), n - self.places), most)
+        near = (best - self.threshold).abs().min().item()
+        if count <= 0:
+            return Plan(torch.arange(n)[None], torch.arange(n)[None], n, near)
+        assert n - self.places <= most
+        plan = tome.match(metric, count, self.protected, "alternating", self.similarity)
+        return Plan(plan.kept, plan.target, plan.count, min(plan.gap, near))
+
+
+def forward_padded(model, images, r, threshold, least, **options):
+    """tome.forward of each image alone, then all in the places of a batch: nothing is padded on the way.
+
+    Behind an image's tokens sizes and merged tokens are 0, `kept` is -1, as is `target` for what was padding already; the others
+    are NaN, as they are nobody's to compare.
+    """
+    protected = model.num_prefix_tokens if options["protect"] == "prefix" else int(model.has_class_token)
+    least = tome.schedule(least, len(model.blocks))
+    places = [n := model.num_prefix_tokens + model.patch_embed.num_patches]
+    for r_i, least_i in zip(tome.schedule(r, len(model.blocks)), least):
+        places.append(n := n - min(least_i, r_i, (n - protected) // 2))
+    similarity = options.get("similarity", "cosine")
+    results = []
+    for image in images:
+        rule = Threshold(threshold, least, places[0], protected, similarity)
+        results.append(tome.forward(model, image[None], r, rule=rule, **options))
+    out = {}
+    for key in results[0][0]:
+        tensors = [result[key][0] for result, _ in results]
+        if key.startswith("layer"):
+            layer, name = int(key[5:7]), key[8:]
+            rows = places[layer] if name in ("attn", "metric", "target") else places[layer + 1]
+            fill = {"size": 0, "merged": 0, "kept": -1, "target": -1}.get(name, math.nan)
+            tensors = [
+                torch.cat([t, t.new_full((rows - t.shape[0], *t.shape[1:]), fill)]) for t in tensors
+            ]
+        out[key] = torch.stack(tensors)
+    tokens = [[image["layer%02d.size" % i].shape[1] for i in range(len(least))] for image, _ in results]
+    return out, min(gap for _, gap in results), tokens
+
+
 def match_lines(metric, lost, protected, grid, similarity):
     """Each line along the longer side of the grid (a row of a square) loses `lost` tokens: even places join a neighbour."""
     rows, columns = grid

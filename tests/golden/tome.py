@@ -154,6 +154,7 @@ def forward(
     metric="keys",
     similarity="cosine",
     matching="bipartite",
+    rule=None,
 ):
     """Runs `model` with merging; returns the intermediate values by name (README.md lists them) and the decisive gap.
 
@@ -161,11 +162,11 @@ def forward(
     pool, for attention pooling: `size` attends to a token of `size` patches `size` times as much.
     protect: `cls` keeps only class and distillation token out of the merging, `prefix` the registers too.
     metric: `keys`, `queries` or `values` (their mean over the heads), the block's `input`, or its tokens after `attention`.
-    partition `lines` and matchings other than `bipartite` are those of rules.py.
+    partition `lines` and matchings other than `bipartite` are those of rules.py, as is a `rule` of one's own.
     """
     distilled = hasattr(model, "dist_token")
     protected = model.num_prefix_tokens if protect == "prefix" else int(model.has_class_token) + int(distilled)
-    rule = rules.rule(partition, matching, model.patch_embed.grid_size, protected, similarity)
+    rule = rule or rules.rule(partition, matching, model.patch_embed.grid_size, protected, similarity)
     x = model.norm_pre(model._pos_embed(model.patch_embed(images)))
     size = x.new_ones(x.shape[:2])
     source = torch.arange(x.shape[1]).expand(x.shape[0], -1)

@@ -58,6 +58,10 @@ macro_rules! call {
         rank_matches($gpu, set!(set!(rank_matches::Params::default(); batch: 2, tokens: 9, r: 2, protect: 1); $($change)*),
             rank_matches::Io::new(&$b[0], &$b[1], &$b[2], &$b[3]))
     };
+    ($gpu:expr, $b:expr, choose_matches, $($change:tt)*) => {
+        choose_matches($gpu, set!(set!(choose_matches::Params::default(); batch: 2, tokens: 9, r: 2, least: 1, protect: 1); $($change)*),
+            choose_matches::Io::new(&$b[0], &$b[1], &$b[2], &$b[3], &$b[4]).size(&$b[5]))
+    };
     ($gpu:expr, $b:expr, match_lines, $($change:tt)*) => {
         match_lines($gpu, set!(match_lines::Params::new(2, 8, 1, [2, 4], 1); $($change)*),
             match_lines::Io::new(&$b[0], &$b[1]))
@@ -98,6 +102,7 @@ fn good_calls_are_taken() {
         call!(gpu, b, split_tokens, lists: 2),
         call!(gpu, b, find_matches, batch: 2),
         call!(gpu, b, rank_matches, batch: 2),
+        call!(gpu, b, choose_matches, batch: 2),
         call!(gpu, b, match_lines, batch: 2),
         call!(gpu, b, merge_tokens, batch: 2),
         call!(gpu, b, merge_source, batch: 2),
@@ -125,6 +130,7 @@ fn an_empty_batch_is_a_dispatch_of_nothing() {
             call!(gpu, b, split_tokens, lists: 0),
             call!(gpu, b, find_matches, batch: 0),
             call!(gpu, b, rank_matches, batch: 0),
+            call!(gpu, b, choose_matches, batch: 0),
             call!(gpu, b, match_lines, batch: 0),
             call!(gpu, b, merge_tokens, batch: 0),
             call!(gpu, b, merge_source, batch: 0),
@@ -185,6 +191,10 @@ fn parameters_that_make_no_sense_are_named() {
         (call!(gpu, b, rank_matches, r: 5), "r is 5; 9 tokens, 1 of them protected, allow 4"),
         (call!(gpu, b, rank_matches, protect: 10, r: 0), "10 of 9 tokens"),
         (call!(gpu, b, rank_matches, tokens: 0, protect: 0, r: 0), "of 0 tokens"),
+        (call!(gpu, b, choose_matches, least: 5), "least is 5; 9 tokens, 1 of them protected, allow 4"),
+        (call!(gpu, b, choose_matches, protect: 10, least: 0), "10 of 9 tokens protected"),
+        (call!(gpu, b, choose_matches, tokens: 0, protect: 0, least: 0), "of 0 tokens"),
+        (call!(gpu, b, choose_matches, threshold: f32::NAN), "threshold is NaN"),
         (call!(gpu, b, match_lines, width: 6), "width is 6"),
         (call!(gpu, b, match_lines, tokens: 10), "10 tokens, 1 of them protected, are no grids of 2 x 4"),
         (call!(gpu, b, match_lines, protect: 10), "10 of them protected"),
@@ -241,6 +251,8 @@ fn products_past_32_bits_are_refused_and_not_wrapped() {
         call!(gpu, b, rank_matches, batch: 1 << 30),
         call!(gpu, b, rank_matches, tokens: most, r: 0),
         call!(gpu, b, rank_matches, batch: 0, tokens: most / 3 + 2, r: 0),
+        call!(gpu, b, choose_matches, batch: 1 << 30),
+        call!(gpu, b, choose_matches, batch: 0, tokens: most / 3 + 2, least: 0),
         call!(gpu, b, match_lines, batch: 1 << 30),
         call!(gpu, b, match_lines, batch: 0, tokens: most / 8 * 8 + 1),
         call!(gpu, b, merge_tokens, tokens: most, r: 0),

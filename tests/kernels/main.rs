@@ -5,6 +5,7 @@
 mod common;
 
 mod attention;
+mod choose_matches;
 mod embed_patches;
 mod errors;
 mod find_matches;

@@ -221,6 +221,29 @@ fn modes_are_what_their_names_say() {
     }
 }
 
+/// As a threshold leaves them: the last place is nobody's, and a token that was padding is in no group.
+#[test]
+fn a_place_that_keeps_nobody_becomes_zeros_of_size_0() {
+    let x = [[1.0, -6.0, 3.0, 0.0], [2.0, 0.0, 9.0, 0.0], [6.0, 3.0, 0.0, 4.0]];
+    // 0 and 1 are one; the last two of three places are empty.
+    let plan = [1, END, END, END, 0, END, 0, 0, 2];
+    for rig in rigs_for(&SPEC) {
+        for &mode in MergeMode::ALL {
+            for size in [None, Some(vec![1.0, 3.0, 0.0])] {
+                let case = Case {
+                    params: set!(Params::new([1, 3, 4], 0); mode, eps: 1e-6),
+                    plan: plan.to_vec(),
+                    x: x.as_flattened().to_vec(),
+                    size,
+                };
+                let (got, size) = case.check(rig);
+                assert_eq!(got[4..], [0.0; 8], "{} {mode:?}", rig.id());
+                assert_eq!(size[1..], [0.0; 2], "{} {mode:?}", rig.id());
+            }
+        }
+    }
+}
+
 /// Padding: the first of a group, another, all of it.
 #[test]
 fn tokens_of_size_0_count_for_nothing() {

@@ -28,6 +28,21 @@ struct Input {
     source: Vec<u32>,
 }
 
+impl Input {
+    /// That of one image.
+    fn of(&self, shape: &MergeShape, image: usize) -> Input {
+        fn part<T: Copy>(all: &[T], length: u32, image: usize) -> Vec<T> {
+            all[image * length as usize..][..length as usize].to_vec()
+        }
+        Input {
+            keys: part(&self.keys, shape.tokens * shape.key_stride, image),
+            x: part(&self.x, shape.tokens * shape.channels, image),
+            size: part(&self.size, shape.tokens, image),
+            source: part(&self.source, shape.sources, image),
+        }
+    }
+}
+
 /// Keys of one head right behind each other; x of 8 channels.
 fn shape(batch: u32, tokens: u32, width: u32, r: u32, protect: u32) -> MergeShape {
     set!(
@@ -345,6 +360,15 @@ fn a_partition_that_does_not_fit_is_refused() {
         matches!(TokenMerger::new(&rig.gpu, shape, io), Err(Error::Input(_)))
     };
     let grid = |rows, columns, stride| Partition::Grid { rows, columns, stride, seed: None };
+    let with = |partition| {
+        let io = MergeIo::new(&buffer, &buffer, &others[0]).size_out(&others[1]).source_out(&others[2]);
+        let shape = set!(shape(1, 13, 8, 3, 1); partition, threshold: Some(0.5));
+        TokenMerger::new(&rig.gpu, shape, io)
+    };
+    assert!(matches!(with(Partition::Sequential), Err(Error::Unsupported { .. })));
+    assert!(with(Partition::Alternating).is_ok());
+    let lines = |grid| Partition::Lines { grid };
+    assert!(refused(lines(None)) && refused(lines(Some([3, 5]))) && !refused(lines(Some([3, 4]))));
     assert!(refused(Partition::EveryKth(0)) && refused(Partition::EveryKth(1)));
     assert!(
         refused(grid(3, 5, [2, 2]))

@@ -3,11 +3,11 @@
 use tome_wgpu::kernels::find_matches::{self, Similarity};
 use tome_wgpu::kernels::key_metric::{self, Length};
 use tome_wgpu::kernels::merge_tokens::{self, MergeMode};
-use tome_wgpu::kernels::{match_lines, merge_source, rank_matches};
+use tome_wgpu::kernels::{choose_matches, match_lines, merge_source, rank_matches};
 use tome_wgpu::{MergeIo, MergeShape, Partition, TokenMerger, reference};
 
 use super::{Input, Merged, groups, input, merge, shape};
-use crate::common::{Tol, close, partitions, rigs, same, set};
+use crate::common::{Random, Tol, close, partitions, rigs, same, set};
 
 /// The same merge by the reference.
 fn merge_by_reference(shape: MergeShape, input: &Input) -> Merged {
@@ -17,7 +17,8 @@ fn merge_by_reference(shape: MergeShape, input: &Input) -> Merged {
     let length = if similarity == Similarity::Cosine { Length::Unit } else { Length::Own };
     let (stride, start) = (shape.key_stride, shape.key_start);
     let params = set!(key_metric::Params::default(); rows, heads, head_width, stride, start, length);
-    reference::key_metric(&params, &input.keys, None, &mut metric);
+    let masks = shape.threshold.map(|_| &input.size[..]);
+    reference::key_metric(&params, &input.keys, masks, &mut metric);
     let list = partition.split(batch, tokens, protect, r);
     let split = list.map(|list| {
         let mut split = vec![u32::MAX; (list.lists * tokens) as usize];
@@ -25,7 +26,7 @@ fn merge_by_reference(shape: MergeShape, input: &Input) -> Merged {
         split
     });
     let (srcs, split_stride) = list.map_or((tokens.div_ceil(2), 0), |list| (list.srcs, list.stride()));
-    let mut plan = vec![u32::MAX; (batch * (3 * tokens - r)) as usize];
+    let mut plan = vec![u32::MAX; (batch * (2 * tokens + shape.tokens_out())) as usize];
     if let Partition::Lines { grid: Some(grid) } = partition {
         let lost = r / partition.step(tokens, protect);
         let params = match_lines::Params::new(batch, head_width, protect, grid, lost);
@@ -40,6 +41,14 @@ fn merge_by_reference(shape: MergeShape, input: &Input) -> Merged {
         batch, tokens, width: head_width, protect, similarity, srcs, split_stride
     );
     reference::find_matches(&params, &metric, split.as_deref(), &mut score, &mut best);
+    if let Some(threshold) = shape.threshold {
+        let least = tokens - shape.tokens_out();
+        let params = set!(choose_matches::Params::default(); batch, tokens, r, least, protect, threshold);
+        let mut mask = vec![f32::NAN; (batch * shape.tokens_out()) as usize];
+        let size = Some(&input.size[..]);
+        reference::choose_matches(&params, &score, &best, size, &mut rank, &mut plan, &mut mask);
+        return merged_by_reference(shape, input, &plan);
+    }
     let params = set!(rank_matches::Params::default(); batch, tokens, r, protect, srcs, split_stride);
     reference::rank_matches(&params, &score, &best, split.as_deref(), &mut rank, &mut plan);
     merged_by_reference(shape, input, &plan)
@@ -48,7 +57,7 @@ fn merge_by_reference(shape: MergeShape, input: &Input) -> Merged {
 /// What a plan makes of tokens, sizes and source maps.
 fn merged_by_reference(shape: MergeShape, input: &Input, plan: &[u32]) -> Merged {
     let MergeShape { batch, tokens, channels, sources, mode, .. } = shape;
-    let r = shape.r_clamped();
+    let r = tokens - shape.tokens_out();
     let merged = shape.tokens_out();
     let mut x = vec![f32::NAN; (batch * merged * channels) as usize];
     let mut size = vec![f32::NAN; (batch * merged) as usize];
@@ -95,6 +104,44 @@ fn every_way_of_merging_is_the_references() {
             close(format!("{}: {what}: x", rig.id()), &got.x, &want.x, tol);
         }
     });
+}
+
+/// Merge after merge by a threshold, with padding already in the first: the reference's, also in what an image gets alone.
+#[test]
+fn merges_by_a_threshold_are_the_references_and_an_image_s_own() {
+    for protect in [0, 1, 5] {
+        for (threshold, r, least) in [(0.2, 9, 0), (0.4, 20, 3), (2.0, 5, 5), (-2.0, 7, 2)] {
+            let first = set!(
+                shape(3, 40 + protect, 8, r, protect);
+                threshold: Some(threshold), least, sources: 40 + protect
+            );
+            let mut given = input(&first, 5);
+            given.size[(first.tokens - 6) as usize..first.tokens as usize].fill(0.0);
+            for rig in rigs() {
+                let (mut shape, mut input) = (first, given.clone());
+                for step in 0..3 {
+                    let what = format!("{}: {threshold} {r} {least} protect {protect} step {step}", rig.id());
+                    let want = merge_by_reference(shape, &input);
+                    let got = merge(rig, shape, &input);
+                    same(format!("{what}: source"), &got.source, &want.source);
+                    same(format!("{what}: size"), &got.size, &want.size);
+                    close(format!("{what}: x"), &got.x, &want.x, Tol { abs: 1e-6, rel: 2e-6 });
+                    assert!(got.x.iter().all(|v| v.is_finite()), "{what}");
+                    for image in 0..3 {
+                        let one = merge(rig, set!(shape; batch: 1), &input.of(&shape, image));
+                        let all = [got.x.len(), got.size.len(), got.source.len()].map(|len| len / 3);
+                        same(&what, &one.x, &got.x[image * all[0]..][..all[0]]);
+                        same(&what, &one.size, &got.size[image * all[1]..][..all[1]]);
+                        same(&what, &one.source, &got.source[image * all[2]..][..all[2]]);
+                    }
+                    shape.tokens = shape.tokens_out();
+                    // Padding's keys are no zeros.
+                    let keys = Random(step).floats(3 * shape.tokens * 8);
+                    input = Input { keys, x: got.x, size: got.size, source: got.source };
+                }
+            }
+        }
+    }
 }
 
 /// Bad metrics merge last, attract nobody and leave every result finite, by every similarity and in every partition.

@@ -82,6 +82,14 @@ pub struct MergeArgs {
     // A negative number is a wrong schedule, not an unknown flag.
     #[arg(long, value_name = "R", default_value = "0", allow_hyphen_values = true)]
     pub r: Schedule,
+    /// Merges only tokens that are more alike than T, by --similarity, and in each block at most as many as --r says: an
+    /// image keeps as many tokens as it needs
+    #[arg(long, value_name = "T", allow_hyphen_values = true)]
+    threshold: Option<f32>,
+    /// With a threshold the tokens that merge in each block in any case, written as --r: an image that has merged more
+    /// before need not
+    #[arg(long, value_name = "R", default_value = "0", allow_hyphen_values = true, requires = "threshold")]
+    least: Schedule,
     /// Whether attention counts a merged token as often as it has members; without it all networks but masked
     /// autoencoders that have not been trained further do
     #[arg(long, value_enum)]
@@ -169,6 +177,7 @@ impl MergeArgs {
     /// The way a network is run.
     pub fn options(&self, config: &Config) -> Options {
         let mut options = Options::for_network(config, self.r.clone());
+        (options.threshold, options.least) = (self.threshold, self.least.clone());
         if let Some(switch) = &self.prop_attn {
             options.prop_attn = matches!(switch, Switch::On);
         }

@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use anyhow::{Result, bail};
 use serde_json::json;
 use tome_wgpu::Session;
-use tome_wgpu::vit::{Options, Scores};
+use tome_wgpu::vit::{Options, Output, Scores, Want};
 
 use crate::args::{DeviceArgs, MergeArgs, ModelArgs};
 use crate::pictures::PictureArgs;
@@ -66,8 +66,8 @@ pub fn run(args: &Args) -> Result<()> {
     for paths in paths.chunks(BATCH) {
         for (path, top) in paths.iter().zip(classify(&session, paths, &options, args.top as usize)?) {
             let name = shown(path);
-            let top = match top {
-                Ok(top) => top,
+            let (top, tokens) = match top {
+                Ok(found) => found,
                 Err(why) => {
                     unreadable += 1;
                     // Errors of files name them already.
@@ -78,10 +78,17 @@ pub fn run(args: &Args) -> Result<()> {
             };
             if args.json {
                 let class = |&(class, probability): &(usize, f32)| json!({ "class": class, "label": model::label(config, class), "probability": probability });
-                documents.push(json!({ "image": name, "top": top.iter().map(class).collect::<Vec<_>>() }));
+                let mut document = json!({ "image": name, "top": top.iter().map(class).collect::<Vec<_>>() });
+                if let Some(tokens) = tokens {
+                    document["tokens"] = tokens.into();
+                }
+                documents.push(document);
                 continue;
             }
-            writeln!(out, "{}", plain(&name))?;
+            match tokens {
+                Some(tokens) => writeln!(out, "{}, {tokens} tokens left", plain(&name))?,
+                None => writeln!(out, "{}", plain(&name))?,
+            }
             for (class, probability) in top {
                 writeln!(out, "  {:5.1} %  {}", probability * 100.0, plain(&model::label(config, class)))?;
             }
@@ -97,12 +104,20 @@ pub fn run(args: &Args) -> Result<()> {
     Ok(())
 }
 
-/// The best classes of an image, or why there are none.
-type Top = Result<Vec<(usize, f32)>, String>;
+/// The best classes of an image, with the tokens that it has left where their number is its own; or why there are none.
+type Top = Result<(Vec<(usize, f32)>, Option<usize>), String>;
 
 fn classify(session: &Session, paths: &[PathBuf], options: &Options, top: usize) -> Result<Vec<Top>> {
     let images = inputs::load_readable(paths, session.config());
-    let mut all: Vec<Top> = session.classify(images.values(), options, top)?.into_iter().map(Ok).collect();
+    let counts = options.threshold.is_some();
+    let want = if counts { Want::LOGITS | Output::Size } else { Want::LOGITS };
+    let outputs = session.run(images.values(), options, want)?;
+    let scores = session.config().scores;
+    let of = |image| {
+        let classes = outputs.classes_of(image, scores, top)?;
+        Ok(Ok((classes, counts.then(|| outputs.tokens_of(image)))))
+    };
+    let mut all: Vec<Top> = (0..outputs.batch).map(of).collect::<Result<_>>()?;
     for (place, why) in images.unreadable {
         all[place] = Err(why);
     }

@@ -22,7 +22,8 @@ use crate::text::shown;
 /// interrupted. Memory does not grow with the number of images. An image with NaN in it gives NaN and leaves the others
 /// alone.
 ///
-/// Every input has its row, in order; OUT.jsonl beside the output names them, a line a row. A picture that cannot be read is
+/// Every input has its row, in order; OUT.jsonl beside the output names them, a line a row, and says with --threshold how many
+/// tokens each has left. A picture that cannot be read is
 /// named in a warning and its row holds NaN, or 4294967295 for indices; the output is written all the same, and the command
 /// fails in the end. If no picture can be read nothing is written.
 #[derive(clap::Args)]
@@ -87,7 +88,9 @@ pub fn run(args: &Args, quiet: bool) -> Result<()> {
 
     let progress = if quiet { ProgressBar::hidden() } else { ProgressBar::new(count as u64) };
     progress.set_style(ProgressStyle::with_template("{wide_bar} {pos}/{len} images, {per_sec}, {eta} left")?);
-    let stream = session.stream(&options, want);
+    // The number of an image's tokens is that of those with a size.
+    let read = if options.threshold.is_some() { want | Output::Size } else { want };
+    let stream = session.stream(&options, read);
     let run = through(stream, &mut inputs, args.batch as usize, &config, &mut results, &progress);
     progress.finish_and_clear();
     if let Err(error) = run {

@@ -17,6 +17,8 @@ pub struct Results {
     writer: TensorWriter,
     rows: Rows,
     want: Want,
+    /// Whether images have tokens of their own number.
+    counts: bool,
     /// Images whose results are written.
     pub images: usize,
     /// Those of them that could not be read.
@@ -38,8 +40,12 @@ impl Results {
         let mut about = rows.metadata(inputs);
         about.insert("preprocess".into(), model::described(config).to_string());
         about.insert("r".into(), options.schedule.to_string());
+        if let Some(threshold) = options.threshold {
+            about.insert("threshold".into(), threshold.to_string());
+            about.insert("least".into(), options.least.to_string());
+        }
         let writer = TensorWriter::create(path, tensors, about)?;
-        Ok(Results { writer, rows, want, images: 0, unreadable: 0 })
+        Ok(Results { writer, rows, want, counts: options.threshold.is_some(), images: 0, unreadable: 0 })
     }
 
     /// Writes the results of the next images; those that could not be read, by their places among these, have none.
@@ -49,6 +55,8 @@ impl Results {
         unreadable: &[(usize, String)],
         inputs: &Inputs,
     ) -> Result<()> {
+        let tokens: Option<Vec<usize>> =
+            self.counts.then(|| (0..outputs.batch).map(|image| outputs.tokens_of(image)).collect());
         for &(image, _) in unreadable {
             blank(&mut outputs, image);
         }
@@ -59,7 +67,7 @@ impl Results {
             }
         }
         let names = (self.images..self.images + outputs.batch).map(|row| inputs.name(row));
-        self.rows.append(names, unreadable)?;
+        self.rows.append(names, unreadable, tokens.as_deref())?;
         self.images += outputs.batch;
         self.unreadable += unreadable.len();
         Ok(())
@@ -82,7 +90,7 @@ impl Results {
         let mut put = || -> Result<()> {
             self.writer.blank_rest()?;
             let missing: Vec<(usize, String)> = (0..count - done).map(|at| (at, "not run".into())).collect();
-            self.rows.append((done..count).map(|row| inputs.name(row)), &missing)
+            self.rows.append((done..count).map(|row| inputs.name(row)), &missing, None)
         };
         let put = put()
             .and_then(|()| self.rows.finish_beside(&partial))

@@ -15,7 +15,7 @@ use crate::text::shown;
 /// The most names that an output's own metadata holds.
 const IN_METADATA: usize = 10_000;
 
-/// `OUT.jsonl`: `{"row":0,"path":"a.png","error":null}` and so on.
+/// `OUT.jsonl`: `{"row":0,"path":"a.png","error":null}` and so on; with a threshold also `"tokens"`.
 pub struct Rows {
     file: BufWriter<NamedTempFile>,
     target: PathBuf,
@@ -38,15 +38,20 @@ impl Rows {
         BTreeMap::from([("paths".to_owned(), json!(names).to_string())])
     }
 
-    /// The next rows; `unreadable` by their places among these.
+    /// The next rows; `unreadable` by their places among these, and the tokens of each where their number is the image's.
     pub fn append(
         &mut self,
         names: impl Iterator<Item = String>,
         unreadable: &[(usize, String)],
+        tokens: Option<&[usize]>,
     ) -> Result<()> {
         for (place, path) in names.enumerate() {
             let error = unreadable.iter().find(|(at, _)| *at == place).map(|(_, why)| why);
-            writeln!(self.file, "{}", json!({ "row": self.next, "path": path, "error": error }))
+            let mut row = json!({ "row": self.next, "path": path, "error": error });
+            if let Some(tokens) = tokens {
+                row["tokens"] = error.map_or_else(|| json!(tokens[place]), |_| json!(null));
+            }
+            writeln!(self.file, "{row}")
                 .with_context(|| format!("{}: cannot be written", shown(&self.target)))?;
             self.next += 1;
         }

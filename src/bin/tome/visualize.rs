@@ -1,5 +1,6 @@
 //! `tome visualize`
 
+use std::collections::BTreeSet;
 use std::path::PathBuf;
 
 use anyhow::{Result, bail};
@@ -53,7 +54,7 @@ pub fn run(args: &Args) -> Result<()> {
     let config = session.config().clone();
     let picture = inputs::load(&args.image, &config)?;
     let options = args.merge.options(&config);
-    let want = if args.strip { Output::SourcePerBlock } else { Output::Source };
+    let want = [Output::Source, Output::SourcePerBlock];
     let outputs = session.run(picture.as_bytes(), &options, want)?;
     let picture = as_people_see_it(picture, &config);
     let painted = if args.strip {
@@ -65,8 +66,11 @@ pub fn run(args: &Args) -> Result<()> {
         paint::groups(&picture, &outputs.source, &config)
     };
     output::put_png(&painted, file, &args.out)?;
-    let tokens = options.tokens_per_block(&config);
-    let tokens: Vec<String> = tokens.iter().map(u32::to_string).collect();
+    // Each holds some original token.
+    let held = |source: &[u32]| source.iter().collect::<BTreeSet<_>>().len();
+    let after = outputs.source_per_block.chunks(config.tokens() as usize).map(held);
+    let tokens: Vec<String> =
+        std::iter::once(config.tokens() as usize).chain(after).map(|count| count.to_string()).collect();
     tracing::info!("tokens from block to block: {}; painted in {}", tokens.join(" "), args.out.display());
     Ok(())
 }
