@@ -125,7 +125,7 @@ fn a_threshold_says_how_many_tokens_each_image_has_left() {
     assert_eq!(counts.len(), 3);
     assert!(counts.iter().any(|&count| count != counts[0]), "{counts:?}");
     // The sizes need not be wanted, and without a threshold there is nothing to say.
-    args[args.iter().position(|arg| *arg == "logits,size").unwrap()] = "logits";
+    args.iter_mut().filter(|arg| **arg == "logits,size").for_each(|arg| *arg = "logits");
     infer("threshold_least", &output, &args).done();
     let again = std::fs::read_to_string(output.with_extension("jsonl")).unwrap();
     assert_eq!(again, rows);
