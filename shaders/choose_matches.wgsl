@@ -124,10 +124,11 @@ fn choose_matches(
         let own = height_of(item, srcs, i);
         var before = 0u;
         for (var begin = 0u; begin < srcs; begin += LANES) {
+            let chunk = min(LANES, srcs - begin);
             workgroupBarrier(); // the previous chunk has been read
             heights[lane] = height_of(item, srcs, begin + lane);
             workgroupBarrier();
-            for (var other = 0u; other < LANES; other++) {
+            for (var other = 0u; other < chunk; other++) {
                 let height = heights[other];
                 before += u32(height > own || height == own && begin + other < i);
             }
