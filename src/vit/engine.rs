@@ -129,6 +129,7 @@ pub(crate) trait Engine {
 
 /// A matching other than the bipartite one, and what it goes by.
 #[derive(Clone, Copy, Debug)]
+#[cfg_attr(not(feature = "cpu"), allow(dead_code, reason = "a GPU refuses it"))]
 pub(crate) struct Otherwise {
     pub matching: Matching,
     pub params: matching::Params,
