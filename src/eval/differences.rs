@@ -68,7 +68,7 @@ pub fn agreement(reference: &[f32], other: &[f32], classes: usize) -> Vec<bool> 
 }
 
 /// The place of the highest value, of equal ones the first; none with NaN among them.
-fn best(row: &[f32]) -> Option<usize> {
+pub(super) fn best(row: &[f32]) -> Option<usize> {
     let highest = row.iter().copied().fold(f32::NEG_INFINITY, f32::max);
     let known = row.iter().all(|value| !value.is_nan());
     row.iter().position(|&value| value == highest).filter(|_| known)

@@ -44,22 +44,82 @@ pub fn matched(gained: usize, lost: usize, of: usize) -> Interval {
 /// The mean of one value per image, such as the difference of two results for it, with Student's t interval: right for
 /// values that are about normal or many. One value has no interval (from -∞ to ∞), none has no mean; NaN gives NaN.
 pub fn paired(differences: &[f64]) -> Interval {
-    let n = differences.len() as f64;
-    let mean = differences.iter().sum::<f64>() / n;
-    if differences.len() == 1 && !mean.is_nan() {
-        return Interval { estimate: mean, low: f64::NEG_INFINITY, high: f64::INFINITY };
-    }
-    let squares: f64 = differences.iter().map(|value| (value - mean).powi(2)).sum();
-    let half = student(differences.len().saturating_sub(1)) * (squares / (n - 1.0) / n).sqrt();
-    Interval { estimate: mean, low: mean - half, high: mean + half }
+    let mut mean = Mean::default();
+    differences.iter().for_each(|&value| mean.push(value));
+    mean.interval().unwrap_or(Interval { estimate: f64::NAN, low: f64::NAN, high: f64::NAN })
 }
 
-/// The two-sided 95 % quantile of Student's t; NaN of no degrees of freedom.
+/// A mean on its way: [`paired`] of values that come one by one and are not kept.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub struct Mean {
+    count: usize,
+    mean: f64,
+    /// The sum of squared distances from the mean.
+    squares: f64,
+}
+
+impl Mean {
+    /// Adds a value.
+    pub fn push(&mut self, value: f64) {
+        // Welford's way, which loses no digits to a large mean.
+        self.count += 1;
+        let before = value - self.mean;
+        self.mean += before / self.count as f64;
+        self.squares += before * (value - self.mean);
+    }
+
+    /// The mean as [`paired`] gives it; none of no values.
+    pub fn interval(&self) -> Option<Interval> {
+        let n = self.count as f64;
+        let half = match self.count {
+            0 => return None,
+            // NaN stays.
+            1 => f64::INFINITY + self.mean * 0.0,
+            count => student(count - 1) * (self.squares / (n - 1.0) / n).sqrt(),
+        };
+        Some(Interval { estimate: self.mean, low: self.mean - half, high: self.mean + half })
+    }
+}
+
+/// Images that are right, beside how the reference does on the same ones.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Tally {
+    /// Images.
+    pub of: usize,
+    /// Those that are right.
+    pub right: usize,
+    /// Those of them that the reference has wrong.
+    pub gained: usize,
+    /// Those that are wrong and the reference has right.
+    pub lost: usize,
+}
+
+impl Tally {
+    /// Adds an image.
+    pub fn push(&mut self, reference: bool, right: bool) {
+        self.of += 1;
+        self.right += usize::from(right);
+        self.gained += usize::from(right && !reference);
+        self.lost += usize::from(reference && !right);
+    }
+
+    /// The share that is right, see [`binomial`]; none of no images.
+    pub fn share(&self) -> Option<Interval> {
+        (self.of > 0).then(|| binomial(self.right, self.of))
+    }
+
+    /// How much larger it is than the reference's, see [`matched`]; none of no images.
+    pub fn change(&self) -> Option<Interval> {
+        (self.of > 0).then(|| matched(self.gained, self.lost, self.of))
+    }
+}
+
+/// The two-sided 95 % quantile of Student's t.
 fn student(freedom: usize) -> f64 {
     /// From here on the series is right to eight digits.
     const MANY: usize = 100;
     match freedom {
-        0 => f64::NAN,
         // Fisher's and Cornish's series around the normal distribution.
         MANY.. => {
             let n = freedom as f64;
@@ -176,6 +236,8 @@ mod tests {
         near(interval.estimate, 1.58, 1e-12);
         near(interval.low, 0.700_114_2, 1e-6);
         near(interval.high, 2.459_885_8, 1e-6);
+        let far: Vec<f64> = [1.0, 2.0, 3.0].map(|value| value + 1e9).to_vec();
+        near(paired(&far).high - 1e9, 2.0 + student(2) / 3f64.sqrt(), 1e-6);
         assert_eq!(paired(&[0.25; 9]), Interval { estimate: 0.25, low: 0.25, high: 0.25 });
         assert_eq!(paired(&[3.0]).high, f64::INFINITY);
         assert!(paired(&[]).estimate.is_nan() && paired(&[1.0, f64::NAN]).low.is_nan());
