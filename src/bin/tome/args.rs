@@ -82,6 +82,13 @@ pub struct MergeArgs {
     // A negative number is a wrong schedule, not an unknown flag.
     #[arg(long, value_name = "R", default_value = "0", allow_hyphen_values = true)]
     pub r: Schedule,
+    #[command(flatten)]
+    ways: MergeWays,
+}
+
+/// How tokens merge, whatever the schedule.
+#[derive(Args)]
+pub struct MergeWays {
     /// Whether attention counts a merged token as often as it has members; without it all networks but masked
     /// autoencoders that have not been trained further do
     #[arg(long, value_enum)]
@@ -155,7 +162,14 @@ enum SimilarityName {
 impl MergeArgs {
     /// The way a network is run.
     pub fn options(&self, config: &Config) -> Options {
-        let mut options = Options::for_network(config, self.r.clone());
+        self.ways.options(self.r.clone(), config)
+    }
+}
+
+impl MergeWays {
+    /// The way a network is run by a schedule.
+    pub fn options(&self, schedule: Schedule, config: &Config) -> Options {
+        let mut options = Options::for_network(config, schedule);
         if let Some(switch) = &self.prop_attn {
             options.prop_attn = matches!(switch, Switch::On);
         }

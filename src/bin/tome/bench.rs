@@ -51,7 +51,7 @@ pub struct Args {
 
 /// Rounds over all r, as many as the budget allows.
 const ROUNDS: std::ops::RangeInclusive<usize> = 3..=25;
-const BUDGET: Duration = Duration::from_secs(8);
+pub const BUDGET: Duration = Duration::from_secs(8);
 
 /// The figures of a schedule at a batch.
 pub struct Timing {
@@ -197,6 +197,17 @@ pub fn time(
     budget: Duration,
 ) -> Result<Vec<Timing>> {
     let options: Vec<Options> = schedules.iter().cloned().map(Options::with_schedule).collect();
+    time_ways(session, stopwatch, batch, &options, budget)
+}
+
+/// Times ways of running a network in turns; one of them merges nothing.
+pub fn time_ways(
+    session: &Session,
+    stopwatch: &mut Bench,
+    batch: usize,
+    options: &[Options],
+    budget: Duration,
+) -> Result<Vec<Timing>> {
     // The first call warms up, untimed; its length says nothing about the rounds.
     let mut measured: Vec<Vec<Measured>> = vec![Vec::new(); options.len()];
     let mut start = Instant::now();
@@ -217,7 +228,7 @@ pub fn time(
     let blocks = session.config().depth as usize;
     let seconds: Vec<f64> = measured.iter().map(|all| median(all.iter().map(|one| one.seconds))).collect();
     let plain =
-        schedules.iter().position(|schedule| schedule.is_none(blocks)).map_or(f64::NAN, |at| seconds[at]);
+        options.iter().position(|way| way.schedule.is_none(blocks)).map_or(f64::NAN, |at| seconds[at]);
     let mut timings = Vec::new();
     for ((options, all), &seconds) in options.iter().zip(&measured).zip(&seconds) {
         timings.push(Timing {
