@@ -31,7 +31,7 @@ const SIZE: [u32; 2] = [960, 640];
 /// What is within the axes.
 const LEFT: i32 = 90;
 const RIGHT: i32 = 900;
-const TOP: i32 = 60;
+const TOP: i32 = 100;
 const BOTTOM: i32 = 570;
 const INK: Rgb888 = Rgb888::new(30, 30, 30);
 const GRID: Rgb888 = Rgb888::new(225, 225, 225);
@@ -63,14 +63,15 @@ pub fn paint(plot: &Plot) -> RgbImage {
         let [from, to] = [pair[0], pair[1]].map(|dot| [x.at(dot.x), y.at(dot.y)]);
         canvas.line(from, to, GRID, 2);
     }
-    for dot in dots {
+    for (i, dot) in (0..).zip(dots) {
         let (across, low, high) = (x.at(dot.x), y.at(dot.low), y.at(dot.high));
         canvas.line([across, low], [across, high], DOTS, 2);
         for end in [low, high] {
             canvas.line([across - END, end], [across + END, end], DOTS, 2);
         }
         canvas.dot([across, y.at(dot.y)]);
-        canvas.text(&dot.name, [across + 10, y.at(dot.y) - 8], Alignment::Left);
+        // Dots side by side have their names one above the other.
+        canvas.text(&dot.name, [across + 10, y.at(dot.y) - 8 - 16 * (i % 2)], Alignment::Left);
     }
     canvas.0
 }

@@ -143,19 +143,17 @@ fn same(found: &Value, wanted: &Value) -> Result<()> {
     let (Some(found), Some(wanted)) = (found.as_object(), wanted.as_object()) else {
         bail!("is not the state of an evaluation; give another file");
     };
-    for (key, now) in wanted {
-        let kept = found.get(key).unwrap_or(&Value::Null);
-        if key == FINGERPRINT {
-            if !near(kept, now) {
-                bail!(
-                    "is of another network of that name; its weights give other results. Give another file"
-                );
-            }
-        } else if kept != now {
-            bail!(
-                "is of another evaluation: {key} is {now} now and was {kept}. Give the same arguments or another file"
-            );
-        }
+    let kept = |key: &str| found.get(key).unwrap_or(&Value::Null);
+    let plain = wanted.iter().filter(|(key, _)| *key != FINGERPRINT);
+    if let Some((key, now)) = plain.into_iter().find(|(key, now)| kept(key) != *now) {
+        let kept = kept(key);
+        bail!(
+            "is of another evaluation: {key} is {now} now and was {kept}. Give the same arguments or another file"
+        );
+    }
+    // Last, as other pictures change it too.
+    if !near(kept(FINGERPRINT), &wanted[FINGERPRINT]) {
+        bail!("is of another network of that name: its weights give other results. Give another file");
     }
     Ok(())
 }
