@@ -108,7 +108,7 @@ impl Memory {
                 rows(config.embed_dim),
                 rows(config.widest()),
                 rows(gate),
-                rows(options.metric.width(config)),
+                rows(options.metric_width(config)),
                 rows(1),
                 row(),
                 row(),
@@ -228,10 +228,16 @@ impl Engine for Runner<'_, '_> {
         self.memory.write_indices(Place::Split, |_, split| split_tokens(&params, split))
     }
 
-    fn find_matches(&mut self, params: kernels::find_matches::Params, listed: bool) -> Result<()> {
+    fn find_matches(
+        &mut self,
+        params: kernels::find_matches::Params,
+        listed: bool,
+        size: Option<Place>,
+    ) -> Result<()> {
         self.memory.write_indices(Place::Best, |all, best| {
             let mut score = take(&mut all.floats[slot(Place::Score)]);
-            find_matches(&params, all.floats(Place::Metric), all.list(listed), &mut score, best);
+            let size = size.map(|place| all.floats(place));
+            find_matches(&params, all.floats(Place::Metric), all.list(listed), size, &mut score, best);
             all.floats[slot(Place::Score)] = score;
         })
     }

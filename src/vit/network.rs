@@ -2,7 +2,7 @@
 
 use super::config::Config;
 use super::engine::{Ends, Engine, Place, Query, Then};
-use super::options::{Metric, Options, PoolBy};
+use super::options::{Metric, Options, PoolBy, Rule};
 use super::parameters::{AttentionPool, Block, Linear, Norm, Parameters};
 use crate::error::Result;
 use crate::kernels::{Activation, PoolMode, attention, layer_norm, matmul, norm_heads, pool, split_tokens};
@@ -115,11 +115,16 @@ impl<'a, E: Engine> Walk<'a, E> {
         let shape = self.merge_shape(block, r);
         let [b, n] = [self.batch, self.tokens].map(u64::from);
         let edges = b * u64::from(shape.srcs());
-        let keys = match self.options.metric {
+        let keys = match self.options.rule(block).metric {
             Metric::Keys | Metric::Queries | Metric::Values => Place::Qkv,
             // What attention was added to.
             Metric::Input => self.x_next(),
             Metric::Attention => self.x(),
+            Metric::Final => {
+                let norm = self.p.norm.as_ref().or(self.p.fc_norm.as_ref());
+                self.engine.layer_norm(self.norm_of(self.rows()), self.x(), norm, Place::Normed)?;
+                Place::Normed
+            }
         };
         self.engine.key_metric(shape.key_metric(), keys)?;
         self.engine.stage("metric", Place::Metric, b * n * u64::from(shape.head_width));
@@ -128,7 +133,8 @@ impl<'a, E: Engine> Walk<'a, E> {
             self.engine.split_tokens(split_tokens::Params { first_list: self.first_image, ..list })?;
             self.engine.stage("split", Place::Split, list.elements());
         }
-        self.engine.find_matches(shape.find_matches(), list.is_some())?;
+        let size = (shape.by_size > 0.0 && self.merged > 0).then_some(Place::Size(self.merged));
+        self.engine.find_matches(shape.find_matches(), list.is_some(), size)?;
         self.engine.stage("score", Place::Score, edges);
         self.engine.stage("best", Place::Best, edges);
         self.engine.rank_matches(shape.rank_matches(), list.is_some())?;
@@ -148,7 +154,7 @@ impl<'a, E: Engine> Walk<'a, E> {
 
     fn merge_shape(&self, block: u32, r: u32) -> MergeShape {
         let Config { embed_dim, num_heads, norm_eps: eps, .. } = *self.config;
-        let Options { metric, similarity, partition, merge: mode, .. } = *self.options;
+        let Rule { metric, similarity, by_size, merge: mode } = self.options.rule(block);
         let projected = metric.of_projection();
         MergeShape {
             batch: self.batch,
@@ -161,8 +167,9 @@ impl<'a, E: Engine> Walk<'a, E> {
             r,
             protect: self.options.protected(self.config),
             sources: self.config.tokens(),
-            partition: partition.in_block(block),
+            partition: self.options.partition.in_block(block),
             similarity,
+            by_size,
             mode,
             keys_in_f32: projected.is_none(),
             masked: false,

@@ -33,7 +33,7 @@ fn merge_by_reference(shape: MergeShape, input: &Input) -> Merged {
         find_matches::Params::default();
         batch, tokens, width: head_width, protect, similarity, srcs, split_stride
     );
-    reference::find_matches(&params, &metric, split.as_deref(), &mut score, &mut best);
+    reference::find_matches(&params, &metric, split.as_deref(), None, &mut score, &mut best);
     let params = set!(rank_matches::Params::default(); batch, tokens, r, protect, srcs, split_stride);
     let mut plan = vec![u32::MAX; (batch * params.plan_len()) as usize];
     reference::rank_matches(&params, &score, &best, split.as_deref(), &mut rank, &mut plan);
