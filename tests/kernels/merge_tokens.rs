@@ -59,16 +59,10 @@ impl Case {
         (x, size)
     }
 
-    /// The tolerance of its mode: a mean that is brought to the norm of its group's longest token brings its error along,
-    /// and groups here have up to 99 tokens that point anywhere, whose mean is a tenth as long as they are.
-    fn tol(&self) -> Tol {
-        if self.params.mode == MergeMode::Mlerp { Tol { abs: 4e-6, rel: 1e-6 } } else { TOL }
-    }
-
     fn check(&self, rig: &Rig) -> Merged {
         let (got, want) = (self.on_gpu(rig), self.on_reference());
         let what = format!("{} {:?}", rig.id(), self.params);
-        close(format!("{what} x"), &got.0, &want.0, self.tol());
+        close(format!("{what} x"), &got.0, &want.0, TOL);
         // Whole numbers.
         same(format!("{what} size"), &got.1, &want.1);
         got
@@ -318,7 +312,7 @@ fn tokens_of_size_0_count_for_nothing() {
             let (got, want) = (known(case.on_gpu(rig)), known(case.on_reference()));
             assert!(got.iter().zip(&want).all(|(a, b)| a.is_some() == b.is_some()), "{} {mode:?}", rig.id());
             let [got, want] = [got, want].map(|values| values.into_iter().flatten().collect::<Vec<f32>>());
-            close(format!("{} {mode:?}", rig.id()), &got, &want, case.tol());
+            close(format!("{} {mode:?}", rig.id()), &got, &want, TOL);
         }
     }
 }
