@@ -55,8 +55,8 @@ fn every_way(mut check: impl FnMut(&str, MergeShape)) {
         for protect in [0, 1, 2, 5] {
             for partition in partitions(free) {
                 for r in [1, 4, 1000] {
-                    let mode = MergeMode::ALL[turn % 6];
-                    let similarity = Similarity::ALL[turn / 6 % 3];
+                    let mode = MergeMode::ALL[turn % MergeMode::ALL.len()];
+                    let similarity = Similarity::ALL[turn / MergeMode::ALL.len() % 3];
                     turn += 1;
                     let shape = set!(shape(2, free + protect, 8, r, protect); partition, mode, similarity);
                     check(

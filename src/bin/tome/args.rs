@@ -93,7 +93,8 @@ pub struct MergeArgs {
     #[arg(long, value_enum, default_value = "prefix")]
     protect: ProtectName,
     /// The way tokens of a group become one: their mean weighted by size, mean, sum, the largest or smallest value in
-    /// each channel, or the one that the others merge into
+    /// each channel, the one that the others merge into, their mean as long as the longest of them (mlerp), or the value
+    /// of the largest magnitude in each channel
     #[arg(long, value_enum, default_value = "wmean")]
     merge_mode: ModeName,
     /// Which tokens may merge: every other one, the first half, all but every K-th, or random ones
@@ -134,6 +135,8 @@ enum ModeName {
     Max,
     Min,
     KeepOne,
+    Mlerp,
+    MaxMagnitude,
 }
 
 #[derive(Clone, Copy, ValueEnum)]
@@ -174,6 +177,8 @@ impl MergeArgs {
             ModeName::Max => MergeMode::Max,
             ModeName::Min => MergeMode::Min,
             ModeName::KeepOne => MergeMode::KeepOne,
+            ModeName::Mlerp => MergeMode::Mlerp,
+            ModeName::MaxMagnitude => MergeMode::MaxMagnitude,
         };
         options.partition = self.partition;
         options.metric = match self.metric {
