@@ -29,6 +29,8 @@ mod dispatch;
 #[cfg(all(doctest, feature = "files", feature = "blocking"))]
 mod doctests;
 mod error;
+#[cfg(feature = "blocking")]
+pub mod eval;
 #[cfg(feature = "files")]
 pub mod files;
 mod gpu;
