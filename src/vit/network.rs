@@ -42,12 +42,40 @@ impl<'a, E: Engine> Walk<'a, E> {
 
     /// Image to logits, by the tokens that enter each block and leave the last.
     pub fn network(mut self, tokens: &[u32]) -> Result<Ends> {
+        self.begin(tokens)?;
+        (0..self.p.blocks.len()).try_for_each(|block| self.block_of(block, tokens))?;
+        self.end()
+    }
+
+    /// Image to what enters the first block.
+    pub fn begin(&mut self, tokens: &[u32]) -> Result<()> {
         self.merging = tokens.first() != tokens.last();
-        self.embed()?;
-        for (i, (block, n)) in self.p.blocks.iter().zip(tokens.windows(2)).enumerate() {
-            self.engine.enter(Some(i as u32));
-            self.block(block, i as u32, n[0] - n[1])?;
-        }
+        self.embed()
+    }
+
+    /// What enters a block is in X(0), and where any have merged its sizes and map in Size(1) and Source(1): the walk goes
+    /// on from there.
+    #[cfg(feature = "cpu")]
+    pub fn resume(&mut self, block: usize, tokens: &[u32]) {
+        self.merging = tokens.first() != tokens.last();
+        self.tokens = tokens[block];
+        self.merged = usize::from(tokens[0] != tokens[block]);
+    }
+
+    /// The engine, and where the residual stream, sizes and map stand.
+    #[cfg(feature = "cpu")]
+    pub fn standing(&self) -> (&E, [Place; 3]) {
+        (self.engine, [self.x(), Place::Size(self.merged), Place::Source(self.merged)])
+    }
+
+    /// One block, by the tokens that enter each and leave the last.
+    pub fn block_of(&mut self, index: usize, tokens: &[u32]) -> Result<()> {
+        self.engine.enter(Some(index as u32));
+        self.block(&self.p.blocks[index], index as u32, tokens[index] - tokens[index + 1])
+    }
+
+    /// Features and logits of what the last block has left.
+    pub fn end(mut self) -> Result<Ends> {
         self.engine.enter(None);
 
         self.engine.in_f32();

@@ -197,7 +197,7 @@ impl Options {
             return Err(Error::Input(format!("a schedule's inflection is {inflection}, which is no number")));
         }
         for block in 0..config.depth {
-            check_by_size(self.rule(block).by_size)?;
+            self.rule(block).check()?;
         }
         self.partition.check(config.tokens(), self.protected(config))
     }
@@ -209,9 +209,16 @@ impl Options {
     }
 }
 
-fn check_by_size(by_size: f32) -> Result<()> {
-    match (0.0..=MOST_BY_SIZE).contains(&by_size) {
-        true => Ok(()),
-        false => Err(Error::Input(format!("by_size is {by_size}; it lies between 0 and {MOST_BY_SIZE}"))),
+impl Rule {
+    fn check(&self) -> Result<()> {
+        let by_size = self.by_size;
+        if !(0.0..=MOST_BY_SIZE).contains(&by_size) {
+            return Err(Error::Input(format!("by_size is {by_size}; it lies between 0 and {MOST_BY_SIZE}")));
+        }
+        if by_size > 0.0 && self.similarity == Similarity::Dot {
+            let why = "by_size goes with cosines and distances; a dot product has no largest value";
+            return Err(Error::Input(why.into()));
+        }
+        Ok(())
     }
 }

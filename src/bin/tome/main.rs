@@ -11,6 +11,7 @@ mod folders;
 mod imagenet;
 mod infer;
 mod inputs;
+mod merging;
 mod model;
 mod output;
 mod paint;
