@@ -33,6 +33,8 @@ mod error;
 pub mod eval;
 #[cfg(feature = "files")]
 pub mod files;
+#[cfg(feature = "blocking")]
+pub mod fit;
 mod gpu;
 #[doc(hidden)]
 pub mod kernel;

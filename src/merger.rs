@@ -39,6 +39,9 @@ pub struct MergeShape {
     pub partition: Partition,
     /// The measure by which two tokens are alike.
     pub similarity: Similarity,
+    /// How much the sizes of two tokens count against their match, see [`find_matches::Params::by_size`]; without
+    /// [`MergeIo::size`] all count alike.
+    pub by_size: f32,
     /// The way the tokens of a group become one.
     pub mode: MergeMode,
     /// The keys are 32-bit floats whatever the storage type.
@@ -121,9 +124,9 @@ impl MergeShape {
     }
 
     pub(crate) fn find_matches(&self) -> find_matches::Params {
-        let &MergeShape { batch, tokens, head_width: width, protect, similarity, .. } = self;
+        let &MergeShape { batch, tokens, head_width: width, protect, similarity, by_size, .. } = self;
         let (srcs, split_stride) = self.split_tokens().map_or((0, 0), |list| (list.srcs, list.stride()));
-        find_matches::Params { batch, tokens, width, protect, similarity, srcs, split_stride }
+        find_matches::Params { batch, tokens, width, protect, similarity, srcs, split_stride, by_size }
     }
 
     pub(crate) fn rank_matches(&self) -> rank_matches::Params {
@@ -301,7 +304,8 @@ impl TokenMerger {
         if let Some(params) = shape.split_tokens() {
             dispatches.push(kernels::split_tokens(gpu, params, split_tokens::Io::new(split))?);
         }
-        let find = find_matches::Io { split: listed, ..find_matches::Io::new(metric, score, best) };
+        let size = io.size.filter(|_| shape.by_size > 0.0);
+        let find = find_matches::Io { split: listed, size, ..find_matches::Io::new(metric, score, best) };
         dispatches.push(kernels::find_matches(gpu, shape.find_matches(), find)?);
         let of_best = rank_matches::Io { split: listed, ..rank_matches::Io::new(score, best, rank, plan) };
         dispatches.push(kernels::rank_matches(gpu, shape.rank_matches(), of_best)?);

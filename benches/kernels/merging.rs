@@ -37,7 +37,7 @@ fn edges(shape: Shape) -> (Vec<f32>, Vec<u32>) {
     let params = find_matches::Params::new(shape.batch, TOKENS, HEAD_WIDTH, 1);
     let evens = (shape.batch * TOKENS.div_ceil(2)) as usize;
     let (mut score, mut best) = (vec![0.0; evens], vec![0; evens]);
-    cpu::find_matches(&params, &metric(shape), None, &mut score, &mut best);
+    cpu::find_matches(&params, &metric(shape), None, None, &mut score, &mut best);
     (score, best)
 }
 

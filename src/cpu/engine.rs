@@ -9,7 +9,7 @@ use super::{
 };
 use crate::error::Result;
 use crate::kernels;
-use crate::vit::engine::{Engine, Place, Query, Then};
+use crate::vit::engine::{Ends, Engine, Place, Query, Then};
 use crate::vit::network::Walk;
 use crate::vit::{Config, Linear, Mlp, Norm, Options, Outputs, Parameters, Values};
 
@@ -69,29 +69,57 @@ pub(super) fn run(
     let mut runner = Runner { image, memory, trace, block: None };
     let walk = Walk::new(&mut runner, p, (config, options), (1, place as u32));
     let ends = walk.network(tokens)?;
+    Ok(runner.memory.outputs(config, tokens, ends))
+}
 
-    let Memory { mut floats, mut indices } = runner.memory;
-    let merged = tokens.last().copied().unwrap_or_default() as usize;
-    let mut merges = 0;
-    let maps = tokens.windows(2).flat_map(|n| {
-        merges += usize::from(n[1] < n[0]);
-        indices[SOURCES + merges].iter().copied()
-    });
-    let source_per_block = maps.collect();
-    let logits = floats[slot(ends.logits)].clone();
-    let mut tokens = take(&mut floats[slot(ends.tokens)]);
-    tokens.truncate(merged * config.embed_dim as usize);
-    Ok(Outputs {
-        batch: 1,
-        merged,
-        logits,
-        features: take(&mut floats[slot(Place::Features(0))]),
-        tokens,
-        size: take(&mut floats[slot(ends.size)]),
-        source: take(&mut indices[SOURCES + merges]),
-        dense: Vec::new(),
-        source_per_block,
-    })
+/// What enters a block, of one image.
+#[derive(Clone, Debug)]
+pub(crate) struct Entrance {
+    x: Vec<f32>,
+    size: Vec<f32>,
+    source: Vec<u32>,
+}
+
+/// Runs one image from a block on, or from the beginning, and keeps what enters the blocks that `keep` says. Of the map
+/// after every block only the last is right.
+pub(super) fn run_from(
+    (config, options): (&Config, &Options),
+    p: &Parameters<Vec<f32>>,
+    tokens: &[u32],
+    (image, start): (&[f32], Option<(usize, &Entrance)>),
+    keep: &[bool],
+) -> Result<(Outputs, Vec<Option<Entrance>>)> {
+    let mut memory = Memory::new(config, options);
+    let merged = start.is_some_and(|(block, _)| tokens[block] != tokens[0]);
+    if let Some((_, Entrance { x, size, source })) = start {
+        memory.floats[slot(Place::X(0))][..x.len()].copy_from_slice(x);
+        if merged {
+            memory.floats.push(size.clone());
+            memory.indices.push(source.clone());
+        }
+    }
+    let mut runner = Runner { image, memory, trace: &mut |_, _| {}, block: None };
+    let mut walk = Walk::new(&mut runner, p, (config, options), (1, 0));
+    let first = start.map_or(0, |(block, _)| block);
+    match start {
+        Some((block, _)) => walk.resume(block, tokens),
+        None => walk.begin(tokens)?,
+    }
+    let mut kept = vec![None; keep.len()];
+    for block in first..config.depth as usize {
+        if keep.get(block) == Some(&true) {
+            let (runner, [x, size, source]) = walk.standing();
+            let rows = (tokens[block] * config.embed_dim) as usize;
+            kept[block] = Some(Entrance {
+                x: runner.memory.floats(x)[..rows].to_vec(),
+                size: runner.memory.floats(size).to_vec(),
+                source: runner.memory.indices(source).to_vec(),
+            });
+        }
+        walk.block_of(block, tokens)?;
+    }
+    let ends = walk.end()?;
+    Ok((runner.memory.outputs(config, tokens, ends), kept))
 }
 
 impl Memory {
@@ -108,7 +136,7 @@ impl Memory {
                 rows(config.embed_dim),
                 rows(config.widest()),
                 rows(gate),
-                rows(options.metric.width(config)),
+                rows(options.metric_width(config)),
                 rows(1),
                 row(),
                 row(),
@@ -118,6 +146,33 @@ impl Memory {
                 vec![1.0; n],
             ],
             indices: vec![vec![0; n], vec![0; n], vec![0; n], vec![0; 3 * n], (0..config.tokens()).collect()],
+        }
+    }
+
+    /// What stands in its places when a network is through.
+    fn outputs(self, config: &Config, tokens: &[u32], ends: Ends) -> Outputs {
+        let Memory { mut floats, mut indices } = self;
+        let merged = tokens.last().copied().unwrap_or_default() as usize;
+        let mut merges = 0;
+        let last = indices.len() - 1;
+        let maps = tokens.windows(2).flat_map(|n| {
+            merges += usize::from(n[1] < n[0]);
+            indices[(SOURCES + merges).min(last)].iter().copied()
+        });
+        let source_per_block = maps.collect();
+        let logits = floats[slot(ends.logits)].clone();
+        let mut tokens = take(&mut floats[slot(ends.tokens)]);
+        tokens.truncate(merged * config.embed_dim as usize);
+        Outputs {
+            batch: 1,
+            merged,
+            logits,
+            features: take(&mut floats[slot(Place::Features(0))]),
+            tokens,
+            size: take(&mut floats[slot(ends.size)]),
+            source: take(&mut indices[last]),
+            dense: Vec::new(),
+            source_per_block,
         }
     }
 
@@ -228,10 +283,16 @@ impl Engine for Runner<'_, '_> {
         self.memory.write_indices(Place::Split, |_, split| split_tokens(&params, split))
     }
 
-    fn find_matches(&mut self, params: kernels::find_matches::Params, listed: bool) -> Result<()> {
+    fn find_matches(
+        &mut self,
+        params: kernels::find_matches::Params,
+        listed: bool,
+        size: Option<Place>,
+    ) -> Result<()> {
         self.memory.write_indices(Place::Best, |all, best| {
             let mut score = take(&mut all.floats[slot(Place::Score)]);
-            find_matches(&params, all.floats(Place::Metric), all.list(listed), &mut score, best);
+            let size = size.map(|place| all.floats(place));
+            find_matches(&params, all.floats(Place::Metric), all.list(listed), size, &mut score, best);
             all.floats[slot(Place::Score)] = score;
         })
     }

@@ -30,6 +30,8 @@ mod vit;
 
 pub use attention::attention;
 pub use embed_patches::embed_patches;
+#[cfg(feature = "blocking")]
+pub(crate) use engine::Entrance;
 pub use engine::Trace;
 pub use find_matches::find_matches;
 pub use key_metric::key_metric;

@@ -93,8 +93,9 @@ pub(crate) trait Engine {
     fn key_metric(&mut self, params: key_metric::Params, keys: Place) -> Result<()>;
     /// Writes `Split`.
     fn split_tokens(&mut self, params: split_tokens::Params) -> Result<()>;
-    /// `Metric`, and `Split` where it is listed, to `Score` and `Best`.
-    fn find_matches(&mut self, params: find_matches::Params, listed: bool) -> Result<()>;
+    /// `Metric`, and `Split` where it is listed, and sizes where they count, to `Score` and `Best`.
+    fn find_matches(&mut self, params: find_matches::Params, listed: bool, size: Option<Place>)
+    -> Result<()>;
     /// `Score`, `Best`, and `Split` where it is listed, to `Rank` and `Plan`.
     fn rank_matches(&mut self, params: rank_matches::Params, listed: bool) -> Result<()>;
     /// Tokens and sizes by `Plan`, and what they become to `Normed` as well, normalised.

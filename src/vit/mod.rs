@@ -8,6 +8,7 @@ pub(crate) mod engine;
 mod fold;
 mod images;
 mod load;
+mod names;
 pub(crate) mod network;
 mod options;
 mod outputs;
@@ -30,7 +31,7 @@ pub use dense::Dense;
 #[cfg(feature = "files")]
 pub(crate) use images::normalise;
 pub use images::{Images, Input};
-pub use options::{Metric, Options, PoolBy, Protect};
+pub use options::{Metric, Options, PoolBy, Protect, Rule};
 pub use outputs::{Output, Outputs, ValueKind, Values, ValuesMut};
 pub use parameters::{AttentionPool, Block, Linear, Norm, Parameters, Storage};
 pub use plan::Plan;

@@ -2,7 +2,7 @@
 
 use super::config::Config;
 use super::engine::{Ends, Engine, Place, Query, Then};
-use super::options::{Metric, Options, PoolBy};
+use super::options::{Metric, Options, PoolBy, Rule};
 use super::parameters::{AttentionPool, Block, Linear, Norm, Parameters};
 use crate::error::Result;
 use crate::kernels::{Activation, PoolMode, attention, layer_norm, matmul, norm_heads, pool, split_tokens};
@@ -42,12 +42,40 @@ impl<'a, E: Engine> Walk<'a, E> {
 
     /// Image to logits, by the tokens that enter each block and leave the last.
     pub fn network(mut self, tokens: &[u32]) -> Result<Ends> {
+        self.begin(tokens)?;
+        (0..self.p.blocks.len()).try_for_each(|block| self.block_of(block, tokens))?;
+        self.end()
+    }
+
+    /// Image to what enters the first block.
+    pub fn begin(&mut self, tokens: &[u32]) -> Result<()> {
         self.merging = tokens.first() != tokens.last();
-        self.embed()?;
-        for (i, (block, n)) in self.p.blocks.iter().zip(tokens.windows(2)).enumerate() {
-            self.engine.enter(Some(i as u32));
-            self.block(block, i as u32, n[0] - n[1])?;
-        }
+        self.embed()
+    }
+
+    /// What enters a block is in X(0), and where any have merged its sizes and map in Size(1) and Source(1): the walk goes
+    /// on from there.
+    #[cfg(feature = "cpu")]
+    pub fn resume(&mut self, block: usize, tokens: &[u32]) {
+        self.merging = tokens.first() != tokens.last();
+        self.tokens = tokens[block];
+        self.merged = usize::from(tokens[0] != tokens[block]);
+    }
+
+    /// The engine, and where the residual stream, sizes and map stand.
+    #[cfg(feature = "cpu")]
+    pub fn standing(&self) -> (&E, [Place; 3]) {
+        (self.engine, [self.x(), Place::Size(self.merged), Place::Source(self.merged)])
+    }
+
+    /// One block, by the tokens that enter each and leave the last.
+    pub fn block_of(&mut self, index: usize, tokens: &[u32]) -> Result<()> {
+        self.engine.enter(Some(index as u32));
+        self.block(&self.p.blocks[index], index as u32, tokens[index] - tokens[index + 1])
+    }
+
+    /// Features and logits of what the last block has left.
+    pub fn end(mut self) -> Result<Ends> {
         self.engine.enter(None);
 
         self.engine.in_f32();
@@ -115,11 +143,16 @@ impl<'a, E: Engine> Walk<'a, E> {
         let shape = self.merge_shape(block, r);
         let [b, n] = [self.batch, self.tokens].map(u64::from);
         let edges = b * u64::from(shape.srcs());
-        let keys = match self.options.metric {
+        let keys = match self.options.rule(block).metric {
             Metric::Keys | Metric::Queries | Metric::Values => Place::Qkv,
             // What attention was added to.
             Metric::Input => self.x_next(),
             Metric::Attention => self.x(),
+            Metric::Final => {
+                let norm = self.p.norm.as_ref().or(self.p.fc_norm.as_ref());
+                self.engine.layer_norm(self.norm_of(self.rows()), self.x(), norm, Place::Normed)?;
+                Place::Normed
+            }
         };
         self.engine.key_metric(shape.key_metric(), keys)?;
         self.engine.stage("metric", Place::Metric, b * n * u64::from(shape.head_width));
@@ -128,7 +161,8 @@ impl<'a, E: Engine> Walk<'a, E> {
             self.engine.split_tokens(split_tokens::Params { first_list: self.first_image, ..list })?;
             self.engine.stage("split", Place::Split, list.elements());
         }
-        self.engine.find_matches(shape.find_matches(), list.is_some())?;
+        let size = (shape.by_size > 0.0 && self.merged > 0).then_some(Place::Size(self.merged));
+        self.engine.find_matches(shape.find_matches(), list.is_some(), size)?;
         self.engine.stage("score", Place::Score, edges);
         self.engine.stage("best", Place::Best, edges);
         self.engine.rank_matches(shape.rank_matches(), list.is_some())?;
@@ -148,7 +182,7 @@ impl<'a, E: Engine> Walk<'a, E> {
 
     fn merge_shape(&self, block: u32, r: u32) -> MergeShape {
         let Config { embed_dim, num_heads, norm_eps: eps, .. } = *self.config;
-        let Options { metric, similarity, partition, merge: mode, .. } = *self.options;
+        let Rule { metric, similarity, by_size, merge: mode } = self.options.rule(block);
         let projected = metric.of_projection();
         MergeShape {
             batch: self.batch,
@@ -161,8 +195,9 @@ impl<'a, E: Engine> Walk<'a, E> {
             r,
             protect: self.options.protected(self.config),
             sources: self.config.tokens(),
-            partition: partition.in_block(block),
+            partition: self.options.partition.in_block(block),
             similarity,
+            by_size,
             mode,
             keys_in_f32: projected.is_none(),
             masked: false,

@@ -125,8 +125,8 @@ impl Engine for Recorder<'_> {
     }
 
     fn key_metric(&mut self, params: key_metric::Params, keys: Place) -> Result<()> {
-        // Of the residual stream, which is kept in 32 bits, or of a projection.
-        let gpu = if keys == Place::Qkv { &self.gpu } else { &self.in_f32 };
+        // Of the residual stream, which is kept in 32 bits, or of what is stored for a linear layer.
+        let gpu = if matches!(keys, Place::X(_)) { &self.in_f32 } else { &self.gpu };
         let io = key_metric::Io::new(self.at(keys), self.at(Place::Metric));
         self.push(kernels::key_metric(gpu, params, io)?)
     }
@@ -136,9 +136,18 @@ impl Engine for Recorder<'_> {
         self.push(kernels::split_tokens(&self.gpu, params, io)?)
     }
 
-    fn find_matches(&mut self, params: find_matches::Params, listed: bool) -> Result<()> {
+    fn find_matches(
+        &mut self,
+        params: find_matches::Params,
+        listed: bool,
+        size: Option<Place>,
+    ) -> Result<()> {
         let [metric, score, best] = [Place::Metric, Place::Score, Place::Best].map(|place| self.at(place));
-        let io = find_matches::Io { split: self.split(listed), ..find_matches::Io::new(metric, score, best) };
+        let io = find_matches::Io {
+            split: self.split(listed),
+            size: size.map(|place| self.at(place)),
+            ..find_matches::Io::new(metric, score, best)
+        };
         self.push(kernels::find_matches(&self.gpu, params, io)?)
     }
 

@@ -231,12 +231,29 @@ fn match_and_merge(batch: u32, tokens: u32, protect: u32, partition: Partition) 
                 find_matches::Params::default();
                 batch, tokens, width, protect, similarity, srcs, split_stride
             );
-            cpu::find_matches(&params, &metric, split, &mut score, &mut best);
-            reference::find_matches(&params, &metric, split, &mut want_score, &mut want_best);
+            cpu::find_matches(&params, &metric, split, None, &mut score, &mut best);
+            reference::find_matches(&params, &metric, split, None, &mut want_score, &mut want_best);
             // 0 and -0 are one score.
             assert_eq!(score, want_score, "{what}");
             same(&what, &best, &want_best);
         }
+        // Sizes count: powers and products in f32 against f64.
+        let sizes: Vec<f32> = (0..batch * tokens).map(|i| [1.0, 3.0, 0.0, 20.0][i as usize % 4]).collect();
+        let by_size = set!(
+            find_matches::Params::default();
+            batch, tokens, width, protect, srcs, split_stride, by_size: 0.5
+        );
+        let [mut heavy, mut want_heavy] = outputs(edges);
+        cpu::find_matches(&by_size, &metric, split, Some(&sizes), &mut heavy, &mut best);
+        reference::find_matches(&by_size, &metric, split, Some(&sizes), &mut want_heavy, &mut want_best);
+        for (got, want) in heavy.iter().zip(&want_heavy) {
+            assert!((got - want).abs() <= 1e-5 * want.abs().max(1.0), "{what}: {got} for {want}");
+        }
+        let params = set!(
+            find_matches::Params::default();
+            batch, tokens, width, protect, srcs, split_stride
+        );
+        cpu::find_matches(&params, &metric, split, None, &mut score, &mut best);
         assert!(protect == 0 || score[0] == PROTECTED, "{what}");
 
         let params = set!(rank_matches::Params::default(); batch, tokens, r, protect, srcs, split_stride);

@@ -58,6 +58,8 @@ fn load(folder: &Path) -> Case {
         "max" => MergeMode::Max,
         "min" => MergeMode::Min,
         "keep-one" => MergeMode::KeepOne,
+        "mlerp" => MergeMode::Mlerp,
+        "max-magnitude" => MergeMode::MaxMagnitude,
         other => panic!("{name}: merge_mode {other}"),
     };
     options.partition = knob("partition", "alternating").parse().unwrap_or_else(|e| panic!("{name}: {e}"));

@@ -111,6 +111,8 @@ TABLE = {
         {},
     ),
     "mode_keep_one_euclidean": ({"depth": 2}, {"merge_mode": "keep-one", "similarity": "euclidean"}, {}),
+    "mode_mlerp": ({}, {"merge_mode": "mlerp"}, {}),
+    "mode_max_magnitude_nocls": ({**AVERAGE}, {"merge_mode": "max-magnitude", "pool": "size", "r": "3"}, {}),
     "sequential": ({"depth": 2}, {"partition": "sequential"}, {}),
     "sequential_nocls_odd": ({**AVERAGE, "depth": 2}, {"partition": "sequential", "pool": "size", "r": "3"}, {}),
     "every_3_reg4_clamp": (

@@ -1,7 +1,7 @@
 """Token merging over an unchanged timm VisionTransformer, in a few lines of PyTorch.
 
-Written from the paper (Bolya et al., "Token Merging: Your ViT But Faster", ICLR 2023) to make the expected values of the
-tests. It favours being easy to check over being fast.
+Written from the paper (Bolya et al., "Token Merging: Your ViT But Faster", ICLR 2023), and from those of later rules, to
+make the expected values of the tests. It favours being easy to check over being fast.
 """
 import math
 from dataclasses import dataclass
@@ -127,11 +127,19 @@ def merged_sum(plan, values):
 
 
 def merged(plan, x, size, mode):
-    """The tokens of each group as one: `wmean` (by size), `mean`, `sum`, `max`, `min` or `keep-one` (the destination)."""
+    """The tokens of each group as one: `wmean` (by size), `mean`, `sum`, `max`, `min`, `keep-one` (the destination), `mlerp`
+    (the direction of `wmean`, as long as the longest token) or `max-magnitude` (in each channel what is furthest from 0)."""
     if mode == "wmean":
         return merged_sum(plan, x * size[..., None]) / merged_sum(plan, size[..., None])
     if mode == "keep-one":
         return x.gather(1, plan.kept.unsqueeze(2).expand(-1, -1, x.shape[2]))
+    if mode == "mlerp":
+        norms = x.new_zeros(x.shape[0], plan.count)
+        norms = norms.scatter_reduce(1, plan.target, x.norm(dim=2), "amax", include_self=False)
+        return torch.nn.functional.normalize(merged(plan, x, size, "wmean"), dim=2) * norms[..., None]
+    if mode == "max-magnitude":
+        high, low = merged(plan, x, size, "max"), merged(plan, x, size, "min")
+        return torch.where(high >= -low, high, low)
     reduce = {"mean": "mean", "sum": "sum", "max": "amax", "min": "amin"}[mode]
     out = x.new_zeros(x.shape[0], plan.count, x.shape[2])
     return out.scatter_reduce(1, plan.target.unsqueeze(2).expand_as(x), x, reduce, include_self=False)

@@ -33,7 +33,7 @@ fn merge_by_reference(shape: MergeShape, input: &Input) -> Merged {
         find_matches::Params::default();
         batch, tokens, width: head_width, protect, similarity, srcs, split_stride
     );
-    reference::find_matches(&params, &metric, split.as_deref(), &mut score, &mut best);
+    reference::find_matches(&params, &metric, split.as_deref(), None, &mut score, &mut best);
     let params = set!(rank_matches::Params::default(); batch, tokens, r, protect, srcs, split_stride);
     let mut plan = vec![u32::MAX; (batch * params.plan_len()) as usize];
     reference::rank_matches(&params, &score, &best, split.as_deref(), &mut rank, &mut plan);
@@ -55,8 +55,8 @@ fn every_way(mut check: impl FnMut(&str, MergeShape)) {
         for protect in [0, 1, 2, 5] {
             for partition in partitions(free) {
                 for r in [1, 4, 1000] {
-                    let mode = MergeMode::ALL[turn % 6];
-                    let similarity = Similarity::ALL[turn / 6 % 3];
+                    let mode = MergeMode::ALL[turn % MergeMode::ALL.len()];
+                    let similarity = Similarity::ALL[turn / MergeMode::ALL.len() % 3];
                     turn += 1;
                     let shape = set!(shape(2, free + protect, 8, r, protect); partition, mode, similarity);
                     check(

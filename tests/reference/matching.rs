@@ -24,7 +24,7 @@ fn edges(metric: &[[f32; 2]], protect: u32, similarity: Similarity) -> (Vec<f32>
     let srcs = tokens.div_ceil(2) as usize;
     let (mut score, mut best) = (vec![f32::NAN; srcs], vec![u32::MAX; srcs]);
     let params = set!(find_matches::Params::default(); batch: 1, tokens, width: 2, protect, similarity);
-    reference::find_matches(&params, metric.as_flattened(), None, &mut score, &mut best);
+    reference::find_matches(&params, metric.as_flattened(), None, None, &mut score, &mut best);
     (score, best)
 }
 
@@ -233,7 +233,7 @@ fn a_list_says_who_merges_into_whom() {
     let listed = [1, 4, 0, 2, 3, 5, 6];
     let (mut score, mut best) = ([f32::NAN; 2], [u32::MAX; 2]);
     let params = set!(find_matches::Params::default(); batch: 1, tokens: 7, width: 2, srcs: 2);
-    reference::find_matches(&params, SEVEN.as_flattened(), Some(&listed), &mut score, &mut best);
+    reference::find_matches(&params, SEVEN.as_flattened(), Some(&listed), None, &mut score, &mut best);
     // Token 1 is (1, 0) as is 2, the second destination; 4 is (0.6, 0.8), nearest to 3, the third one.
     assert_eq!((score, best), ([1.0, 0.8], [1, 2]));
     let params = set!(rank_matches::Params::default(); batch: 1, tokens: 7, r: 2, srcs: 2);

@@ -4,10 +4,8 @@ use std::path::PathBuf;
 use std::str::FromStr;
 
 use clap::{Args, ValueEnum};
-use tome_wgpu::kernels::find_matches::Similarity;
-use tome_wgpu::kernels::merge_tokens::MergeMode;
-use tome_wgpu::vit::{Config, Metric, Options, PoolBy, Protect, Tensors};
-use tome_wgpu::{DeviceChoice, Element, Partition, Schedule, Session};
+use tome_wgpu::vit::{Config, Tensors};
+use tome_wgpu::{DeviceChoice, Element, Session};
 
 /// The network.
 #[derive(Args)]
@@ -72,136 +70,5 @@ impl DeviceArgs {
             Precision::F16 => Element::F16,
         };
         Session::with_element(config, weights, &self.device, element)
-    }
-}
-
-/// The schedule of merging, and how tokens merge.
-#[derive(Args)]
-pub struct MergeArgs {
-    /// Tokens merged in each block: 13, 16:-1 (r : inflection) or 32,29,26 (a list)
-    // A negative number is a wrong schedule, not an unknown flag.
-    #[arg(long, value_name = "R", default_value = "0", allow_hyphen_values = true)]
-    pub r: Schedule,
-    #[command(flatten)]
-    ways: MergeWays,
-}
-
-/// How tokens merge, whatever the schedule.
-#[derive(Args)]
-pub struct MergeWays {
-    /// Whether attention counts a merged token as often as it has members; without it all networks but masked
-    /// autoencoders that have not been trained further do
-    #[arg(long, value_enum)]
-    prop_attn: Option<Switch>,
-    /// Average pooling counts a merged token by its size, or once
-    #[arg(long, value_enum, default_value = "size")]
-    pool: PoolName,
-    /// Which tokens never merge: all before the patches, or only the class token
-    #[arg(long, value_enum, default_value = "prefix")]
-    protect: ProtectName,
-    /// The way tokens of a group become one: their mean weighted by size, mean, sum, the largest or smallest value in
-    /// each channel, or the one that the others merge into
-    #[arg(long, value_enum, default_value = "wmean")]
-    merge_mode: ModeName,
-    /// Which tokens may merge: every other one, the first half, all but every K-th, or random ones
-    #[arg(long, value_name = "alternating|sequential|every:K|random:SEED", default_value = "alternating")]
-    partition: Partition,
-    /// The rows that tokens are matched by: the attention's keys, queries or values, the block's input, or what
-    /// attention made of it
-    #[arg(long, value_enum, default_value = "keys")]
-    metric: MetricName,
-    /// The measure by which two tokens are alike: the cosine, dot product or negative distance of their metrics
-    #[arg(long, value_enum, default_value = "cosine")]
-    similarity: SimilarityName,
-}
-
-#[derive(Clone, Copy, ValueEnum)]
-enum Switch {
-    On,
-    Off,
-}
-
-#[derive(Clone, Copy, ValueEnum)]
-enum PoolName {
-    Size,
-    Plain,
-}
-
-#[derive(Clone, Copy, ValueEnum)]
-enum ProtectName {
-    Prefix,
-    Cls,
-}
-
-#[derive(Clone, Copy, ValueEnum)]
-enum ModeName {
-    Wmean,
-    Mean,
-    Sum,
-    Max,
-    Min,
-    KeepOne,
-}
-
-#[derive(Clone, Copy, ValueEnum)]
-enum MetricName {
-    Keys,
-    Queries,
-    Values,
-    Input,
-    Attention,
-}
-
-#[derive(Clone, Copy, ValueEnum)]
-enum SimilarityName {
-    Cosine,
-    Dot,
-    Euclidean,
-}
-
-impl MergeArgs {
-    /// The way a network is run.
-    pub fn options(&self, config: &Config) -> Options {
-        self.ways.options(self.r.clone(), config)
-    }
-}
-
-impl MergeWays {
-    /// The way a network is run by a schedule.
-    pub fn options(&self, schedule: Schedule, config: &Config) -> Options {
-        let mut options = Options::for_network(config, schedule);
-        if let Some(switch) = &self.prop_attn {
-            options.prop_attn = matches!(switch, Switch::On);
-        }
-        options.pool_by = match self.pool {
-            PoolName::Size => PoolBy::Size,
-            PoolName::Plain => PoolBy::Plain,
-        };
-        options.protect = match self.protect {
-            ProtectName::Prefix => Protect::Prefix,
-            ProtectName::Cls => Protect::Class,
-        };
-        options.merge = match self.merge_mode {
-            ModeName::Wmean => MergeMode::WeightedMean,
-            ModeName::Mean => MergeMode::Mean,
-            ModeName::Sum => MergeMode::Sum,
-            ModeName::Max => MergeMode::Max,
-            ModeName::Min => MergeMode::Min,
-            ModeName::KeepOne => MergeMode::KeepOne,
-        };
-        options.partition = self.partition;
-        options.metric = match self.metric {
-            MetricName::Keys => Metric::Keys,
-            MetricName::Queries => Metric::Queries,
-            MetricName::Values => Metric::Values,
-            MetricName::Input => Metric::Input,
-            MetricName::Attention => Metric::Attention,
-        };
-        options.similarity = match self.similarity {
-            SimilarityName::Cosine => Similarity::Cosine,
-            SimilarityName::Dot => Similarity::Dot,
-            SimilarityName::Euclidean => Similarity::Euclidean,
-        };
-        options
     }
 }

@@ -6,13 +6,14 @@ use std::path::PathBuf;
 use anyhow::{Result, bail};
 use clap::builder::{PossibleValuesParser, TypedValueParser};
 use indicatif::{ProgressBar, ProgressStyle};
+use tome_wgpu::Schedule;
 use tome_wgpu::tune::Bench;
 use tome_wgpu::vit::{Config, Options, Output, Scores, Want};
-use tome_wgpu::{Schedule, Session};
 
-use crate::args::{DeviceArgs, MergeWays, ModelArgs};
+use crate::args::{DeviceArgs, ModelArgs};
 use crate::evaluation::Evaluation;
 use crate::labels::{LabelSource, Labelled};
+use crate::merging::{Merging, RuleArgs};
 use crate::pictures::PictureArgs;
 use crate::report::{Report, Way};
 use crate::text::shown;
@@ -55,17 +56,18 @@ pub struct Args {
     /// So many of the pictures, evenly from first to last
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
     limit: Option<u32>,
-    /// Schedules to compare: 13 or 16:-1 (r : inflection)
+    /// Schedules to compare: 13, 16:-1 (r : inflection), or what `tome fit` has found, a file or `fitted` for the one beside
+    /// the network
     #[arg(
         long,
-        value_name = "R,...",
+        value_name = "R|fitted|FILE.json,...",
         value_delimiter = ',',
         default_value = "0,8,13,16",
         allow_hyphen_values = true
     )]
-    r: Vec<Schedule>,
+    r: Vec<Merging>,
     #[command(flatten)]
-    merge: MergeWays,
+    rule: RuleArgs,
     /// Images at once
     #[arg(long, value_name = "N", default_value_t = 16, value_parser = clap::value_parser!(u32).range(1..))]
     batch: u32,
@@ -108,10 +110,7 @@ pub fn run(args: &Args, quiet: bool) -> Result<()> {
     let mut config = session.config().clone();
     imagenet::name_classes(&mut config);
     let want = wanted(args, &config)?;
-    let ways = ways(args, &config);
-    for way in &ways {
-        way.check(&config)?;
-    }
+    let (names, ways): (Vec<String>, Vec<Options>) = ways(args, &config)?.into_iter().unzip();
     let judge = labelled.names.is_some() && !want.has(Output::Logits);
     let known = match (&labelled.names, judge) {
         (Some(_), false) => Some(classes::find(&labelled.classes, &config)?),
@@ -139,18 +138,19 @@ pub fn run(args: &Args, quiet: bool) -> Result<()> {
             None => error,
         });
     }
-    report(args, &session, &config, evaluation, known.map(|known| known.how), plot)
+    report(args, evaluation, &names, known.map(|known| known.how), plot)
 }
 
 /// Judges, times and prints.
 fn report(
     args: &Args,
-    session: &Session,
-    config: &Config,
     evaluation: Evaluation<'_>,
+    names: &[String],
     labels: Option<String>,
     plot: Option<tempfile::NamedTempFile>,
 ) -> Result<()> {
+    let session = evaluation.session;
+    let config = session.config();
     let (count, resumed) = (evaluation.so_far.done, evaluation.so_far.resumed);
     if evaluation.so_far.unreadable.len() == count {
         bail!("none of the {count} images could be read");
@@ -161,9 +161,10 @@ fn report(
     let batch = args.batch as usize;
     let timings = bench::time_ways(session, &mut stopwatch, batch, &evaluation.ways, bench::BUDGET)?;
     let Evaluation { ways, so_far, .. } = evaluation;
-    let ways = ways.iter().zip(so_far.summaries).zip(timings).map(|((options, summary), timing)| {
+    let ways = names.iter().zip(&ways).zip(so_far.summaries).zip(timings);
+    let ways = ways.map(|(((name, options), summary), timing)| {
         let tokens = options.tokens_per_block(config).last().copied().unwrap_or_default();
-        Way { r: options.schedule.to_string(), tokens, summary, judged: judged.next(), timing }
+        Way { r: name.clone(), tokens, summary, judged: judged.next(), timing }
     });
     let report = Report {
         ways: ways.collect(),
@@ -224,9 +225,18 @@ fn wanted(args: &Args, config: &Config) -> Result<Want> {
     Ok(want)
 }
 
-/// r = 0, then the others.
-fn ways(args: &Args, config: &Config) -> Vec<Options> {
-    let options = |schedule: &Schedule| args.merge.options(schedule.clone(), config);
-    let merging = args.r.iter().filter(|schedule| !schedule.is_none(config.depth as usize));
-    [Schedule::NONE].iter().chain(merging).map(options).collect()
+/// r = 0, then the others, each with its name.
+fn ways(args: &Args, config: &Config) -> Result<Vec<(String, Options)>> {
+    let plain = Merging::Schedule(Schedule::NONE);
+    let merges = |merging: &&Merging| match merging {
+        Merging::Schedule(schedule) => !schedule.is_none(config.depth as usize),
+        _ => true,
+    };
+    let all = [&plain].into_iter().chain(args.r.iter().filter(merges));
+    all.map(|merging| {
+        let options = args.rule.options(merging, config, &args.model)?;
+        options.check(config)?;
+        Ok((merging.to_string(), options))
+    })
+    .collect()
 }

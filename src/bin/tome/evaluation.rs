@@ -19,7 +19,7 @@ use crate::text::shown;
 
 /// Pictures, the ways that a network sees them, and what comes out.
 pub struct Evaluation<'a> {
-    session: &'a Session,
+    pub session: &'a Session,
     paths: &'a [PathBuf],
     /// The first merges nothing.
     pub ways: Vec<Options>,

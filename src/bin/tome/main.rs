@@ -10,11 +10,13 @@ mod devices;
 mod digits;
 mod eval;
 mod evaluation;
+mod fit;
 mod folders;
 mod imagenet;
 mod infer;
 mod inputs;
 mod labels;
+mod merging;
 mod model;
 mod output;
 mod paint;
@@ -64,6 +66,7 @@ Examples:
   tome eval --model vit_base --images val --labels folder-names --r 8,13,16
   tome bench --arch vit_small_patch16_224 --r 0,13
   tome tune --arch vit_small_patch16_224
+  tome fit --model vit_base --images photos --target 1.6x
   tome devices
 
 R is how many tokens merge in each block: 13 in every block, 16:-1 falling from 32 to 0, 32,29,26 block by block.
@@ -79,6 +82,7 @@ enum Command {
     Eval(eval::Args),
     Bench(bench::Args),
     Tune(tune::Args),
+    Fit(fit::Args),
     /// List the adapters, and what `--device auto` takes
     Devices,
 }
@@ -96,6 +100,7 @@ fn main() -> ExitCode {
         Command::Eval(args) => eval::run(&args, cli.quiet),
         Command::Bench(args) => bench::run(&args),
         Command::Tune(args) => tune::run(&args),
+        Command::Fit(args) => fit::run(&args, cli.quiet),
         Command::Devices => devices::run(),
     };
     match done {

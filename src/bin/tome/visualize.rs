@@ -6,7 +6,8 @@ use anyhow::{Result, bail};
 use image::DynamicImage;
 use tome_wgpu::vit::{Config, Output};
 
-use crate::args::{DeviceArgs, MergeArgs, ModelArgs};
+use crate::args::{DeviceArgs, ModelArgs};
+use crate::merging::MergeArgs;
 use crate::pictures::PictureArgs;
 use crate::{inputs, model, output, paint};
 
@@ -52,7 +53,7 @@ pub fn run(args: &Args) -> Result<()> {
     let session = model::start(&args.model, &args.pictures, &args.device)?;
     let config = session.config().clone();
     let picture = inputs::load(&args.image, &config)?;
-    let options = args.merge.options(&config);
+    let options = args.merge.options(&config, &args.model)?;
     let want = if args.strip { Output::SourcePerBlock } else { Output::Source };
     let outputs = session.run(picture.as_bytes(), &options, want)?;
     let picture = as_people_see_it(picture, &config);
