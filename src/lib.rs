@@ -5,6 +5,7 @@
 //! [models]: https://github.com/tome-wgpu/tome-wgpu/blob/main/docs/models.md
 //! [merging]: https://github.com/tome-wgpu/tome-wgpu/blob/main/docs/merging.md
 //! [embedding]: https://github.com/tome-wgpu/tome-wgpu/blob/main/docs/embedding.md
+//! [evaluation]: https://github.com/tome-wgpu/tome-wgpu/blob/main/docs/evaluation.md
 //! [performance]: https://github.com/tome-wgpu/tome-wgpu/blob/main/docs/performance.md
 //! [kernel]: https://github.com/tome-wgpu/tome-wgpu/blob/main/docs/adding-a-kernel.md
 //! [examples]: https://github.com/tome-wgpu/tome-wgpu/tree/main/examples

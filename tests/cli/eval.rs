@@ -243,7 +243,8 @@ fn a_network_without_classes_is_judged_by_its_features() {
     let features = images.path().join("state.jsonl.features");
     std::fs::File::options().write(true).open(&features).unwrap().set_len(8).unwrap();
     eval(images.path(), &more).failed("state.jsonl.features: has 8 bytes");
-    eval(images.path(), &["--model", text(&model), "--want", "logits"]).failed("this network has no classes");
+    eval(images.path(), &["--model", text(&model), "--recursive", "--want", "logits"])
+        .failed("this network has no classes");
     // Without labels there is still what changes.
     let row = document(
         &eval(images.path(), &["--model", text(&model), "--recursive", "--r", "2", "--json"]).done(),

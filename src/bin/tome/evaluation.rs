@@ -202,7 +202,12 @@ impl<'a> Evaluation<'a> {
         let right = |best: Vec<Option<usize>>| -> Vec<bool> {
             best.iter().zip(labels).map(|(best, label)| *best == Some(*label)).collect()
         };
-        tracing::debug!("{} images are judged by their features", labels.len());
+        let mut count = vec![0; labels.iter().max().map_or(0, |most| most + 1)];
+        labels.iter().for_each(|&label| count[label] += 1);
+        let alone = count.iter().filter(|&&count| count == 1).count();
+        if alone > 0 {
+            tracing::warn!("{alone} labels have one picture each, which cannot be told from other pictures");
+        }
         let plain = of_way(0);
         let probe = Probe::fit(&plain, labels, channels)?;
         let reference = [right(neighbours(&plain, labels, channels)?), right(probe.best(&plain)?)];

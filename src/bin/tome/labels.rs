@@ -102,7 +102,9 @@ fn by_folder(folder: &Path) -> Result<Labelled> {
     let mut classes = Vec::new();
     for entry in std::fs::read_dir(folder).with_context(unreadable)? {
         let path = entry.with_context(unreadable)?.path();
-        if path.is_dir() {
+        // Programs keep things of their own in folders with a dot.
+        let hidden = path.file_name().is_some_and(|name| name.as_encoded_bytes().starts_with(b"."));
+        if path.is_dir() && !hidden {
             let name = path.file_name().and_then(|name| name.to_str());
             let name = name.with_context(|| format!("{}: no class has a name like that", shown(&path)))?;
             classes.push(name.to_owned());
