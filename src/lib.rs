@@ -37,9 +37,12 @@ pub mod files;
 #[cfg(feature = "blocking")]
 pub mod fit;
 mod gpu;
+mod groups;
 #[doc(hidden)]
 pub mod kernel;
 pub mod kernels;
+pub mod matching;
+mod merge_io;
 mod merger;
 mod partition;
 mod pipelines;
@@ -67,7 +70,9 @@ pub use dispatch::Dispatch;
 pub use error::{Error, Result};
 pub use gpu::Gpu;
 pub use kernel::KernelSpec;
-pub use merger::{MergeIo, MergeScratch, MergeShape, TokenMerger};
+pub use matching::Matching;
+pub use merge_io::MergeIo;
+pub use merger::{MergeScratch, MergeShape, TokenMerger};
 pub use partition::Partition;
 pub use schedule::Schedule;
 #[cfg(feature = "blocking")]

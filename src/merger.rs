@@ -5,9 +5,11 @@ use crate::error::{Error, Result};
 use crate::gpu::Gpu;
 use crate::kernels::key_metric::Length;
 use crate::kernels::{
-    self, MergeMode, Similarity, find_matches, key_metric, merge_source, merge_tokens, rank_matches,
-    split_tokens, unmerge,
+    self, MergeMode, Similarity, find_matches, key_metric, match_lines, merge_source, merge_tokens,
+    rank_matches, split_tokens, unmerge,
 };
+use crate::matching;
+use crate::merge_io::MergeIo;
 use crate::partition::Partition;
 use crate::view::View;
 
@@ -29,7 +31,7 @@ pub struct MergeShape {
     pub key_stride: u32,
     /// First value of the first key in its buffer; a multiple of 4.
     pub key_start: u32,
-    /// Tokens to merge; clamped to what the partition allows.
+    /// Tokens to merge; clamped to what the partition allows, and rounded down to whole lines where it has some.
     pub r: u32,
     /// Tokens at the front that never merge.
     pub protect: u32,
@@ -97,9 +99,9 @@ impl MergeShape {
         (f64::from(tokens) * ratio) as u32
     }
 
-    /// r as it will be: at most what the partition allows.
+    /// r as it will be: what the partition allows.
     pub fn r_clamped(&self) -> u32 {
-        self.r.min(self.partition.most(self.tokens, self.protect))
+        self.partition.clamp(self.tokens, self.protect, self.r)
     }
 
     /// Tokens an image after merging.
@@ -118,7 +120,20 @@ impl MergeShape {
         }
     }
 
-    /// None where tokens alternate or nothing merges.
+    /// None where tokens do not merge along the lines of a grid.
+    pub(crate) fn match_lines(&self) -> Option<match_lines::Params> {
+        let &MergeShape { batch, tokens, head_width: width, protect, similarity, .. } = self;
+        let Partition::Lines { grid: Some([rows, columns]) } = self.partition else { return None };
+        let lost = self.r_clamped() / self.partition.step(tokens, protect);
+        Some(match_lines::Params { batch, tokens, width, protect, similarity, rows, columns, lost })
+    }
+
+    pub(crate) fn otherwise(&self) -> matching::Params {
+        let &MergeShape { batch, tokens, head_width: width, protect, similarity, .. } = self;
+        matching::Params { batch, tokens, width, r: self.r_clamped(), protect, similarity }
+    }
+
+    /// None where tokens alternate, or merge along lines, or nothing merges.
     pub(crate) fn split_tokens(&self) -> Option<split_tokens::Params> {
         self.partition.split(self.batch, self.tokens, self.protect, self.r_clamped())
     }
@@ -147,74 +162,6 @@ impl MergeShape {
     /// Sources an image.
     pub(crate) fn srcs(&self) -> u32 {
         self.split_tokens().map_or(self.tokens.div_ceil(2), |list| list.srcs)
-    }
-}
-
-/// Buffers of one merge.
-#[derive(Clone, Copy, Debug)]
-#[non_exhaustive]
-pub struct MergeIo<'a> {
-    /// `[batch, tokens, heads, head_width]`, strided: attention keys, or any metric with one head, also x itself.
-    pub keys: View<'a>,
-    /// `[batch, tokens, channels]`
-    pub x: View<'a>,
-    /// `[batch, tokens]`: how many original tokens each stands for; absent before the first merge, where that is one.
-    pub size: Option<View<'a>>,
-    /// `[batch, sources]`, u32: for each original token the token that holds it; absent before the first merge, where
-    /// that is itself.
-    pub source: Option<View<'a>>,
-    /// `[batch, tokens_out, channels]`, written.
-    pub x_out: View<'a>,
-    /// `[batch, tokens_out]`, written; where it is absent the merger has a buffer of its own.
-    pub size_out: Option<View<'a>>,
-    /// `[batch, sources]`, u32, written; where it is absent the merger has a buffer of its own.
-    pub source_out: Option<View<'a>>,
-    /// `[batch, tokens_out, channels]`, written where there is one: `x_out` brought to mean 0 and variance 1 over the
-    /// channels, as the linear layer behind a LayerNorm wants it.
-    pub normed: Option<View<'a>>,
-}
-
-impl<'a> MergeIo<'a> {
-    /// The first merge of a network: every token stands for itself.
-    pub fn new(keys: impl Into<View<'a>>, x: impl Into<View<'a>>, x_out: impl Into<View<'a>>) -> Self {
-        let (keys, x, x_out) = (keys.into(), x.into(), x_out.into());
-        MergeIo { keys, x, size: None, source: None, x_out, size_out: None, source_out: None, normed: None }
-    }
-
-    /// The same with sizes.
-    #[must_use]
-    pub fn size(self, view: impl Into<View<'a>>) -> Self {
-        MergeIo { size: Some(view.into()), ..self }
-    }
-
-    /// The same with a source map.
-    #[must_use]
-    pub fn source(self, view: impl Into<View<'a>>) -> Self {
-        MergeIo { source: Some(view.into()), ..self }
-    }
-
-    /// The same with sizes written to a buffer of the caller's.
-    #[must_use]
-    pub fn size_out(self, view: impl Into<View<'a>>) -> Self {
-        MergeIo { size_out: Some(view.into()), ..self }
-    }
-
-    /// The same with the source map written to a buffer of the caller's.
-    #[must_use]
-    pub fn source_out(self, view: impl Into<View<'a>>) -> Self {
-        MergeIo { source_out: Some(view.into()), ..self }
-    }
-
-    /// The same with normalised tokens written too.
-    #[must_use]
-    pub fn normed(self, view: impl Into<View<'a>>) -> Self {
-        MergeIo { normed: Some(view.into()), ..self }
-    }
-
-    /// The sizes and the source map that another merge has left.
-    #[must_use]
-    pub fn after(self, merger: &'a TokenMerger) -> Self {
-        MergeIo { size: Some(merger.size()), source: Some(merger.source()), ..self }
     }
 }
 
@@ -304,11 +251,16 @@ impl TokenMerger {
         if let Some(params) = shape.split_tokens() {
             dispatches.push(kernels::split_tokens(gpu, params, split_tokens::Io::new(split))?);
         }
-        let size = io.size.filter(|_| shape.by_size > 0.0);
-        let find = find_matches::Io { split: listed, size, ..find_matches::Io::new(metric, score, best) };
-        dispatches.push(kernels::find_matches(gpu, shape.find_matches(), find)?);
-        let of_best = rank_matches::Io { split: listed, ..rank_matches::Io::new(score, best, rank, plan) };
-        dispatches.push(kernels::rank_matches(gpu, shape.rank_matches(), of_best)?);
+        if let Some(params) = shape.match_lines() {
+            dispatches.push(kernels::match_lines(gpu, params, match_lines::Io::new(metric, plan))?);
+        } else {
+            let size = io.size.filter(|_| shape.by_size > 0.0);
+            let find = find_matches::Io { split: listed, size, ..find_matches::Io::new(metric, score, best) };
+            dispatches.push(kernels::find_matches(gpu, shape.find_matches(), find)?);
+            let of_best =
+                rank_matches::Io { split: listed, ..rank_matches::Io::new(score, best, rank, plan) };
+            dispatches.push(kernels::rank_matches(gpu, shape.rank_matches(), of_best)?);
+        }
         let own = |view: Option<View<'_>>, kernel, binding, count: u32| match view {
             Some(view) => view
                 .buffer()
@@ -379,8 +331,9 @@ impl TokenMerger {
     }
 
     /// Its calls: [`key_metric`](kernels::key_metric()), [`split_tokens`](kernels::split_tokens()) where tokens do not
-    /// alternate, [`find_matches`](kernels::find_matches()), [`rank_matches`](kernels::rank_matches()),
-    /// [`merge_tokens`](kernels::merge_tokens()), [`merge_source`](kernels::merge_source()).
+    /// alternate, [`find_matches`](kernels::find_matches()) and [`rank_matches`](kernels::rank_matches()), or
+    /// [`match_lines`](kernels::match_lines()) in place of the three, [`merge_tokens`](kernels::merge_tokens()),
+    /// [`merge_source`](kernels::merge_source()).
     pub fn dispatches(&self) -> &[Dispatch] {
         &self.dispatches
     }

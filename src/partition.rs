@@ -9,7 +9,7 @@ use crate::kernels::split_tokens::{Params, SplitMode, pcg};
 /// Tokens are either sources, which may merge, or destinations, which they merge into (the sets A and B in section 3 of
 /// the paper). Protected tokens, those at the front, are neither. Token counts follow from the partition and r alone.
 ///
-/// Written as `alternating`, `sequential`, `every:3` or `random:7`.
+/// Written as `alternating`, `sequential`, `every:3`, `random:7`, `lines` or `lines:14x14`.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Partition {
@@ -41,6 +41,16 @@ pub enum Partition {
         /// Without it the destination is the top left token of its cell, with it a random one, the same for all images.
         seed: Option<u32>,
     },
+    /// The unprotected tokens form a grid, row by row, and so do those that a merge leaves: each line along its longer
+    /// side, or each row of a square, loses as many tokens as the others (after "CubistMerge", 2025, arXiv 2509.21764).
+    /// In a line even places are sources and odd ones destinations, a source merges into the more similar of its two
+    /// neighbours, and the order stays. Several frames are as many grids, one behind the other. r is rounded down to
+    /// whole lines; a [`Schedule`](crate::Schedule) carries what is left over to the next block.
+    Lines {
+        /// Rows and columns. Without them it is the network's own, [`Config::grid`](crate::vit::Config::grid); a
+        /// merger has to be told.
+        grid: Option<[u32; 2]>,
+    },
 }
 
 impl Partition {
@@ -57,22 +67,55 @@ impl Partition {
                 let cells = |all: u32, cell: u32| all.checked_div(cell).unwrap_or(0);
                 if fits { cells(rows, height) * cells(columns, width) } else { 0 }
             }
+            Partition::Lines { grid } => grid.map_or(0, |grid| lines(free, grid) * (longer(grid) / 2)),
         };
         match (self, destinations) {
-            (Partition::Alternating, _) => destinations,
+            (Partition::Alternating | Partition::Lines { .. }, _) => destinations,
             (_, 0) => 0,
             _ => free - destinations,
         }
     }
 
+    /// The number that r is a multiple of: that of the lines, of which each loses as many tokens, or 1.
+    pub fn step(&self, tokens: u32, protect: u32) -> u32 {
+        match *self {
+            Partition::Lines { grid: Some(grid) } => lines(tokens.saturating_sub(protect), grid).max(1),
+            _ => 1,
+        }
+    }
+
+    /// r as it will be: at most what merges at once, and a whole number of steps.
+    pub fn clamp(&self, tokens: u32, protect: u32, r: u32) -> u32 {
+        let step = self.step(tokens, protect);
+        r.min(self.most(tokens, protect)) / step * step
+    }
+
+    /// The partition of the tokens that a merge of r leaves, with r as [`clamp`](Self::clamp) gives it: a grid of lines
+    /// has become smaller.
+    #[must_use]
+    pub fn after(self, tokens: u32, protect: u32, r: u32) -> Self {
+        let Partition::Lines { grid: Some([rows, columns]) } = self else { return self };
+        let lost = r / self.step(tokens, protect);
+        let grid = if columns >= rows { [rows, columns - lost] } else { [rows - lost, columns] };
+        Partition::Lines { grid: Some(grid) }
+    }
+
+    /// The partition of a network whose patches form a grid.
+    pub(crate) fn on(self, grid: [u32; 2]) -> Self {
+        match self {
+            Partition::Lines { grid: None } => Partition::Lines { grid: Some(grid) },
+            other => other,
+        }
+    }
+
     /// The `Params` by which [`split_tokens`](crate::kernels::split_tokens()) lists sources and destinations for a merge
     /// of r tokens, with r as [`most`](Self::most) allows. None where there is nothing to list: tokens alternate, or
-    /// nothing merges.
+    /// merge along lines, or nothing merges.
     pub fn split(&self, batch: u32, tokens: u32, protect: u32, r: u32) -> Option<Params> {
         let srcs = protect + self.most(tokens, protect);
         let all = Params { lists: 1, tokens, protect, srcs, ..Params::default() };
         let params = match *self {
-            Partition::Alternating => return None,
+            Partition::Alternating | Partition::Lines { .. } => return None,
             Partition::Sequential => Params { mode: SplitMode::First, ..all },
             // A grid of one row with the last place of each cell.
             Partition::EveryKth(k) => Params {
@@ -97,8 +140,8 @@ impl Partition {
     /// Whether it makes sense for so many tokens.
     ///
     /// # Errors
-    /// [`Error::Input`] for every k-th token with k below 2, and for a grid of another number of tokens or with empty
-    /// cells.
+    /// [`Error::Input`] for every k-th token with k below 2, for a grid of another number of tokens or with empty
+    /// cells, and for lines whose grid is not known or does not part the tokens.
     pub fn check(&self, tokens: u32, protect: u32) -> Result<()> {
         let wrong = |why: String| Err(Error::Input(format!("partition: {why}")));
         match *self {
@@ -111,6 +154,16 @@ impl Partition {
                 match stride {
                     [0, _] | [_, 0] => wrong("the cells of the grid are empty".into()),
                     _ => Ok(()),
+                }
+            }
+            Partition::Lines { grid: None } => wrong("lines of a grid; say its rows and columns".into()),
+            Partition::Lines { grid: Some([rows, columns]) } => {
+                let free = tokens.saturating_sub(protect);
+                match rows.checked_mul(columns) {
+                    Some(cells @ 1..) if free.is_multiple_of(cells) => Ok(()),
+                    _ => {
+                        wrong(format!("lines of a grid of {rows} x {columns} for {free} unprotected tokens"))
+                    }
                 }
             }
             _ => Ok(()),
@@ -136,10 +189,33 @@ impl FromStr for Partition {
             ("sequential", None) => Ok(Partition::Sequential),
             ("every", Some(Ok(k))) if k >= 2 => Ok(Partition::EveryKth(k)),
             ("random", Some(Ok(seed))) => Ok(Partition::Random { seed }),
-            _ => Err(Error::Input(format!(
-                "partition `{text}`; give alternating, sequential, every:K with K from 2 on, or random:SEED"
-            ))),
+            ("lines", None) => Ok(Partition::Lines { grid: None }),
+            _ => lines_of(text).ok_or_else(|| {
+                Error::Input(format!(
+                    "partition `{text}`; give alternating, sequential, every:K with K from 2 on, random:SEED, lines or \
+                     lines:ROWSxCOLUMNS"
+                ))
+            }),
         }
+    }
+}
+
+/// `lines:ROWSxCOLUMNS`
+fn lines_of(text: &str) -> Option<Partition> {
+    let (rows, columns) = text.strip_prefix("lines:")?.split_once('x')?;
+    Some(Partition::Lines { grid: Some([rows.parse().ok()?, columns.parse().ok()?]) })
+}
+
+/// The tokens of a line along the longer side of a grid.
+fn longer([rows, columns]: [u32; 2]) -> u32 {
+    rows.max(columns)
+}
+
+/// The number of those lines where tokens form such grids; 0 where they do not.
+fn lines(tokens: u32, [rows, columns]: [u32; 2]) -> u32 {
+    match rows.checked_mul(columns) {
+        Some(cells @ 1..) if tokens.is_multiple_of(cells) => tokens / longer([rows, columns]),
+        _ => 0,
     }
 }
 
@@ -150,6 +226,8 @@ impl fmt::Display for Partition {
             Partition::Sequential => write!(f, "sequential"),
             Partition::EveryKth(k) => write!(f, "every:{k}"),
             Partition::Random { seed } => write!(f, "random:{seed}"),
+            Partition::Lines { grid: None } => write!(f, "lines"),
+            Partition::Lines { grid: Some([rows, columns]) } => write!(f, "lines:{rows}x{columns}"),
             Partition::Grid { rows, columns, stride: [height, width], seed } => {
                 write!(f, "grid of {rows} x {columns} in cells of {height} x {width}")?;
                 seed.map_or(Ok(()), |seed| write!(f, ", random:{seed}"))

@@ -122,6 +122,7 @@ criterion_group!(
     merging::split_tokens,
     merging::find_matches,
     merging::rank_matches,
+    merging::match_lines,
     merging::merge_tokens,
     merging::merge_source,
     rows::pool,

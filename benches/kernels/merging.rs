@@ -97,6 +97,23 @@ pub fn rank_matches(criterion: &mut Criterion) {
     }
 }
 
+pub fn match_lines(criterion: &mut Criterion) {
+    for shape in shapes() {
+        // 14 x 14 patches, of which each row loses one.
+        let params = match_lines::Params::new(shape.batch, HEAD_WIDTH, 1, [14, 14], 1);
+        let metric = metric(shape);
+        let mut want = vec![0; (shape.batch * params.plan_len()) as usize];
+        cpu::match_lines(&params, &metric, &mut want);
+        let call = format!("{}/batch {}", shape.name, shape.batch);
+        let work = bytes(shape.rows() * HEAD_WIDTH + want.len() as u32);
+        time(criterion, &match_lines::SPEC, call, work, Want::Numbers(&want), |rig| {
+            let (metric, plan) = (rig.data(&metric), rig.unwritten(want.len() as u32));
+            let io = match_lines::Io::new(&metric, &plan);
+            (kernels::match_lines(&rig.gpu, params, io).unwrap(), plan)
+        });
+    }
+}
+
 pub fn merge_tokens(criterion: &mut Criterion) {
     for shape in shapes() {
         let Shape { batch, .. } = shape;

@@ -10,6 +10,7 @@ pub mod embed_patches;
 pub mod find_matches;
 pub mod key_metric;
 pub mod layer_norm;
+pub mod match_lines;
 pub mod matmul;
 pub mod merge_source;
 pub mod merge_tokens;
@@ -24,6 +25,7 @@ pub use embed_patches::embed_patches;
 pub use find_matches::{Similarity, find_matches};
 pub use key_metric::key_metric;
 pub use layer_norm::layer_norm;
+pub use match_lines::match_lines;
 pub use matmul::{Activation, matmul};
 pub use merge_source::merge_source;
 pub use merge_tokens::{MergeMode, merge_tokens};
@@ -34,7 +36,7 @@ pub use split_tokens::{SplitMode, split_tokens};
 pub use unmerge::unmerge;
 
 /// Every kernel, in the order of the data flow.
-pub const ALL: [&KernelSpec; 13] = [
+pub const ALL: [&KernelSpec; 14] = [
     &embed_patches::SPEC,
     &layer_norm::SPEC,
     &matmul::SPEC,
@@ -44,6 +46,7 @@ pub const ALL: [&KernelSpec; 13] = [
     &split_tokens::SPEC,
     &find_matches::SPEC,
     &rank_matches::SPEC,
+    &match_lines::SPEC,
     &merge_tokens::SPEC,
     &merge_source::SPEC,
     &pool::SPEC,

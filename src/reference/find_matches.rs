@@ -40,7 +40,7 @@ pub fn find_matches(
                             [a, b].map(|token| size_of(size, item * tokens as usize + token).max(1.0));
                         let mean = 2.0 * a_size * b_size / (a_size + b_size);
                         let top = if params.similarity == Similarity::Euclidean { 0.0 } else { 1.0 };
-                        let value = similarity(params.similarity, row(a), row(b));
+                        let value = similarity_of(params.similarity, row(a), row(b));
                         match by_size {
                             0.0 => value as f32,
                             _ => ((value - top) * mean.powf(by_size.into()) + top).max(FARTHEST.into()) as f32,
@@ -57,7 +57,7 @@ pub fn find_matches(
 }
 
 /// Table 1's distances, larger where two are more alike. The cosine is the dot product of vectors of length 1.
-fn similarity(similarity: Similarity, a: &[f32], b: &[f32]) -> f64 {
+pub(super) fn similarity_of(similarity: Similarity, a: &[f32], b: &[f32]) -> f64 {
     if similarity == Similarity::Euclidean {
         0.0 - a.iter().zip(b).map(|(&a, &b)| (f64::from(a) - f64::from(b)).powi(2)).sum::<f64>()
     } else {

@@ -3,9 +3,10 @@
 use super::parameters::{Linear, Norm};
 use crate::error::Result;
 use crate::kernels::{
-    attention, embed_patches, find_matches, key_metric, layer_norm, matmul, merge_source, merge_tokens,
-    norm_heads, pool, rank_matches, split_tokens,
+    attention, embed_patches, find_matches, key_metric, layer_norm, match_lines, matmul, merge_source,
+    merge_tokens, norm_heads, pool, rank_matches, split_tokens,
 };
+use crate::matching::{self, Matching};
 
 /// Where a value of a batch stands. Two places may share memory where no kernel uses both: `Normed` and `Attended`, `Qkv`
 /// and `Hidden`.
@@ -98,6 +99,10 @@ pub(crate) trait Engine {
     -> Result<()>;
     /// `Score`, `Best`, and `Split` where it is listed, to `Rank` and `Plan`.
     fn rank_matches(&mut self, params: rank_matches::Params, listed: bool) -> Result<()>;
+    /// `Metric` to `Plan`.
+    fn match_lines(&mut self, params: match_lines::Params) -> Result<()>;
+    /// `Metric`, and `Qkv` where attention decides, to `Plan`.
+    fn match_otherwise(&mut self, by: &Otherwise) -> Result<()>;
     /// Tokens and sizes by `Plan`, and what they become to `Normed` as well, normalised.
     fn merge_tokens(
         &mut self,
@@ -117,6 +122,18 @@ pub(crate) trait Engine {
     fn enter(&mut self, block: Option<u32>);
     /// Names the first elements of what the last kernel wrote, such as `attn`.
     fn stage(&mut self, name: &str, at: Place, elements: u64);
+}
+
+/// A matching other than the bipartite one, and what it goes by.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Otherwise {
+    pub matching: Matching,
+    pub params: matching::Params,
+    /// The number of the first image.
+    pub first_image: u32,
+    /// That of the class token.
+    pub attention: attention::Params,
+    pub size: Option<Place>,
 }
 
 /// The steps behind a product and its activation.

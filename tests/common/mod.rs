@@ -370,6 +370,9 @@ pub fn partitions(free: u32) -> Vec<Partition> {
     all.extend(
         [([2, 2], None), ([2, 3], Some(1)), ([1, 4], Some(2))].map(|(stride, seed)| grid(stride, seed)),
     );
+    // One grid, one that loses rows, and as many frames of one row as there are rows.
+    let [grid, turned, frames] = [[rows, free / rows], [free / rows, rows], [1, free / rows]];
+    all.extend([grid, turned, frames].map(|grid| Partition::Lines { grid: Some(grid) }));
     all
 }
 

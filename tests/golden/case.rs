@@ -63,6 +63,7 @@ fn load(folder: &Path) -> Case {
         other => panic!("{name}: merge_mode {other}"),
     };
     options.partition = knob("partition", "alternating").parse().unwrap_or_else(|e| panic!("{name}: {e}"));
+    options.matching = knob("matching", "bipartite").parse().unwrap_or_else(|e| panic!("{name}: {e}"));
     options.metric = match knob("metric", "keys") {
         "keys" => Metric::Keys,
         "queries" => Metric::Queries,

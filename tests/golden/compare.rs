@@ -104,10 +104,15 @@ fn matches(case: &Case, got: &Stages, block: usize) -> Result<(), String> {
     let expected = |name: &str| case.expected.get(&stage(name)).map_or(&[][..], Vec::as_slice);
     let (src, dst, unm) = (expected("src"), expected("dst"), expected("unm"));
     if r == 0 {
-        return match got.contains_key(&stage("rank")) {
+        return match got.contains_key(&stage("plan")) {
             true => Err(format!("{}: something merged", stage("src"))),
             false => Ok(()),
         };
+    }
+    if case.expected.contains_key(&stage("kept")) {
+        let plan = indices(got, &stage("plan")).map_err(|_| format!("{}: nothing merged", stage("kept")))?;
+        return planned(plan, n, [expected("kept"), expected("target")])
+            .map_err(|name| format!("{}: differs", stage(name)));
     }
     let missing = |_| format!("{}: nothing merged", stage("src"));
     let rank = indices(got, &stage("rank")).map_err(missing)?;
@@ -134,6 +139,21 @@ fn matches(case: &Case, got: &Stages, block: usize) -> Result<(), String> {
         let want: Vec<usize> = unm[item * (srcs - r)..][..srcs - r].iter().map(|&v| v as usize).collect();
         if kept != want {
             return Err(format!("{}: image {item} kept {kept:?} instead of {want:?}", stage("unm")));
+        }
+    }
+    Ok(())
+}
+
+/// Which token stays in place of each output token, and where each input token goes.
+fn planned(plan: &[u32], n: usize, [kept, target]: [&[f64]; 2]) -> Result<(), &'static str> {
+    let m = kept.len() * n / target.len();
+    for (item, plan) in plan.chunks_exact(m + 2 * n).enumerate() {
+        let is = |list: &[u32], want: &[f64]| list.iter().zip(want).all(|(&a, &b)| f64::from(a) == b);
+        if !is(&plan[..m], &kept[item * m..]) {
+            return Err("kept");
+        }
+        if !is(&plan[m + n..], &target[item * n..]) {
+            return Err("target");
         }
     }
     Ok(())
@@ -183,6 +203,9 @@ fn places(case: &Case, image: usize, block: usize) -> Vec<usize> {
     let (n, left) = (case.tokens[block] as usize, case.tokens[block + 1] as usize);
     if n == left {
         return (0..n).collect();
+    }
+    if let Some(target) = case.expected.get(&format!("layer{block:02}.target")) {
+        return target[image * n..][..n].iter().map(|&place| place as usize).collect();
     }
     let (sources, destinations) = split(case, n as u32, (n - left) as u32);
     let of_image = |name: &str, width: usize| {

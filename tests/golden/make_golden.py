@@ -125,6 +125,24 @@ TABLE = {
         {"partition": "every:3", "pool": "size", "metric": "input", "similarity": "euclidean"},
         {},
     ),
+    # Merging that keeps the grid, and what the paper compares its matching with.
+    "lines": ({}, {"partition": "lines", "r": "4"}, {}),
+    "lines_rect_reg4_clamp": (
+        {**REGISTERS, "img_size": [12, 28]},
+        {"partition": "lines", "protect": "prefix", "r": "1000", "similarity": "euclidean"},
+        {},
+    ),
+    "lines_nocls_size": ({**AVERAGE, "img_size": [24, 16]}, {"partition": "lines", "pool": "size", "r": "7"}, {}),
+    "greedy": ({}, {"matching": "greedy"}, {}),
+    "greedy_nocls_clamp": ({**AVERAGE, "depth": 2}, {"matching": "greedy", "pool": "size", "r": "1000"}, {}),
+    "kmeans_2": ({"depth": 2}, {"matching": "kmeans:2"}, {}),
+    "kmeans_5_nocls_euclidean": (
+        {**AVERAGE, "depth": 2},
+        {"matching": "kmeans:5", "pool": "size", "r": "9", "similarity": "euclidean"},
+        {},
+    ),
+    "prune_random": ({"depth": 2}, {"matching": "prune-random:7"}, {}),
+    "prune_attention": ({}, {"matching": "prune-attention"}, {}),
 }
 
 

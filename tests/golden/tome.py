@@ -8,6 +8,8 @@ from dataclasses import dataclass
 
 import torch
 
+import rules
+
 
 def schedule(r, depth):
     """Tokens to merge in each block, from `13` (constant), `16:-1` (constant:inflection) or `32,29,26` (a list)."""
@@ -116,8 +118,10 @@ def attention(attn, x, size):
     logits = q @ k.transpose(2, 3) * attn.scale
     if size is not None:
         logits = logits + size.log()[:, None, None, :]
-    y = (logits.softmax(dim=3) @ v).transpose(1, 2).reshape(batch, n, -1)
-    return attn.proj(y), {"keys": k.mean(dim=1), "queries": q.mean(dim=1), "values": v.mean(dim=1)}
+    shares = logits.softmax(dim=3)
+    y = (shares @ v).transpose(1, 2).reshape(batch, n, -1)
+    metrics = {"keys": k.mean(dim=1), "queries": q.mean(dim=1), "values": v.mean(dim=1)}
+    return attn.proj(y), metrics, shares[:, :, 0].mean(dim=1)
 
 
 def merged_sum(plan, values):
@@ -157,6 +161,7 @@ def forward(
     partition="alternating",
     metric="keys",
     similarity="cosine",
+    matching="bipartite",
 ):
     """Runs `model` with merging; returns the intermediate values by name (README.md lists them) and the decisive gap.
 
@@ -164,24 +169,32 @@ def forward(
     pool, for attention pooling: `size` attends to a token of `size` patches `size` times as much.
     protect: `cls` keeps only class and distillation token out of the merging, `prefix` the registers too.
     metric: `keys`, `queries` or `values` (their mean over the heads), the block's `input`, or its tokens after `attention`.
+    partition `lines` and matchings other than `bipartite` are those of rules.py.
     """
     distilled = hasattr(model, "dist_token")
     protected = model.num_prefix_tokens if protect == "prefix" else int(model.has_class_token) + int(distilled)
+    rule = rules.rule(partition, matching, model.patch_embed.grid_size, protected, similarity)
     x = model.norm_pre(model._pos_embed(model.patch_embed(images)))
     size = x.new_ones(x.shape[:2])
     source = torch.arange(x.shape[1]).expand(x.shape[0], -1)
     out, gap = {"embed": x}, math.inf
     for i, (block, r_i) in enumerate(zip(model.blocks, schedule(r, len(model.blocks)))):
         layer = f"layer{i:02}."
-        y, metrics = attention(block.attn, block.norm1(x), size if prop_attn else None)
+        y, metrics, class_attention = attention(block.attn, block.norm1(x), size if prop_attn else None)
         metrics |= {"input": x, "attention": x + block.ls1(y)}
         x = metrics["attention"]
         out |= {layer + "attn": x, layer + "metric": metrics[metric]}
-        plan = match(metrics[metric], r_i, protected, partition, similarity)
+        if rule:
+            plan = rule(metrics[metric], r_i, i, class_attention)
+        else:
+            plan = match(metrics[metric], r_i, protected, partition, similarity)
         if plan:
-            x, size = merged(plan, x, size, merge_mode), merged_sum(plan, size[..., None]).squeeze(2)
+            if matching.startswith("prune"):
+                x, size = merged(plan, x, size, "keep-one"), size.gather(1, plan.kept)
+            else:
+                x, size = merged(plan, x, size, merge_mode), merged_sum(plan, size[..., None]).squeeze(2)
             source = plan.target.gather(1, source)
-            out |= {layer + "src": plan.src, layer + "dst": plan.dst, layer + "unm": plan.unm}
+            out |= {layer + name: tensor for name, tensor in vars(plan).items() if torch.is_tensor(tensor)}
             gap = min(gap, plan.gap)
         out |= {layer + "size": size, layer + "merged": x}
         x = x + block.ls2(block.mlp(block.norm2(x)))

@@ -58,6 +58,10 @@ macro_rules! call {
         rank_matches($gpu, set!(set!(rank_matches::Params::default(); batch: 2, tokens: 9, r: 2, protect: 1); $($change)*),
             rank_matches::Io::new(&$b[0], &$b[1], &$b[2], &$b[3]))
     };
+    ($gpu:expr, $b:expr, match_lines, $($change:tt)*) => {
+        match_lines($gpu, set!(match_lines::Params::new(2, 8, 1, [2, 4], 1); $($change)*),
+            match_lines::Io::new(&$b[0], &$b[1]))
+    };
     ($gpu:expr, $b:expr, merge_tokens, $($change:tt)*) => {
         merge_tokens($gpu, set!(set!(merge_tokens::Params::default(); batch: 2, tokens: 9, r: 2, channels: 8); $($change)*),
             merge_tokens::Io::new(&$b[0], &$b[1], &$b[4], &$b[5]).size(&$b[2]))
@@ -94,6 +98,7 @@ fn good_calls_are_taken() {
         call!(gpu, b, split_tokens, lists: 2),
         call!(gpu, b, find_matches, batch: 2),
         call!(gpu, b, rank_matches, batch: 2),
+        call!(gpu, b, match_lines, batch: 2),
         call!(gpu, b, merge_tokens, batch: 2),
         call!(gpu, b, merge_source, batch: 2),
         call!(gpu, b, pool, batch: 2),
@@ -120,6 +125,7 @@ fn an_empty_batch_is_a_dispatch_of_nothing() {
             call!(gpu, b, split_tokens, lists: 0),
             call!(gpu, b, find_matches, batch: 0),
             call!(gpu, b, rank_matches, batch: 0),
+            call!(gpu, b, match_lines, batch: 0),
             call!(gpu, b, merge_tokens, batch: 0),
             call!(gpu, b, merge_source, batch: 0),
             call!(gpu, b, pool, batch: 0),
@@ -182,6 +188,16 @@ fn parameters_that_make_no_sense_are_named() {
         (call!(gpu, b, rank_matches, r: 5), "r is 5; 9 tokens, 1 of them protected, allow 4"),
         (call!(gpu, b, rank_matches, protect: 10, r: 0), "10 of 9 tokens"),
         (call!(gpu, b, rank_matches, tokens: 0, protect: 0, r: 0), "of 0 tokens"),
+        (call!(gpu, b, match_lines, width: 6), "width is 6"),
+        (call!(gpu, b, match_lines, tokens: 10), "10 tokens, 1 of them protected, are no grids of 2 x 4"),
+        (call!(gpu, b, match_lines, protect: 10), "10 of them protected"),
+        (call!(gpu, b, match_lines, rows: 0), "no grids of 0 x 4"),
+        (call!(gpu, b, match_lines, rows: 1 << 31, columns: 2), "no grids of 2147483648 x 2"),
+        (call!(gpu, b, match_lines, lost: 3), "each line loses 3 of 4 tokens, more than half"),
+        (
+            call!(gpu, b, match_lines, columns: 1025, rows: 1, tokens: 1026),
+            "a line of 1025 tokens; 1024 are the most",
+        ),
         (call!(gpu, b, merge_tokens, channels: 9), "channels is 9"),
         (call!(gpu, b, merge_tokens, r: 9), "r is 9 of 9"),
         (call!(gpu, b, pool, channels: 3), "channels is 3"),
@@ -228,6 +244,8 @@ fn products_past_32_bits_are_refused_and_not_wrapped() {
         call!(gpu, b, rank_matches, batch: 1 << 30),
         call!(gpu, b, rank_matches, tokens: most, r: 0),
         call!(gpu, b, rank_matches, batch: 0, tokens: most / 3 + 2, r: 0),
+        call!(gpu, b, match_lines, batch: 1 << 30),
+        call!(gpu, b, match_lines, batch: 0, tokens: most / 8 * 8 + 1),
         call!(gpu, b, merge_tokens, tokens: most, r: 0),
         call!(gpu, b, merge_source, sources: most),
         call!(gpu, b, merge_source, tokens: most, r: 0),

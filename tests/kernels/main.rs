@@ -10,6 +10,7 @@ mod errors;
 mod find_matches;
 mod key_metric;
 mod layer_norm;
+mod match_lines;
 mod matmul;
 mod merge_source;
 mod merge_tokens;

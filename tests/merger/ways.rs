@@ -3,7 +3,7 @@
 use tome_wgpu::kernels::find_matches::{self, Similarity};
 use tome_wgpu::kernels::key_metric::{self, Length};
 use tome_wgpu::kernels::merge_tokens::{self, MergeMode};
-use tome_wgpu::kernels::{merge_source, rank_matches};
+use tome_wgpu::kernels::{match_lines, merge_source, rank_matches};
 use tome_wgpu::{MergeIo, MergeShape, Partition, TokenMerger, reference};
 
 use super::{Input, Merged, groups, input, merge, shape};
@@ -11,8 +11,7 @@ use crate::common::{Tol, close, partitions, rigs, same, set};
 
 /// The same merge by the reference.
 fn merge_by_reference(shape: MergeShape, input: &Input) -> Merged {
-    let MergeShape { batch, tokens, channels, heads, head_width, protect, sources, .. } = shape;
-    let MergeShape { partition, similarity, mode, .. } = shape;
+    let MergeShape { batch, tokens, heads, head_width, protect, partition, similarity, .. } = shape;
     let (r, rows) = (shape.r_clamped(), batch * tokens);
     let mut metric = vec![f32::NAN; (rows * head_width) as usize];
     let length = if similarity == Similarity::Cosine { Length::Unit } else { Length::Own };
@@ -26,6 +25,13 @@ fn merge_by_reference(shape: MergeShape, input: &Input) -> Merged {
         split
     });
     let (srcs, split_stride) = list.map_or((tokens.div_ceil(2), 0), |list| (list.srcs, list.stride()));
+    let mut plan = vec![u32::MAX; (batch * (3 * tokens - r)) as usize];
+    if let Partition::Lines { grid: Some(grid) } = partition {
+        let lost = r / partition.step(tokens, protect);
+        let params = match_lines::Params::new(batch, head_width, protect, grid, lost);
+        reference::match_lines(&set!(params; tokens, similarity), &metric, &mut plan);
+        return merged_by_reference(shape, input, &plan);
+    }
     let edges = (batch * srcs) as usize;
     let (mut score, mut best, mut rank) =
         (vec![f32::NAN; edges], vec![u32::MAX; edges], vec![u32::MAX; edges]);
@@ -35,16 +41,22 @@ fn merge_by_reference(shape: MergeShape, input: &Input) -> Merged {
     );
     reference::find_matches(&params, &metric, split.as_deref(), None, &mut score, &mut best);
     let params = set!(rank_matches::Params::default(); batch, tokens, r, protect, srcs, split_stride);
-    let mut plan = vec![u32::MAX; (batch * params.plan_len()) as usize];
     reference::rank_matches(&params, &score, &best, split.as_deref(), &mut rank, &mut plan);
+    merged_by_reference(shape, input, &plan)
+}
+
+/// What a plan makes of tokens, sizes and source maps.
+fn merged_by_reference(shape: MergeShape, input: &Input, plan: &[u32]) -> Merged {
+    let MergeShape { batch, tokens, channels, sources, mode, .. } = shape;
+    let r = shape.r_clamped();
     let merged = shape.tokens_out();
     let mut x = vec![f32::NAN; (batch * merged * channels) as usize];
     let mut size = vec![f32::NAN; (batch * merged) as usize];
     let mut source = vec![u32::MAX; (batch * sources) as usize];
     let params = set!(merge_tokens::Params::new([batch, tokens, channels], r); mode);
-    reference::merge_tokens(&params, &plan, &input.x, Some(&input.size), &mut x, &mut size, None);
+    reference::merge_tokens(&params, plan, &input.x, Some(&input.size), &mut x, &mut size, None);
     let params = merge_source::Params::new(batch, tokens, r, sources);
-    reference::merge_source(&params, &plan, Some(&input.source), &mut source);
+    reference::merge_source(&params, plan, Some(&input.source), &mut source);
     Merged { x, size, source, tokens: merged as usize }
 }
 
