@@ -50,7 +50,7 @@ pub struct Args {
     /// its validation pictures in one folder with a file of labels
     #[arg(long, value_name = "folder-names|FILE.csv|imagenet[:FILE]")]
     labels: Option<LabelSource>,
-    /// Look into the folders in the folder too; with folder-names and imagenet that is so
+    /// Look into the folders in the folder too; where folders are labels that is so
     #[arg(long)]
     recursive: bool,
     /// So many of the pictures, evenly from first to last
