@@ -16,7 +16,7 @@ pub fn find_matches(
     score: &mut [f32],
     best: &mut [u32],
 ) {
-    let &Params { batch, tokens, width, protect, similarity, .. } = params;
+    let Params { batch, tokens, width, protect, similarity, held, .. } = params.with_split(split.is_some());
     let split = Split::new(split, batch, tokens, params.srcs, params.split_stride);
     let srcs = split.srcs as usize;
     let metric = part("metric", metric, &[batch, tokens, width]);
@@ -53,10 +53,8 @@ pub fn find_matches(
                 _ => products(a, Packed::new(&packed, [width, columns]), [width, columns]),
             };
             let rows = similarities.chunks_exact_mut(columns.max(1));
-            for ((edge, &source), row) in edges.iter_mut().zip(&sources[first..]).zip(rows) {
-                if source < protect {
-                    continue;
-                }
+            let edges = edges.iter_mut().zip(&sources[first..]).zip(rows);
+            for ((edge, &source), row) in edges.skip((held as usize).saturating_sub(first)) {
                 if !directed(source) {
                     row.fill(UNDIRECTED);
                 }

@@ -24,6 +24,8 @@ kernel! {
         pub srcs: u32,
         /// Elements from one image's list in `split` to the next: 0 where all share one.
         pub split_stride: u32,
+        /// Sources at the front of `split` that never merge; those that are protected are held in any case.
+        pub held: u32,
     }
     read {
         /// `[batch, tokens, width]` of [`key_metric`](crate::kernels::key_metric()).
@@ -31,13 +33,13 @@ kernel! {
     }
     read? {
         /// `[batch or 1, tokens]`, u32, of [`split_tokens`](crate::kernels::split_tokens()): first the sources, then the
-        /// destinations, protected tokens being the first sources. Absent where tokens alternate: source i is token 2 i
+        /// destinations, protected and held tokens being the first sources. Absent where tokens alternate: source i is token 2 i
         /// and destination i token 2 i + 1.
         split: Word,
     }
     write {
         /// `[batch, srcs]`, written: the similarity to the best destination, [`UNDIRECTED`] where one of the two is the
-        /// zero vector, [`PROTECTED`] for protected tokens.
+        /// zero vector, [`PROTECTED`] for protected and held tokens.
         score: Word,
         /// `[batch, srcs]`, u32, written: which destination it is, counted from 0; on equal scores the lowest.
         best: Word,
@@ -67,6 +69,16 @@ impl Params {
     pub fn new(batch: u32, tokens: u32, width: u32, protect: u32) -> Self {
         Params { batch, tokens, width, protect, ..Params::default() }
     }
+
+    /// The same with as many sources as there are, and as many of them held as must be.
+    pub(crate) fn with_split(self, listed: bool) -> Self {
+        let Params { tokens, protect, .. } = self;
+        match listed {
+            true => Params { held: self.held.max(protect), ..self },
+            // The protected ones among the even.
+            false => Params { srcs: tokens.div_ceil(2), held: protect.div_ceil(2), ..self },
+        }
+    }
 }
 
 /// The best edge of each source, prepared.
@@ -75,13 +87,12 @@ impl Params {
 /// [`Error::Params`](crate::Error::Params) where `width` is no multiple of 4, `tokens` is 0, or there are no sources
 /// or more than tokens; buffer errors.
 pub fn find_matches(gpu: &Gpu, params: Params, io: Io<'_>) -> Result<Dispatch> {
-    let Params { batch, tokens, width, split_stride, .. } = params;
+    let params = params.with_split(io.split.is_some());
+    let Params { batch, tokens, width, srcs, split_stride, .. } = params;
     let name = SPEC.name;
     multiple_of_four(name, "width", width)?;
     require(name, tokens > 0, || "tokens is 0".into())?;
-    let srcs = io.split.map_or(tokens.div_ceil(2), |_| params.srcs);
     require(name, srcs > 0 && srcs <= tokens, || format!("{srcs} sources of {tokens} tokens"))?;
-    let params = Params { srcs, ..params };
     let edges = elements(name, "scores", &[batch, srcs])?;
     let call = gpu.dispatch(Call {
         spec: &SPEC,

@@ -6,7 +6,7 @@ use crate::kernels::find_matches::{PROTECTED, Params, Similarity, UNDIRECTED};
 /// each source a and all destinations b, the lowest of equals (paper, section 3, "Bipartite Soft Matching", steps 1
 /// and 2; appendix D).
 ///
-/// [`PROTECTED`], and partner 0, for a token that may not merge; nothing merges into one. [`UNDIRECTED`] where one of the
+/// [`PROTECTED`], and partner 0, for a token that may not merge, protected or among the first `held` of a list; nothing merges into one. [`UNDIRECTED`] where one of the
 /// two is the zero vector.
 ///
 /// `metric` is `[batch, tokens, width]`, `split` `[batch or 1, tokens]`; `score` and `best` are `[batch, sources]`.
@@ -17,7 +17,8 @@ pub fn find_matches(
     score: &mut [f32],
     best: &mut [u32],
 ) {
-    let &Params { batch, tokens, width, protect, srcs, split_stride, .. } = params;
+    let &Params { batch, tokens, width, protect, srcs, split_stride, held, .. } = params;
+    let held = split.map_or(0, |_| held as usize);
     let [image, width, protect] = [tokens * width, width, protect].map(|v| v as usize);
     for item in 0..batch as usize {
         let metric = &metric[item * image..][..image];
@@ -28,7 +29,7 @@ pub fn find_matches(
             let edge = item * sources.len() + i;
             (score[edge], best[edge]) = (PROTECTED, 0);
             for (j, &b) in destinations.iter().enumerate() {
-                if a < protect || b < protect {
+                if i < held || a < protect || b < protect {
                     continue;
                 }
                 let value = match directed(a) && directed(b) {

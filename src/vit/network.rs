@@ -123,6 +123,10 @@ impl<'a, E: Engine> Walk<'a, E> {
         };
         self.engine.key_metric(shape.key_metric(), keys)?;
         self.engine.stage("metric", Place::Metric, b * n * u64::from(shape.head_width));
+        if let Some(params) = shape.token_energy() {
+            self.engine.token_energy(params)?;
+            self.engine.stage("energy", Place::Energy, b * n);
+        }
         let list = shape.split_tokens();
         if let Some(list) = list {
             self.engine.split_tokens(split_tokens::Params { first_list: self.first_image, ..list })?;
@@ -147,7 +151,7 @@ impl<'a, E: Engine> Walk<'a, E> {
     }
 
     fn merge_shape(&self, block: u32, r: u32) -> MergeShape {
-        let Config { embed_dim, num_heads, norm_eps: eps, .. } = *self.config;
+        let Config { embed_dim, num_heads, depth, norm_eps: eps, .. } = *self.config;
         let Options { metric, similarity, partition, merge: mode, .. } = *self.options;
         let projected = metric.of_projection();
         MergeShape {
@@ -161,7 +165,7 @@ impl<'a, E: Engine> Walk<'a, E> {
             r,
             protect: self.options.protected(self.config),
             sources: self.config.tokens(),
-            partition: partition.in_block(block),
+            partition: partition.in_block(block, depth),
             similarity,
             mode,
             keys_in_f32: projected.is_none(),

@@ -146,7 +146,8 @@ impl Options {
     /// Whether a network can be run like that.
     ///
     /// # Errors
-    /// [`Error::Unsupported`] for a grid, [`Error::Input`] for another partition or a schedule that makes no sense.
+    /// [`Error::Unsupported`] for a grid, [`Error::Input`] for another partition or a schedule that makes no sense, and for
+    /// a partition by energy with another similarity than the cosine.
     pub fn check(&self, config: &Config) -> Result<()> {
         if matches!(self.partition, Partition::Grid { .. }) {
             return Err(Error::Unsupported {
@@ -160,6 +161,7 @@ impl Options {
         {
             return Err(Error::Input(format!("a schedule's inflection is {inflection}, which is no number")));
         }
+        self.partition.check_similarity(self.similarity)?;
         self.partition.check(config.tokens(), self.protected(config))
     }
 

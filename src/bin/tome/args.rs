@@ -97,8 +97,14 @@ pub struct MergeArgs {
     /// of the largest magnitude in each channel
     #[arg(long, value_enum, default_value = "wmean")]
     merge_mode: ModeName,
-    /// Which tokens may merge: every other one, the first half, all but every K-th, or random ones
-    #[arg(long, value_name = "alternating|sequential|every:K|random:SEED", default_value = "alternating")]
+    /// Which tokens may merge: every other one, the first half, all but every K-th, random ones, or half of those that
+    /// have most like them; cosines count as alike from MARGIN on, from 0.9 in the first block to 0 behind the last
+    /// without one
+    #[arg(
+        long,
+        value_name = "alternating|sequential|every:K|random:SEED|energy[:MARGIN]",
+        default_value = "alternating"
+    )]
     partition: Partition,
     /// The rows that tokens are matched by: the attention's keys, queries or values, the block's input, or what
     /// attention made of it
