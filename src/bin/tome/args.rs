@@ -97,9 +97,9 @@ pub struct MergeArgs {
     /// of the largest magnitude in each channel
     #[arg(long, value_enum, default_value = "wmean")]
     merge_mode: ModeName,
-    /// Which tokens may merge: every other one, the first half, all but every K-th, random ones, or half of those that
-    /// have most like them; cosines count as alike from MARGIN on, from 0.9 in the first block to 0 behind the last
-    /// without one
+    /// Which tokens may merge: every other one, the first half, all but every K-th, random ones, or by energy those that
+    /// have most like them; MARGIN is the cosine from which on two are alike, without one 0.9 in the first block and less
+    /// from block to block
     #[arg(
         long,
         value_name = "alternating|sequential|every:K|random:SEED|energy[:MARGIN]",
