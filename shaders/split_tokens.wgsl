@@ -1,5 +1,6 @@
 // A list of who may merge into whom: the sources, then the destinations, both in order of position, the protected
-// tokens being the first sources. By energy there are others that never merge; they come behind the protected ones. One workgroup a list, each of its lanes a run of tokens.
+// tokens being the first sources. By energy there are more sources that never merge, and they come behind the protected
+// ones. One workgroup a list, each of its lanes a run of tokens.
 struct Params {
     lists: u32,
     tokens: u32,

@@ -8,7 +8,7 @@ use crate::kernels::token_energy::{PROTECTED, Params, UNDIRECTED};
 /// that is at least the margin m, and of e^(x - m) - 1 where it is below.
 ///
 /// # Panics
-/// Where `width` is 0, or a slice is too short.
+/// Where `tokens` or `width` is 0, or a slice is too short.
 pub fn token_energy(params: &Params, metric: &[f32], energy: &mut [f32]) {
     let &Params { batch, tokens, width, protect, margin } = params;
     let metric = part("metric", metric, &[batch, tokens, width]);

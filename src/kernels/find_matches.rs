@@ -33,8 +33,8 @@ kernel! {
     }
     read? {
         /// `[batch or 1, tokens]`, u32, of [`split_tokens`](crate::kernels::split_tokens()): first the sources, then the
-        /// destinations, protected and held tokens being the first sources. Absent where tokens alternate: source i is token 2 i
-        /// and destination i token 2 i + 1.
+        /// destinations, protected and held tokens being the first sources. Absent where tokens alternate: source i is
+        /// token 2 i and destination i token 2 i + 1.
         split: Word,
     }
     write {

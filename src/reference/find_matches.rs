@@ -6,8 +6,8 @@ use crate::kernels::find_matches::{PROTECTED, Params, Similarity, UNDIRECTED};
 /// each source a and all destinations b, the lowest of equals (paper, section 3, "Bipartite Soft Matching", steps 1
 /// and 2; appendix D).
 ///
-/// [`PROTECTED`], and partner 0, for a token that may not merge, protected or among the first `held` of a list; nothing merges into one. [`UNDIRECTED`] where one of the
-/// two is the zero vector.
+/// [`PROTECTED`], and partner 0, for a token that may not merge, as it is protected, and nothing merges into it either, or
+/// among the first `held` sources of a list. [`UNDIRECTED`] where one of the two is the zero vector.
 ///
 /// `metric` is `[batch, tokens, width]`, `split` `[batch or 1, tokens]`; `score` and `best` are `[batch, sources]`.
 pub fn find_matches(
