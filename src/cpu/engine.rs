@@ -5,7 +5,7 @@ use std::mem::take;
 use super::product::Packed;
 use super::{
     attention, embed_patches, find_matches, key_metric, layer_norm, match_lines, matchings, matmul,
-    merge_source, merge_tokens, norm_heads, pool, rank_matches, split_tokens,
+    merge_source, merge_tokens, norm_heads, pool, rank_matches, split_tokens, token_energy,
 };
 use crate::error::Result;
 use crate::kernels;
@@ -45,7 +45,7 @@ fn slot(place: Place) -> usize {
         Place::Qkv | Place::Hidden => 3,
         Place::Gate => 4,
         Place::Metric => 5,
-        Place::Score => 6,
+        Place::Score | Place::Energy => 6,
         Place::Pooled => 7,
         Place::Features(i) => 8 + i,
         Place::Logits(i) => 10 + i,
@@ -280,8 +280,15 @@ impl Engine for Runner<'_, '_> {
         self.memory.write(Place::Metric, |all, metric| key_metric(&params, all.floats(keys), None, metric))
     }
 
+    fn token_energy(&mut self, params: kernels::token_energy::Params) -> Result<()> {
+        self.memory
+            .write(Place::Energy, |all, energy| token_energy(&params, all.floats(Place::Metric), energy))
+    }
+
     fn split_tokens(&mut self, params: kernels::split_tokens::Params) -> Result<()> {
-        self.memory.write_indices(Place::Split, |_, split| split_tokens(&params, split))
+        self.memory.write_indices(Place::Split, |all, split| {
+            split_tokens(&params, Some(all.floats(Place::Energy)), split);
+        })
     }
 
     fn find_matches(

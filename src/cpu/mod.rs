@@ -27,6 +27,7 @@ mod rank_matches;
 mod slices;
 mod split_tokens;
 mod threads;
+mod token_energy;
 mod unmerge;
 mod vit;
 
@@ -47,5 +48,6 @@ pub use pool::pool;
 pub use rank_matches::rank_matches;
 pub use split_tokens::split_tokens;
 pub use threads::make_threads;
+pub use token_energy::token_energy;
 pub use unmerge::unmerge;
 pub use vit::VisionTransformer;

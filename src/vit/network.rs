@@ -186,6 +186,10 @@ impl<'a, E: Engine> Walk<'a, E> {
     /// Sources, destinations, and the best edges between them.
     fn match_bipartite(&mut self, shape: &MergeShape) -> Result<()> {
         let edges = u64::from(self.batch) * u64::from(shape.srcs());
+        if let Some(params) = shape.token_energy() {
+            self.engine.token_energy(params)?;
+            self.engine.stage("energy", Place::Energy, u64::from(self.batch) * u64::from(self.tokens));
+        }
         let list = shape.split_tokens();
         if let Some(list) = list {
             self.engine.split_tokens(split_tokens::Params { first_list: self.first_image, ..list })?;
@@ -214,7 +218,7 @@ impl<'a, E: Engine> Walk<'a, E> {
     }
 
     fn merge_shape(&self, block: u32, r: u32) -> MergeShape {
-        let Config { embed_dim, num_heads, norm_eps: eps, .. } = *self.config;
+        let Config { embed_dim, num_heads, depth, norm_eps: eps, .. } = *self.config;
         let Rule { metric, similarity, by_size, merge: mode } = self.options.rule(block);
         let projected = metric.of_projection();
         MergeShape {
@@ -228,7 +232,7 @@ impl<'a, E: Engine> Walk<'a, E> {
             r,
             protect: self.options.protected(self.config),
             sources: self.config.tokens(),
-            partition: self.partition.in_block(block),
+            partition: self.partition.in_block(block, depth),
             similarity,
             by_size,
             mode,

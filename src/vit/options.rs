@@ -188,7 +188,8 @@ impl Options {
     ///
     /// # Errors
     /// [`Error::Unsupported`] for a grid that merging would break and for lines that are too long, [`Error::Input`] for
-    /// another partition, a schedule or a `by_size` that makes no sense.
+    /// another partition, a schedule or a `by_size` that makes no sense, and for a partition by energy with another
+    /// similarity than the cosine.
     pub fn check(&self, config: &Config) -> Result<()> {
         if matches!(self.partition, Partition::Grid { .. }) {
             return Err(Error::Unsupported {
@@ -202,7 +203,10 @@ impl Options {
         {
             return Err(Error::Input(format!("a schedule's inflection is {inflection}, which is no number")));
         }
-        (0..config.depth).try_for_each(|block| self.rule(block).check())?;
+        (0..config.depth).try_for_each(|block| {
+            self.rule(block).check()?;
+            self.partition.check_similarity(self.rule(block).similarity)
+        })?;
         self.check_matching(config)?;
         self.check_lines(config)?;
         self.partition.on(config.grid()).check(config.tokens(), self.protected(config))

@@ -9,8 +9,8 @@ use crate::dispatch::Dispatch;
 use crate::error::{Error, Result};
 use crate::gpu::Gpu;
 use crate::kernels::{
-    self, attention, embed_patches, find_matches, key_metric, layer_norm, match_lines, matmul, merge_source,
-    merge_tokens, norm_heads, pool, rank_matches, split_tokens,
+    self, SplitMode, attention, embed_patches, find_matches, key_metric, layer_norm, match_lines, matmul,
+    merge_source, merge_tokens, norm_heads, pool, rank_matches, split_tokens, token_energy,
 };
 use crate::view::View;
 
@@ -131,8 +131,14 @@ impl Engine for Recorder<'_> {
         self.push(kernels::key_metric(gpu, params, io)?)
     }
 
+    fn token_energy(&mut self, params: token_energy::Params) -> Result<()> {
+        let io = token_energy::Io::new(self.at(Place::Metric), self.at(Place::Energy));
+        self.push(kernels::token_energy(&self.gpu, params, io)?)
+    }
+
     fn split_tokens(&mut self, params: split_tokens::Params) -> Result<()> {
-        let io = split_tokens::Io::new(self.at(Place::Split));
+        let energy = (params.mode == SplitMode::Energy).then(|| self.at(Place::Energy));
+        let io = split_tokens::Io { energy, ..split_tokens::Io::new(self.at(Place::Split)) };
         self.push(kernels::split_tokens(&self.gpu, params, io)?)
     }
 

@@ -143,6 +143,12 @@ TABLE = {
     ),
     "prune_random": ({"depth": 2}, {"matching": "prune-random:7"}, {}),
     "prune_attention": ({}, {"matching": "prune-attention"}, {}),
+    # PiToMe's rule.
+    "energy": ({}, {"partition": "energy", "r": "3"}, {}),
+    "energy_nocls_odd_clamp": (
+        {**AVERAGE, "img_size": [12, 12]}, {"partition": "energy:0.25", "pool": "size", "r": "1000"}, {},
+    ),
+    "energy_reg4_queries": ({**REGISTERS, "depth": 2}, {"partition": "energy", "protect": "prefix", "metric": "queries"}, {}),
 }
 
 

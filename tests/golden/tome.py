@@ -32,6 +32,8 @@ class Merge:
     target: torch.Tensor  # [B,N] the output token that each input token goes to
     count: int  # number of output tokens
     gap: float  # how far the nearest different decision was, in similarity
+    energy: torch.Tensor = None  # [B,N-protected], where it decides
+    split: torch.Tensor = None  # [B,N] sources, then destinations, where they depend on the image
 
 
 def split(n, protected, partition):
@@ -93,6 +95,55 @@ def match(metric, r, protected, partition="alternating", similarity="cosine"):
     target.scatter_(1, kept, torch.arange(kept.shape[1]).expand(batch, -1))
     target.scatter_(1, sources[src], target.gather(1, destinations[dst]))
     return Merge(src, dst, unm, kept, target, kept.shape[1], gap)
+
+
+def match_by_energy(metric, r, protected, margin):
+    """As `match`, with sources and destinations by the energy of PiToMe (Tran et al., NeurIPS 2024): the 2 r unprotected
+    tokens of the highest energy are sources and destinations in turn, and every such source merges.
+
+    Output order: protected tokens, those of lower energy, destinations. The former two are sources that stay.
+    """
+    batch, n, _ = metric.shape
+    r = min(r, (n - protected) // 2)
+    if r <= 0:
+        return None
+    free = metric[:, protected:]
+    cosines = similarities(free, free, "cosine")
+    energy = torch.where(cosines >= margin, cosines, (cosines - margin).exp() - 1).mean(dim=2)
+    ranked, order = energy.sort(dim=1, descending=True, stable=True)
+    order = order + protected
+    prefix = torch.arange(protected).expand(batch, -1)
+    stay = torch.cat([prefix, order[:, 2 * r :].sort(dim=1).values], dim=1)
+    sources, destinations = order[:, 0 : 2 * r : 2].sort(dim=1).values, order[:, 1 : 2 * r : 2].sort(dim=1).values
+
+    def rows(tokens):
+        return metric.gather(1, tokens.unsqueeze(2).expand(-1, -1, metric.shape[2]))
+
+    scores = similarities(rows(sources), rows(destinations), "cosine")
+    best, partner = scores.max(dim=2)
+    first = best.argsort(dim=1, descending=True)
+    # A cosine on the other side of the margin counts otherwise; that of a token with itself is 1.
+    itself = torch.eye(n - protected, dtype=torch.bool)
+    gaps = [(cosines - margin).abs()[:, ~itself].flatten(), (ranked[:, :-1] - ranked[:, 1:])[:, : 2 * r].flatten()]
+    if r > 1:
+        best_two = scores.topk(2, dim=2).values
+        gaps.append((best_two[..., 0] - best_two[..., 1]).flatten())
+
+    kept = torch.cat([stay, destinations], dim=1)
+    target = torch.full((batch, n), -1)
+    target.scatter_(1, kept, torch.arange(kept.shape[1]).expand(batch, -1))
+    target.scatter_(1, sources, target.gather(1, destinations.gather(1, partner)))
+    return Merge(
+        src=stay.shape[1] + first,
+        dst=partner.gather(1, first),
+        unm=torch.arange(stay.shape[1]).expand(batch, -1),
+        kept=kept,
+        target=target,
+        count=kept.shape[1],
+        gap=torch.cat(gaps).min().item(),
+        energy=energy,
+        split=torch.cat([stay, sources, destinations], dim=1),
+    )
 
 
 def decisive_gap(scores, ranked, src, protected, kept_destinations):
@@ -186,6 +237,9 @@ def forward(
         out |= {layer + "attn": x, layer + "metric": metrics[metric]}
         if rule:
             plan = rule(metrics[metric], r_i, i, class_attention)
+        elif partition.startswith("energy"):
+            margin = float(partition.partition(":")[2] or 0.9 - 0.9 * i / len(model.blocks))
+            plan = match_by_energy(metrics[metric], r_i, protected, margin)
         else:
             plan = match(metrics[metric], r_i, protected, partition, similarity)
         if plan:

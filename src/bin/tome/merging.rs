@@ -69,9 +69,10 @@ pub struct RuleArgs {
     /// (MLERP), or in each channel the value of the largest magnitude
     #[arg(long, value_parser = named::<MergeMode>(MergeMode::names()))]
     merge_mode: Option<MergeMode>,
-    /// Which tokens may merge: every other one [without it], the first half, all but every K-th, random ones, or neighbours in
-    /// the lines of the grid, which stays one
-    #[arg(long, value_name = "alternating|sequential|every:K|random:SEED|lines")]
+    /// Which tokens may merge: every other one [without it], the first half, all but every K-th, random ones, neighbours in the
+    /// lines of the grid, which stays one, or by energy those that have most like them; MARGIN is the cosine from which on two
+    /// are alike, without one 0.9 in the first block and less from block to block
+    #[arg(long, value_name = "alternating|sequential|every:K|random:SEED|lines|energy[:MARGIN]")]
     partition: Option<Partition>,
     /// The way in which the tokens that merge are found: the paper's [without it], or on the CPU path what it compares with:
     /// greedy, clustering, or dropping random tokens or those that the class token attends to the least
