@@ -113,6 +113,11 @@ TABLE = {
     "mode_keep_one_euclidean": ({"depth": 2}, {"merge_mode": "keep-one", "similarity": "euclidean"}, {}),
     "mode_mlerp": ({}, {"merge_mode": "mlerp"}, {}),
     "mode_max_magnitude_nocls": ({**AVERAGE}, {"merge_mode": "max-magnitude", "pool": "size", "r": "3"}, {}),
+    "final": ({}, {"metric": "final"}, {}),
+    "final_nocls_fc_norm": ({**AVERAGE}, {"metric": "final", "pool": "size", "r": "3"}, {}),
+    "by_size": ({}, {"metric": "attention", "by_size": "0.5"}, {}),
+    "by_size_ward_nocls": ({**AVERAGE}, {"by_size": "1", "similarity": "euclidean", "pool": "size", "r": "5"}, {}),
+    "by_size_sequential": ({}, {"by_size": "2", "partition": "sequential"}, {}),
     "sequential": ({"depth": 2}, {"partition": "sequential"}, {}),
     "sequential_nocls_odd": ({**AVERAGE, "depth": 2}, {"partition": "sequential", "pool": "size", "r": "3"}, {}),
     "every_3_reg4_clamp": (

@@ -62,8 +62,11 @@ def similarities(a, b, similarity):
     return a @ b.transpose(1, 2)
 
 
-def match(metric, r, protected, partition="alternating", similarity="cosine"):
+def match(metric, r, protected, partition="alternating", similarity="cosine", size=None, by_size=0.0):
     """Pairs sources with destinations by similarity of `metric` [B,N,d]; None if nothing is to be merged.
+
+    With `by_size` larger tokens [B,N] must be more alike: how far a similarity is from the one of a token with itself counts as
+    often as the harmonic mean of the two sizes to that power.
 
     The first `protected` tokens are neither merged nor merged into. Output order: protected tokens, unmerged sources
     (by position; by similarity if nothing is protected), destinations.
@@ -74,6 +77,10 @@ def match(metric, r, protected, partition="alternating", similarity="cosine"):
     if r <= 0:
         return None
     scores = similarities(metric[:, sources], metric[:, destinations], similarity)
+    if by_size:
+        a, b = size[:, sources, None], size[:, None, destinations]
+        top = 1.0 if similarity == "cosine" else 0.0
+        scores = (scores - top) * (2 * a * b / (a + b)) ** by_size + top
     kept_sources, kept_destinations = int((sources < protected).sum()), int((destinations < protected).sum())
     scores[:, :kept_sources] = -math.inf
     scores[:, :, :kept_destinations] = -math.inf
@@ -213,13 +220,15 @@ def forward(
     metric="keys",
     similarity="cosine",
     matching="bipartite",
+    by_size="0",
 ):
     """Runs `model` with merging; returns the intermediate values by name (README.md lists them) and the decisive gap.
 
     pool: for average pooling, `plain` weighs the remaining tokens alike, `size` weighs every original patch alike.
     pool, for attention pooling: `size` attends to a token of `size` patches `size` times as much.
     protect: `cls` keeps only class and distillation token out of the merging, `prefix` the registers too.
-    metric: `keys`, `queries` or `values` (their mean over the heads), the block's `input`, or its tokens after `attention`.
+    metric: `keys`, `queries` or `values` (their mean over the heads), the block's `input`, its tokens after `attention`, or those
+    through the model's `final` norm.
     partition `lines` and matchings other than `bipartite` are those of rules.py.
     """
     distilled = hasattr(model, "dist_token")
@@ -233,6 +242,8 @@ def forward(
         layer = f"layer{i:02}."
         y, metrics, class_attention = attention(block.attn, block.norm1(x), size if prop_attn else None)
         metrics |= {"input": x, "attention": x + block.ls1(y)}
+        norm = model.norm if isinstance(model.norm, torch.nn.LayerNorm) else model.fc_norm
+        metrics["final"] = norm(metrics["attention"])
         x = metrics["attention"]
         out |= {layer + "attn": x, layer + "metric": metrics[metric]}
         if rule:
@@ -241,7 +252,7 @@ def forward(
             margin = float(partition.partition(":")[2] or 0.9 - 0.9 * i / len(model.blocks))
             plan = match_by_energy(metrics[metric], r_i, protected, margin)
         else:
-            plan = match(metrics[metric], r_i, protected, partition, similarity)
+            plan = match(metrics[metric], r_i, protected, partition, similarity, size, float(by_size))
         if plan:
             if matching.startswith("prune"):
                 x, size = merged(plan, x, size, "keep-one"), size.gather(1, plan.kept)
