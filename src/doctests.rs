@@ -14,3 +14,5 @@ struct AddingAKernel;
 struct Merging;
 #[doc = include_str!("../docs/evaluation.md")]
 struct Evaluation;
+#[doc = include_str!("../docs/fitting.md")]
+struct Fitting;

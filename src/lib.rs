@@ -4,6 +4,7 @@
 //! [digits]: https://github.com/tome-wgpu/tome-wgpu/blob/main/models/digits/README.md
 //! [models]: https://github.com/tome-wgpu/tome-wgpu/blob/main/docs/models.md
 //! [merging]: https://github.com/tome-wgpu/tome-wgpu/blob/main/docs/merging.md
+//! [fitting]: https://github.com/tome-wgpu/tome-wgpu/blob/main/docs/fitting.md
 //! [embedding]: https://github.com/tome-wgpu/tome-wgpu/blob/main/docs/embedding.md
 //! [evaluation]: https://github.com/tome-wgpu/tome-wgpu/blob/main/docs/evaluation.md
 //! [performance]: https://github.com/tome-wgpu/tome-wgpu/blob/main/docs/performance.md

@@ -4,7 +4,7 @@ use serde_json::{Map, Value, json};
 
 use super::fitted::Fitted;
 use super::run::Fit;
-use super::search::{Candidate, apart};
+use super::search::{Candidate, apart, ratio};
 use super::trial::Objective;
 use crate::eval::{Interval, paired};
 use crate::session::Session;
@@ -95,6 +95,11 @@ impl Report {
         apart(&row.losses, &self.rows[self.chosen].losses)
     }
 
+    /// How many times what ToMe's constant r by keys loses a row loses, picture by picture: the geometric mean.
+    pub fn of_tome(&self, row: &Row) -> Interval {
+        ratio(&row.losses, &self.rows[0].losses)
+    }
+
     /// Everything, for programs.
     pub fn to_json(&self) -> Value {
         let interval = |of: &Interval| json!([of.estimate, of.low, of.high]);
@@ -107,6 +112,7 @@ impl Report {
                 "loss": row.loss(),
                 "fitted_loss": row.fitted_loss,
                 "more_than_chosen": interval(&self.apart(row)),
+                "of_tome": interval(&self.of_tome(row)),
                 "promised_speedup": row.promised,
                 "measured_speedup": row.speedup,
             })
@@ -146,6 +152,7 @@ impl Report {
             "pictures": { "fitted": self.pictures[0], "held_out": self.pictures[1] },
             "held_out_errors": errors,
             "held_out_errors_of_tome": tome,
+            "of_tome": interval(&self.of_tome(row)),
             "promised_speedup": row.promised,
             "measured_speedup": row.speedup,
         });

@@ -5,11 +5,12 @@ use std::path::PathBuf;
 use super::cost::{Cost, median, per_second};
 use super::fitted::Fitted;
 use super::report::{Report, Row};
-use super::search::{Candidate, Progress, Search, apart};
+use super::search::{Candidate, Progress, Search, apart, ratio};
 use super::shape::Shape;
 use super::target::Target;
 use super::trial::{Objective, Trial};
 use crate::error::{Error, Result};
+use crate::eval::Interval;
 use crate::schedule::Schedule;
 use crate::session::Session;
 use crate::tune::Bench;
@@ -326,11 +327,14 @@ fn verdict(rows: &[Row], chosen: usize, (pictures, target): (usize, Target)) -> 
     }
     words.push(format!("{}: r = {}", row.name, row.options.schedule));
     if chosen > 0 {
-        let apart = apart(&rows[0].losses, &row.losses);
-        let (tome, own) = (rows[0].loss(), row.loss());
-        words.push(match apart.low > 0.0 {
-            true => format!("it loses {:.2} times what ToMe's constant r loses at this speed", own / tome),
-            false => "on held-out pictures it is not surely better than ToMe's constant r".into(),
+        let Interval { estimate, low, high } = ratio(&row.losses, &rows[0].losses);
+        words.push(match high < 1.0 {
+            true => format!(
+                "it loses {estimate:.2} times ({low:.2} to {high:.2}) what ToMe's constant r loses of a picture at this speed"
+            ),
+            false => format!(
+                "on held-out pictures it is not surely better than ToMe's constant r ({low:.2} to {high:.2} times its loss)"
+            ),
         });
     }
     if row.freedom <= 1 {

@@ -326,6 +326,16 @@ impl Search<'_, '_> {
     }
 }
 
+/// How many times one way's losses are another's on the same pictures: the geometric mean, which no single picture
+/// decides, with its interval.
+pub(super) fn ratio(one: &[f64], other: &[f64]) -> Interval {
+    // What is lost by rounding alone is nothing.
+    let log = |loss: f64| loss.max(1e-12).ln();
+    let logs: Vec<f64> = one.iter().zip(other).map(|(&a, &b)| log(a) - log(b)).collect();
+    let Interval { estimate, low, high } = crate::eval::paired(&logs);
+    Interval { estimate: estimate.exp(), low: low.exp(), high: high.exp() }
+}
+
 /// The mean of how much larger one way's losses are than another's on the same pictures.
 pub(super) fn apart(one: &[f64], other: &[f64]) -> Interval {
     let apart: Vec<f64> = one.iter().zip(other).map(|(a, b)| a - b).collect();

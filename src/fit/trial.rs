@@ -295,3 +295,47 @@ fn alike(a: &Options, b: &Options, (block, depth): (usize, usize)) -> bool {
     let rule = |options: &Options| (r(options) > 0).then(|| options.rule(block as u32));
     r(a) == r(b) && rule(a) == rule(b) && common(a) == common(b)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::schedule::Schedule;
+    use crate::session::DeviceChoice;
+    use crate::vit::{Metric, Rule, Weights};
+
+    /// What comes from the middle of a network is what comes from its beginning, to the last bit.
+    #[test]
+    fn differences_do_not_depend_on_the_base() {
+        let mut config = Config::preset("vit_tiny_patch16_224").unwrap();
+        (config.image_size, config.patch_size) = ([20, 20], [4, 4]);
+        (config.embed_dim, config.mlp_hidden, config.num_heads, config.depth) = (32, 64, 2, 4);
+        let weights = Weights::random(&config, 3);
+        let session = Session::new(config.clone(), &weights, &DeviceChoice::Cpu).unwrap();
+        let images: Vec<f32> =
+            (0..5 * config.image_values()).map(|i| (i as f32 * 0.618).fract() - 0.5).collect();
+        let wants = vec![Objective::Features, Objective::Dense];
+        let trial = || {
+            let plain = Options::default();
+            Trial::new(&session, images.clone(), (wants.clone(), 2), &plain, None).unwrap()
+        };
+        let list = |r: &[u32]| Options::with_schedule(Schedule::List(r.into()));
+        let rules = vec![Rule::default(), Rule { metric: Metric::Values, by_size: 1.0, ..Rule::default() }];
+        let (mut plain, mut based) = (trial(), trial());
+        for base in [list(&[3, 3, 3, 3]), list(&[0, 4, 4, 0]), list(&[0, 0, 0, 0])] {
+            based.set_base(&base).unwrap();
+            for other in [
+                list(&[3, 3, 3, 0]),
+                list(&[3, 2, 4, 1]),
+                list(&[0, 4, 4, 3]),
+                list(&[0, 0, 0, 5]),
+                Options { rules: rules.clone(), ..list(&[3, 3, 3, 3]) },
+                Options { prop_attn: false, ..list(&[0, 4, 4, 0]) },
+            ] {
+                based.known.clear();
+                let (a, b) = (plain.differences(&other, 5).unwrap(), based.differences(&other, 5).unwrap());
+                assert_eq!(a, b, "{base:?} {other:?}");
+                assert_eq!(based.differences(&other, 3).unwrap()[0], b[0][..3]);
+            }
+        }
+    }
+}

@@ -8,6 +8,7 @@ mod classify;
 mod demo;
 mod devices;
 mod eval;
+mod fit;
 #[cfg(feature = "hub")]
 mod hub;
 #[cfg(feature = "hub")]

@@ -160,14 +160,14 @@ fn print(args: &Args, session: &Session, report: &Report) -> Result<()> {
     table.load_style(presets::ASCII_MARKDOWN);
     let wants = report.wants.iter().map(ToString::to_string);
     let header = ["way".to_owned()].into_iter().chain(wants);
-    table.set_header(header.chain(["more than chosen".into(), "promised".into(), "measured".into(), "r".into()]));
+    table.set_header(header.chain(["of ToMe's".into(), "promised".into(), "measured".into(), "r".into()]));
     for (i, row) in report.rows.iter().enumerate() {
         let chosen = i == report.chosen;
         let name = if chosen { format!("{} *", row.name) } else { row.name.clone() };
         let errors = row.errors.iter().map(|error| format!("{:.4}", error.estimate));
-        let apart = if chosen { "-".into() } else { span(&report.apart(row)) };
+        let of_tome = if i == 0 { "1".into() } else { span(&report.of_tome(row)) };
         let times = |times: Option<f64>| times.map_or_else(|| "-".into(), |times| format!("{times:.2}x"));
-        let ends = [apart, times(Some(row.promised)), times(row.speedup), row.options.schedule.to_string()];
+        let ends = [of_tome, times(Some(row.promised)), times(row.speedup), row.options.schedule.to_string()];
         table.add_row([name].into_iter().chain(errors).chain(ends));
     }
     let [fitted, held] = report.pictures;
@@ -194,8 +194,8 @@ fn print(args: &Args, session: &Session, report: &Report) -> Result<()> {
     Ok(())
 }
 
-/// A difference and its 95 % interval.
+/// A ratio and its 95 % interval.
 fn span(interval: &Interval) -> String {
     let Interval { estimate, low, high } = interval;
-    format!("{estimate:+.4} [{low:+.4}, {high:+.4}]")
+    format!("{estimate:.2} [{low:.2}, {high:.2}]")
 }
