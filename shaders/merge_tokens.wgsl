@@ -80,7 +80,10 @@ fn merge_tokens(
     // A plan is data and may be damaged: what stays is clamped to the tokens, and a group ends at the first member
     // that is no token, as END is none.
     let kept = min(plan[keep + place], n - 1u);
-    let weighted = params.mode == WEIGHTED_MEAN || params.mode == MLERP;
+    // Read before the loops: FXC takes a mode that it first reads in one for different from lane to lane, and then there may
+    // be no barrier in what depends on it.
+    let mlerp = params.mode == MLERP;
+    let weighted = params.mode == WEIGHTED_MEAN || mlerp;
 
     let own = size_of(item * n + kept);
     var total = own;
@@ -136,7 +139,7 @@ fn merge_tokens(
         x_out[index * vectors + i] = value;
         sum += dot(value, vec4<f32>(1.0));
     }
-    if params.mode == MLERP {
+    if mlerp {
         // Each lane reads what it has written itself.
         var squares = 0.0;
         for (var i = row_lane; i < end; i += ROW_LANES) {
