@@ -78,10 +78,11 @@ impl Cost {
         let protect = Options::default().protected(config);
         let least = (protect + 2).max(all / 16).min(all);
         // Each number of tokens is reached as early as can be and kept to the end.
-        let schedules: Vec<Vec<u32>> = (0..POINTS)
+        let mut schedules: Vec<Vec<u32>> = (0..POINTS)
             .map(|i| all - (f64::from(all - least) * i as f64 / (POINTS - 1) as f64).round() as u32)
             .map(|goal| reach(all, goal, protect, depth))
             .collect();
+        schedules.dedup_by_key(|schedule| tokens_of(schedule, config)[depth]);
         let mut bench = Bench::new(session);
         let mut times = vec![Vec::new(); schedules.len()];
         for round in 0..ROUNDS {
