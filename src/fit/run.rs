@@ -129,7 +129,7 @@ impl Fit {
             let promised = whole / cost.of(config, &candidate.options);
             rows.push(Row::new(name, candidate, differences, (&scales, promised)));
         }
-        let chosen = choose(&rows);
+        let chosen = choose(&rows, self.target);
         let seconds = self.speeds(session, &plain, &mut rows, chosen)?;
         let row = &rows[chosen];
         let mut fitted = Fitted::new(config, row.options.clone());
@@ -238,19 +238,25 @@ impl Fit {
     fn at_error(&self, search: &mut Search<'_, '_>, most: f64) -> Result<Vec<(String, Candidate)>> {
         let whole = search.seconds(&search.plain.clone());
         let (mut slow, mut fast) = (whole, whole / search.fastest());
-        // What the best constant loses at each budget says where to search.
-        for _ in 0..5 {
+        search.budget = f64::midpoint(slow, fast);
+        // What the best constant there loses at other budgets says where to search.
+        let rule = search.constants()?.first().map(|best| best.options.rule(0)).unwrap_or_default();
+        for _ in 0..8 {
             search.budget = f64::midpoint(slow, fast);
-            let best = search.constants()?;
-            match best.first().is_some_and(|best| best.loss() <= most) {
+            let within = match search.within(rule, Shape::CONSTANT) {
+                Some(way) => search.candidate(way, 1)?.loss() <= most,
+                None => false,
+            };
+            match within {
                 true => slow = search.budget,
                 false => fast = search.budget,
             }
         }
         // A search there loses less, so that it can go further.
         let mut kept = None;
-        for further in [0.94, 0.97, 1.0, 1.03, 1.06] {
-            search.budget = slow * further;
+        search.most = self.most.div_ceil(2);
+        for further in [0.94, 1.0, 1.06] {
+            (search.budget, search.tried) = (slow * further, 0);
             if search.budget >= whole {
                 break;
             }
@@ -302,15 +308,20 @@ fn budget(target: Target, whole: f64, (batch, measured): (usize, bool)) -> Resul
 
 /// The way of the fewest parameters that is within one standard error of the best on pictures held out (Breiman et al.,
 /// "Classification and Regression Trees", 1984).
-fn choose(rows: &[Row]) -> usize {
+fn choose(rows: &[Row], target: Target) -> usize {
     let loss = |row: &Row| row.losses.iter().sum::<f64>();
-    let best = (0..rows.len()).min_by(|&a, &b| loss(&rows[a]).total_cmp(&loss(&rows[b]))).unwrap_or_default();
+    // Of an error that is not to be passed the pictures fitted to decide, as they do in the search.
+    let allowed = |&row: &usize| match target {
+        Target::Error(most) => rows[row].fitted_loss <= most,
+        _ => true,
+    };
+    let best = (0..rows.len()).filter(allowed).min_by(|&a, &b| loss(&rows[a]).total_cmp(&loss(&rows[b]))).unwrap_or_default();
     let near = |row: &Row| {
         let apart = apart(&row.losses, &rows[best].losses);
         // A 95 % interval is about two standard errors to each side.
         apart.estimate <= (apart.high - apart.estimate) / 2.0
     };
-    let simple = (0..rows.len()).filter(|&i| near(&rows[i]));
+    let simple = (0..rows.len()).filter(allowed).filter(|&i| near(&rows[i]));
     let order = |&i: &usize| (rows[i].freedom, loss(&rows[i]));
     simple.min_by(|a, b| order(a).partial_cmp(&order(b)).unwrap_or(std::cmp::Ordering::Equal)).unwrap_or(best)
 }
