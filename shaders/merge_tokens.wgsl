@@ -23,6 +23,8 @@ const MEAN: u32 = 1u;
 const MAX: u32 = 3u;
 const MIN: u32 = 4u;
 const KEEP_ONE: u32 = 5u;
+const MLERP: u32 = 6u;
+const MAX_MAGNITUDE: u32 = 7u;
 const END: u32 = 0xffffffffu;
 
 fn size_of(token: u32) -> f32 {
@@ -30,6 +32,28 @@ fn size_of(token: u32) -> f32 {
         return 1.0;
     }
     return size[token];
+}
+
+// The largest squared norm of the members of a group that count, or of those that fall to a lane: each of a row's lanes
+// takes every ROW_LANES-th, and no barrier stands in a loop that is as long as the group.
+fn largest_square(item: u32, kept: u32, row_lane: u32, limit: u32) -> f32 {
+    let n = params.tokens;
+    let vectors = params.channels / 4u;
+    let next = item * (3u * n - params.r) + n - params.r;
+    var largest = 0.0;
+    var member = kept;
+    for (var steps = 0u; steps < limit && member < n; steps++) {
+        let token = item * n + member;
+        if steps % ROW_LANES == row_lane && size_of(token) > 0.0 {
+            var squares = vec4<f32>();
+            for (var i = 0u; i < vectors; i++) {
+                squares += x[token * vectors + i] * x[token * vectors + i];
+            }
+            largest = max(largest, dot(squares, vec4<f32>(1.0)));
+        }
+        member = plan[next + member];
+    }
+    return largest;
 }
 
 @compute @workgroup_size(ROWS * ROW_LANES)
@@ -59,7 +83,10 @@ fn merge_tokens(
     let vacant = plan[keep + place] >= n;
     let kept = min(plan[keep + place], n - 1u);
     let second = select(plan[next + kept], END, vacant);
-    let weighted = params.mode == WEIGHTED_MEAN;
+    // Read before the loops: FXC takes a mode that it first reads in one for different from lane to lane, and then there may
+    // be no barrier in what depends on it.
+    let mlerp = params.mode == MLERP;
+    let weighted = params.mode == WEIGHTED_MEAN || mlerp;
 
     let own = select(size_of(item * n + kept), 0.0, vacant);
     var total = own;
@@ -97,6 +124,8 @@ fn merge_tokens(
                         value = max(value, other);
                     } else if params.mode == MIN {
                         value = min(value, other);
+                    } else if params.mode == MAX_MAGNITUDE {
+                        value = select(value, other, abs(other) > abs(value));
                     } else if params.mode != KEEP_ONE {
                         value += other;
                     }
@@ -112,6 +141,20 @@ fn merge_tokens(
         }
         x_out[index * vectors + i] = value;
         sum += dot(value, vec4<f32>(1.0));
+    }
+    if mlerp {
+        // Each lane reads what it has written itself.
+        var squares = 0.0;
+        for (var i = row_lane; i < end; i += ROW_LANES) {
+            squares += dot(x_out[index * vectors + i], x_out[index * vectors + i]);
+        }
+        let length = row_sum(lane, squares);
+        let largest = row_max(lane, largest_square(item, kept, row_lane, select(n, 0u, alone)));
+        let scale = select(1.0, sqrt(largest) / sqrt(length), length > 0.0 && !alone);
+        for (var i = row_lane; i < end; i += ROW_LANES) {
+            x_out[index * vectors + i] *= scale;
+        }
+        sum *= scale;
     }
     if some && row_lane == 0u {
         size_out[index] = total;

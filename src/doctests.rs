@@ -12,3 +12,7 @@ struct Embedding;
 struct AddingAKernel;
 #[doc = include_str!("../docs/merging.md")]
 struct Merging;
+#[doc = include_str!("../docs/evaluation.md")]
+struct Evaluation;
+#[doc = include_str!("../docs/fitting.md")]
+struct Fitting;

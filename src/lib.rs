@@ -4,7 +4,9 @@
 //! [digits]: https://github.com/tome-wgpu/tome-wgpu/blob/main/models/digits/README.md
 //! [models]: https://github.com/tome-wgpu/tome-wgpu/blob/main/docs/models.md
 //! [merging]: https://github.com/tome-wgpu/tome-wgpu/blob/main/docs/merging.md
+//! [fitting]: https://github.com/tome-wgpu/tome-wgpu/blob/main/docs/fitting.md
 //! [embedding]: https://github.com/tome-wgpu/tome-wgpu/blob/main/docs/embedding.md
+//! [evaluation]: https://github.com/tome-wgpu/tome-wgpu/blob/main/docs/evaluation.md
 //! [performance]: https://github.com/tome-wgpu/tome-wgpu/blob/main/docs/performance.md
 //! [kernel]: https://github.com/tome-wgpu/tome-wgpu/blob/main/docs/adding-a-kernel.md
 //! [examples]: https://github.com/tome-wgpu/tome-wgpu/tree/main/examples
@@ -29,8 +31,12 @@ mod dispatch;
 #[cfg(all(doctest, feature = "files", feature = "blocking"))]
 mod doctests;
 mod error;
+#[cfg(feature = "blocking")]
+pub mod eval;
 #[cfg(feature = "files")]
 pub mod files;
+#[cfg(feature = "blocking")]
+pub mod fit;
 mod gpu;
 mod groups;
 #[doc(hidden)]

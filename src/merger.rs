@@ -6,7 +6,7 @@ use crate::gpu::Gpu;
 use crate::kernels::key_metric::Length;
 use crate::kernels::{
     self, MergeMode, Similarity, choose_matches, find_matches, key_metric, match_lines, merge_source,
-    merge_tokens, rank_matches, split_tokens, unmerge,
+    merge_tokens, rank_matches, split_tokens, token_energy, unmerge,
 };
 use crate::matching;
 use crate::merge_io::MergeIo;
@@ -46,6 +46,9 @@ pub struct MergeShape {
     pub partition: Partition,
     /// The measure by which two tokens are alike.
     pub similarity: Similarity,
+    /// How much the sizes of two tokens count against their match, see [`find_matches::Params::by_size`]; without
+    /// [`MergeIo::size`] all count alike.
+    pub by_size: f32,
     /// The way the tokens of a group become one.
     pub mode: MergeMode,
     /// The keys are 32-bit floats whatever the storage type.
@@ -123,6 +126,13 @@ impl MergeShape {
         }
     }
 
+    /// None where energies do not decide or nothing merges.
+    pub(crate) fn token_energy(&self) -> Option<token_energy::Params> {
+        let &MergeShape { batch, tokens, head_width, protect, .. } = self;
+        let margin = self.partition.margin().filter(|_| self.r_clamped() > 0)?;
+        Some(token_energy::Params::new([batch, tokens, head_width], protect, margin))
+    }
+
     /// None where tokens do not merge along the lines of a grid.
     pub(crate) fn match_lines(&self) -> Option<match_lines::Params> {
         let &MergeShape { batch, tokens, head_width: width, protect, similarity, .. } = self;
@@ -142,9 +152,10 @@ impl MergeShape {
     }
 
     pub(crate) fn find_matches(&self) -> find_matches::Params {
-        let &MergeShape { batch, tokens, head_width: width, protect, similarity, .. } = self;
-        let (srcs, split_stride) = self.split_tokens().map_or((0, 0), |list| (list.srcs, list.stride()));
-        find_matches::Params { batch, tokens, width, protect, similarity, srcs, split_stride }
+        let &MergeShape { batch, tokens, head_width: width, protect, similarity, by_size, .. } = self;
+        let list = self.split_tokens().unwrap_or_default();
+        let (srcs, split_stride, held) = (list.srcs, list.stride(), list.held());
+        find_matches::Params { batch, tokens, width, protect, similarity, srcs, split_stride, held, by_size }
     }
 
     pub(crate) fn rank_matches(&self) -> rank_matches::Params {
@@ -175,7 +186,7 @@ pub struct MergeScratch {
     pub metric: wgpu::Buffer,
     /// `[batch or 1, tokens]`, u32: sources and destinations, see [`split_tokens`](kernels::split_tokens()).
     pub split: wgpu::Buffer,
-    /// `[batch, srcs]`: similarity of each source's best edge, see [`find_matches`](kernels::find_matches()).
+    /// `[batch, tokens]`: energies, where they decide; then `[batch, srcs]`: similarity of each source's best edge.
     pub score: wgpu::Buffer,
     /// `[batch, srcs]`, u32: the other end of each best edge.
     pub best: wgpu::Buffer,
@@ -230,7 +241,8 @@ impl TokenMerger {
     /// Prepares a merge on the caller's buffers, with scratch of its own.
     ///
     /// # Errors
-    /// Those of its kernels, of [`Partition::check`] and of [`MergeScratch::new`].
+    /// Those of its kernels, its partition ([`Partition::check`], [`Partition::Energy`]) and [`MergeScratch::new`];
+    /// [`Error::Unsupported`] for a threshold where tokens do not alternate.
     pub fn new(gpu: &Gpu, shape: MergeShape, io: MergeIo<'_>) -> Result<Self> {
         let scratch = MergeScratch::new(gpu, shape.batch, shape.tokens, shape.head_width)?;
         Self::with_scratch(gpu, shape, io, &scratch)
@@ -239,8 +251,7 @@ impl TokenMerger {
     /// Prepares a merge whose scratch is shared with others that are recorded one after the other.
     ///
     /// # Errors
-    /// Those of its kernels and of [`Partition::check`]; [`Error::Unsupported`] for a threshold where tokens do not
-    /// alternate.
+    /// As [`TokenMerger::new`], but for the scratch.
     pub fn with_scratch(
         gpu: &Gpu,
         shape: MergeShape,
@@ -249,6 +260,7 @@ impl TokenMerger {
     ) -> Result<Self> {
         let MergeShape { batch, tokens, partition, protect, .. } = shape;
         partition.check(tokens, protect)?;
+        partition.check_similarity(shape.similarity)?;
         shape.check_threshold()?;
         let MergeScratch { metric, split, score, best, rank, plan, mask } = scratch;
         let listed = shape.split_tokens().map(|_| View::from(split));
@@ -258,13 +270,19 @@ impl TokenMerger {
             metric_io.size = io.size;
         }
         let mut dispatches = vec![kernels::key_metric(&of_keys, shape.key_metric(), metric_io)?];
+        let mut split_io = split_tokens::Io::new(split);
+        if let Some(params) = shape.token_energy() {
+            split_io.energy = Some(score.into());
+            dispatches.push(kernels::token_energy(gpu, params, token_energy::Io::new(metric, score))?);
+        }
         if let Some(params) = shape.split_tokens() {
-            dispatches.push(kernels::split_tokens(gpu, params, split_tokens::Io::new(split))?);
+            dispatches.push(kernels::split_tokens(gpu, params, split_io)?);
         }
         if let Some(params) = shape.match_lines() {
             dispatches.push(kernels::match_lines(gpu, params, match_lines::Io::new(metric, plan))?);
         } else {
-            let find = find_matches::Io { split: listed, ..find_matches::Io::new(metric, score, best) };
+            let size = io.size.filter(|_| shape.by_size > 0.0);
+            let find = find_matches::Io { split: listed, size, ..find_matches::Io::new(metric, score, best) };
             dispatches.push(kernels::find_matches(gpu, shape.find_matches(), find)?);
             if let Some(params) = shape.choose_matches() {
                 let chosen = choose_matches::Io::new(score, best, rank, plan, mask);
@@ -325,9 +343,7 @@ impl TokenMerger {
 
     /// Records the merge into a compute pass of the same device.
     pub fn encode(&self, pass: &mut wgpu::ComputePass<'_>) {
-        for dispatch in &self.dispatches {
-            dispatch.encode(pass);
-        }
+        self.dispatches.iter().for_each(|dispatch| dispatch.encode(pass));
     }
 
     /// Tokens an image after merging.
@@ -345,11 +361,10 @@ impl TokenMerger {
         View::at(&self.source_out.0, self.source_out.1)
     }
 
-    /// Its calls: [`key_metric`](kernels::key_metric()), [`split_tokens`](kernels::split_tokens()) where tokens do not
-    /// alternate, [`find_matches`](kernels::find_matches()) and [`rank_matches`](kernels::rank_matches()), with a threshold
-    /// [`choose_matches`](kernels::choose_matches()), or
-    /// [`match_lines`](kernels::match_lines()) in place of the three, [`merge_tokens`](kernels::merge_tokens()),
-    /// [`merge_source`](kernels::merge_source()).
+    /// Its calls, those of [`kernels::ALL`] from [`key_metric`](kernels::key_metric()) to
+    /// [`merge_source`](kernels::merge_source()): energies only where they decide, a list only where tokens do not
+    /// alternate, [`choose_matches`](kernels::choose_matches()) in place of ranks with a threshold, and
+    /// [`match_lines`](kernels::match_lines()) in place of list, matches and ranks where a grid stays one.
     pub fn dispatches(&self) -> &[Dispatch] {
         &self.dispatches
     }

@@ -4,13 +4,14 @@ use std::fmt;
 use std::str::FromStr;
 
 use crate::error::{Error, Result};
+use crate::kernels::Similarity;
 use crate::kernels::split_tokens::{Params, SplitMode, pcg};
 
 /// Tokens are either sources, which may merge, or destinations, which they merge into (the sets A and B in section 3 of
 /// the paper). Protected tokens, those at the front, are neither. Token counts follow from the partition and r alone.
 ///
-/// Written as `alternating`, `sequential`, `every:3`, `random:7`, `lines` or `lines:14x14`.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+/// Written as `alternating`, `sequential`, `every:3`, `random:7`, `lines`, `lines:14x14`, `energy` or `energy:0.45`.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
 #[non_exhaustive]
 pub enum Partition {
     /// Even positions are sources, odd ones destinations, counted from the very first token.
@@ -51,7 +52,21 @@ pub enum Partition {
         /// merger has to be told.
         grid: Option<[u32; 2]>,
     },
+    /// By energy, which is high where a token has many like it (Tran et al., "Accelerating Transformers with
+    /// Spectrum-Preserving Token Merging", 2024, arXiv 2405.16148): of the unprotected tokens in falling order of energy
+    /// the first 2 r are sources and destinations in turn, and every such source merges. All others stay as they are. On
+    /// equal energy the lower token is first. The similarity must be the cosine.
+    ///
+    /// [`token_energy`](crate::kernels::token_energy()) has the formula.
+    Energy {
+        /// The cosine from which on two tokens are alike. Without one it falls from block to block of a network, 0.9 times
+        /// the share of blocks to come, as in the paper; a single merge is then the first block's.
+        margin: Option<f32>,
+    },
 }
+
+/// The margin of a network's first block.
+const FIRST_MARGIN: f64 = 0.9;
 
 impl Partition {
     /// The most tokens that can merge at once: the unprotected sources, as long as there is a destination. Where
@@ -59,7 +74,7 @@ impl Partition {
     pub fn most(&self, tokens: u32, protect: u32) -> u32 {
         let free = tokens.saturating_sub(protect);
         let destinations = match *self {
-            Partition::Alternating | Partition::Sequential => free / 2,
+            Partition::Alternating | Partition::Sequential | Partition::Energy { .. } => free / 2,
             Partition::EveryKth(k) => free.checked_div(k).unwrap_or(0),
             Partition::Random { .. } => free.min(1),
             Partition::Grid { rows, columns, stride: [height, width], .. } => {
@@ -70,7 +85,7 @@ impl Partition {
             Partition::Lines { grid } => grid.map_or(0, |grid| lines(free, grid) * (longer(grid) / 2)),
         };
         match (self, destinations) {
-            (Partition::Alternating | Partition::Lines { .. }, _) => destinations,
+            (Partition::Alternating | Partition::Lines { .. } | Partition::Energy { .. }, _) => destinations,
             (_, 0) => 0,
             _ => free - destinations,
         }
@@ -133,6 +148,9 @@ impl Partition {
                 let mode = if seed.is_some() { SplitMode::RandomCells } else { SplitMode::Cells };
                 Params { mode, columns, cell_height, cell_width, seed: seed.unwrap_or(0), ..all }
             }
+            Partition::Energy { .. } => {
+                Params { lists: batch, srcs: tokens.saturating_sub(r), mode: SplitMode::Energy, ..all }
+            }
         };
         (r > 0).then_some(params)
     }
@@ -140,8 +158,8 @@ impl Partition {
     /// Whether it makes sense for so many tokens.
     ///
     /// # Errors
-    /// [`Error::Input`] for every k-th token with k below 2, for a grid of another number of tokens or with empty
-    /// cells, and for lines whose grid is not known or does not part the tokens.
+    /// [`Error::Input`] for every k-th token with k below 2, for a grid of another number of tokens or with empty cells, for
+    /// lines whose grid is not known or does not part the tokens, and for a margin that is no number.
     pub fn check(&self, tokens: u32, protect: u32) -> Result<()> {
         let wrong = |why: String| Err(Error::Input(format!("partition: {why}")));
         match *self {
@@ -166,13 +184,38 @@ impl Partition {
                     }
                 }
             }
+            Partition::Energy { margin: Some(margin) } if !margin.is_finite() => {
+                wrong(format!("a margin of {margin}"))
+            }
             _ => Ok(()),
         }
     }
 
-    /// The partition of a block of a network.
-    pub(crate) fn in_block(self, block: u32) -> Self {
+    /// Whether it goes with a similarity.
+    pub(crate) fn check_similarity(&self, similarity: Similarity) -> Result<()> {
         match self {
+            Partition::Energy { .. } if similarity != Similarity::Cosine => Err(Error::Input(format!(
+                "partition: energies are means of cosines, and the similarity is {similarity:?}; take the cosine"
+            ))),
+            _ => Ok(()),
+        }
+    }
+
+    /// The margin of energies; none where they do not decide.
+    pub(crate) fn margin(&self) -> Option<f32> {
+        match *self {
+            Partition::Energy { margin } => Some(margin.unwrap_or(FIRST_MARGIN as f32)),
+            _ => None,
+        }
+    }
+
+    /// The partition of one of a network's blocks, of which there are `depth`.
+    pub(crate) fn in_block(self, block: u32, depth: u32) -> Self {
+        match self {
+            Partition::Energy { margin: None } => {
+                let left = 1.0 - f64::from(block) / f64::from(depth);
+                Partition::Energy { margin: Some((FIRST_MARGIN * left) as f32) }
+            }
             Partition::Random { seed } => Partition::Random { seed: pcg(block ^ pcg(seed)) },
             other => other,
         }
@@ -184,16 +227,19 @@ impl FromStr for Partition {
 
     fn from_str(text: &str) -> Result<Self> {
         let (name, number) = text.split_once(':').map_or((text, None), |(name, number)| (name, Some(number)));
+        let margin: Option<f32> = number.and_then(|number| number.parse().ok());
         match (name, number.map(str::parse)) {
             ("alternating", None) => Ok(Partition::Alternating),
             ("sequential", None) => Ok(Partition::Sequential),
             ("every", Some(Ok(k))) if k >= 2 => Ok(Partition::EveryKth(k)),
             ("random", Some(Ok(seed))) => Ok(Partition::Random { seed }),
             ("lines", None) => Ok(Partition::Lines { grid: None }),
+            ("energy", None) => Ok(Partition::Energy { margin: None }),
+            ("energy", Some(_)) if margin.is_some_and(f32::is_finite) => Ok(Partition::Energy { margin }),
             _ => lines_of(text).ok_or_else(|| {
                 Error::Input(format!(
-                    "partition `{text}`; give alternating, sequential, every:K with K from 2 on, random:SEED, lines or \
-                     lines:ROWSxCOLUMNS"
+                    "partition `{text}`; give alternating, sequential, every:K with K from 2 on, random:SEED, lines, \
+                     lines:ROWSxCOLUMNS, energy or energy:MARGIN"
                 ))
             }),
         }
@@ -228,6 +274,8 @@ impl fmt::Display for Partition {
             Partition::Random { seed } => write!(f, "random:{seed}"),
             Partition::Lines { grid: None } => write!(f, "lines"),
             Partition::Lines { grid: Some([rows, columns]) } => write!(f, "lines:{rows}x{columns}"),
+            Partition::Energy { margin: None } => write!(f, "energy"),
+            Partition::Energy { margin: Some(margin) } => write!(f, "energy:{margin}"),
             Partition::Grid { rows, columns, stride: [height, width], seed } => {
                 write!(f, "grid of {rows} x {columns} in cells of {height} x {width}")?;
                 seed.map_or(Ok(()), |seed| write!(f, ", random:{seed}"))

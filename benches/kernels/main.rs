@@ -119,6 +119,7 @@ criterion_group!(
     rows::norm_heads,
     products::attention,
     merging::key_metric,
+    merging::token_energy,
     merging::split_tokens,
     merging::find_matches,
     merging::rank_matches,

@@ -37,7 +37,7 @@ fn edges(shape: Shape) -> (Vec<f32>, Vec<u32>) {
     let params = find_matches::Params::new(shape.batch, TOKENS, HEAD_WIDTH, 1);
     let evens = (shape.batch * TOKENS.div_ceil(2)) as usize;
     let (mut score, mut best) = (vec![0.0; evens], vec![0; evens]);
-    cpu::find_matches(&params, &metric(shape), None, &mut score, &mut best);
+    cpu::find_matches(&params, &metric(shape), None, None, &mut score, &mut best);
     (score, best)
 }
 
@@ -50,12 +50,28 @@ fn plan(shape: Shape) -> Vec<u32> {
     plan
 }
 
+pub fn token_energy(criterion: &mut Criterion) {
+    for shape in shapes() {
+        let params = token_energy::Params::new([shape.batch, TOKENS, HEAD_WIDTH], 1, 0.45);
+        let metric = metric(shape);
+        let mut want = vec![0.0; shape.rows() as usize];
+        cpu::token_energy(&params, &metric, &mut want);
+        let call = format!("{}/batch {}", shape.name, shape.batch);
+        let work = flops(&[2, shape.rows(), TOKENS - 1, HEAD_WIDTH]);
+        time(criterion, &token_energy::SPEC, call, work, Want::Floats(&want), |rig| {
+            let (metric, energy) = (rig.data(&metric), rig.unwritten(shape.rows()));
+            let io = token_energy::Io::new(&metric, &energy);
+            (kernels::token_energy(&rig.gpu, params, io).unwrap(), energy)
+        });
+    }
+}
+
 pub fn split_tokens(criterion: &mut Criterion) {
     for shape in shapes() {
         let partition = Partition::Random { seed: 1 };
         let params = partition.split(shape.batch, TOKENS, 1, R).expect("a list");
         let mut want = vec![0; shape.rows() as usize];
-        cpu::split_tokens(&params, &mut want);
+        cpu::split_tokens(&params, None, &mut want);
         let call = format!("{}/batch {}", shape.name, shape.batch);
         time(criterion, &split_tokens::SPEC, call, bytes(shape.rows()), Want::Numbers(&want), |rig| {
             let split = rig.unwritten(shape.rows());

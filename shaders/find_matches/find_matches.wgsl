@@ -8,18 +8,24 @@ struct Params {
     similarity: u32,   // 0 cosine (of unit metrics) and 1 dot product, 2 negative squared Euclidean distance
     srcs: u32,
     split_stride: u32, // elements between the lists of two images, 0 where all share one
+    held: u32,         // sources at the front that never merge, protected ones among them
+    by_size: f32,      // the exponent of the sizes' harmonic mean
 }
 
 @group(0) @binding(0) var<uniform> params: Params;
 @group(0) @binding(1) var<storage, read> metric: array<vec4<f32>>;     // [batch, tokens, width]
 @group(0) @binding(2) var<storage, read> split: array<u32>;            // [batch or 1, tokens], see split_tokens
-@group(0) @binding(3) var<storage, read_write> score: array<f32>;      // [batch, srcs]
-@group(0) @binding(4) var<storage, read_write> best: array<u32>;       // [batch, srcs], index of a destination
+@group(0) @binding(3) var<storage, read> size: array<f32>;             // [batch, tokens]
+@group(0) @binding(4) var<storage, read_write> score: array<f32>;      // [batch, srcs]
+@group(0) @binding(5) var<storage, read_write> best: array<u32>;       // [batch, srcs], index of a destination
 
 // Stand in for similarities, which lie within 4e36: a token without direction comes after every real one, a protected
-// token after everything.
+// or held token after everything.
 const UNDIRECTED: f32 = -1e38;
 const PROTECTED: f32 = -2e38;
+
+// The lowest score of two tokens that have a direction.
+const FARTHEST: f32 = -5e37;
 
 const EUCLIDEAN: u32 = 2u;
 
@@ -43,6 +49,18 @@ fn directed(start: u32, vectors: u32) -> bool {
     return any(squares > vec4<f32>());
 }
 
+// Similarities of tokens of these sizes to one of that size: the larger they are, the more alike they must be to merge.
+// What is without direction stays so.
+fn weighed(values: vec4<f32>, sizes: vec4<f32>, other: f32) -> vec4<f32> {
+    // Padding, of size 0, counts as a token of size 1.
+    let a = max(sizes, vec4<f32>(1.0));
+    let b = max(other, 1.0);
+    let means = 2.0 * a * b / (a + b);
+    let top = select(1.0, 0.0, params.similarity == EUCLIDEAN);
+    let result = max((values - top) * exp2(params.by_size * log2(means)) + top, vec4<f32>(FARTHEST));
+    return select(values, result, values > vec4<f32>(UNDIRECTED));
+}
+
 fn find_best(index: u32, lane: Lane) {
     let across = (params.srcs + BESTS - 1u) / BESTS;
     let item = index / across;
@@ -60,6 +78,7 @@ fn find_best(index: u32, lane: Lane) {
         source_token(item, min(first + 3u, last)),
     );
     let s = (item * params.tokens + sources) * vectors;
+    let numbers = first + vec4<u32>(0u, 1u, 2u, 3u);
     var candidates = Bests(vec4<f32>(PROTECTED), vec4<u32>());
     for (var i = lane.index; i < dsts; i += WG) {
         let destination = destination_token(item, i);
@@ -99,7 +118,14 @@ fn find_best(index: u32, lane: Lane) {
             ) & vec4<bool>(directed(d, vectors));
             values = select(values, vec4<f32>(UNDIRECTED), doubtful & !there);
         }
-        let free = (sources >= vec4<u32>(params.protect)) & vec4<bool>(destination >= params.protect);
+        if HAS_SIZE != 0u {
+            let sizes = vec4<f32>(
+                size[item * params.tokens + sources.x], size[item * params.tokens + sources.y],
+                size[item * params.tokens + sources.z], size[item * params.tokens + sources.w],
+            );
+            values = weighed(values, sizes, size[item * params.tokens + destination]);
+        }
+        let free = (numbers >= vec4<u32>(params.held)) & vec4<bool>(destination >= params.protect);
         candidates = better(candidates, Bests(select(vec4<f32>(PROTECTED), values, free), vec4<u32>(i)));
     }
     let winners = workgroup_bests(lane, candidates);

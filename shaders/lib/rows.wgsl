@@ -15,3 +15,16 @@ fn row_sum(lane: u32, value: f32) -> f32 {
     }
     return sum;
 }
+
+// The largest of them, where none is below 0.
+fn row_max(lane: u32, value: f32) -> f32 {
+    workgroupBarrier(); // the previous call's readers are done
+    row_values[lane] = value;
+    workgroupBarrier();
+    let first = lane / ROW_LANES * ROW_LANES;
+    var largest = 0.0;
+    for (var i = 0u; i < ROW_LANES; i++) {
+        largest = max(largest, row_values[first + i]);
+    }
+    return largest;
+}

@@ -2,10 +2,11 @@
 
 use std::mem::take;
 
+use super::memory::{Memory, slot};
 use super::product::Packed;
 use super::{
     attention, choose_matches, embed_patches, find_matches, key_metric, layer_norm, match_lines, matchings,
-    matmul, merge_source, merge_tokens, norm_heads, pool, rank_matches, split_tokens,
+    matmul, merge_source, merge_tokens, norm_heads, pool, rank_matches, split_tokens, token_energy,
 };
 use crate::error::Result;
 use crate::kernels;
@@ -13,7 +14,7 @@ use crate::matching::Matching;
 use crate::vit::engine::{Engine, Otherwise, Place, Query, Then};
 use crate::vit::merges::BlockMerge;
 use crate::vit::network::Walk;
-use crate::vit::{Config, Linear, Mlp, Norm, Options, Outputs, Parameters, Values};
+use crate::vit::{Config, Linear, Norm, Options, Outputs, Parameters, Values};
 
 /// A listener that is told of every stage of every image, by the names of [`Stage`](crate::vit::Stage).
 pub type Trace<'a> = dyn FnMut(&str, Values<'_>) + 'a;
@@ -24,40 +25,6 @@ struct Runner<'a, 't> {
     memory: Memory,
     trace: &'a mut Trace<'t>,
     block: Option<u32>,
-}
-
-/// The slices of one image, as long as the first block needs; merging leaves their ends unused.
-struct Memory {
-    /// By [`slot`]; those of sizes come last, one more for each merge.
-    floats: Vec<Vec<f32>>,
-    /// By [`slot`]; those of source maps come last, one more for each merge.
-    indices: Vec<Vec<u32>>,
-}
-
-/// Floats before the sizes, and indices before the source maps.
-const SIZES: usize = 13;
-const SOURCES: usize = 4;
-
-/// Where a place's values stand among all of their type.
-fn slot(place: Place) -> usize {
-    match place {
-        Place::X(i) => i,
-        Place::Normed | Place::Attended => 2,
-        Place::Qkv | Place::Hidden => 3,
-        Place::Gate => 4,
-        Place::Metric => 5,
-        Place::Score => 6,
-        Place::Pooled => 7,
-        Place::Features(i) => 8 + i,
-        Place::Logits(i) => 10 + i,
-        Place::Mask => 12,
-        Place::Size(merges) => SIZES + merges,
-        Place::Split => 0,
-        Place::Best => 1,
-        Place::Rank => 2,
-        Place::Plan => 3,
-        Place::Source(merges) => SOURCES + merges,
-    }
 }
 
 /// Runs one image, which has a place among all, through a network.
@@ -72,87 +39,60 @@ pub(super) fn run(
     let mut runner = Runner { image, memory, trace, block: None };
     let walk = Walk::new(&mut runner, p, (config, options), (1, place as u32));
     let ends = walk.network(merges)?;
-
-    let Memory { mut floats, mut indices } = runner.memory;
-    let gone: u32 = merges.iter().map(|merge| merge.gone).sum();
-    let merged = (config.tokens() - gone) as usize;
-    let mut done = 0;
-    let maps = merges.iter().flat_map(|merge| {
-        done += usize::from(merge.r > 0);
-        indices[SOURCES + done].iter().copied()
-    });
-    let source_per_block = maps.collect();
-    let logits = floats[slot(ends.logits)].clone();
-    let mut tokens = take(&mut floats[slot(ends.tokens)]);
-    tokens.truncate(merged * config.embed_dim as usize);
-    Ok(Outputs {
-        batch: 1,
-        merged,
-        logits,
-        features: take(&mut floats[slot(Place::Features(0))]),
-        tokens,
-        size: take(&mut floats[slot(ends.size)]),
-        source: take(&mut indices[SOURCES + done]),
-        dense: Vec::new(),
-        source_per_block,
-    })
+    Ok(runner.memory.outputs(config, merges, ends))
 }
 
-impl Memory {
-    fn new(config: &Config, options: &Options) -> Self {
-        let n = config.tokens() as usize;
-        let rows = |width: u32| vec![0.0; n * width as usize];
-        let row = || vec![0.0; config.embed_dim as usize];
-        let classes = || vec![0.0; config.num_classes as usize];
-        let gate = if config.mlp == Mlp::Plain { 0 } else { config.mlp_hidden };
-        Memory {
-            floats: vec![
-                rows(config.embed_dim),
-                rows(config.embed_dim),
-                rows(config.embed_dim),
-                rows(config.widest()),
-                rows(gate),
-                rows(options.metric.width(config)),
-                rows(1),
-                row(),
-                row(),
-                row(),
-                classes(),
-                classes(),
-                rows(1),
-                vec![1.0; n],
-            ],
-            indices: vec![vec![0; n], vec![0; n], vec![0; n], vec![0; 3 * n], (0..config.tokens()).collect()],
+/// What enters a block, of one image.
+#[derive(Clone, Debug)]
+pub(crate) struct Entrance {
+    x: Vec<f32>,
+    mask: Vec<f32>,
+    size: Vec<f32>,
+    source: Vec<u32>,
+}
+
+/// Runs one image from a block on, or from the beginning, and keeps what enters the blocks that `keep` says. Of the map
+/// after every block only the last is right.
+pub(super) fn run_from(
+    (config, options): (&Config, &Options),
+    p: &Parameters<Vec<f32>>,
+    merges: &[BlockMerge],
+    (image, start): (&[f32], Option<(usize, &Entrance)>),
+    keep: &[bool],
+) -> Result<(Outputs, Vec<Option<Entrance>>)> {
+    let mut memory = Memory::new(config, options);
+    if let Some((block, Entrance { x, mask, size, source })) = start {
+        memory.floats[slot(Place::X(0))][..x.len()].copy_from_slice(x);
+        memory.floats[slot(Place::Mask)][..mask.len()].copy_from_slice(mask);
+        if merges[..block].iter().any(|merge| merge.r > 0) {
+            memory.floats.push(size.clone());
+            memory.indices.push(source.clone());
         }
     }
-
-    fn floats(&self, place: Place) -> &[f32] {
-        &self.floats[slot(place)]
+    let mut runner = Runner { image, memory, trace: &mut |_, _| {}, block: None };
+    let mut walk = Walk::new(&mut runner, p, (config, options), (1, 0));
+    let first = start.map_or(0, |(block, _)| block);
+    match start {
+        Some((block, _)) => walk.resume(block, merges),
+        None => walk.begin(merges)?,
     }
-
-    fn indices(&self, place: Place) -> &[u32] {
-        &self.indices[slot(place)]
+    let mut kept = vec![None; keep.len()];
+    for block in first..merges.len() {
+        if keep.get(block) == Some(&true) {
+            let (runner, [x, size, source]) = walk.standing();
+            let floats = |place, count| runner.memory.floats(place)[..count].to_vec();
+            let size = runner.memory.floats(size).to_vec();
+            kept[block] = Some(Entrance {
+                x: floats(x, size.len() * config.embed_dim as usize),
+                mask: floats(Place::Mask, size.len()),
+                size,
+                source: runner.memory.indices(source).to_vec(),
+            });
+        }
+        walk.block_of(block, merges[block])?;
     }
-
-    fn list(&self, listed: bool) -> Option<&[u32]> {
-        listed.then(|| self.indices(Place::Split))
-    }
-
-    /// Writes floats while the others are read.
-    fn write(&mut self, place: Place, work: impl FnOnce(&Self, &mut [f32])) -> Result<()> {
-        let mut y = take(&mut self.floats[slot(place)]);
-        work(self, &mut y);
-        self.floats[slot(place)] = y;
-        Ok(())
-    }
-
-    /// Writes indices while the others are read.
-    fn write_indices(&mut self, place: Place, work: impl FnOnce(&mut Self, &mut [u32])) -> Result<()> {
-        let mut y = take(&mut self.indices[slot(place)]);
-        work(self, &mut y);
-        self.indices[slot(place)] = y;
-        Ok(())
-    }
+    let ends = walk.end()?;
+    Ok((runner.memory.outputs(config, merges, ends), kept))
 }
 
 impl Engine for Runner<'_, '_> {
@@ -236,14 +176,27 @@ impl Engine for Runner<'_, '_> {
         })
     }
 
-    fn split_tokens(&mut self, params: kernels::split_tokens::Params) -> Result<()> {
-        self.memory.write_indices(Place::Split, |_, split| split_tokens(&params, split))
+    fn token_energy(&mut self, params: kernels::token_energy::Params) -> Result<()> {
+        self.memory
+            .write(Place::Energy, |all, energy| token_energy(&params, all.floats(Place::Metric), energy))
     }
 
-    fn find_matches(&mut self, params: kernels::find_matches::Params, listed: bool) -> Result<()> {
+    fn split_tokens(&mut self, params: kernels::split_tokens::Params) -> Result<()> {
+        self.memory.write_indices(Place::Split, |all, split| {
+            split_tokens(&params, Some(all.floats(Place::Energy)), split);
+        })
+    }
+
+    fn find_matches(
+        &mut self,
+        params: kernels::find_matches::Params,
+        listed: bool,
+        size: Option<Place>,
+    ) -> Result<()> {
         self.memory.write_indices(Place::Best, |all, best| {
             let mut score = take(&mut all.floats[slot(Place::Score)]);
-            find_matches(&params, all.floats(Place::Metric), all.list(listed), &mut score, best);
+            let size = size.map(|place| all.floats(place));
+            find_matches(&params, all.floats(Place::Metric), all.list(listed), size, &mut score, best);
             all.floats[slot(Place::Score)] = score;
         })
     }

@@ -2,7 +2,7 @@ use super::math::first_highest;
 use super::product::{Packed, multiply, pack_rows};
 use super::slices::{Split, part, part_mut};
 use super::threads::{for_each_chunk, threads};
-use crate::kernels::find_matches::{PROTECTED, Params, Similarity, UNDIRECTED};
+use crate::kernels::find_matches::{FARTHEST, PROTECTED, Params, Similarity, UNDIRECTED};
 
 /// For every source its most similar destination, the lower one on equal similarity.
 ///
@@ -13,13 +13,16 @@ pub fn find_matches(
     params: &Params,
     metric: &[f32],
     split: Option<&[u32]>,
+    size: Option<&[f32]>,
     score: &mut [f32],
     best: &mut [u32],
 ) {
-    let &Params { batch, tokens, width, protect, similarity, .. } = params;
+    let Params { batch, tokens, width, protect, similarity, by_size, held, .. } =
+        params.with_split(split.is_some());
     let split = Split::new(split, batch, tokens, params.srcs, params.split_stride);
     let srcs = split.srcs as usize;
     let metric = part("metric", metric, &[batch, tokens, width]);
+    let size = size.filter(|_| by_size > 0.0).map(|size| part("size", size, &[batch, tokens]));
     let score = part_mut("score", score, &[batch, split.srcs]);
     let best = part_mut("best", best, &[batch, split.srcs]);
     let [tokens, width] = [tokens, width].map(|v| v as usize);
@@ -40,6 +43,8 @@ pub fn find_matches(
             _ => None,
         });
         let others: Vec<(usize, f32)> = others.collect();
+        let size_of = |token: u32| size.map_or(1.0, |size| size[item * tokens + token as usize].max(1.0));
+        let sizes: Vec<f32> = destinations.iter().map(|&token| size_of(token)).collect();
 
         // The best edge of each source, a few sources to a thread: all similarities at once; on the GPU, where memory is
         // dearer, each is dropped at once.
@@ -53,12 +58,13 @@ pub fn find_matches(
                 _ => products(a, Packed::new(&packed, [width, columns]), [width, columns]),
             };
             let rows = similarities.chunks_exact_mut(columns.max(1));
-            for ((edge, &source), row) in edges.iter_mut().zip(&sources[first..]).zip(rows) {
-                if source < protect {
-                    continue;
-                }
+            let edges = edges.iter_mut().zip(&sources[first..]).zip(rows);
+            for ((edge, &source), row) in edges.skip((held as usize).saturating_sub(first)) {
                 if !directed(source) {
                     row.fill(UNDIRECTED);
+                }
+                if size.is_some() && directed(source) {
+                    weigh(row, size_of(source), &sizes, (similarity, by_size));
                 }
                 others.iter().for_each(|&(j, value)| row[j] = value);
                 if let Some((value, j)) = first_highest(row).filter(|&(value, _)| value > PROTECTED) {
@@ -67,6 +73,23 @@ pub fn find_matches(
             }
         });
         score.iter_mut().zip(best).zip(edges).for_each(|((score, best), edge)| (*score, *best) = edge);
+    }
+}
+
+/// Similarities of a token of some size to others, the larger the two the more alike they must be.
+fn weigh(row: &mut [f32], size: f32, sizes: &[f32], (similarity, by_size): (Similarity, f32)) {
+    let top = if similarity == Similarity::Euclidean { 0.0 } else { 1.0 };
+    let weigh = |row: &mut [f32], weight: fn(f32, f32) -> f32| {
+        for (value, other) in row.iter_mut().zip(sizes) {
+            let mean = 2.0 * size * other / (size + other);
+            *value = ((*value - top) * weight(mean, by_size) + top).max(FARTHEST);
+        }
+    };
+    // A power is a hundred times a product.
+    match by_size {
+        0.5 => weigh(row, |mean, _| mean.sqrt()),
+        1.0 => weigh(row, |mean, _| mean),
+        _ => weigh(row, f32::powf),
     }
 }
 

@@ -1,6 +1,6 @@
 use std::iter::successors;
 
-use super::math::{add_row, divide_row, normalise};
+use super::math::{add_row, divide_row, normalise, squares};
 use super::slices::{part, part_mut};
 use super::threads::{for_each_chunk, threads};
 use crate::kernels::merge_tokens::{MergeMode, Params};
@@ -82,8 +82,8 @@ impl Image<'_> {
             x_out.copy_from_slice(row(kept));
             return total as f32;
         }
-        let over = match mode {
-            MergeMode::WeightedMean => total,
+        let mut over = match mode {
+            MergeMode::WeightedMean | MergeMode::Mlerp => total,
             MergeMode::Mean => counting().count() as f64,
             _ => 1.0,
         };
@@ -93,12 +93,21 @@ impl Image<'_> {
                 sums.iter_mut().zip(row(token)).for_each(|(all, &v)| *all = choose(*all, f64::from(v)));
             };
             match mode {
-                MergeMode::WeightedMean => add_row(row(token), size_of(token), sums),
+                MergeMode::WeightedMean | MergeMode::Mlerp => add_row(row(token), size_of(token), sums),
                 _ if at == 0 => add_row(row(token), 1.0, sums),
                 MergeMode::KeepOne => break,
                 MergeMode::Max => with(sums, f64::max),
                 MergeMode::Min => with(sums, f64::min),
+                MergeMode::MaxMagnitude => with(sums, |most, v| if v.abs() > most.abs() { v } else { most }),
                 MergeMode::Mean | MergeMode::Sum => add_row(row(token), 1.0, sums),
+            }
+        }
+        if mode == MergeMode::Mlerp {
+            // As long as the longest; sums of zero stay zero.
+            let longest = counting().map(|token| squares(row(token))).fold(0.0, f64::max);
+            let length: f64 = sums.iter().map(|sum| sum * sum).sum();
+            if length > 0.0 {
+                over = (length / longest).sqrt();
             }
         }
         divide_row(sums, over, x_out);

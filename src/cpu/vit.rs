@@ -2,6 +2,8 @@
 
 use rayon::prelude::*;
 
+#[cfg(feature = "blocking")]
+use super::engine::{Entrance, run_from};
 use super::engine::{Trace, run};
 use super::product::pack_rows;
 use super::threads::{lead, threads};
@@ -85,6 +87,33 @@ impl VisionTransformer {
         let (network, merges) = ((&self.config, options), options.merges(&self.config));
         let each = |image| run(network, &self.parameters, &merges, image, trace);
         join(images.chunks(self.config.image_values()).enumerate().map(each).collect())
+    }
+
+    /// [`forward`](Self::forward) from a block on, with what enters it of each image, or from the beginning; and what enters
+    /// the blocks that `keep` says, image by image. Of `source_per_block` only the last map is right.
+    #[cfg(feature = "blocking")]
+    pub(crate) fn forward_from(
+        &self,
+        images: &[f32],
+        start: Option<(usize, &[Entrance])>,
+        options: &Options,
+        keep: &[bool],
+    ) -> Result<(Outputs, Vec<Vec<Option<Entrance>>>)> {
+        self.check(images, options)?;
+        let (network, merges) = ((&self.config, options), options.merges(&self.config));
+        let each = |(i, image)| {
+            let start = start.map(|(block, entrances)| (block, &entrances[i]));
+            run_from(network, &self.parameters, &merges, (image, start), keep)
+        };
+        let per_image = self.config.image_values();
+        let all: Vec<_> = images.par_chunks(per_image).enumerate().map(each).collect();
+        let (mut outputs, mut kept) = (Vec::new(), Vec::new());
+        for one in all {
+            let (output, entrances) = one?;
+            outputs.push(Ok(output));
+            kept.push(entrances);
+        }
+        Ok((join(outputs)?, kept))
     }
 
     /// One feature for every patch, of the shape of [`Output::Dense`](crate::vit::Output::Dense), from what

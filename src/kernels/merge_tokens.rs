@@ -1,4 +1,5 @@
-//! Merging by a plan: the mean weighted by size (paper, section 3, "Tracking Token Size"), or another mode (Table 1).
+//! Merging by a plan: the mean weighted by size (paper, section 3, "Tracking Token Size"), or another mode (Table 1;
+//! later papers).
 
 use super::declare::{choice, kernel};
 use super::{elements, multiple_of_four, require};
@@ -49,7 +50,8 @@ kernel! {
 }
 
 choice! {
-    /// The way the tokens of a group become one (paper, Table 1). Whatever it is, the new size is the sum of their sizes.
+    /// The way the tokens of a group become one (paper, Table 1, unless another is named). Whatever it is, the new size is
+    /// the sum of their sizes.
     pub enum MergeMode {
         /// The mean, each counting as often as its size says.
         WeightedMean,
@@ -63,6 +65,13 @@ choice! {
         Min,
         /// The destination stays as it is, the sources are dropped: pruning.
         KeepOne,
+        /// The mean, each counting as often as its size says, at the norm of the largest of them: a mean of tokens that
+        /// point apart is shorter than they are. A mean of zero stays zero (Kim et al., "Token Fusion", 2023, arXiv
+        /// 2312.01026).
+        Mlerp,
+        /// In each channel the value of the largest magnitude, with its sign; of equals the destination's, then that of
+        /// the source that comes first (Gong et al., "CubistMerge", 2025, arXiv 2509.21764).
+        MaxMagnitude,
     }
 }
 

@@ -19,6 +19,7 @@ pub mod norm_heads;
 pub mod pool;
 pub mod rank_matches;
 pub mod split_tokens;
+pub mod token_energy;
 pub mod unmerge;
 
 pub use attention::attention;
@@ -35,16 +36,18 @@ pub use norm_heads::norm_heads;
 pub use pool::{PoolMode, pool};
 pub use rank_matches::rank_matches;
 pub use split_tokens::{SplitMode, split_tokens};
+pub use token_energy::token_energy;
 pub use unmerge::unmerge;
 
 /// Every kernel, in the order of the data flow.
-pub const ALL: [&KernelSpec; 15] = [
+pub const ALL: [&KernelSpec; 16] = [
     &embed_patches::SPEC,
     &layer_norm::SPEC,
     &matmul::SPEC,
     &norm_heads::SPEC,
     &attention::SPEC,
     &key_metric::SPEC,
+    &token_energy::SPEC,
     &split_tokens::SPEC,
     &find_matches::SPEC,
     &rank_matches::SPEC,

@@ -4,7 +4,8 @@ use crate::kernels::rank_matches::END;
 
 /// Each group of a plan becomes one token: by default the mean weighted by size,
 /// `x_out = sum of size * x / sum of size`, and always `size_out = sum of size` (paper, section 3, "Tracking Token Size";
-/// Table 1's ways to combine). `normed` is `x_out` brought to mean 0 and variance 1 over the channels.
+/// Table 1's ways to combine, and those of later papers that [`MergeMode`] names). `normed` is `x_out` brought to mean 0
+/// and variance 1 over the channels.
 ///
 /// A token of size 0 counts for nothing in any mode. Where a whole group has none that counts, its first token stays. A
 /// place that keeps no token, [`END`] in the plan, becomes zeros of size 0.
@@ -37,18 +38,32 @@ pub fn merge_tokens(
             // From 0, as the sum of nothing is -0.
             size_out[out] = group.iter().fold(0.0, |sum, token| sum + size(token)) as f32;
             let x_out = &mut x_out[out * channels..][..channels];
-            for i in 0..channels {
-                let value = |&token: &usize| f64::from(x[(item * tokens + token) * channels + i]);
-                x_out[i] = combine(mode, &counting, size, value)
+            let value = |token: usize, i: usize| f64::from(x[(item * tokens + token) * channels + i]);
+            let channel = |i: usize| {
+                let value = |&token: &usize| value(token, i);
+                combine(mode, &counting, size, value)
                     .unwrap_or_else(|| first.map_or(0.0, |first| value(&first)))
-                    as f32;
+            };
+            let mut row: Vec<f64> = (0..channels).map(channel).collect();
+            if mode == MergeMode::Mlerp && group.len() > 1 {
+                let norms = counting.iter().map(|&token| norm((0..channels).map(|i| value(token, i))));
+                let (largest, length) = (norms.fold(0.0, f64::max), norm(row.iter().copied()));
+                if !counting.is_empty() && length > 0.0 {
+                    row.iter_mut().for_each(|v| *v *= largest / length);
+                }
             }
+            (0..channels).for_each(|i| x_out[i] = row[i] as f32);
             if let Some(normed) = &mut normed {
                 let normal = normalise(x_out, eps);
                 (0..channels).for_each(|i| normed[out * channels + i] = normal[i] as f32);
             }
         }
     }
+}
+
+/// The length of a vector.
+fn norm(values: impl Iterator<Item = f64>) -> f64 {
+    values.map(|v| v * v).sum::<f64>().sqrt()
 }
 
 /// The value of a group in one channel; None for an empty group.
@@ -66,7 +81,8 @@ fn combine(
         MergeMode::Min => values.fold(first, f64::min),
         MergeMode::Sum => values.fold(first, |sum, v| sum + v),
         MergeMode::Mean => values.fold(first, |sum, v| sum + v) / group.len() as f64,
-        MergeMode::WeightedMean => {
+        MergeMode::MaxMagnitude => values.fold(first, |most, v| if v.abs() > most.abs() { v } else { most }),
+        MergeMode::WeightedMean | MergeMode::Mlerp => {
             let weighted: f64 = group.iter().map(|token| size(token) * value(token)).sum();
             weighted / group.iter().map(size).sum::<f64>()
         }

@@ -25,6 +25,7 @@ mod pool;
 mod rank_matches;
 mod rows;
 mod split_tokens;
+mod token_energy;
 mod unmerge;
 
 pub use attention::attention;
@@ -41,4 +42,5 @@ pub use norm_heads::norm_heads;
 pub use pool::pool;
 pub use rank_matches::rank_matches;
 pub use split_tokens::split_tokens;
+pub use token_energy::token_energy;
 pub use unmerge::unmerge;

@@ -44,7 +44,7 @@ impl Buffers {
     /// Room for batches that are run as `options` say.
     pub fn new(gpu: &Gpu, config: &Config, batch: u32, options: &Options) -> Result<Self> {
         let [b, n, c] = [batch, config.tokens(), config.embed_dim].map(u64::from);
-        let metric_width = options.metric.width(config);
+        let metric_width = options.metric_width(config);
         let tokens = |label: &str, width: u64| gpu.buffer(label, b * n * width);
         let elems = |label: &str, width: u64| gpu.elem_buffer(label, b * n * width);
         // What stands before the first merge is the same for every batch: every size 1, every token its own source.
@@ -88,7 +88,7 @@ impl Buffers {
 
     /// Whether there is room for what `options` ask for.
     pub fn suit(&self, config: &Config, options: &Options) -> bool {
-        options.metric.width(config) <= self.metric_width
+        options.metric_width(config) <= self.metric_width
     }
 
     /// The buffer of a place.
@@ -103,7 +103,7 @@ impl Buffers {
             Place::Source(merges) => &self.source[merges],
             Place::Metric => metric,
             Place::Split => split,
-            Place::Score => score,
+            Place::Score | Place::Energy => score,
             Place::Best => best,
             Place::Rank => rank,
             Place::Plan => plan,

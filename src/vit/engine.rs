@@ -4,12 +4,12 @@ use super::parameters::{Linear, Norm};
 use crate::error::Result;
 use crate::kernels::{
     attention, choose_matches, embed_patches, find_matches, key_metric, layer_norm, match_lines, matmul,
-    merge_source, merge_tokens, norm_heads, pool, rank_matches, split_tokens,
+    merge_source, merge_tokens, norm_heads, pool, rank_matches, split_tokens, token_energy,
 };
 use crate::matching::{self, Matching};
 
 /// Where a value of a batch stands. Two places may share memory where no kernel uses both: `Normed` and `Attended`, `Qkv`
-/// and `Hidden`.
+/// and `Hidden`, `Energy` and `Score`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Place {
     /// `[b, n, c]`: the residual stream; read from one, written to the other.
@@ -30,6 +30,8 @@ pub(crate) enum Place {
     Source(usize),
     /// `[b, n, metric's width]`
     Metric,
+    /// `[b, n]`
+    Energy,
     /// `[b or 1, n]`, u32
     Split,
     /// `[b, sources]`
@@ -94,10 +96,13 @@ pub(crate) trait Engine {
     ) -> Result<()>;
     /// Writes `Metric`; tokens without a size have none.
     fn key_metric(&mut self, params: key_metric::Params, keys: Place, size: Option<Place>) -> Result<()>;
-    /// Writes `Split`.
+    /// `Metric` to `Energy`.
+    fn token_energy(&mut self, params: token_energy::Params) -> Result<()>;
+    /// Writes `Split`, from `Energy` where that decides.
     fn split_tokens(&mut self, params: split_tokens::Params) -> Result<()>;
-    /// `Metric`, and `Split` where it is listed, to `Score` and `Best`.
-    fn find_matches(&mut self, params: find_matches::Params, listed: bool) -> Result<()>;
+    /// `Metric`, and `Split` where it is listed, and sizes where they count, to `Score` and `Best`.
+    fn find_matches(&mut self, params: find_matches::Params, listed: bool, size: Option<Place>)
+    -> Result<()>;
     /// `Score`, `Best`, and `Split` where it is listed, to `Rank` and `Plan`.
     fn rank_matches(&mut self, params: rank_matches::Params, listed: bool) -> Result<()>;
     /// `Score`, `Best` and sizes to `Rank`, `Plan` and `Mask`.

@@ -9,6 +9,8 @@ mod fold;
 mod images;
 mod load;
 pub(crate) mod merges;
+mod merging;
+mod names;
 pub(crate) mod network;
 mod options;
 mod outputs;
@@ -31,7 +33,7 @@ pub use dense::Dense;
 #[cfg(feature = "files")]
 pub(crate) use images::normalise;
 pub use images::{Images, Input};
-pub use options::{Metric, Options, PoolBy, Protect};
+pub use options::{Metric, Options, PoolBy, Protect, Rule};
 pub use outputs::{Output, Outputs, ValueKind, Values, ValuesMut};
 pub use parameters::{AttentionPool, Block, Linear, Norm, Parameters, Storage};
 pub use plan::Plan;

@@ -1,36 +1,34 @@
 //! The network, once, from top to bottom: the picture in the crate's documentation as calls of kernels.
 
 use super::config::Config;
-use super::engine::{Ends, Engine, Otherwise, Place, Query, Then};
+use super::engine::{Ends, Engine, Place, Query, Then};
 use super::merges::BlockMerge;
-use super::options::{Metric, Options, PoolBy};
+use super::options::{Options, PoolBy};
 use super::parameters::{AttentionPool, Block, Linear, Norm, Parameters};
 use crate::error::Result;
-use crate::kernels::{Activation, PoolMode, attention, layer_norm, matmul, norm_heads, pool, split_tokens};
-use crate::matching::Matching;
-use crate::merger::MergeShape;
+use crate::kernels::{Activation, PoolMode, attention, layer_norm, matmul, norm_heads, pool};
 use crate::partition::Partition;
 
 /// A batch's way through a network.
 pub(crate) struct Walk<'a, E: Engine> {
-    engine: &'a mut E,
-    p: &'a Parameters<E::Tensor>,
-    config: &'a Config,
-    options: &'a Options,
+    pub(super) engine: &'a mut E,
+    pub(super) p: &'a Parameters<E::Tensor>,
+    pub(super) config: &'a Config,
+    pub(super) options: &'a Options,
     /// Images.
-    batch: u32,
+    pub(super) batch: u32,
     /// The number of the first.
-    first_image: u32,
+    pub(super) first_image: u32,
     /// Tokens an image by now.
-    tokens: u32,
+    pub(super) tokens: u32,
     /// Whether any block merges.
-    merging: bool,
+    pub(super) merging: bool,
     /// Which of the two places holds the residual stream.
-    x: usize,
+    pub(super) x: usize,
     /// Merges so far.
-    merged: usize,
+    pub(super) merged: usize,
     /// Of the tokens that there are by now.
-    partition: Partition,
+    pub(super) partition: Partition,
 }
 
 impl<'a, E: Engine> Walk<'a, E> {
@@ -48,12 +46,44 @@ impl<'a, E: Engine> Walk<'a, E> {
 
     /// Image to logits, by what merges in each block.
     pub fn network(mut self, merges: &[BlockMerge]) -> Result<Ends> {
+        self.begin(merges)?;
+        merges.iter().enumerate().try_for_each(|(block, &merge)| self.block_of(block, merge))?;
+        self.end()
+    }
+
+    /// Image to what enters the first block.
+    pub fn begin(&mut self, merges: &[BlockMerge]) -> Result<()> {
         self.merging = merges.iter().any(|merge| merge.r > 0);
-        self.embed()?;
-        for (i, (block, &merge)) in self.p.blocks.iter().zip(merges).enumerate() {
-            self.engine.enter(Some(i as u32));
-            self.block(block, i as u32, merge)?;
+        self.embed()
+    }
+
+    /// What enters a block is in X(0), and where any have merged its sizes and map in Size(1) and Source(1), with a
+    /// threshold its mask in Mask: the walk goes on from there.
+    #[cfg(feature = "cpu")]
+    pub fn resume(&mut self, block: usize, merges: &[BlockMerge]) {
+        self.merging = merges.iter().any(|merge| merge.r > 0);
+        for merge in merges[..block].iter().filter(|merge| merge.r > 0) {
+            self.partition =
+                self.partition.after(self.tokens, self.options.protected(self.config), merge.gone);
+            self.tokens -= merge.gone;
+            self.merged = 1;
         }
+    }
+
+    /// The engine, and where the residual stream, sizes and map stand.
+    #[cfg(feature = "cpu")]
+    pub fn standing(&self) -> (&E, [Place; 3]) {
+        (self.engine, [self.x(), Place::Size(self.merged), Place::Source(self.merged)])
+    }
+
+    /// One block, by what merges in it.
+    pub fn block_of(&mut self, index: usize, merge: BlockMerge) -> Result<()> {
+        self.engine.enter(Some(index as u32));
+        self.block(&self.p.blocks[index], index as u32, merge)
+    }
+
+    /// Features and logits of what the last block has left.
+    pub fn end(mut self) -> Result<Ends> {
         self.engine.enter(None);
 
         self.engine.in_f32();
@@ -113,105 +143,6 @@ impl<'a, E: Engine> Walk<'a, E> {
         self.add(&p.fc2, Place::Hidden)?;
         self.name("tokens", self.x(), self.rows());
         Ok(())
-    }
-
-    /// What attention counts tokens by: their sizes, or whether they are there at all; none where each is one token.
-    fn counts(&self, by_size: bool) -> Option<Place> {
-        let padded = self.options.threshold.is_some();
-        // Before the first merge every size is 1, and ln 1 adds nothing; so all blocks share a shader.
-        let sized = by_size || padded && self.merged == 0;
-        let place = if sized { Place::Size(self.merged) } else { Place::Mask };
-        (self.merging && (by_size || padded)).then_some(place)
-    }
-
-    /// Tokens of the residual stream merge; what is left is in `Normed` too, normalised.
-    fn merge(&mut self, block: u32, merge: BlockMerge) -> Result<()> {
-        let shape = self.merge_shape(block, merge);
-        let [b, n] = [self.batch, self.tokens].map(u64::from);
-        let keys = match self.options.metric {
-            Metric::Keys | Metric::Queries | Metric::Values => Place::Qkv,
-            // What attention was added to.
-            Metric::Input => self.x_next(),
-            Metric::Attention => self.x(),
-        };
-        let masks = shape.masks().then_some(Place::Size(self.merged));
-        self.engine.key_metric(shape.key_metric(), keys, masks)?;
-        self.engine.stage("metric", Place::Metric, b * n * u64::from(shape.head_width));
-        match (self.options.matching, shape.match_lines()) {
-            (Matching::Bipartite, None) => self.match_bipartite(&shape)?,
-            (Matching::Bipartite, Some(lines)) => self.engine.match_lines(lines)?,
-            (other, _) => self.match_otherwise(other.in_block(block), &shape)?,
-        }
-        self.engine.stage("plan", Place::Plan, b * u64::from(shape.plan_len()));
-
-        let [from, to] = [self.merged, self.merged + 1];
-        let [size, size_out] = [from, to].map(Place::Size);
-        self.engine.merge_tokens(shape.merge_tokens(), self.x(), size, self.x_next(), size_out)?;
-        self.turn();
-        self.partition = self.partition.after(shape.tokens, shape.protect, merge.gone);
-        (self.merged, self.tokens) = (to, shape.tokens_out());
-        self.name("merged", self.x(), self.rows());
-        self.engine.stage("size", size_out, self.rows().into());
-        let [source, source_out] = [from, to].map(Place::Source);
-        self.engine.merge_source(shape.merge_source(), source, source_out)
-    }
-
-    /// Sources, destinations, and the best edges between them.
-    fn match_bipartite(&mut self, shape: &MergeShape) -> Result<()> {
-        let edges = u64::from(self.batch) * u64::from(shape.srcs());
-        let list = shape.split_tokens();
-        if let Some(list) = list {
-            self.engine.split_tokens(split_tokens::Params { first_list: self.first_image, ..list })?;
-            self.engine.stage("split", Place::Split, list.elements());
-        }
-        self.engine.find_matches(shape.find_matches(), list.is_some())?;
-        self.engine.stage("score", Place::Score, edges);
-        self.engine.stage("best", Place::Best, edges);
-        match shape.choose_matches() {
-            Some(params) => self.engine.choose_matches(params, Place::Size(self.merged))?,
-            None => self.engine.rank_matches(shape.rank_matches(), list.is_some())?,
-        }
-        self.engine.stage("rank", Place::Rank, edges);
-        Ok(())
-    }
-
-    /// What the paper's matching is compared with.
-    fn match_otherwise(&mut self, matching: Matching, shape: &MergeShape) -> Result<()> {
-        let (heads, head_width) = (self.config.num_heads, self.config.head_width());
-        let fused = attention::Params::fused(self.batch, self.tokens, heads, head_width);
-        self.engine.match_otherwise(&Otherwise {
-            matching,
-            params: shape.otherwise(),
-            first_image: self.first_image,
-            attention: attention::Params { queries: 1, scale: 1.0, ..fused },
-            size: self.counts(self.options.prop_attn),
-        })
-    }
-
-    fn merge_shape(&self, block: u32, merge: BlockMerge) -> MergeShape {
-        let Config { embed_dim, num_heads, norm_eps: eps, .. } = *self.config;
-        let Options { metric, similarity, merge: mode, threshold, .. } = *self.options;
-        let projected = metric.of_projection();
-        MergeShape {
-            batch: self.batch,
-            tokens: self.tokens,
-            channels: embed_dim,
-            heads: if projected.is_some() { num_heads } else { 1 },
-            head_width: metric.width(self.config),
-            key_stride: if projected.is_some() { 3 * embed_dim } else { embed_dim },
-            key_start: projected.unwrap_or(0) * embed_dim,
-            r: merge.r,
-            threshold,
-            least: merge.gone,
-            protect: self.options.protected(self.config),
-            sources: self.config.tokens(),
-            partition: self.partition.in_block(block),
-            similarity,
-            mode,
-            keys_in_f32: projected.is_none(),
-            masked: false,
-            eps,
-        }
     }
 
     /// Final norm and pooling in the order that the pooling allows. A norm works on each token alone, so that of single
@@ -327,28 +258,28 @@ impl<'a, E: Engine> Walk<'a, E> {
         self.engine.layer_norm(self.norm_of(self.batch), x, Some(norm), y)
     }
 
-    fn norm_of(&self, rows: u32) -> layer_norm::Params {
+    pub(super) fn norm_of(&self, rows: u32) -> layer_norm::Params {
         layer_norm::Params::new(rows, self.config.embed_dim, self.config.norm_eps)
     }
 
     /// Names rows of tokens.
-    fn name(&mut self, name: &str, at: Place, rows: u32) {
+    pub(super) fn name(&mut self, name: &str, at: Place, rows: u32) {
         self.engine.stage(name, at, u64::from(rows) * u64::from(self.config.embed_dim));
     }
 
-    fn rows(&self) -> u32 {
+    pub(super) fn rows(&self) -> u32 {
         self.batch * self.tokens
     }
 
-    fn x(&self) -> Place {
+    pub(super) fn x(&self) -> Place {
         Place::X(self.x)
     }
 
-    fn x_next(&self) -> Place {
+    pub(super) fn x_next(&self) -> Place {
         Place::X(1 - self.x)
     }
 
-    fn turn(&mut self) {
+    pub(super) fn turn(&mut self) {
         self.x = 1 - self.x;
     }
 }

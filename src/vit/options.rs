@@ -2,6 +2,7 @@
 
 use super::config::{Config, Pool};
 use crate::error::{Error, Result};
+use crate::kernels::find_matches::MOST_BY_SIZE;
 use crate::kernels::match_lines::LONGEST;
 use crate::kernels::{MergeMode, PoolMode, Similarity};
 use crate::matching::Matching;
@@ -45,6 +46,8 @@ pub enum Metric {
     Input,
     /// The residual stream after attention (X).
     Attention,
+    /// The same through the network's final norm: what its head would be shown. It costs a pass of LayerNorm.
+    Final,
 }
 
 impl Metric {
@@ -52,7 +55,7 @@ impl Metric {
     pub fn width(self, config: &Config) -> u32 {
         match self {
             Metric::Keys | Metric::Queries | Metric::Values => config.head_width(),
-            Metric::Input | Metric::Attention => config.embed_dim,
+            Metric::Input | Metric::Attention | Metric::Final => config.embed_dim,
         }
     }
 
@@ -62,9 +65,24 @@ impl Metric {
             Metric::Queries => Some(0),
             Metric::Keys => Some(1),
             Metric::Values => Some(2),
-            Metric::Input | Metric::Attention => None,
+            Metric::Input | Metric::Attention | Metric::Final => None,
         }
     }
+}
+
+/// How tokens are matched and merged in one block.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub struct Rule {
+    /// The rows that they are matched by.
+    pub metric: Metric,
+    /// The measure by which two of them are alike.
+    pub similarity: Similarity,
+    /// How much the sizes of two tokens count against their match, see
+    /// [`find_matches::Params::by_size`](crate::kernels::find_matches::Params::by_size): 0 not at all, as in the paper; 1 as
+    /// in Ward's clustering.
+    pub by_size: f32,
+    /// The way tokens of a group become one.
+    pub merge: MergeMode,
 }
 
 /// The way a network is run: what merges, and what merged tokens count for.
@@ -98,6 +116,10 @@ pub struct Options {
     pub metric: Metric,
     /// The measure by which two of them are alike.
     pub similarity: Similarity,
+    /// How much the sizes of two tokens count against their match, see [`Rule::by_size`].
+    pub by_size: f32,
+    /// Rules for the first blocks, one each; the others follow `metric`, `similarity`, `by_size` and `merge`.
+    pub rules: Vec<Rule>,
 }
 
 impl Default for Options {
@@ -114,6 +136,8 @@ impl Default for Options {
             matching: Matching::default(),
             metric: Metric::default(),
             similarity: Similarity::Cosine,
+            by_size: 0.0,
+            rules: Vec::new(),
         }
     }
 }
@@ -137,6 +161,17 @@ impl Options {
         }
     }
 
+    /// How tokens are matched and merged in a block.
+    pub fn rule(&self, block: u32) -> Rule {
+        let Options { metric, similarity, by_size, merge, .. } = *self;
+        self.rules.get(block as usize).copied().unwrap_or(Rule { metric, similarity, by_size, merge })
+    }
+
+    /// Values of the widest metric.
+    pub(crate) fn metric_width(&self, config: &Config) -> u32 {
+        (0..config.depth).map(|block| self.rule(block).metric.width(config)).max().unwrap_or_default()
+    }
+
     /// For each pooled row the first token and the mode; empty where attention pools.
     pub(crate) fn pooling(&self, config: &Config) -> Vec<(u32, PoolMode)> {
         let average = match self.pool_by {
@@ -156,7 +191,8 @@ impl Options {
     ///
     /// # Errors
     /// [`Error::Unsupported`] for a grid that merging would break and for lines that are too long, [`Error::Input`] for
-    /// another partition or a schedule that makes no sense.
+    /// another partition, a schedule or a `by_size` that makes no sense, and for a partition by energy with another
+    /// similarity than the cosine.
     pub fn check(&self, config: &Config) -> Result<()> {
         if matches!(self.partition, Partition::Grid { .. }) {
             return Err(Error::Unsupported {
@@ -171,6 +207,10 @@ impl Options {
             return Err(Error::Input(format!("a schedule's inflection is {inflection}, which is no number")));
         }
         self.check_threshold(config)?;
+        (0..config.depth).try_for_each(|block| {
+            self.rule(block).check()?;
+            self.partition.check_similarity(self.rule(block).similarity)
+        })?;
         self.check_matching(config)?;
         self.check_lines(config)?;
         self.partition.on(config.grid()).check(config.tokens(), self.protected(config))
@@ -216,5 +256,19 @@ impl Options {
     pub fn promised_speedup(&self, config: &Config) -> f64 {
         let plain = vec![config.tokens(); config.depth as usize + 1];
         config.macs(&plain) / config.macs(&self.tokens_per_block(config))
+    }
+}
+
+impl Rule {
+    fn check(&self) -> Result<()> {
+        let by_size = self.by_size;
+        if !(0.0..=MOST_BY_SIZE).contains(&by_size) {
+            return Err(Error::Input(format!("by_size is {by_size}; it lies between 0 and {MOST_BY_SIZE}")));
+        }
+        if by_size > 0.0 && self.similarity == Similarity::Dot {
+            let why = "by_size goes with cosines and distances; a dot product has no largest value";
+            return Err(Error::Input(why.into()));
+        }
+        Ok(())
     }
 }

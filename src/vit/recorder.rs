@@ -9,8 +9,9 @@ use crate::dispatch::Dispatch;
 use crate::error::{Error, Result};
 use crate::gpu::Gpu;
 use crate::kernels::{
-    self, attention, choose_matches, embed_patches, find_matches, key_metric, layer_norm, match_lines,
-    matmul, merge_source, merge_tokens, norm_heads, pool, rank_matches, split_tokens,
+    self, SplitMode, attention, choose_matches, embed_patches, find_matches, key_metric, layer_norm,
+    match_lines, matmul, merge_source, merge_tokens, norm_heads, pool, rank_matches, split_tokens,
+    token_energy,
 };
 use crate::view::View;
 
@@ -125,21 +126,36 @@ impl Engine for Recorder<'_> {
     }
 
     fn key_metric(&mut self, params: key_metric::Params, keys: Place, size: Option<Place>) -> Result<()> {
-        // Of the residual stream, which is kept in 32 bits, or of a projection.
-        let gpu = if keys == Place::Qkv { &self.gpu } else { &self.in_f32 };
+        // Of the residual stream, which is kept in 32 bits, or of what is stored for a linear layer.
+        let gpu = if matches!(keys, Place::X(_)) { &self.in_f32 } else { &self.gpu };
         let size = size.map(|place| self.at(place));
         let io = key_metric::Io { size, ..key_metric::Io::new(self.at(keys), self.at(Place::Metric)) };
         self.push(kernels::key_metric(gpu, params, io)?)
     }
 
+    fn token_energy(&mut self, params: token_energy::Params) -> Result<()> {
+        let io = token_energy::Io::new(self.at(Place::Metric), self.at(Place::Energy));
+        self.push(kernels::token_energy(&self.gpu, params, io)?)
+    }
+
     fn split_tokens(&mut self, params: split_tokens::Params) -> Result<()> {
-        let io = split_tokens::Io::new(self.at(Place::Split));
+        let energy = (params.mode == SplitMode::Energy).then(|| self.at(Place::Energy));
+        let io = split_tokens::Io { energy, ..split_tokens::Io::new(self.at(Place::Split)) };
         self.push(kernels::split_tokens(&self.gpu, params, io)?)
     }
 
-    fn find_matches(&mut self, params: find_matches::Params, listed: bool) -> Result<()> {
+    fn find_matches(
+        &mut self,
+        params: find_matches::Params,
+        listed: bool,
+        size: Option<Place>,
+    ) -> Result<()> {
         let [metric, score, best] = [Place::Metric, Place::Score, Place::Best].map(|place| self.at(place));
-        let io = find_matches::Io { split: self.split(listed), ..find_matches::Io::new(metric, score, best) };
+        let io = find_matches::Io {
+            split: self.split(listed),
+            size: size.map(|place| self.at(place)),
+            ..find_matches::Io::new(metric, score, best)
+        };
         self.push(kernels::find_matches(&self.gpu, params, io)?)
     }
 

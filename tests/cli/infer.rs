@@ -85,9 +85,9 @@ fn every_result_is_pytorchs() {
     }
     let knobs =
         ["mode_keep_one_euclidean", "mode_min_attention_dot", "every_3_reg4_clamp", "sequential", "lines"];
-    knobs.iter().for_each(|case| agrees_with_pytorch(case, "cpu"));
-    let knobs = ["greedy", "kmeans_2", "threshold_least", "threshold_nocls_size_input"];
-    knobs.iter().for_each(|case| agrees_with_pytorch(case, "cpu"));
+    let later = ["mode_mlerp", "mode_max_magnitude_nocls", "energy", "energy_nocls_odd_clamp"];
+    let own = ["greedy", "kmeans_2", "threshold_least", "threshold_nocls_size_input"];
+    knobs.iter().chain(&later).chain(&own).for_each(|case| agrees_with_pytorch(case, "cpu"));
 }
 
 #[test]

@@ -7,6 +7,8 @@ mod cache;
 mod classify;
 mod demo;
 mod devices;
+mod eval;
+mod fit;
 #[cfg(feature = "hub")]
 mod hub;
 #[cfg(feature = "hub")]

@@ -50,10 +50,10 @@ pub fn plan(metric: &[f32], batch: u32, tokens: u32, width: u32, r: u32, protect
     let [mut plan, mut want] = [(); 2].map(|()| vec![u32::MAX - 1; (batch * ranked.plan_len()) as usize]);
 
     reference::key_metric(&unit, metric, None, &mut metrics);
-    reference::find_matches(&edges, &metrics, None, &mut score, &mut best);
+    reference::find_matches(&edges, &metrics, None, None, &mut score, &mut best);
     reference::rank_matches(&ranked, &score, &best, None, &mut rank, &mut want);
     cpu::key_metric(&unit, metric, None, &mut metrics);
-    cpu::find_matches(&edges, &metrics, None, &mut score, &mut best);
+    cpu::find_matches(&edges, &metrics, None, None, &mut score, &mut best);
     cpu::rank_matches(&ranked, &score, &best, None, &mut rank, &mut plan);
     assert_eq!(plan, want, "the reference's plan");
     plan
@@ -65,7 +65,7 @@ fn grouped(metric: &[f32], width: u32, partition: Partition, r: u32) -> Groups {
     let r = r.min(partition.most(tokens, 0));
     let list = partition.split(1, tokens, 0, r).expect("a list");
     let mut split = vec![u32::MAX; tokens as usize];
-    cpu::split_tokens(&list, &mut split);
+    cpu::split_tokens(&list, None, &mut split);
     let mut unit = vec![f32::NAN; metric.len()];
     let params = set!(
         key_metric::Params::default();
@@ -75,7 +75,7 @@ fn grouped(metric: &[f32], width: u32, partition: Partition, r: u32) -> Groups {
     let srcs = list.srcs as usize;
     let (mut score, mut best, mut rank) = (vec![f32::NAN; srcs], vec![u32::MAX; srcs], vec![u32::MAX; srcs]);
     let params = set!(find_matches::Params::default(); batch: 1, tokens, width, srcs: list.srcs);
-    cpu::find_matches(&params, &unit, Some(&split), &mut score, &mut best);
+    cpu::find_matches(&params, &unit, Some(&split), None, &mut score, &mut best);
     let params = set!(rank_matches::Params::default(); batch: 1, tokens, r, srcs: list.srcs);
     let mut plan = vec![u32::MAX - 1; params.plan_len() as usize];
     cpu::rank_matches(&params, &score, &best, Some(&split), &mut rank, &mut plan);

@@ -111,6 +111,7 @@ fn edges(metric: &[f32], protect: u32) -> (Vec<f32>, Vec<u32>) {
         &set!(find_matches::Params::default(); batch: 1, tokens, width: 1, protect),
         metric,
         None,
+        None,
         &mut score,
         &mut best,
     );

@@ -237,13 +237,19 @@ fn a_threshold_leaves_each_image_its_own_tokens() {
 }
 
 #[test]
-fn a_grid_is_refused_by_networks() {
+fn partitions_that_no_network_can_have_are_refused() {
     let (config, weights, images) = network("avg_size");
     let grid = Partition::Grid { rows: 5, columns: 5, stride: [2, 2], seed: None };
-    for (partition, unsupported) in
-        [(grid, true), (Partition::EveryKth(1), false), (Partition::EveryKth(0), false)]
-    {
-        let options = set!(Options::with_schedule(Schedule::constant(3)); partition);
+    let energy = |margin| Partition::Energy { margin };
+    for (partition, similarity, unsupported) in [
+        (grid, Similarity::Cosine, true),
+        (Partition::EveryKth(1), Similarity::Cosine, false),
+        (Partition::EveryKth(0), Similarity::Cosine, false),
+        (energy(Some(f32::NAN)), Similarity::Cosine, false),
+        (energy(None), Similarity::Dot, false),
+        (energy(Some(0.5)), Similarity::Euclidean, false),
+    ] {
+        let options = set!(Options::with_schedule(Schedule::constant(3)); partition, similarity);
         let refused = |result: Result<Stages>| match result {
             Err(Error::Unsupported { field, .. }) => unsupported && field == "partition",
             Err(Error::Input(_)) => !unsupported,
@@ -303,6 +309,18 @@ fn mistakes_are_noticed_where_they_are_made() {
     assert_eq!(
         noticed("every_3_reg4_clamp", |_, _, options| options.similarity = Similarity::Euclidean),
         "layer00.src"
+    );
+    let margin = |margin| noticed("energy", |_, _, options| options.partition = Partition::Energy { margin });
+    assert_eq!(margin(Some(0.8)), "layer00.energy");
+    // The second block's.
+    assert_eq!(margin(Some(0.9)), "layer01.energy");
+    assert_eq!(
+        noticed("mode_mlerp", |_, _, options| options.merge = MergeMode::WeightedMean),
+        "layer00.merged"
+    );
+    assert_eq!(
+        noticed("mode_max_magnitude_nocls", |_, _, options| options.merge = MergeMode::Max),
+        "layer00.merged"
     );
     let ignored_scales = noticed("layerscale", |config, weights, _| {
         config.layer_scale = false;

@@ -112,6 +112,13 @@ TABLE = {
         {},
     ),
     "mode_keep_one_euclidean": ({"depth": 2}, {"merge_mode": "keep-one", "similarity": "euclidean"}, {}),
+    "mode_mlerp": ({}, {"merge_mode": "mlerp"}, {}),
+    "mode_max_magnitude_nocls": ({**AVERAGE}, {"merge_mode": "max-magnitude", "pool": "size", "r": "3"}, {}),
+    "final": ({}, {"metric": "final"}, {}),
+    "final_nocls_fc_norm": ({**AVERAGE}, {"metric": "final", "pool": "size", "r": "3"}, {}),
+    "by_size": ({}, {"metric": "attention", "by_size": "0.5"}, {}),
+    "by_size_ward_nocls": ({**AVERAGE}, {"by_size": "1", "similarity": "euclidean", "pool": "size", "r": "5"}, {}),
+    "by_size_sequential": ({}, {"by_size": "2", "partition": "sequential"}, {}),
     "sequential": ({"depth": 2}, {"partition": "sequential"}, {}),
     "sequential_nocls_odd": ({**AVERAGE, "depth": 2}, {"partition": "sequential", "pool": "size", "r": "3"}, {}),
     "every_3_reg4_clamp": (
@@ -157,6 +164,12 @@ TABLE = {
         {"images": 3},
     ),
     "threshold_map_plain": ({**MAP, "depth": 2}, {"threshold": 0.6, "r": "9"}, {"images": 3}),
+    # PiToMe's rule.
+    "energy": ({}, {"partition": "energy", "r": "3"}, {}),
+    "energy_nocls_odd_clamp": (
+        {**AVERAGE, "img_size": [12, 12]}, {"partition": "energy:0.25", "pool": "size", "r": "1000"}, {},
+    ),
+    "energy_reg4_queries": ({**REGISTERS, "depth": 2}, {"partition": "energy", "protect": "prefix", "metric": "queries"}, {}),
 }
 
 

@@ -46,6 +46,10 @@ macro_rules! call {
         key_metric($gpu, set!(set!(key_metric::Params::default(); rows: 5, heads: 2, head_width: 8, stride: 48, start: 16); $($change)*),
             key_metric::Io::new(&$b[0], &$b[1]))
     };
+    ($gpu:expr, $b:expr, token_energy, $($change:tt)*) => {
+        token_energy($gpu, set!(token_energy::Params::new([2, 5, 8], 1, 0.5); $($change)*),
+            token_energy::Io::new(&$b[0], &$b[1]))
+    };
     ($gpu:expr, $b:expr, split_tokens, $($change:tt)*) => {
         split_tokens($gpu, set!(set!(split_tokens::Params::default(); lists: 2, tokens: 9, protect: 1, srcs: 7, mode: split_tokens::SplitMode::Cells, columns: 4, cell_height: 2, cell_width: 2); $($change)*),
             split_tokens::Io::new(&$b[0]))
@@ -99,6 +103,7 @@ fn good_calls_are_taken() {
         call!(gpu, b, norm_heads, rows: 5),
         call!(gpu, b, attention, batch: 2),
         call!(gpu, b, key_metric, rows: 5),
+        call!(gpu, b, token_energy, batch: 2),
         call!(gpu, b, split_tokens, lists: 2),
         call!(gpu, b, find_matches, batch: 2),
         call!(gpu, b, rank_matches, batch: 2),
@@ -127,6 +132,7 @@ fn an_empty_batch_is_a_dispatch_of_nothing() {
             call!(gpu, b, norm_heads, rows: 0),
             call!(gpu, b, attention, batch: 0),
             call!(gpu, b, key_metric, rows: 0),
+            call!(gpu, b, token_energy, batch: 0),
             call!(gpu, b, split_tokens, lists: 0),
             call!(gpu, b, find_matches, batch: 0),
             call!(gpu, b, rank_matches, batch: 0),
@@ -182,12 +188,23 @@ fn parameters_that_make_no_sense_are_named() {
         (call!(gpu, b, key_metric, start: 3), "start is 3"),
         (call!(gpu, b, find_matches, width: 0), "width is 0"),
         (call!(gpu, b, find_matches, tokens: 0), "tokens is 0"),
+        (call!(gpu, b, find_matches, by_size: -1.0), "by_size is -1"),
+        (call!(gpu, b, find_matches, by_size: f32::NAN), "by_size is NaN"),
+        (call!(gpu, b, find_matches, by_size: 0.5, similarity: Similarity::Dot), "by_size is for cosines"),
         (call!(gpu, b, split_tokens, protect: 8), "7 sources, 8 of them protected, of 9 tokens"),
         (call!(gpu, b, split_tokens, srcs: 10), "10 sources, 1 of them protected, of 9 tokens"),
         (call!(gpu, b, split_tokens, columns: 3), "8 unprotected tokens do not fill rows of 3"),
         (call!(gpu, b, split_tokens, cell_width: 0), "place 0 in a cell of 2 x 0"),
         (call!(gpu, b, split_tokens, place: 4), "place 4 in a cell of 2 x 2"),
         (call!(gpu, b, split_tokens, srcs: 6), "6 sources of 9 tokens, and 2 cells"),
+        (call!(gpu, b, split_tokens, mode: SplitMode::Energy), "order by energy needs energies"),
+        (
+            call!(gpu, b, split_tokens, mode: SplitMode::Energy, srcs: 4),
+            "5 destinations, and as many that merge, of 8",
+        ),
+        (call!(gpu, b, token_energy, width: 6), "width is 6"),
+        (call!(gpu, b, token_energy, tokens: 0), "tokens is 0"),
+        (call!(gpu, b, token_energy, margin: f32::NAN), "margin is NaN"),
         (call!(gpu, b, rank_matches, r: 5), "r is 5; 9 tokens, 1 of them protected, allow 4"),
         (call!(gpu, b, rank_matches, protect: 10, r: 0), "10 of 9 tokens"),
         (call!(gpu, b, rank_matches, tokens: 0, protect: 0, r: 0), "of 0 tokens"),

@@ -1,7 +1,7 @@
 use tome_wgpu::kernels::find_matches::{Io, PROTECTED, Params, SPEC, Similarity, UNDIRECTED, find_matches};
 use tome_wgpu::reference;
 
-use crate::common::{Random, Rig, Tol, close, partitions, rigs_for, same, set};
+use crate::common::{Random, Rig, Tol, close, energies, partitions, rigs_for, same, set};
 
 /// Scores and indices of the best.
 type Edges = (Vec<f32>, Vec<u32>);
@@ -18,7 +18,7 @@ fn on_gpu(rig: &Rig, params: Params, metric: &[f32], split: Option<&[u32]>) -> E
 fn on_reference(params: Params, metric: &[f32], split: Option<&[u32]>) -> Edges {
     let evens = (params.batch * split.map_or(params.tokens.div_ceil(2), |_| params.srcs)) as usize;
     let (mut score, mut best) = (vec![f32::NAN; evens], vec![u32::MAX; evens]);
-    reference::find_matches(&params, metric, split, &mut score, &mut best);
+    reference::find_matches(&params, metric, split, None, &mut score, &mut best);
     (score, best)
 }
 
@@ -151,20 +151,87 @@ fn decisions_are_exact_in_every_partition_and_by_every_similarity() {
                     let r = partition.most(tokens, protect).min(9);
                     let Some(list) = partition.split(2, tokens, protect, r) else { continue };
                     let mut split = vec![0; (list.lists * tokens) as usize];
-                    reference::split_tokens(&list, &mut split);
+                    let energy = energies(&list, &mut Random(tokens.into()));
+                    reference::split_tokens(&list, Some(&energy), &mut split);
                     for similarity in [Similarity::Cosine, Similarity::Dot, Similarity::Euclidean] {
-                        let (srcs, split_stride) = (list.srcs, list.stride());
+                        let (srcs, split_stride, held) = (list.srcs, list.stride(), list.held());
                         let params = set!(
                             Params::default();
-                            batch: 2, tokens, width: 20, protect, similarity, srcs, split_stride
+                            batch: 2, tokens, width: 20, protect, similarity, srcs, split_stride, held
                         );
                         let mut metric = Random(tokens.into()).sixteenths(2 * tokens * 20);
                         // Some without direction.
                         metric.chunks_exact_mut(20).step_by(7).for_each(|token| token.fill(0.0));
-                        check_split(rig, params, &metric, Some(&split));
+                        let (score, _) = check_split(rig, params, &metric, Some(&split));
+                        for (i, score) in score.into_iter().enumerate() {
+                            let holds = (i as u32 % srcs) < held;
+                            assert_eq!(score == PROTECTED, holds, "{} {params:?}", rig.id());
+                        }
+                        // Protected tokens are held without being counted.
+                        if held == protect {
+                            check_split(rig, set!(params; held: 0), &metric, Some(&split));
+                        }
                     }
                 }
             }
+        }
+    }
+}
+
+/// Sizes count: scores within the rounding of exp2 and log2 (WGSL asks for 3 ULP and some 2^-21), and where another edge
+/// was chosen it is as good.
+#[test]
+fn large_tokens_must_be_more_alike() {
+    let tol = Tol { abs: 1e-5, rel: 1e-5 };
+    for rig in rigs_for(&SPEC) {
+        for (tokens, similarity, by_size) in [
+            (197, Similarity::Cosine, 0.5),
+            (64, Similarity::Cosine, 1.0),
+            (131, Similarity::Euclidean, 1.0),
+            (50, Similarity::Euclidean, 2.0),
+            (50, Similarity::Cosine, 0.0),
+        ] {
+            let (batch, width, protect) = (2, 20, 1);
+            let params =
+                set!(Params::default(); batch, tokens, width, protect, similarity, by_size);
+            let mut random = Random(tokens.into());
+            let mut metric = random.floats(batch * tokens * width);
+            for token in metric.chunks_exact_mut(width as usize) {
+                let length = token.iter().map(|v| v * v).sum::<f32>().sqrt();
+                token.iter_mut().for_each(|v| *v /= length);
+            }
+            metric.chunks_exact_mut(20).step_by(9).for_each(|token| token.fill(0.0));
+            // Small ones, a few large ones, and padding.
+            let size: Vec<f32> = (0..batch * tokens).map(|i| [1.0, 2.0, 40.0, 0.0, 1.0, 7.0][i as usize % 6]).collect();
+
+            let evens = batch * tokens.div_ceil(2);
+            let (m, s, score, best) = (rig.data(&metric), rig.data(&size), rig.unwritten(evens), rig.unwritten(evens));
+            let io = Io::new(&m, &score, &best).size(&s);
+            rig.run(&[find_matches(&rig.gpu, params, io).unwrap()]);
+            let (got, chosen) = (rig.read(&score, evens), rig.read(&best, evens));
+            let (mut want, mut wanted) = (vec![f32::NAN; evens as usize], vec![u32::MAX; evens as usize]);
+            reference::find_matches(&params, &metric, None, Some(&size), &mut want, &mut wanted);
+            let what = format!("{} {params:?}", rig.id());
+            close(format!("{what} score"), &got, &want, tol);
+            let other = chosen.iter().zip(&wanted).filter(|(a, b): &(&u32, &u32)| a != b).count();
+            assert!(other <= 1, "{what}: {other} of {evens} edges are others");
+        }
+    }
+}
+
+/// Two cosines of 0.75 and 0.5: with sizes 1 and 1 against 9 and 9, the nearer one is the larger and loses.
+#[test]
+fn a_small_token_wins_over_a_nearer_large_one() {
+    let metric = [[1.0f32, 0.0, 0.0, 0.0], [0.75, 0.66, 0.0, 0.0], [0.0; 4], [0.5, 0.0, 0.87, 0.0]];
+    let size = [9.0f32, 9.0, 1.0, 1.0];
+    for rig in rigs_for(&SPEC) {
+        for (by_size, winner) in [(0.0, 0), (1.0, 1)] {
+            let params = set!(Params::default(); batch: 1, tokens: 4, width: 4, by_size);
+            let (m, s, score, best) =
+                (rig.data(metric.as_flattened()), rig.data(&size), rig.unwritten(2), rig.unwritten(2));
+            rig.run(&[find_matches(&rig.gpu, params, Io::new(&m, &score, &best).size(&s)).unwrap()]);
+            let best: Vec<u32> = rig.read(&best, 2);
+            assert_eq!(best[0], winner, "{} {by_size}", rig.id());
         }
     }
 }

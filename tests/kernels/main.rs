@@ -19,4 +19,5 @@ mod norm_heads;
 mod pool;
 mod rank_matches;
 mod split_tokens;
+mod token_energy;
 mod unmerge;

@@ -90,9 +90,15 @@ fn what_is_left_is_brought_to_norm_as_well() {
     let tol = Tol { abs: 2e-6, rel: 1e-6 };
     for rig in rigs_for(&SPEC) {
         for channels in [4, 60, 64, 68, 192, 768, 1028] {
-            for (batch, tokens, r) in [(1, 1, 0), (2, 21, 8), (3, 51, 25)] {
+            for (batch, tokens, r, mode) in [
+                (1, 1, 0, MergeMode::WeightedMean),
+                (2, 21, 8, MergeMode::WeightedMean),
+                (3, 51, 25, MergeMode::WeightedMean),
+                (3, 51, 25, MergeMode::Mlerp),
+            ] {
                 let mut case = Case::new(batch, tokens, r, channels, 1, (tokens / 2).max(1));
                 case.params.eps = 1e-3;
+                case.params.mode = mode;
                 let [x, size] = case.lens();
                 let normed = rig.unwritten(x);
                 let merged = case.on_gpu_and_normed(rig, Some(&normed));
@@ -209,6 +215,7 @@ fn modes_are_what_their_names_say() {
             (MergeMode::Max, [6.0, 3.0, 9.0, 0.0]),
             (MergeMode::Min, [1.0, -6.0, 0.0, 0.0]),
             (MergeMode::KeepOne, [2.0, 0.0, 9.0, 0.0]),
+            (MergeMode::MaxMagnitude, [6.0, -6.0, 9.0, 0.0]),
         ] {
             let case = Case {
                 params: set!(Params::new([1, 3, 4], 2); mode),
@@ -239,6 +246,68 @@ fn a_place_that_keeps_nobody_becomes_zeros_of_size_0() {
                 let (got, size) = case.check(rig);
                 assert_eq!(got[4..], [0.0; 8], "{} {mode:?}", rig.id());
                 assert_eq!(size[1..], [0.0; 2], "{} {mode:?}", rig.id());
+            }
+        }
+    }
+}
+
+/// Groups by hand: two tokens, sources in front of their destinations.
+#[test]
+fn the_longest_gives_the_norm_and_the_largest_magnitude_its_sign() {
+    let plan = [1, 3, 5, 7, END, 0, END, 2, END, 4, END, 6, 0, 0, 1, 1, 2, 2, 3, 3];
+    let x = [
+        [3.0, 4.0, 0.0, 0.0], // of size 2, and twice as long as the next
+        [1.5, -2.0, 0.0, 0.0],
+        [1.0, -7.0, 2.0, 0.5], // opposite
+        [-1.0, 7.0, -2.0, -0.5],
+        [0.0, 0.0, 0.0, 0.0], // nothing beside something
+        [0.0, 0.0, 3.0, 4.0],
+        [0.0, 9.0, 0.0, 0.0], // of size 0
+        [0.0, 1.0, 1.0, 0.0],
+    ];
+    let size = vec![2.0, 1.0, 1.0, 1.0, 3.0, 1.0, 0.0, 1.0];
+    // The first mean is (2.5, 2, 0, 0).
+    let length = 5.0 / (2.5f32 * 2.5 + 2.0 * 2.0).sqrt();
+    let mlerp =
+        [[2.5 * length, 2.0 * length, 0.0, 0.0], [0.0; 4], [0.0, 0.0, 3.0, 4.0], [0.0, 1.0, 1.0, 0.0]];
+    // Of equals the destination's.
+    let most = [[3.0, 4.0, 0.0, 0.0], [-1.0, 7.0, -2.0, -0.5], [0.0, 0.0, 3.0, 4.0], [0.0, 1.0, 1.0, 0.0]];
+    for rig in rigs_for(&SPEC) {
+        for (mode, want) in [(MergeMode::Mlerp, mlerp), (MergeMode::MaxMagnitude, most)] {
+            let params = set!(Params::new([1, 8, 4], 4); mode);
+            let x = x.as_flattened().to_vec();
+            let case = Case { params, plan: plan.to_vec(), x, size: Some(size.clone()) };
+            let (got, _) = case.check(rig);
+            close(format!("{} {mode:?}", rig.id()), &got, want.as_flattened(), TOL);
+            // Opposite tokens have no direction, not some rounding's.
+            assert!(mode != MergeMode::Mlerp || got[4..8] == [0.0; 4], "{}: {got:?}", rig.id());
+        }
+    }
+}
+
+/// The lanes of a row share out the tokens of a group: fewer of them, as many, more.
+#[test]
+fn a_norm_may_be_any_tokens_of_the_group() {
+    for rig in rigs_for(&SPEC) {
+        for members in [2, 3, 15, 16, 17, 18, 33, 40] {
+            for longest in [0, 1, members / 2, members - 1] {
+                // All into token 1.
+                let tokens = 2 * members;
+                let mut case = Case::new(2, tokens, members - 1, 20, 0, 1);
+                case.params.mode = MergeMode::Mlerp;
+                let keep = case.plan.len() / 2;
+                let mut group = vec![1];
+                while group.len() < members as usize {
+                    let last = group[group.len() - 1] as usize;
+                    group.push(case.plan[keep + (tokens - members + 1) as usize + last]);
+                }
+                let row = (tokens + group[longest as usize]) as usize * 20;
+                case.x[row..row + 20].fill(6.0);
+                let (x, _) = case.check(rig);
+                let norms = x.chunks_exact(20).map(|row| row.iter().map(|v| v * v).sum::<f32>().sqrt());
+                let most = norms.fold(0.0, f32::max);
+                // The square root of 20 times 36, to some roundings.
+                assert!((most - 26.832_815).abs() < 3e-5, "{} {members} {longest}: {most}", rig.id());
             }
         }
     }

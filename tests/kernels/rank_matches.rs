@@ -2,7 +2,7 @@ use tome_wgpu::kernels::find_matches::{PROTECTED, UNDIRECTED};
 use tome_wgpu::kernels::rank_matches::{END, Io, Params, SPEC, rank_matches};
 use tome_wgpu::reference;
 
-use crate::common::{Random, Rig, partitions, rigs_for, same, set};
+use crate::common::{Random, Rig, energies, partitions, rigs_for, same, set};
 
 fn on_gpu(
     rig: &Rig,
@@ -137,14 +137,15 @@ fn matches_the_reference_exactly_in_every_partition() {
                     for r in [1, most / 2, most].into_iter().filter(|&r| r <= most) {
                         let Some(list) = partition.split(2, tokens, protect, r) else { continue };
                         let mut split = vec![0; (list.lists * tokens) as usize];
-                        reference::split_tokens(&list, &mut split);
+                        let energy = energies(&list, &mut Random(tokens.into()));
+                        reference::split_tokens(&list, Some(&energy), &mut split);
                         let (srcs, split_stride) = (list.srcs, list.stride());
                         let params =
                             set!(Params::default(); batch: 2, tokens, r, protect, srcs, split_stride);
                         let mut random = Random(u64::from(tokens) + u64::from(r));
                         let sources = || (0..2).flat_map(|_| 0..srcs);
                         let score: Vec<f32> = sources()
-                            .map(|i| if i < protect { PROTECTED } else { random.below(8) as f32 / 8.0 })
+                            .map(|i| if i < list.held() { PROTECTED } else { random.below(8) as f32 / 8.0 })
                             .collect();
                         let best: Vec<u32> = sources().map(|_| random.below(tokens - srcs)).collect();
                         let plan = check_split(rig, params, &score, &best, Some(&split));

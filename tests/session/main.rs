@@ -3,6 +3,7 @@
 #[path = "../common/mod.rs"]
 mod common;
 mod devices;
+mod fitting;
 mod limits;
 mod measuring;
 mod networks;

@@ -8,7 +8,8 @@ use serde_json::json;
 use tome_wgpu::Session;
 use tome_wgpu::vit::{Options, Output, Scores, Want};
 
-use crate::args::{DeviceArgs, MergeArgs, ModelArgs};
+use crate::args::{DeviceArgs, ModelArgs};
+use crate::merging::MergeArgs;
 use crate::pictures::PictureArgs;
 use crate::text::{plain, shown};
 use crate::{folders, imagenet, inputs, model};
@@ -59,7 +60,7 @@ pub fn run(args: &Args) -> Result<()> {
     if config.scores == Scores::None {
         bail!("this network has no classes; `tome infer --want features` runs it");
     }
-    let options = args.merge.options(config);
+    let options = args.merge.options(config, &args.model)?;
     let mut out = std::io::stdout().lock();
     let mut documents = Vec::new();
     let mut unreadable = 0;

@@ -9,8 +9,9 @@ use indicatif::{ProgressBar, ProgressStyle};
 use tome_wgpu::Stream;
 use tome_wgpu::vit::{Config, Output, Want};
 
-use crate::args::{DeviceArgs, MergeArgs, ModelArgs};
+use crate::args::{DeviceArgs, ModelArgs};
 use crate::inputs::Inputs;
+use crate::merging::MergeArgs;
 use crate::model;
 use crate::pictures::PictureArgs;
 use crate::results::Results;
@@ -81,7 +82,7 @@ pub fn run(args: &Args, quiet: bool) -> Result<()> {
     let session = model::start(&args.model, &args.pictures, &args.device)?;
     let config = session.config().clone();
     let mut inputs = Inputs::open(&args.input, args.recursive, &config)?;
-    let options = args.merge.options(&config);
+    let options = args.merge.options(&config, &args.model)?;
     let want: Want = args.want.iter().copied().collect();
     let count = inputs.count();
     let mut results = Results::create(&args.output, &inputs, &config, &options, want)?;

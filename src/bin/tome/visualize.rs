@@ -7,7 +7,8 @@ use anyhow::{Result, bail};
 use image::DynamicImage;
 use tome_wgpu::vit::{Config, Output};
 
-use crate::args::{DeviceArgs, MergeArgs, ModelArgs};
+use crate::args::{DeviceArgs, ModelArgs};
+use crate::merging::MergeArgs;
 use crate::pictures::PictureArgs;
 use crate::{inputs, model, output, paint};
 
@@ -53,7 +54,7 @@ pub fn run(args: &Args) -> Result<()> {
     let session = model::start(&args.model, &args.pictures, &args.device)?;
     let config = session.config().clone();
     let picture = inputs::load(&args.image, &config)?;
-    let options = args.merge.options(&config);
+    let options = args.merge.options(&config, &args.model)?;
     let want = [Output::Source, Output::SourcePerBlock];
     let outputs = session.run(picture.as_bytes(), &options, want)?;
     let picture = as_people_see_it(picture, &config);
