@@ -53,6 +53,18 @@ const ENOUGH: usize = 32;
 /// Times that speeds are measured in the end, in turns.
 const ROUNDS: usize = 7;
 
+/// What a fit is compared with at the same cost; nothing is chosen in them.
+const BASELINES: &[(&str, Metric, Shape)] = &[
+    ("constant, keys (ToMe)", Metric::Keys, Shape::CONSTANT),
+    ("falling, keys", Metric::Keys, Shape::FALLING),
+    ("rising, keys", Metric::Keys, Shape::RISING),
+    ("constant, queries", Metric::Queries, Shape::CONSTANT),
+    ("constant, values", Metric::Values, Shape::CONSTANT),
+    ("constant, input", Metric::Input, Shape::CONSTANT),
+    ("constant, attention", Metric::Attention, Shape::CONSTANT),
+    ("constant, final", Metric::Final, Shape::CONSTANT),
+];
+
 impl Fit {
     /// A fit with the usual settings.
     pub fn new(target: Target) -> Self {
@@ -191,25 +203,11 @@ impl Fit {
             search.scales = differences.iter().map(|values| mean(values).max(f64::MIN_POSITIVE)).collect();
         }
         let mut found = Vec::new();
-        for metric in
-            [Metric::Keys, Metric::Queries, Metric::Values, Metric::Input, Metric::Attention, Metric::Final]
-        {
-            let rule = Rule { metric, ..Rule::default() };
+        for (name, metric, shape) in BASELINES {
+            let rule = Rule { metric: *metric, ..Rule::default() };
             search.cost.measure_merge(search.session, search.batch, &rule)?;
-            let name = match metric {
-                Metric::Keys => "constant, keys (ToMe)".into(),
-                _ => format!("constant, {metric}"),
-            };
-            for (name, shape) in [(name, Shape::CONSTANT), ("falling, keys".into(), Shape::FALLING), (
-                "rising, keys".into(),
-                Shape::RISING,
-            )] {
-                if shape != Shape::CONSTANT && metric != Metric::Keys {
-                    continue;
-                }
-                if let Some(way) = search.within(rule, shape) {
-                    found.push((name, search.candidate(way, 0)?));
-                }
+            if let Some(way) = search.within(rule, *shape) {
+                found.push(((*name).into(), search.candidate(way, 0)?));
             }
         }
         let constants = search.constants()?;
