@@ -122,7 +122,9 @@ mod tests {
 
     #[test]
     fn blocks_change_nothing() {
-        let degrees: Vec<f32> = (0..3 * BLOCK + 5).map(|i| i as f32 * 0.4).collect();
+        // Once around: no direction has two classes.
+        let count = 3 * BLOCK + 5;
+        let degrees: Vec<f32> = (0..count).map(|i| i as f32 * (360.0 / count as f32)).collect();
         let labels: Vec<usize> = degrees.iter().map(|degrees| (degrees / 90.0) as usize).collect();
         let classes = neighbours(&directions(&degrees), &labels, 2).unwrap();
         let right = classes.iter().zip(&labels).filter(|(class, label)| **class == Some(**label)).count();

@@ -84,6 +84,20 @@ fn assert_same(one: &Value, other: &Value) {
     }
 }
 
+/// Each image has its own number with a threshold, and none is said for all.
+#[test]
+fn tokens_left_are_said_as_far_as_they_are_known() {
+    let images = album(0..6);
+    let args = ["--r", "40", "--threshold", "0.9", "--least", "2"];
+    let document = document(&eval(images.path(), &[&args[..], &["--json"]].concat()).done());
+    let rows = document["rows"].as_array().unwrap();
+    let of = |key: &str| rows.iter().map(|row| row[key].clone()).collect::<Vec<_>>();
+    assert_eq!(of("tokens_left"), [Value::from(197), Value::Null]);
+    assert_eq!(of("most_tokens_left"), [197, 181]);
+    let table = eval(images.path(), &args).done().stdout;
+    assert!(table.contains("| at most 181 "), "{table}");
+}
+
 #[test]
 fn accuracy_is_that_of_the_held_out_digits() {
     // The two that the network has wrong are among them.

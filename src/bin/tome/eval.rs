@@ -164,7 +164,8 @@ fn report(
     let ways = names.iter().zip(&ways).zip(so_far.summaries).zip(timings);
     let ways = ways.map(|(((name, options), summary), timing)| {
         let tokens = options.tokens_per_block(config).last().copied().unwrap_or_default();
-        let threshold = options.threshold.is_some();
+        let blocks = config.depth as usize;
+        let threshold = options.threshold.is_some() && !options.schedule.is_none(blocks);
         Way { r: name.clone(), tokens, threshold, summary, judged: judged.next(), timing }
     });
     let report = Report {
