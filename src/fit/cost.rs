@@ -64,7 +64,9 @@ impl Cost {
     /// Those of [`Bench::measure`].
     pub fn measured(session: &Session, batch: usize, say: &mut dyn FnMut(usize, usize)) -> Result<Self> {
         let name = name(session, batch);
-        if let Some(kept) = session.store().read(&name).ok().and_then(|bytes| serde_json::from_slice(&bytes).ok()) {
+        if let Some(kept) =
+            session.store().read(&name).ok().and_then(|bytes| serde_json::from_slice(&bytes).ok())
+        {
             return Ok(kept);
         }
         let cost = Cost::measure(session, batch, say)?;
@@ -105,12 +107,14 @@ impl Cost {
             // The blocks before it, and the first part of the one that reaches it, are known from more tokens.
             let same = tokens.windows(2).filter(|n| n[1] == goal);
             let (whole, parts): (Vec<_>, Vec<_>) = same.partition(|n| n[0] == goal);
-            let before: f64 = tokens.windows(2).filter(|n| n[1] != goal).map(|n| cost.block(n[0], n[1])).sum();
+            let before: f64 =
+                tokens.windows(2).filter(|n| n[1] != goal).map(|n| cost.block(n[0], n[1])).sum();
             let heads: f64 = parts.iter().map(|n| cost.attention_part(n[0]) * cost.at(n[0])).sum();
             let tails = parts.len() as f64 * (1.0 - cost.attention_part(goal));
             let block = (seconds - cost.ends - before - heads) / (whole.len() as f64 + tails);
             // A disturbed measurement may say anything; fewer tokens never take nothing.
-            let least = cost.blocks.last().map_or(0.0, |&(n, most)| most * f64::from(goal) / f64::from(n) * 0.5);
+            let least =
+                cost.blocks.last().map_or(0.0, |&(n, most)| most * f64::from(goal) / f64::from(n) * 0.5);
             cost.blocks.push((goal, block.max(least)));
         }
         cost.measure_merge(session, batch, &Rule::default())?;

@@ -133,8 +133,12 @@ impl Report {
     pub(super) fn facts(&self, fit: &Fit, session: &Session) -> Map<String, Value> {
         let row = &self.rows[self.chosen];
         let interval = |of: &Interval| json!([of.estimate, of.low, of.high]);
-        let errors: Map<String, Value> =
-            self.wants.iter().zip(&row.errors).map(|(want, error)| (want.to_string(), interval(error))).collect();
+        let errors: Map<String, Value> = self
+            .wants
+            .iter()
+            .zip(&row.errors)
+            .map(|(want, error)| (want.to_string(), interval(error)))
+            .collect();
         let tome: Map<String, Value> = self
             .wants
             .iter()

@@ -96,7 +96,9 @@ impl Fit {
         let per_image = config.image_values();
         let count = pictures.count(config)?;
         if count < FEWEST {
-            return Err(Error::Input(format!("{count} pictures; a fit needs {FEWEST} at least, better {ENOUGH}")));
+            return Err(Error::Input(format!(
+                "{count} pictures; a fit needs {FEWEST} at least, better {ENOUGH}"
+            )));
         }
         let wants = if self.wants.is_empty() { vec![Objective::of(config)] } else { self.wants.clone() };
         if wants.len() > 1 && matches!(self.target, Target::Error(_)) {
@@ -291,7 +293,8 @@ impl Fit {
             }
         }
         for (i, &row) in measured.iter().enumerate() {
-            let mut ratios: Vec<f64> = times[0].iter().zip(&times[i + 1]).map(|(none, some)| none / some).collect();
+            let mut ratios: Vec<f64> =
+                times[0].iter().zip(&times[i + 1]).map(|(none, some)| none / some).collect();
             rows[row].speedup = Some(median(&mut ratios));
         }
         Ok(median(&mut times[0]))
@@ -308,7 +311,9 @@ fn budget(target: Target, whole: f64, (batch, measured): (usize, bool)) -> Resul
     };
     match measured {
         true => Ok(seconds),
-        false => Err(Error::Input(format!("target {target} is a time, and FLOPs promise none; give 2x, or measure"))),
+        false => Err(Error::Input(format!(
+            "target {target} is a time, and FLOPs promise none; give 2x, or measure"
+        ))),
     }
 }
 
@@ -321,7 +326,10 @@ fn choose(rows: &[Row], target: Target) -> usize {
         Target::Error(most) => rows[row].fitted_loss <= most,
         _ => true,
     };
-    let best = (0..rows.len()).filter(allowed).min_by(|&a, &b| loss(&rows[a]).total_cmp(&loss(&rows[b]))).unwrap_or_default();
+    let best = (0..rows.len())
+        .filter(allowed)
+        .min_by(|&a, &b| loss(&rows[a]).total_cmp(&loss(&rows[b])))
+        .unwrap_or_default();
     // On average, and picture by picture: what either tells apart is not as good. A 95 % interval is about two standard errors
     // to each side.
     let near = |row: &Row| {

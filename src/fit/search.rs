@@ -141,7 +141,13 @@ impl Search<'_, '_> {
     }
 
     /// Ways by first looks, the best few of them on all pictures.
-    fn best_of(&mut self, stage: &'static str, ways: Vec<Options>, keep: usize, freedom: u32) -> Result<Vec<Candidate>> {
+    fn best_of(
+        &mut self,
+        stage: &'static str,
+        ways: Vec<Options>,
+        keep: usize,
+        freedom: u32,
+    ) -> Result<Vec<Candidate>> {
         let few = self.few();
         let mut looked = Vec::new();
         for way in ways {
@@ -162,7 +168,8 @@ impl Search<'_, '_> {
     }
 
     fn rules() -> Vec<Rule> {
-        let metrics = [Metric::Keys, Metric::Attention, Metric::Final, Metric::Queries, Metric::Values, Metric::Input];
+        let metrics =
+            [Metric::Keys, Metric::Attention, Metric::Final, Metric::Queries, Metric::Values, Metric::Input];
         let mut rules = Vec::new();
         for metric in metrics {
             for by_size in [0.0, 0.5, 1.0] {
@@ -317,7 +324,8 @@ impl Search<'_, '_> {
     /// Numerical Recipes' linear congruential generator, for an order that a seed decides.
     fn shuffle<T>(&mut self, values: &mut [T]) {
         for i in (1..values.len()).rev() {
-            self.random = self.random.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+            self.random =
+                self.random.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
             values.swap(i, (self.random >> 33) as usize % (i + 1));
         }
     }

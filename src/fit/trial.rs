@@ -320,8 +320,16 @@ mod tests {
         };
         let list = |r: &[u32]| Options::with_schedule(Schedule::List(r.into()));
         let rules = vec![Rule::default(), Rule { metric: Metric::Values, by_size: 1.0, ..Rule::default() }];
+        // Tokens of random weights are much alike.
+        let threshold = |r: &[u32], least: &[u32]| Options {
+            threshold: Some(0.9),
+            least: Schedule::List(least.into()),
+            prop_attn: false,
+            ..list(r)
+        };
+        let padded = threshold(&[4, 4, 4, 4], &[0, 1, 1, 1]);
         let (mut plain, mut based) = (trial(), trial());
-        for base in [list(&[3, 3, 3, 3]), list(&[0, 4, 4, 0]), list(&[0, 0, 0, 0])] {
+        for base in [list(&[3, 3, 3, 3]), list(&[0, 4, 4, 0]), list(&[0, 0, 0, 0]), padded] {
             based.set_base(&base).unwrap();
             for other in [
                 list(&[3, 3, 3, 0]),
@@ -330,6 +338,9 @@ mod tests {
                 list(&[0, 0, 0, 5]),
                 Options { rules: rules.clone(), ..list(&[3, 3, 3, 3]) },
                 Options { prop_attn: false, ..list(&[0, 4, 4, 0]) },
+                threshold(&[4, 4, 4, 4], &[0, 1, 1, 2]),
+                threshold(&[4, 4, 3, 4], &[0, 1, 1, 1]),
+                list(&[4, 4, 4, 4]),
             ] {
                 based.known.clear();
                 let (a, b) = (plain.differences(&other, 5).unwrap(), based.differences(&other, 5).unwrap());

@@ -91,8 +91,8 @@ pub struct Rule {
 pub struct Options {
     /// The number of tokens that merge in each block; with a threshold the most that do.
     pub schedule: Schedule,
-    /// Two tokens merge only where they are more alike than this, by `similarity`: where an image has fewer such pairs than
-    /// `schedule` says, fewer merge. Every image of a batch keeps as many places for tokens; those that become empty are
+    /// Two tokens merge only where they are more alike than this, by `similarity` and `by_size`: where an image has fewer
+    /// such pairs than `schedule` says, fewer merge. Every image of a batch keeps as many places for tokens; those that become empty are
     /// padding of size 0 behind the others, which nobody sees.
     pub threshold: Option<f32>,
     /// With a threshold the places that disappear in each block, at most as many as `schedule` says. An image that has

@@ -60,8 +60,14 @@ fn a_fit_is_found_and_taken_up() {
     };
     assert!(classify(&[]).contains("digit 3") || classify(&[]).contains("\"3\""), "{}", classify(&[]));
     assert_ne!(classify(&["--metric", "values", "--prop-attn", "off"]), classify(&[]));
-    let bench = tome(&["bench", "--device", "cpu", "--batch", "1", "--json", "--model"].iter().copied()
-        .chain([text(&repository("models/digits")), "--r", text(&out)]).collect::<Vec<_>>()).done();
+    let bench = tome(
+        &["bench", "--device", "cpu", "--batch", "1", "--json", "--model"]
+            .iter()
+            .copied()
+            .chain([text(&repository("models/digits")), "--r", text(&out)])
+            .collect::<Vec<_>>(),
+    )
+    .done();
     let promised = json(&bench.stdout)["rows"][1]["promised_speedup"].as_f64().unwrap();
     assert!((promised - chosen["promised_speedup"].as_f64().unwrap()).abs() < 1e-9);
 }
@@ -87,7 +93,11 @@ fn a_fit_beside_the_network_is_what_fitted_means() {
     let other = golden("cls");
     let refused = tome(&["classify", &digit, "--model", text(&other), "--r", text(&own), "--device", "cpu"]);
     assert_eq!(refused.code, Some(1));
-    assert!(refused.stderr.contains("fitted.json") && refused.stderr.contains("8 blocks"), "{}", refused.stderr);
+    assert!(
+        refused.stderr.contains("fitted.json") && refused.stderr.contains("8 blocks"),
+        "{}",
+        refused.stderr
+    );
     let missing = tome(&["classify", &digit, "--model", text(&other), "--r", "fitted", "--device", "cpu"]);
     assert!(missing.code == Some(1) && missing.stderr.contains("fitted.json"), "{}", missing.stderr);
 }
@@ -117,7 +127,11 @@ fn what_cannot_be_fitted_is_said() {
     let tried = folder.path().join("fit.json.tried");
     std::fs::write(&tried, "another network\n").unwrap();
     let run = fit(images.path(), &out, &["--target", "1.5x", "--cost", "flops"]);
-    assert!(run.code == Some(1) && run.stderr.contains("fit.json.tried: is of another fit"), "{}", run.stderr);
+    assert!(
+        run.code == Some(1) && run.stderr.contains("fit.json.tried: is of another fit"),
+        "{}",
+        run.stderr
+    );
     assert_eq!(std::fs::read_to_string(&tried).unwrap(), "another network\n");
 }
 
@@ -127,7 +141,9 @@ fn a_target_that_needs_no_merging_gets_none() {
     let out = folder.path().join("fit.json");
     let run = fit(images.path(), &out, &["--target", "1x", "--cost", "flops"]).done();
     assert!(run.stdout.contains("0 everywhere"), "{}", run.stdout);
-    let run = fit(images.path(), &out, &["--target", "error:0.000000001", "--cost", "flops", "--tries", "20"]).done();
+    let run =
+        fit(images.path(), &out, &["--target", "error:0.000000001", "--cost", "flops", "--tries", "20"])
+            .done();
     assert!(run.stdout.contains("0 everywhere"), "{}", run.stdout);
 }
 
@@ -139,7 +155,11 @@ fn a_broken_picture_is_left_out() {
     std::fs::write(images.path().join("x.png"), "no picture").unwrap();
     let run = fit(images.path(), &out, &["--target", "1.3x", "--cost", "flops", "--tries", "20"]);
     assert_eq!(run.code, Some(1));
-    assert!(run.stderr.contains("x.png") && run.stderr.contains("1 pictures could not be read"), "{}", run.stderr);
+    assert!(
+        run.stderr.contains("x.png") && run.stderr.contains("1 pictures could not be read"),
+        "{}",
+        run.stderr
+    );
     assert!(out.exists());
 }
 
@@ -148,7 +168,7 @@ fn files_that_are_no_fit_are_named() {
     let folder = tempfile::tempdir().unwrap();
     let good = r#"{"format": "tome-wgpu fitted 1", "network": "digits", "depth": 8, "tokens": 197, "merging": {"r": [4],
         "prop_attn": true, "pool": "size", "protect": "prefix", "partition": "alternating", "matching": "bipartite",
-        "metric": "keys", "similarity": "cosine", "by_size": 0.5, "merge_mode": "wmean"}}"#;
+        "rule": {"metric": "keys", "similarity": "cosine", "by_size": 0.5, "merge_mode": "wmean"}}}"#;
     let digit = digit(3);
     let run = |content: &str| {
         let path = folder.path().join("f.json");
@@ -162,6 +182,7 @@ fn files_that_are_no_fit_are_named() {
         ("0.5", "-3", "by_size is -3"),
         ("[4]", "[-4]", "is no file of `tome fit`"),
         ("\"r\"", "\"s\"", "is no file of `tome fit`"),
+        ("\"metric\"", "\"way\": 1, \"metric\"", "unknown field `way`"),
         ("{\"format\"", "format", "is no file of `tome fit`"),
     ] {
         let broken = run(&good.replacen(from, to, 1));

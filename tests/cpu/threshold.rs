@@ -2,7 +2,8 @@
 
 use tome_wgpu::kernels::choose_matches::Params;
 use tome_wgpu::kernels::find_matches::{PROTECTED, UNDIRECTED};
-use tome_wgpu::vit::{Config, Options, Outputs, Pool, PoolBy};
+use tome_wgpu::kernels::{MergeMode, Similarity};
+use tome_wgpu::vit::{Config, Metric, Options, Outputs, Pool, PoolBy, Rule};
 use tome_wgpu::{Error, Matching, Partition, Schedule, cpu, reference};
 
 use crate::common::{Random, Tol, close, same, set};
@@ -78,14 +79,28 @@ fn each(check: impl Fn(&Config, &dyn Fn(&Options) -> Outputs)) {
 
 #[test]
 fn a_threshold_below_everything_changes_nothing() {
+    threshold_changes_nothing(Rule::default());
+}
+
+/// What counts sizes does not count padding's, and what has no length stays without.
+#[test]
+fn other_rules_do_not_see_padding_either() {
+    let (metric, merge) = (Metric::Final, MergeMode::Mlerp);
+    threshold_changes_nothing(Rule { metric, merge, by_size: 1.0, ..Rule::default() });
+    threshold_changes_nothing(Rule { similarity: Similarity::Euclidean, by_size: 0.5, ..Rule::default() });
+}
+
+fn threshold_changes_nothing(rule: Rule) {
+    let by_rule = |options: Options| set!(options; rules: vec![rule; 12]);
     each(|config, run| {
-        let want = run(&Options::with_schedule(Schedule::constant(9)));
+        let run = |options: Options| run(&by_rule(options));
+        let want = run(Options::with_schedule(Schedule::constant(9)));
         // As many places disappear as tokens merge.
-        let same = run(&options(9, -2.0, 9));
+        let same = run(options(9, -1e6, 9));
         assert_eq!((same.merged, &same.source, &same.size), (want.merged, &want.source, &want.size));
         close("logits", &same.logits, &want.logits, SUMS);
         // No place disappears: those behind the tokens are padding.
-        let padded = run(&options(9, -2.0, 0));
+        let padded = run(options(9, -1e6, 0));
         assert_eq!(padded.merged, config.tokens() as usize);
         assert_eq!(padded.source, want.source);
         close("logits", &padded.logits, &want.logits, SUMS);

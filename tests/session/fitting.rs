@@ -1,8 +1,9 @@
 //! Fits, by the library.
 
-use tome_wgpu::fit::{Cost, Fit, Objective};
+use tome_wgpu::fit::{Cost, Fit, Fitted, Objective};
+use tome_wgpu::kernels::Similarity;
 use tome_wgpu::vit::{Metric, Options, Weights};
-use tome_wgpu::{DeviceChoice, Element, Session, Store};
+use tome_wgpu::{DeviceChoice, Element, Error, Schedule, Session, Store};
 
 use crate::networks::{config, images, options, sessions};
 
@@ -44,6 +45,42 @@ fn a_fit_goes_on_where_it_was() {
             assert!(report.rows[0].options.rule(0).metric == Metric::Keys && row.loss().is_finite());
         }
     }
+}
+
+/// With a threshold images say themselves how much merges, and nothing is left to be fitted.
+#[test]
+fn a_threshold_is_not_fitted() {
+    let config = config();
+    let session = Session::new(config.clone(), &Weights::random(&config, 3), &DeviceChoice::Cpu).unwrap();
+    let mut base = Options::default();
+    base.threshold = Some(0.9);
+    let images = images(&config, 12);
+    let refused = Fit::new("1.1x".parse().unwrap()).run(&session, (&images[..]).into(), &base, &mut |_| {});
+    match refused {
+        Err(Error::Unsupported { field, value, .. }) => assert_eq!((&*field, &*value), ("threshold", "0.9")),
+        other => panic!("{other:?}"),
+    }
+}
+
+/// A file holds the way to run a network with all that there is to it.
+#[test]
+fn a_file_holds_a_threshold() {
+    let config = config();
+    let file = tempfile::NamedTempFile::new().unwrap();
+    let read = |json: &serde_json::Value| {
+        std::fs::write(file.path(), json.to_string()).unwrap();
+        Fitted::read(file.path())
+    };
+    let mut options = Options::with_schedule(Schedule::List(vec![4, 3]));
+    (options.similarity, options.by_size) = (Similarity::Euclidean, 0.3);
+    let without = Fitted::new(&config, options.clone()).to_json();
+    assert_eq!(without["merging"].get("threshold").or(without["merging"].get("least")), None);
+    assert_eq!(read(&without).unwrap().options, options);
+    (options.threshold, options.least) = (Some(-0.7), Schedule::List(vec![1, 0]));
+    let mut with = Fitted::new(&config, options.clone()).to_json();
+    assert_eq!(read(&with).unwrap().options, options);
+    with["merging"].as_object_mut().unwrap().remove("threshold");
+    assert!(matches!(read(&with), Err(Error::File { .. })), "`least` alone says nothing");
 }
 
 /// A measured cost is kept where the session keeps things, and rises with the tokens.

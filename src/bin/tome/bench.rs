@@ -117,8 +117,7 @@ pub fn run(args: &Args) -> Result<()> {
 
 /// The ways that are to be timed, by what was given.
 fn ways(args: &Args, config: &Config) -> Result<Vec<(String, Options)>> {
-    let way =
-        |r: &Merging| anyhow::Ok((r.to_string(), args.rule.options(r, config, &args.network)?));
+    let way = |r: &Merging| anyhow::Ok((r.to_string(), args.rule.options(r, config, &args.network)?));
     args.r.iter().map(way).collect()
 }
 
@@ -128,7 +127,8 @@ fn profile(session: &Session, args: &Args) -> Result<()> {
     let mut out = std::io::stdout().lock();
     let mut documents = Vec::new();
     let ways = ways(args, session.config())?;
-    for (&batch, (r, options)) in args.batch.iter().flat_map(|batch| ways.iter().map(move |way| (batch, way))) {
+    for (&batch, (r, options)) in args.batch.iter().flat_map(|batch| ways.iter().map(move |way| (batch, way)))
+    {
         let Some(Profile { kernels, best_flops, best_bytes, .. }) =
             stopwatch.profile(batch as usize, options)?
         else {

@@ -164,7 +164,8 @@ fn report(
     let ways = names.iter().zip(&ways).zip(so_far.summaries).zip(timings);
     let ways = ways.map(|(((name, options), summary), timing)| {
         let tokens = options.tokens_per_block(config).last().copied().unwrap_or_default();
-        Way { r: name.clone(), tokens, summary, judged: judged.next(), timing }
+        let threshold = options.threshold.is_some();
+        Way { r: name.clone(), tokens, threshold, summary, judged: judged.next(), timing }
     });
     let report = Report {
         ways: ways.collect(),

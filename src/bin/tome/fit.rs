@@ -7,10 +7,10 @@ use anyhow::{Context, Result, bail};
 use clap::ValueEnum;
 use comfy_table::{Table, presets};
 use indicatif::{ProgressBar, ProgressStyle};
-use tome_wgpu::{Schedule, Session};
 use tome_wgpu::eval::Interval;
 use tome_wgpu::fit::{Fit, Objective, Progress, Report, Target};
 use tome_wgpu::vit::{Config, Images, Options};
+use tome_wgpu::{Schedule, Session};
 
 use crate::args::{DeviceArgs, ModelArgs};
 use crate::inputs::load_readable;
@@ -103,7 +103,8 @@ pub fn run(args: &Args, quiet: bool) -> Result<()> {
         fit.log = Some(log.clone().into());
         fit
     };
-    let bar = if quiet || !std::io::stderr().is_terminal() { ProgressBar::hidden() } else { ProgressBar::new(1) };
+    let bar =
+        if quiet || !std::io::stderr().is_terminal() { ProgressBar::hidden() } else { ProgressBar::new(1) };
     bar.set_style(ProgressStyle::with_template("{wide_bar} {pos}/{len} {msg}, {elapsed} so far")?);
     let base = Options::for_network(&config, Schedule::NONE);
     let report = fit.run(&session, Images::Pixels(&pixels), &base, &mut |progress: Progress| {

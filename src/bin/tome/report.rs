@@ -14,8 +14,9 @@ use crate::plot::{Dot, Plot};
 /// One schedule's figures.
 pub struct Way {
     pub r: String,
-    /// Left after the last block.
+    /// Left after the last block, or with a threshold the most that an image may have left.
     pub tokens: u32,
+    pub threshold: bool,
     pub summary: Summary,
     pub judged: Option<Judged>,
     pub timing: Timing,
@@ -152,7 +153,7 @@ impl Report {
             row.extend(figures.iter().map(cell));
             if speed {
                 row.extend([
-                    way.tokens.to_string(),
+                    format!("{}{}", if way.threshold { "at most " } else { "" }, way.tokens),
                     format!("{:.1}", way.timing.images_per_s),
                     format!("{:.2}", way.timing.speedup),
                     format!("{:.2}", way.timing.promised),
@@ -189,10 +190,11 @@ impl Report {
 }
 
 fn row(way: &Way) -> Value {
-    let Way { r, tokens, summary, timing, .. } = way;
+    let Way { r, tokens, threshold, summary, timing, .. } = way;
     let mut row = json!({
         "r": r.parse::<u32>().map_or_else(|_| json!(r), |r| json!(r)),
-        "tokens_left": tokens,
+        "tokens_left": (!threshold).then_some(tokens),
+        "most_tokens_left": tokens,
         "labelled": summary.top1.of,
         "top1_gained": summary.top1.gained,
         "top1_lost": summary.top1.lost,
