@@ -59,7 +59,6 @@ struct Merging {
     protect: String,
     partition: String,
     matching: String,
-    #[serde(flatten)]
     rule: RuleNames,
     /// Rules of the first blocks, where they differ.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
@@ -67,6 +66,7 @@ struct Merging {
 }
 
 #[derive(Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 struct RuleNames {
     metric: String,
     similarity: String,
@@ -110,15 +110,24 @@ impl Fitted {
     pub fn read(path: &Path) -> Result<Self> {
         let wrong = |why: String| Error::File { path: path.display().to_string(), why };
         let bytes = regular::read(path, MOST_BYTES).map_err(|error| wrong(error.to_string()))?;
-        let no_fit = "is no file of `tome fit`";
-        let written: Written =
-            serde_json::from_slice(&bytes).map_err(|error| wrong(format!("{no_fit}: {error}")))?;
+        Fitted::from_json(&bytes).map_err(|error| match error {
+            Error::Input(why) => wrong(why),
+            other => wrong(other.to_string()),
+        })
+    }
+
+    /// Reads the content of such a file.
+    ///
+    /// # Errors
+    /// [`Error::Input`] where it is no such content, also where it holds what this version does not know.
+    pub fn from_json(text: &[u8]) -> Result<Self> {
+        let no_fit = |why: String| Error::Input(format!("is no file of `tome fit`: {why}"));
+        let written: Written = serde_json::from_slice(text).map_err(|error| no_fit(error.to_string()))?;
         if written.format != FORMAT {
-            return Err(wrong(format!("{no_fit}: its format is `{}`, not `{FORMAT}`", written.format)));
+            return Err(no_fit(format!("its format is `{}`, not `{FORMAT}`", written.format)));
         }
         let Written { network, depth, tokens, merging, facts, .. } = written;
-        let options = merging.options().map_err(|error| wrong(error.to_string()))?;
-        Ok(Fitted { options, network, depth, tokens, facts })
+        Ok(Fitted { options: merging.options()?, network, depth, tokens, facts })
     }
 
     /// The file's content.

@@ -330,10 +330,13 @@ fn choose(rows: &[Row], target: Target) -> usize {
         .filter(allowed)
         .min_by(|&a, &b| loss(&rows[a]).total_cmp(&loss(&rows[b])))
         .unwrap_or_default();
+    // On average, and picture by picture: what either tells apart is not as good. A 95 % interval is about two standard errors
+    // to each side.
     let near = |row: &Row| {
         let apart = apart(&row.losses, &rows[best].losses);
-        // A 95 % interval is about two standard errors to each side.
+        let ratio = ratio(&row.losses, &rows[best].losses);
         apart.estimate <= (apart.high - apart.estimate) / 2.0
+            && ratio.estimate.ln() <= (ratio.high.ln() - ratio.estimate.ln()) / 2.0
     };
     let simple = (0..rows.len()).filter(allowed).filter(|&i| near(&rows[i]));
     let order = |&i: &usize| (rows[i].freedom, loss(&rows[i]));

@@ -168,7 +168,7 @@ fn files_that_are_no_fit_are_named() {
     let folder = tempfile::tempdir().unwrap();
     let good = r#"{"format": "tome-wgpu fitted 1", "network": "digits", "depth": 8, "tokens": 197, "merging": {"r": [4],
         "prop_attn": true, "pool": "size", "protect": "prefix", "partition": "alternating", "matching": "bipartite",
-        "metric": "keys", "similarity": "cosine", "by_size": 0.5, "merge_mode": "wmean"}}"#;
+        "rule": {"metric": "keys", "similarity": "cosine", "by_size": 0.5, "merge_mode": "wmean"}}}"#;
     let digit = digit(3);
     let run = |content: &str| {
         let path = folder.path().join("f.json");
@@ -182,6 +182,7 @@ fn files_that_are_no_fit_are_named() {
         ("0.5", "-3", "by_size is -3"),
         ("[4]", "[-4]", "is no file of `tome fit`"),
         ("\"r\"", "\"s\"", "is no file of `tome fit`"),
+        ("\"metric\"", "\"way\": 1, \"metric\"", "unknown field `way`"),
         ("{\"format\"", "format", "is no file of `tome fit`"),
     ] {
         let broken = run(&good.replacen(from, to, 1));
