@@ -88,7 +88,7 @@ fn assert_same(one: &Value, other: &Value) {
 #[test]
 fn tokens_left_are_said_as_far_as_they_are_known() {
     let images = album(0..6);
-    let args = ["--r", "40", "--threshold", "0.9", "--least", "2"];
+    let args = ["--recursive", "--r", "40", "--threshold", "0.9", "--least", "2"];
     let document = document(&eval(images.path(), &[&args[..], &["--json"]].concat()).done());
     let rows = document["rows"].as_array().unwrap();
     let of = |key: &str| rows.iter().map(|row| row[key].clone()).collect::<Vec<_>>();
