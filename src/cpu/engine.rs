@@ -43,6 +43,7 @@ pub(super) fn run(
 }
 
 /// What enters a block, of one image.
+#[cfg(feature = "blocking")]
 #[derive(Clone, Debug)]
 pub(crate) struct Entrance {
     x: Vec<f32>,
@@ -53,6 +54,7 @@ pub(crate) struct Entrance {
 
 /// Runs one image from a block on, or from the beginning, and keeps what enters the blocks that `keep` says. Of the map
 /// after every block only the last is right.
+#[cfg(feature = "blocking")]
 pub(super) fn run_from(
     (config, options): (&Config, &Options),
     p: &Parameters<Vec<f32>>,

@@ -59,7 +59,7 @@ impl<'a, E: Engine> Walk<'a, E> {
 
     /// What enters a block is in X(0), and where any have merged its sizes and map in Size(1) and Source(1), with a
     /// threshold its mask in Mask: the walk goes on from there.
-    #[cfg(feature = "cpu")]
+    #[cfg(feature = "blocking")]
     pub fn resume(&mut self, block: usize, merges: &[BlockMerge]) {
         self.merging = merges.iter().any(|merge| merge.r > 0);
         for merge in merges[..block].iter().filter(|merge| merge.r > 0) {
@@ -71,7 +71,7 @@ impl<'a, E: Engine> Walk<'a, E> {
     }
 
     /// The engine, and where the residual stream, sizes and map stand.
-    #[cfg(feature = "cpu")]
+    #[cfg(feature = "blocking")]
     pub fn standing(&self) -> (&E, [Place; 3]) {
         (self.engine, [self.x(), Place::Size(self.merged), Place::Source(self.merged)])
     }
