@@ -153,7 +153,9 @@ impl Fitted {
         let (here, name) = (config.tokens(), &config.name);
         Ok(match (self.tokens == here, self.network == *name) {
             (true, true) => None,
-            (false, _) => Some(format!("it was fitted to images of {} tokens, and these have {here}", self.tokens)),
+            (false, _) => {
+                Some(format!("it was fitted to images of {} tokens, and these have {here}", self.tokens))
+            }
             (true, false) => Some(format!("it was fitted to {}, and this is {name}", self.network)),
         })
     }

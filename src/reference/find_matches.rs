@@ -1,6 +1,6 @@
 use super::rows::dot;
-use super::split_tokens::sides;
 use super::rows::size_of;
+use super::split_tokens::sides;
 use crate::kernels::find_matches::{FARTHEST, PROTECTED, Params, Similarity, UNDIRECTED};
 
 /// Bipartite soft matching, first half: `best[a] = argmax over b of similarity(a, b)` and `score[a]`, the maximum, for
@@ -43,7 +43,9 @@ pub fn find_matches(
                         let value = similarity(params.similarity, row(a), row(b));
                         match by_size {
                             0.0 => value as f32,
-                            _ => ((value - top) * mean.powf(by_size.into()) + top).max(FARTHEST.into()) as f32,
+                            _ => {
+                                ((value - top) * mean.powf(by_size.into()) + top).max(FARTHEST.into()) as f32
+                            }
                         }
                     }
                     false => UNDIRECTED,

@@ -183,8 +183,7 @@ fn large_tokens_must_be_more_alike() {
             (50, Similarity::Cosine, 0.0),
         ] {
             let (batch, width, protect) = (2, 20, 1);
-            let params =
-                set!(Params::default(); batch, tokens, width, protect, similarity, by_size);
+            let params = set!(Params::default(); batch, tokens, width, protect, similarity, by_size);
             let mut random = Random(tokens.into());
             let mut metric = random.floats(batch * tokens * width);
             for token in metric.chunks_exact_mut(width as usize) {
@@ -193,10 +192,12 @@ fn large_tokens_must_be_more_alike() {
             }
             metric.chunks_exact_mut(20).step_by(9).for_each(|token| token.fill(0.0));
             // Small ones, a few large ones, and padding.
-            let size: Vec<f32> = (0..batch * tokens).map(|i| [1.0, 2.0, 40.0, 0.0, 1.0, 7.0][i as usize % 6]).collect();
+            let size: Vec<f32> =
+                (0..batch * tokens).map(|i| [1.0, 2.0, 40.0, 0.0, 1.0, 7.0][i as usize % 6]).collect();
 
             let evens = batch * tokens.div_ceil(2);
-            let (m, s, score, best) = (rig.data(&metric), rig.data(&size), rig.unwritten(evens), rig.unwritten(evens));
+            let (m, s, score, best) =
+                (rig.data(&metric), rig.data(&size), rig.unwritten(evens), rig.unwritten(evens));
             let io = Io::new(&m, &score, &best).size(&s);
             rig.run(&[find_matches(&rig.gpu, params, io).unwrap()]);
             let (got, chosen) = (rig.read(&score, evens), rig.read(&best, evens));
