@@ -7,6 +7,7 @@ mod classify;
 mod demo;
 mod devices;
 mod digits;
+mod fit;
 mod folders;
 mod imagenet;
 mod infer;
@@ -56,6 +57,7 @@ Examples:
   tome visualize cat.jpg --model vit_base --r 16 --out merged.png
   tome bench --arch vit_small_patch16_224 --r 0,13
   tome tune --arch vit_small_patch16_224
+  tome fit --model vit_base --images photos --target 1.6x
   tome devices
 
 R is how many tokens merge in each block: 13 in every block, 16:-1 falling from 32 to 0, 32,29,26 block by block.
@@ -70,6 +72,7 @@ enum Command {
     Visualize(visualize::Args),
     Bench(bench::Args),
     Tune(tune::Args),
+    Fit(fit::Args),
     /// List the adapters, and what `--device auto` takes
     Devices,
 }
@@ -86,6 +89,7 @@ fn main() -> ExitCode {
         Command::Visualize(args) => visualize::run(&args),
         Command::Bench(args) => bench::run(&args),
         Command::Tune(args) => tune::run(&args),
+        Command::Fit(args) => fit::run(&args, cli.quiet),
         Command::Devices => devices::run(),
     };
     match done {

@@ -44,8 +44,8 @@ impl FromStr for Merging {
 impl fmt::Display for Merging {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Merging::Schedule(schedule) => schedule.fmt(f),
-            Merging::File(path) => path.display().fmt(f),
+            Merging::Schedule(schedule) => write!(f, "{schedule}"),
+            Merging::File(path) => write!(f, "{}", path.display()),
             Merging::Fitted => f.write_str("fitted"),
         }
     }
