@@ -69,7 +69,7 @@ pub fn rows(config: &Config, r: u32) -> Result<Vec<Row>, Error> {
         }
     }
     for (choice, schedule) in schedules::alike(config, &constant) {
-        rows.push(Row { what: "schedule", choice, options: Options { schedule, ..constant.clone() } });
+        rows.push(Row { what: "schedule", choice, options: of(schedule) });
     }
     Ok(rows)
 }

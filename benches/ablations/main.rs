@@ -16,7 +16,7 @@ use comfy_table::{Table, presets};
 use tome_wgpu::eval::{Interval, Summary, compare};
 use tome_wgpu::files::load_model;
 use tome_wgpu::tune::Bench;
-use tome_wgpu::vit::{Options, Output, Want};
+use tome_wgpu::vit::{Output, Want};
 use tome_wgpu::{DeviceChoice, Session};
 
 use choices::Row;

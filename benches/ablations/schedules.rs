@@ -36,7 +36,11 @@ fn scaled(config: &Config, given: &Options, shape: &[f64]) -> Schedule {
     let merging = |all: u32| {
         Schedule::List(shape.iter().map(|part| (f64::from(all) * part / whole).round() as u32).collect())
     };
-    let promised = |all: u32| Options { schedule: merging(all), ..given.clone() }.promised_speedup(config);
+    let promised = |all: u32| {
+        let mut options = given.clone();
+        options.schedule = merging(all);
+        options.promised_speedup(config)
+    };
     let wanted = given.promised_speedup(config);
     // It grows with what merges, and no more than all tokens can merge, twice where blocks are clamped.
     let (mut low, mut high) = (0, 2 * config.tokens());
