@@ -1,5 +1,6 @@
 // A list of who may merge into whom: the sources, then the destinations, both in order of position, the protected
-// tokens being the first sources. One workgroup a list, each of its lanes a run of tokens.
+// tokens being the first sources. By energy there are more sources that never merge, and they come behind the protected
+// ones. One workgroup a list, each of its lanes a run of tokens.
 struct Params {
     lists: u32,
     tokens: u32,
@@ -15,12 +16,20 @@ struct Params {
 }
 
 @group(0) @binding(0) var<uniform> params: Params;
-@group(0) @binding(1) var<storage, read_write> split: array<u32>; // [lists, tokens]
+@group(0) @binding(1) var<storage, read> energy: array<f32>;      // [lists, tokens]
+@group(0) @binding(2) var<storage, read_write> split: array<u32>; // [lists, tokens]
 
-// The first sources of the unprotected tokens; random ones; all but one token of each cell; all but a random one.
+// The first sources of the unprotected tokens; random ones; all but one token of each cell; all but a random one; by
+// energy.
 const FIRST: u32 = 0u;
 const RANDOM: u32 = 1u;
 const RANDOM_CELLS: u32 = 3u;
+const ENERGY: u32 = 4u;
+
+// Where a token stands: among the sources that come first, those that merge by energy, the destinations.
+const FRONT: u32 = 0u;
+const MERGES: u32 = 1u;
+const DESTINATION: u32 = 2u;
 
 const LANES: u32 = 256u;
 
@@ -30,6 +39,41 @@ fn pcg(value: u32) -> u32 {
     let state = value * 747796405u + 2891336453u;
     let word = ((state >> ((state >> 28u) + 4u)) ^ state) * 277803737u;
     return (word >> 22u) ^ word;
+}
+
+// A float's bits as a number that rises with it, as in rank_matches: no two tokens get one place, whatever is in there.
+fn height_of(energy: f32) -> i32 {
+    let bits = select(bitcast<i32>(energy), 0, energy == 0.0);
+    return bits ^ ((bits >> 31u) & 0x7fffffff);
+}
+
+// The unprotected tokens that come before one in falling order of energy. Four at once, so that there is less to wait for.
+fn place_by_energy(list: u32, token: u32) -> u32 {
+    let last = params.tokens - 1u;
+    let start = list * params.tokens;
+    let own = vec4<i32>(height_of(energy[start + token]));
+    var before = vec4<u32>();
+    for (var begin = params.protect; begin < params.tokens; begin += 4u) {
+        let others = begin + vec4<u32>(0u, 1u, 2u, 3u);
+        let at = start + min(others, vec4<u32>(last));
+        let heights = vec4<i32>(
+            height_of(energy[at.x]), height_of(energy[at.y]), height_of(energy[at.z]), height_of(energy[at.w]),
+        );
+        let first = (heights > own) | ((heights == own) & (others < vec4<u32>(token)));
+        before += select(vec4<u32>(), vec4<u32>(1u), first & (others <= vec4<u32>(last)));
+    }
+    return before.x + before.y + before.z + before.w;
+}
+
+fn kind_of(list: u32, token: u32) -> u32 {
+    if HAS_ENERGY != 0u && params.mode == ENERGY {
+        if token < params.protect {
+            return FRONT;
+        }
+        let place = place_by_energy(list, token);
+        return select(FRONT, MERGES + place % 2u, place / 2u < params.tokens - params.srcs);
+    }
+    return select(FRONT, DESTINATION, is_destination(list, token));
 }
 
 fn is_destination(list: u32, token: u32) -> bool {
@@ -67,7 +111,8 @@ fn is_destination(list: u32, token: u32) -> bool {
     return row % params.cell_height * params.cell_width + column % params.cell_width == place;
 }
 
-var<workgroup> counts: array<u32, LANES>;
+// Tokens of each lane's run that merge by energy, and destinations.
+var<workgroup> counts: array<vec2<u32>, LANES>;
 
 @compute @workgroup_size(LANES)
 fn split_tokens(
@@ -83,22 +128,24 @@ fn split_tokens(
     let run = (n + LANES - 1u) / LANES;
     let begin = min(lane * run, n);
     let end = min(begin + run, n);
-    var count = 0u;
+    var count = vec2<u32>();
     for (var token = begin; token < end; token++) {
-        count += u32(is_destination(list, token));
+        let kind = kind_of(list, token);
+        count += vec2<u32>(u32(kind == MERGES), u32(kind == DESTINATION));
     }
     counts[lane] = count;
     workgroupBarrier();
-    var destinations = 0u;
+    var before = vec2<u32>();
     for (var i = 0u; i < lane; i++) {
-        destinations += counts[i];
+        before += counts[i];
     }
+    // As many merge as there are destinations.
+    let held = 2u * params.srcs - n;
     for (var token = begin; token < end; token++) {
-        if is_destination(list, token) {
-            split[list * n + params.srcs + destinations] = token;
-            destinations++;
-        } else {
-            split[list * n + token - destinations] = token;
-        }
+        let kind = kind_of(list, token);
+        let front = token - before.x - before.y;
+        let place = select(select(front, held + before.x, kind == MERGES), params.srcs + before.y, kind == DESTINATION);
+        split[list * n + place] = token;
+        before += vec2<u32>(u32(kind == MERGES), u32(kind == DESTINATION));
     }
 }

@@ -12,3 +12,5 @@ struct Embedding;
 struct AddingAKernel;
 #[doc = include_str!("../docs/merging.md")]
 struct Merging;
+#[doc = include_str!("../docs/evaluation.md")]
+struct Evaluation;

@@ -5,6 +5,7 @@
 //! [models]: https://github.com/tome-wgpu/tome-wgpu/blob/main/docs/models.md
 //! [merging]: https://github.com/tome-wgpu/tome-wgpu/blob/main/docs/merging.md
 //! [embedding]: https://github.com/tome-wgpu/tome-wgpu/blob/main/docs/embedding.md
+//! [evaluation]: https://github.com/tome-wgpu/tome-wgpu/blob/main/docs/evaluation.md
 //! [performance]: https://github.com/tome-wgpu/tome-wgpu/blob/main/docs/performance.md
 //! [kernel]: https://github.com/tome-wgpu/tome-wgpu/blob/main/docs/adding-a-kernel.md
 //! [examples]: https://github.com/tome-wgpu/tome-wgpu/tree/main/examples
@@ -36,9 +37,12 @@ pub mod files;
 #[cfg(feature = "blocking")]
 pub mod fit;
 mod gpu;
+mod groups;
 #[doc(hidden)]
 pub mod kernel;
 pub mod kernels;
+pub mod matching;
+mod merge_io;
 mod merger;
 mod partition;
 mod pipelines;
@@ -66,7 +70,9 @@ pub use dispatch::Dispatch;
 pub use error::{Error, Result};
 pub use gpu::Gpu;
 pub use kernel::KernelSpec;
-pub use merger::{MergeIo, MergeScratch, MergeShape, TokenMerger};
+pub use matching::Matching;
+pub use merge_io::MergeIo;
+pub use merger::{MergeScratch, MergeShape, TokenMerger};
 pub use partition::Partition;
 pub use schedule::Schedule;
 #[cfg(feature = "blocking")]

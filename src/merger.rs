@@ -5,9 +5,11 @@ use crate::error::{Error, Result};
 use crate::gpu::Gpu;
 use crate::kernels::key_metric::Length;
 use crate::kernels::{
-    self, MergeMode, Similarity, find_matches, key_metric, merge_source, merge_tokens, rank_matches,
-    split_tokens, unmerge,
+    self, MergeMode, Similarity, find_matches, key_metric, match_lines, merge_source, merge_tokens,
+    rank_matches, split_tokens, token_energy, unmerge,
 };
+use crate::matching;
+use crate::merge_io::MergeIo;
 use crate::partition::Partition;
 use crate::view::View;
 
@@ -29,7 +31,7 @@ pub struct MergeShape {
     pub key_stride: u32,
     /// First value of the first key in its buffer; a multiple of 4.
     pub key_start: u32,
-    /// Tokens to merge; clamped to what the partition allows.
+    /// Tokens to merge; clamped to what the partition allows, and rounded down to whole lines where it has some.
     pub r: u32,
     /// Tokens at the front that never merge.
     pub protect: u32,
@@ -97,9 +99,9 @@ impl MergeShape {
         (f64::from(tokens) * ratio) as u32
     }
 
-    /// r as it will be: at most what the partition allows.
+    /// r as it will be: what the partition allows.
     pub fn r_clamped(&self) -> u32 {
-        self.r.min(self.partition.most(self.tokens, self.protect))
+        self.partition.clamp(self.tokens, self.protect, self.r)
     }
 
     /// Tokens an image after merging.
@@ -118,15 +120,36 @@ impl MergeShape {
         }
     }
 
-    /// None where tokens alternate or nothing merges.
+    /// None where energies do not decide or nothing merges.
+    pub(crate) fn token_energy(&self) -> Option<token_energy::Params> {
+        let &MergeShape { batch, tokens, head_width, protect, .. } = self;
+        let margin = self.partition.margin().filter(|_| self.r_clamped() > 0)?;
+        Some(token_energy::Params::new([batch, tokens, head_width], protect, margin))
+    }
+
+    /// None where tokens do not merge along the lines of a grid.
+    pub(crate) fn match_lines(&self) -> Option<match_lines::Params> {
+        let &MergeShape { batch, tokens, head_width: width, protect, similarity, .. } = self;
+        let Partition::Lines { grid: Some([rows, columns]) } = self.partition else { return None };
+        let lost = self.r_clamped() / self.partition.step(tokens, protect);
+        Some(match_lines::Params { batch, tokens, width, protect, similarity, rows, columns, lost })
+    }
+
+    pub(crate) fn otherwise(&self) -> matching::Params {
+        let &MergeShape { batch, tokens, head_width: width, protect, similarity, .. } = self;
+        matching::Params { batch, tokens, width, r: self.r_clamped(), protect, similarity }
+    }
+
+    /// None where tokens alternate, or merge along lines, or nothing merges.
     pub(crate) fn split_tokens(&self) -> Option<split_tokens::Params> {
         self.partition.split(self.batch, self.tokens, self.protect, self.r_clamped())
     }
 
     pub(crate) fn find_matches(&self) -> find_matches::Params {
         let &MergeShape { batch, tokens, head_width: width, protect, similarity, by_size, .. } = self;
-        let (srcs, split_stride) = self.split_tokens().map_or((0, 0), |list| (list.srcs, list.stride()));
-        find_matches::Params { batch, tokens, width, protect, similarity, srcs, split_stride, by_size }
+        let list = self.split_tokens().unwrap_or_default();
+        let (srcs, split_stride, held) = (list.srcs, list.stride(), list.held());
+        find_matches::Params { batch, tokens, width, protect, similarity, srcs, split_stride, held, by_size }
     }
 
     pub(crate) fn rank_matches(&self) -> rank_matches::Params {
@@ -150,74 +173,6 @@ impl MergeShape {
     }
 }
 
-/// Buffers of one merge.
-#[derive(Clone, Copy, Debug)]
-#[non_exhaustive]
-pub struct MergeIo<'a> {
-    /// `[batch, tokens, heads, head_width]`, strided: attention keys, or any metric with one head, also x itself.
-    pub keys: View<'a>,
-    /// `[batch, tokens, channels]`
-    pub x: View<'a>,
-    /// `[batch, tokens]`: how many original tokens each stands for; absent before the first merge, where that is one.
-    pub size: Option<View<'a>>,
-    /// `[batch, sources]`, u32: for each original token the token that holds it; absent before the first merge, where
-    /// that is itself.
-    pub source: Option<View<'a>>,
-    /// `[batch, tokens_out, channels]`, written.
-    pub x_out: View<'a>,
-    /// `[batch, tokens_out]`, written; where it is absent the merger has a buffer of its own.
-    pub size_out: Option<View<'a>>,
-    /// `[batch, sources]`, u32, written; where it is absent the merger has a buffer of its own.
-    pub source_out: Option<View<'a>>,
-    /// `[batch, tokens_out, channels]`, written where there is one: `x_out` brought to mean 0 and variance 1 over the
-    /// channels, as the linear layer behind a LayerNorm wants it.
-    pub normed: Option<View<'a>>,
-}
-
-impl<'a> MergeIo<'a> {
-    /// The first merge of a network: every token stands for itself.
-    pub fn new(keys: impl Into<View<'a>>, x: impl Into<View<'a>>, x_out: impl Into<View<'a>>) -> Self {
-        let (keys, x, x_out) = (keys.into(), x.into(), x_out.into());
-        MergeIo { keys, x, size: None, source: None, x_out, size_out: None, source_out: None, normed: None }
-    }
-
-    /// The same with sizes.
-    #[must_use]
-    pub fn size(self, view: impl Into<View<'a>>) -> Self {
-        MergeIo { size: Some(view.into()), ..self }
-    }
-
-    /// The same with a source map.
-    #[must_use]
-    pub fn source(self, view: impl Into<View<'a>>) -> Self {
-        MergeIo { source: Some(view.into()), ..self }
-    }
-
-    /// The same with sizes written to a buffer of the caller's.
-    #[must_use]
-    pub fn size_out(self, view: impl Into<View<'a>>) -> Self {
-        MergeIo { size_out: Some(view.into()), ..self }
-    }
-
-    /// The same with the source map written to a buffer of the caller's.
-    #[must_use]
-    pub fn source_out(self, view: impl Into<View<'a>>) -> Self {
-        MergeIo { source_out: Some(view.into()), ..self }
-    }
-
-    /// The same with normalised tokens written too.
-    #[must_use]
-    pub fn normed(self, view: impl Into<View<'a>>) -> Self {
-        MergeIo { normed: Some(view.into()), ..self }
-    }
-
-    /// The sizes and the source map that another merge has left.
-    #[must_use]
-    pub fn after(self, merger: &'a TokenMerger) -> Self {
-        MergeIo { size: Some(merger.size()), source: Some(merger.source()), ..self }
-    }
-}
-
 /// Buffers between the kernels of a merge; merges that follow each other can share it.
 #[derive(Clone, Debug)]
 pub struct MergeScratch {
@@ -225,7 +180,7 @@ pub struct MergeScratch {
     pub metric: wgpu::Buffer,
     /// `[batch or 1, tokens]`, u32: sources and destinations, see [`split_tokens`](kernels::split_tokens()).
     pub split: wgpu::Buffer,
-    /// `[batch, srcs]`: similarity of each source's best edge, see [`find_matches`](kernels::find_matches()).
+    /// `[batch, tokens]`: energies, where they decide; then `[batch, srcs]`: similarity of each source's best edge.
     pub score: wgpu::Buffer,
     /// `[batch, srcs]`, u32: the other end of each best edge.
     pub best: wgpu::Buffer,
@@ -275,7 +230,7 @@ impl TokenMerger {
     /// Prepares a merge on the caller's buffers, with scratch of its own.
     ///
     /// # Errors
-    /// Those of its kernels, of [`Partition::check`] and of [`MergeScratch::new`].
+    /// Those of its kernels, its partition ([`Partition::check`], [`Partition::Energy`]) and [`MergeScratch::new`].
     pub fn new(gpu: &Gpu, shape: MergeShape, io: MergeIo<'_>) -> Result<Self> {
         let scratch = MergeScratch::new(gpu, shape.batch, shape.tokens, shape.head_width)?;
         Self::with_scratch(gpu, shape, io, &scratch)
@@ -284,7 +239,7 @@ impl TokenMerger {
     /// Prepares a merge whose scratch is shared with others that are recorded one after the other.
     ///
     /// # Errors
-    /// Those of its kernels and of [`Partition::check`].
+    /// As [`TokenMerger::new`], but for the scratch.
     pub fn with_scratch(
         gpu: &Gpu,
         shape: MergeShape,
@@ -293,6 +248,7 @@ impl TokenMerger {
     ) -> Result<Self> {
         let MergeShape { batch, tokens, partition, protect, .. } = shape;
         partition.check(tokens, protect)?;
+        partition.check_similarity(shape.similarity)?;
         let MergeScratch { metric, split, score, best, rank, plan } = scratch;
         let listed = shape.split_tokens().map(|_| View::from(split));
         let of_keys = if shape.keys_in_f32 { gpu.in_f32() } else { gpu.clone() };
@@ -301,14 +257,24 @@ impl TokenMerger {
             metric_io.size = io.size;
         }
         let mut dispatches = vec![kernels::key_metric(&of_keys, shape.key_metric(), metric_io)?];
-        if let Some(params) = shape.split_tokens() {
-            dispatches.push(kernels::split_tokens(gpu, params, split_tokens::Io::new(split))?);
+        let mut split_io = split_tokens::Io::new(split);
+        if let Some(params) = shape.token_energy() {
+            split_io.energy = Some(score.into());
+            dispatches.push(kernels::token_energy(gpu, params, token_energy::Io::new(metric, score))?);
         }
-        let size = io.size.filter(|_| shape.by_size > 0.0);
-        let find = find_matches::Io { split: listed, size, ..find_matches::Io::new(metric, score, best) };
-        dispatches.push(kernels::find_matches(gpu, shape.find_matches(), find)?);
-        let of_best = rank_matches::Io { split: listed, ..rank_matches::Io::new(score, best, rank, plan) };
-        dispatches.push(kernels::rank_matches(gpu, shape.rank_matches(), of_best)?);
+        if let Some(params) = shape.split_tokens() {
+            dispatches.push(kernels::split_tokens(gpu, params, split_io)?);
+        }
+        if let Some(params) = shape.match_lines() {
+            dispatches.push(kernels::match_lines(gpu, params, match_lines::Io::new(metric, plan))?);
+        } else {
+            let size = io.size.filter(|_| shape.by_size > 0.0);
+            let find = find_matches::Io { split: listed, size, ..find_matches::Io::new(metric, score, best) };
+            dispatches.push(kernels::find_matches(gpu, shape.find_matches(), find)?);
+            let of_best =
+                rank_matches::Io { split: listed, ..rank_matches::Io::new(score, best, rank, plan) };
+            dispatches.push(kernels::rank_matches(gpu, shape.rank_matches(), of_best)?);
+        }
         let own = |view: Option<View<'_>>, kernel, binding, count: u32| match view {
             Some(view) => view
                 .buffer()
@@ -358,9 +324,7 @@ impl TokenMerger {
 
     /// Records the merge into a compute pass of the same device.
     pub fn encode(&self, pass: &mut wgpu::ComputePass<'_>) {
-        for dispatch in &self.dispatches {
-            dispatch.encode(pass);
-        }
+        self.dispatches.iter().for_each(|dispatch| dispatch.encode(pass));
     }
 
     /// Tokens an image after merging.
@@ -378,9 +342,9 @@ impl TokenMerger {
         View::at(&self.source_out.0, self.source_out.1)
     }
 
-    /// Its calls: [`key_metric`](kernels::key_metric()), [`split_tokens`](kernels::split_tokens()) where tokens do not
-    /// alternate, [`find_matches`](kernels::find_matches()), [`rank_matches`](kernels::rank_matches()),
-    /// [`merge_tokens`](kernels::merge_tokens()), [`merge_source`](kernels::merge_source()).
+    /// Its calls, those of [`kernels::ALL`] from [`key_metric`](kernels::key_metric()) to
+    /// [`merge_source`](kernels::merge_source()): energies only where they decide, a list only where tokens do not
+    /// alternate, and [`match_lines`](kernels::match_lines()) in place of list, matches and ranks where a grid stays one.
     pub fn dispatches(&self) -> &[Dispatch] {
         &self.dispatches
     }

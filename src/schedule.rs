@@ -53,7 +53,8 @@ impl Schedule {
     }
 
     /// The tokens that enter block 0, block 1, ... and those that leave the last block: one number more than there
-    /// are blocks. In each block r is clamped to what the partition allows.
+    /// are blocks. In each block r is clamped to what the partition allows. Where it comes in whole lines only, what is
+    /// left over is carried to the next block that merges.
     pub fn tokens_per_block(
         &self,
         tokens: u32,
@@ -61,9 +62,15 @@ impl Schedule {
         partition: Partition,
         blocks: usize,
     ) -> Vec<u32> {
-        let mut left = tokens;
+        let (mut left, mut partition, mut over) = (tokens, partition, 0);
         let after = self.per_block(blocks).into_iter().map(|r| {
-            left -= r.min(partition.most(left, protect));
+            if r > 0 {
+                let asked = r.saturating_add(over);
+                let r = partition.clamp(left, protect, asked);
+                over = asked % partition.step(left, protect);
+                partition = partition.after(left, protect, r);
+                left -= r;
+            }
             left
         });
         std::iter::once(tokens).chain(after).collect()

@@ -50,12 +50,28 @@ fn plan(shape: Shape) -> Vec<u32> {
     plan
 }
 
+pub fn token_energy(criterion: &mut Criterion) {
+    for shape in shapes() {
+        let params = token_energy::Params::new([shape.batch, TOKENS, HEAD_WIDTH], 1, 0.45);
+        let metric = metric(shape);
+        let mut want = vec![0.0; shape.rows() as usize];
+        cpu::token_energy(&params, &metric, &mut want);
+        let call = format!("{}/batch {}", shape.name, shape.batch);
+        let work = flops(&[2, shape.rows(), TOKENS - 1, HEAD_WIDTH]);
+        time(criterion, &token_energy::SPEC, call, work, Want::Floats(&want), |rig| {
+            let (metric, energy) = (rig.data(&metric), rig.unwritten(shape.rows()));
+            let io = token_energy::Io::new(&metric, &energy);
+            (kernels::token_energy(&rig.gpu, params, io).unwrap(), energy)
+        });
+    }
+}
+
 pub fn split_tokens(criterion: &mut Criterion) {
     for shape in shapes() {
         let partition = Partition::Random { seed: 1 };
         let params = partition.split(shape.batch, TOKENS, 1, R).expect("a list");
         let mut want = vec![0; shape.rows() as usize];
-        cpu::split_tokens(&params, &mut want);
+        cpu::split_tokens(&params, None, &mut want);
         let call = format!("{}/batch {}", shape.name, shape.batch);
         time(criterion, &split_tokens::SPEC, call, bytes(shape.rows()), Want::Numbers(&want), |rig| {
             let split = rig.unwritten(shape.rows());
@@ -93,6 +109,23 @@ pub fn rank_matches(criterion: &mut Criterion) {
             let (rank, plan) = (rig.unwritten(shape.rows()), rig.unwritten(want.len() as u32));
             let io = rank_matches::Io::new(&score, &best, &rank, &plan);
             (kernels::rank_matches(&rig.gpu, params, io).unwrap(), plan)
+        });
+    }
+}
+
+pub fn match_lines(criterion: &mut Criterion) {
+    for shape in shapes() {
+        // 14 x 14 patches, of which each row loses one.
+        let params = match_lines::Params::new(shape.batch, HEAD_WIDTH, 1, [14, 14], 1);
+        let metric = metric(shape);
+        let mut want = vec![0; (shape.batch * params.plan_len()) as usize];
+        cpu::match_lines(&params, &metric, &mut want);
+        let call = format!("{}/batch {}", shape.name, shape.batch);
+        let work = bytes(shape.rows() * HEAD_WIDTH + want.len() as u32);
+        time(criterion, &match_lines::SPEC, call, work, Want::Numbers(&want), |rig| {
+            let (metric, plan) = (rig.data(&metric), rig.unwritten(want.len() as u32));
+            let io = match_lines::Io::new(&metric, &plan);
+            (kernels::match_lines(&rig.gpu, params, io).unwrap(), plan)
         });
     }
 }

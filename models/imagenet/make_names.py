@@ -1,5 +1,6 @@
 """Writes names.txt from the label files of timm (pip install timm): a line for each class of ImageNet in the order of
-their synsets, letters for the sets that it is part of, a tab, its first name. All sets are in that order.
+their synsets, letters for the sets that it is part of, a tab, its first name. All sets are in that order. And
+synsets.txt, those of ImageNet-1k in order.
 
     a  the 1,000 classes of ImageNet-1k     b  the 11,821 of timm's ImageNet-12k
     c  the 21,841 of ImageNet-22k           d  the 21,843 of Google's ImageNet-21k
@@ -21,3 +22,4 @@ lines = [
     for synset in every
 ]
 Path(__file__).with_name("names.txt").write_text("\n".join(lines) + "\n")
+Path(__file__).with_name("synsets.txt").write_text("\n".join(sets[0]) + "\n")

@@ -8,6 +8,7 @@ struct Params {
     similarity: u32,   // 0 cosine (of unit metrics) and 1 dot product, 2 negative squared Euclidean distance
     srcs: u32,
     split_stride: u32, // elements between the lists of two images, 0 where all share one
+    held: u32,         // sources at the front that never merge, protected ones among them
     by_size: f32,      // the exponent of the sizes' harmonic mean
 }
 
@@ -19,7 +20,7 @@ struct Params {
 @group(0) @binding(5) var<storage, read_write> best: array<u32>;       // [batch, srcs], index of a destination
 
 // Stand in for similarities, which lie within 4e36: a token without direction comes after every real one, a protected
-// token after everything.
+// or held token after everything.
 const UNDIRECTED: f32 = -1e38;
 const PROTECTED: f32 = -2e38;
 
@@ -77,6 +78,7 @@ fn find_best(index: u32, lane: Lane) {
         source_token(item, min(first + 3u, last)),
     );
     let s = (item * params.tokens + sources) * vectors;
+    let numbers = first + vec4<u32>(0u, 1u, 2u, 3u);
     var candidates = Bests(vec4<f32>(PROTECTED), vec4<u32>());
     for (var i = lane.index; i < dsts; i += WG) {
         let destination = destination_token(item, i);
@@ -123,7 +125,7 @@ fn find_best(index: u32, lane: Lane) {
             );
             values = weighed(values, sizes, size[item * params.tokens + destination]);
         }
-        let free = (sources >= vec4<u32>(params.protect)) & vec4<bool>(destination >= params.protect);
+        let free = (numbers >= vec4<u32>(params.held)) & vec4<bool>(destination >= params.protect);
         candidates = better(candidates, Bests(select(vec4<f32>(PROTECTED), values, free), vec4<u32>(i)));
     }
     let winners = workgroup_bests(lane, candidates);

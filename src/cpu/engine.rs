@@ -4,12 +4,13 @@ use std::mem::take;
 
 use super::product::Packed;
 use super::{
-    attention, embed_patches, find_matches, key_metric, layer_norm, matmul, merge_source, merge_tokens,
-    norm_heads, pool, rank_matches, split_tokens,
+    attention, embed_patches, find_matches, key_metric, layer_norm, match_lines, matchings, matmul,
+    merge_source, merge_tokens, norm_heads, pool, rank_matches, split_tokens, token_energy,
 };
 use crate::error::Result;
 use crate::kernels;
-use crate::vit::engine::{Ends, Engine, Place, Query, Then};
+use crate::matching::Matching;
+use crate::vit::engine::{Ends, Engine, Otherwise, Place, Query, Then};
 use crate::vit::network::Walk;
 use crate::vit::{Config, Linear, Mlp, Norm, Options, Outputs, Parameters, Values};
 
@@ -44,7 +45,7 @@ fn slot(place: Place) -> usize {
         Place::Qkv | Place::Hidden => 3,
         Place::Gate => 4,
         Place::Metric => 5,
-        Place::Score => 6,
+        Place::Score | Place::Energy => 6,
         Place::Pooled => 7,
         Place::Features(i) => 8 + i,
         Place::Logits(i) => 10 + i,
@@ -279,8 +280,15 @@ impl Engine for Runner<'_, '_> {
         self.memory.write(Place::Metric, |all, metric| key_metric(&params, all.floats(keys), None, metric))
     }
 
+    fn token_energy(&mut self, params: kernels::token_energy::Params) -> Result<()> {
+        self.memory
+            .write(Place::Energy, |all, energy| token_energy(&params, all.floats(Place::Metric), energy))
+    }
+
     fn split_tokens(&mut self, params: kernels::split_tokens::Params) -> Result<()> {
-        self.memory.write_indices(Place::Split, |_, split| split_tokens(&params, split))
+        self.memory.write_indices(Place::Split, |all, split| {
+            split_tokens(&params, Some(all.floats(Place::Energy)), split);
+        })
     }
 
     fn find_matches(
@@ -303,6 +311,36 @@ impl Engine for Runner<'_, '_> {
             let (score, best) = (all.floats(Place::Score), all.indices(Place::Best));
             rank_matches(&params, score, best, all.list(listed), &mut rank, plan);
             all.indices[slot(Place::Rank)] = rank;
+        })
+    }
+
+    fn match_lines(&mut self, params: kernels::match_lines::Params) -> Result<()> {
+        self.memory
+            .write_indices(Place::Plan, |all, plan| match_lines(&params, all.floats(Place::Metric), plan))
+    }
+
+    fn match_otherwise(&mut self, by: &Otherwise) -> Result<()> {
+        let params = &by.params;
+        let mut weight = vec![0.0; params.tokens as usize];
+        match by.matching {
+            Matching::PruneRandom { seed } => {
+                matchings::random_weights(params, seed, by.first_image, &mut weight);
+            }
+            Matching::PruneAttention => {
+                let (qkv, size) = (self.memory.floats(Place::Qkv), by.size.map(|at| self.memory.floats(at)));
+                matchings::class_attention(&by.attention, qkv, qkv, size, &mut weight);
+            }
+            _ => {}
+        }
+        self.memory.write_indices(Place::Plan, |all, plan| {
+            let metric = all.floats(Place::Metric);
+            match by.matching {
+                Matching::KMeans { iterations } => matchings::kmeans(params, iterations, metric, plan),
+                Matching::PruneRandom { .. } | Matching::PruneAttention => {
+                    matchings::prune(params, &weight, metric, plan);
+                }
+                Matching::Greedy | Matching::Bipartite => matchings::greedy(params, metric, plan),
+            }
         })
     }
 

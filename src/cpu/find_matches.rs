@@ -17,7 +17,8 @@ pub fn find_matches(
     score: &mut [f32],
     best: &mut [u32],
 ) {
-    let &Params { batch, tokens, width, protect, similarity, by_size, .. } = params;
+    let Params { batch, tokens, width, protect, similarity, by_size, held, .. } =
+        params.with_split(split.is_some());
     let split = Split::new(split, batch, tokens, params.srcs, params.split_stride);
     let srcs = split.srcs as usize;
     let metric = part("metric", metric, &[batch, tokens, width]);
@@ -57,10 +58,8 @@ pub fn find_matches(
                 _ => products(a, Packed::new(&packed, [width, columns]), [width, columns]),
             };
             let rows = similarities.chunks_exact_mut(columns.max(1));
-            for ((edge, &source), row) in edges.iter_mut().zip(&sources[first..]).zip(rows) {
-                if source < protect {
-                    continue;
-                }
+            let edges = edges.iter_mut().zip(&sources[first..]).zip(rows);
+            for ((edge, &source), row) in edges.skip((held as usize).saturating_sub(first)) {
                 if !directed(source) {
                     row.fill(UNDIRECTED);
                 }
@@ -80,11 +79,17 @@ pub fn find_matches(
 /// Similarities of a token of some size to others, the larger the two the more alike they must be.
 fn weigh(row: &mut [f32], size: f32, sizes: &[f32], (similarity, by_size): (Similarity, f32)) {
     let top = if similarity == Similarity::Euclidean { 0.0 } else { 1.0 };
-    for (value, other) in row.iter_mut().zip(sizes) {
-        let mean = 2.0 * size * other / (size + other);
-        // Most tokens are no others yet.
-        let weight = if mean == 1.0 { 1.0 } else { mean.powf(by_size) };
-        *value = ((*value - top) * weight + top).max(FARTHEST);
+    let weigh = |row: &mut [f32], weight: fn(f32, f32) -> f32| {
+        for (value, other) in row.iter_mut().zip(sizes) {
+            let mean = 2.0 * size * other / (size + other);
+            *value = ((*value - top) * weight(mean, by_size) + top).max(FARTHEST);
+        }
+    };
+    // A power is a hundred times a product.
+    match by_size {
+        0.5 => weigh(row, |mean, _| mean.sqrt()),
+        1.0 => weigh(row, |mean, _| mean),
+        _ => weigh(row, f32::powf),
     }
 }
 

@@ -72,6 +72,14 @@ wide! {
         y.iter_mut().zip(x).for_each(|(y, x)| *y = (x - mean) * scale);
     }
 
+    /// The sum of x where it is at least the margin, and of e^(x - margin) - 1 where it is below.
+    pub fn gains(row: &'a [f32], margin: f32) -> f64 {
+        sum(row, |x| {
+            let below = f64::from(exp(x as f32 - margin)) - 1.0;
+            if x >= f64::from(margin) { x } else { below }
+        })
+    }
+
     /// Scores to shares that sum to 1.
     pub fn softmax(row: &'a mut [f32]) {
         let highest = highest(row);

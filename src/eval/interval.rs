@@ -1,6 +1,6 @@
 //! How sure a figure is that comes from some of all images there could be: 95 % intervals.
 
-/// An estimate, and between what a value of 95 % such intervals lies.
+/// An estimate and the ends of its 95 % interval.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Interval {
     /// The figure of the images at hand.

@@ -53,6 +53,7 @@ struct Merging {
     pool: String,
     protect: String,
     partition: String,
+    matching: String,
     #[serde(flatten)]
     rule: RuleNames,
     /// Rules of the first blocks, where they differ.
@@ -117,7 +118,7 @@ impl Fitted {
 
     /// The file's content.
     pub fn to_json(&self) -> Value {
-        let Options { schedule, prop_attn, pool_by, protect, partition, rules, .. } = &self.options;
+        let Options { schedule, prop_attn, pool_by, protect, partition, matching, rules, .. } = &self.options;
         let rule = self.options.rule(u32::MAX);
         json!(Written {
             format: FORMAT.into(),
@@ -130,6 +131,7 @@ impl Fitted {
                 pool: pool_by.to_string(),
                 protect: protect.to_string(),
                 partition: partition.to_string(),
+                matching: matching.to_string(),
                 rule: rule.into(),
                 rules: rules.iter().copied().map(RuleNames::from).collect(),
             },
@@ -169,6 +171,7 @@ impl Merging {
             pool_by: self.pool.parse()?,
             protect: self.protect.parse()?,
             partition: self.partition.parse()?,
+            matching: self.matching.parse()?,
             metric,
             similarity,
             by_size,

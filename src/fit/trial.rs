@@ -289,8 +289,8 @@ impl<'a> Trial<'a> {
 fn alike(a: &Options, b: &Options, (block, depth): (usize, usize)) -> bool {
     let r = |options: &Options| options.schedule.per_block(depth)[block];
     let common = |options: &Options| {
-        let Options { prop_attn, protect, partition, .. } = options;
-        (*prop_attn, *protect, *partition)
+        let Options { prop_attn, protect, partition, matching, .. } = options;
+        (*prop_attn, *protect, *partition, *matching)
     };
     let rule = |options: &Options| (r(options) > 0).then(|| options.rule(block as u32));
     r(a) == r(b) && rule(a) == rule(b) && common(a) == common(b)

@@ -24,6 +24,8 @@ kernel! {
         pub srcs: u32,
         /// Elements from one image's list in `split` to the next: 0 where all share one.
         pub split_stride: u32,
+        /// Sources at the front of `split` that never merge; those that are protected are held in any case.
+        pub held: u32,
         /// How much the sizes of two tokens count against their match: with p and the sizes' harmonic mean h, a
         /// similarity s becomes `(s - top) h^p + top`, where top is 1 for cosines and 0 for distances, so that large
         /// tokens must be more alike to merge. 0: not at all; 1 with distances: the loss that Ward's clustering goes by
@@ -37,15 +39,15 @@ kernel! {
     }
     read? {
         /// `[batch or 1, tokens]`, u32, of [`split_tokens`](crate::kernels::split_tokens()): first the sources, then the
-        /// destinations, protected tokens being the first sources. Absent where tokens alternate: source i is token 2 i
-        /// and destination i token 2 i + 1.
+        /// destinations, protected and held tokens being the first sources. Absent where tokens alternate: source i is
+        /// token 2 i and destination i token 2 i + 1.
         split: Word,
         /// `[batch, tokens]`: how many original tokens each stands for; absent where it is one.
         size: Word,
     }
     write {
         /// `[batch, srcs]`, written: the similarity to the best destination, [`UNDIRECTED`] where one of the two is the
-        /// zero vector, [`PROTECTED`] for protected tokens.
+        /// zero vector, [`PROTECTED`] for protected and held tokens.
         score: Word,
         /// `[batch, srcs]`, u32, written: which destination it is, counted from 0; on equal scores the lowest.
         best: Word,
@@ -79,6 +81,16 @@ impl Params {
     pub fn new(batch: u32, tokens: u32, width: u32, protect: u32) -> Self {
         Params { batch, tokens, width, protect, ..Params::default() }
     }
+
+    /// The same with as many sources as there are, and as many of them held as must be.
+    pub(crate) fn with_split(self, listed: bool) -> Self {
+        let Params { tokens, protect, .. } = self;
+        match listed {
+            true => Params { held: self.held.max(protect), ..self },
+            // The protected ones among the even.
+            false => Params { srcs: tokens.div_ceil(2), held: protect.div_ceil(2), ..self },
+        }
+    }
 }
 
 /// The best edge of each source, prepared.
@@ -87,11 +99,11 @@ impl Params {
 /// [`Error::Params`](crate::Error::Params) where `width` is no multiple of 4, `tokens` is 0, there are no sources or more
 /// than tokens, or `by_size` is out of range or for dot products; buffer errors.
 pub fn find_matches(gpu: &Gpu, params: Params, io: Io<'_>) -> Result<Dispatch> {
-    let Params { batch, tokens, width, split_stride, by_size, similarity, .. } = params;
+    let params = params.with_split(io.split.is_some());
+    let Params { batch, tokens, width, srcs, split_stride, by_size, similarity, .. } = params;
     let name = SPEC.name;
     multiple_of_four(name, "width", width)?;
     require(name, tokens > 0, || "tokens is 0".into())?;
-    let srcs = io.split.map_or(tokens.div_ceil(2), |_| params.srcs);
     require(name, srcs > 0 && srcs <= tokens, || format!("{srcs} sources of {tokens} tokens"))?;
     require(name, (0.0..=MOST_BY_SIZE).contains(&by_size), || {
         format!("by_size is {by_size}; it lies between 0 and {MOST_BY_SIZE}")
@@ -99,7 +111,6 @@ pub fn find_matches(gpu: &Gpu, params: Params, io: Io<'_>) -> Result<Dispatch> {
     require(name, by_size == 0.0 || similarity != Similarity::Dot, || {
         "by_size is for cosines and distances; a dot product has no largest value".into()
     })?;
-    let params = Params { srcs, ..params };
     let edges = elements(name, "scores", &[batch, srcs])?;
     let call = gpu.dispatch(Call {
         spec: &SPEC,

@@ -49,7 +49,8 @@ kernel! {
 }
 
 choice! {
-    /// The way the tokens of a group become one (paper, Table 1, unless another is named). Whatever it is, the new size is the sum of their sizes.
+    /// The way the tokens of a group become one (paper, Table 1, unless another is named). Whatever it is, the new size is
+    /// the sum of their sizes.
     pub enum MergeMode {
         /// The mean, each counting as often as its size says.
         WeightedMean,

@@ -10,6 +10,7 @@ pub mod embed_patches;
 pub mod find_matches;
 pub mod key_metric;
 pub mod layer_norm;
+pub mod match_lines;
 pub mod matmul;
 pub mod merge_source;
 pub mod merge_tokens;
@@ -17,6 +18,7 @@ pub mod norm_heads;
 pub mod pool;
 pub mod rank_matches;
 pub mod split_tokens;
+pub mod token_energy;
 pub mod unmerge;
 
 pub use attention::attention;
@@ -24,6 +26,7 @@ pub use embed_patches::embed_patches;
 pub use find_matches::{Similarity, find_matches};
 pub use key_metric::key_metric;
 pub use layer_norm::layer_norm;
+pub use match_lines::match_lines;
 pub use matmul::{Activation, matmul};
 pub use merge_source::merge_source;
 pub use merge_tokens::{MergeMode, merge_tokens};
@@ -31,19 +34,22 @@ pub use norm_heads::norm_heads;
 pub use pool::{PoolMode, pool};
 pub use rank_matches::rank_matches;
 pub use split_tokens::{SplitMode, split_tokens};
+pub use token_energy::token_energy;
 pub use unmerge::unmerge;
 
 /// Every kernel, in the order of the data flow.
-pub const ALL: [&KernelSpec; 13] = [
+pub const ALL: [&KernelSpec; 15] = [
     &embed_patches::SPEC,
     &layer_norm::SPEC,
     &matmul::SPEC,
     &norm_heads::SPEC,
     &attention::SPEC,
     &key_metric::SPEC,
+    &token_energy::SPEC,
     &split_tokens::SPEC,
     &find_matches::SPEC,
     &rank_matches::SPEC,
+    &match_lines::SPEC,
     &merge_tokens::SPEC,
     &merge_source::SPEC,
     &pool::SPEC,

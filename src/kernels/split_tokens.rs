@@ -1,4 +1,5 @@
-//! Who may merge into whom, as a list on the device (paper, section 3 and Table 1's partitions; tomesd's grid).
+//! Who may merge into whom, as a list on the device (paper, section 3 and Table 1's partitions; tomesd's grid; PiToMe's
+//! order).
 
 use super::declare::{choice, kernel};
 use super::{elements, require};
@@ -33,8 +34,14 @@ kernel! {
         /// The number of the first list.
         pub first_list: u32,
     }
+    read? {
+        /// `[lists, tokens]` of [`token_energy`](crate::kernels::token_energy()), for [`SplitMode::Energy`]; NaN has a
+        /// place, but no particular one.
+        energy: Word,
+    }
     write {
-        /// `[lists, tokens]`, u32, written: first the sources, then the destinations, both in order of position.
+        /// `[lists, tokens]`, u32, written: first the sources, then the destinations, both in order of position; where
+        /// some sources are held these come first.
         split: Word,
     }
 }
@@ -52,6 +59,9 @@ choice! {
         /// A random one in each whole cell of a grid, the same in each list: at
         /// `pcg(cell ^ pcg(seed)) % (cell_height * cell_width)`.
         RandomCells,
+        /// Of the tokens in falling order of energy, the lower one first where it is equal, the second, the fourth and so
+        /// on; the first, the third and so on, as many, are sources that merge. All others are sources that are held.
+        Energy,
     }
 }
 
@@ -74,22 +84,35 @@ impl Params {
         if self.lists > 1 { self.tokens } else { 0 }
     }
 
+    /// Sources at the front of the list that never merge: the protected tokens and, by energy, all but as many as there
+    /// are destinations.
+    pub fn held(&self) -> u32 {
+        let destinations = self.tokens.saturating_sub(self.srcs);
+        if self.mode == SplitMode::Energy { self.srcs.saturating_sub(destinations) } else { self.protect }
+    }
+
     /// Checks that the numbers fit together.
     ///
     /// # Errors
     /// [`Error::Params`](crate::Error::Params) where there are fewer tokens than sources or fewer sources than
-    /// protected tokens, or cells are empty, do not fit into a grid of the unprotected tokens, or leave another number
-    /// of sources.
+    /// protected tokens, cells are empty, do not fit into a grid of the unprotected tokens, or leave another number of
+    /// sources, or fewer unprotected tokens than twice the destinations are ordered by energy.
     pub fn check(&self) -> Result<()> {
         let &Params { tokens, protect, srcs, mode, columns, cell_height, cell_width, place, .. } = self;
         let name = SPEC.name;
         require(name, tokens > 0 && protect <= srcs && srcs <= tokens, || {
             format!("{srcs} sources, {protect} of them protected, of {tokens} tokens")
         })?;
-        if mode == SplitMode::First || mode == SplitMode::Random {
-            return Ok(());
-        }
         let free = tokens - protect;
+        match mode {
+            SplitMode::First | SplitMode::Random => return Ok(()),
+            SplitMode::Energy => {
+                return require(name, tokens - srcs <= free / 2, || {
+                    format!("{} destinations, and as many that merge, of {free} tokens", tokens - srcs)
+                });
+            }
+            SplitMode::Cells | SplitMode::RandomCells => {}
+        }
         require(name, columns > 0 && free.is_multiple_of(columns), || {
             format!("{free} unprotected tokens do not fill rows of {columns}")
         })?;
@@ -108,16 +131,21 @@ impl Params {
 /// [`rank_matches`](crate::kernels::rank_matches()) take, prepared. The same numbers give the same lists, on every device.
 ///
 /// # Errors
-/// Those of [`Params::check`]; buffer errors.
+/// Those of [`Params::check`]; [`Error::Params`](crate::Error::Params) without energies for [`SplitMode::Energy`]; buffer
+/// errors.
 pub fn split_tokens(gpu: &Gpu, params: Params, io: Io<'_>) -> Result<Dispatch> {
     params.check()?;
-    let Params { lists, tokens, srcs, .. } = params;
+    let Params { lists, tokens, srcs, mode, .. } = params;
+    require(SPEC.name, mode != SplitMode::Energy || io.energy.is_some(), || {
+        "an order by energy needs energies".into()
+    })?;
+    let all = elements(SPEC.name, "split", &[lists, tokens])?;
     gpu.dispatch(Call {
         spec: &SPEC,
         form: Form::default(),
         params: params.uniform(),
         views: &io.views(),
-        elements: &[elements(SPEC.name, "split", &[lists, tokens])?],
+        elements: &[all, all],
         workgroups: lists.into(),
         shape: format!("[{lists}, {tokens}] -> {srcs} and {}", tokens - srcs),
     })

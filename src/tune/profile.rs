@@ -6,7 +6,8 @@ use crate::dispatch::Dispatch;
 use crate::error::Result;
 use crate::kernel::KernelSpec;
 use crate::kernels::{
-    self, find_matches, key_metric, matmul, merge_source, merge_tokens, rank_matches, split_tokens,
+    self, find_matches, key_metric, match_lines, matmul, merge_source, merge_tokens, rank_matches,
+    split_tokens,
 };
 use crate::tune::measure::Timer;
 use crate::vit::{Options, Plan};
@@ -41,11 +42,12 @@ pub struct KernelTime {
 }
 
 /// The kernels of token merging. Merging tokens also brings what it leaves to norm, which counts as merging here.
-const MERGING: [&KernelSpec; 6] = [
+const MERGING: [&KernelSpec; 7] = [
     &key_metric::SPEC,
     &split_tokens::SPEC,
     &find_matches::SPEC,
     &rank_matches::SPEC,
+    &match_lines::SPEC,
     &merge_tokens::SPEC,
     &merge_source::SPEC,
 ];

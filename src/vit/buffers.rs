@@ -103,7 +103,7 @@ impl Buffers {
             Place::Source(merges) => &self.source[merges],
             Place::Metric => metric,
             Place::Split => split,
-            Place::Score => score,
+            Place::Score | Place::Energy => score,
             Place::Best => best,
             Place::Rank => rank,
             Place::Plan => plan,

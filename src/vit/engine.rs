@@ -3,12 +3,13 @@
 use super::parameters::{Linear, Norm};
 use crate::error::Result;
 use crate::kernels::{
-    attention, embed_patches, find_matches, key_metric, layer_norm, matmul, merge_source, merge_tokens,
-    norm_heads, pool, rank_matches, split_tokens,
+    attention, embed_patches, find_matches, key_metric, layer_norm, match_lines, matmul, merge_source,
+    merge_tokens, norm_heads, pool, rank_matches, split_tokens, token_energy,
 };
+use crate::matching::{self, Matching};
 
 /// Where a value of a batch stands. Two places may share memory where no kernel uses both: `Normed` and `Attended`, `Qkv`
-/// and `Hidden`.
+/// and `Hidden`, `Energy` and `Score`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Place {
     /// `[b, n, c]`: the residual stream; read from one, written to the other.
@@ -29,6 +30,8 @@ pub(crate) enum Place {
     Source(usize),
     /// `[b, n, metric's width]`
     Metric,
+    /// `[b, n]`
+    Energy,
     /// `[b or 1, n]`, u32
     Split,
     /// `[b, sources]`
@@ -91,13 +94,19 @@ pub(crate) trait Engine {
     ) -> Result<()>;
     /// Writes `Metric`.
     fn key_metric(&mut self, params: key_metric::Params, keys: Place) -> Result<()>;
-    /// Writes `Split`.
+    /// `Metric` to `Energy`.
+    fn token_energy(&mut self, params: token_energy::Params) -> Result<()>;
+    /// Writes `Split`, from `Energy` where that decides.
     fn split_tokens(&mut self, params: split_tokens::Params) -> Result<()>;
     /// `Metric`, and `Split` where it is listed, and sizes where they count, to `Score` and `Best`.
     fn find_matches(&mut self, params: find_matches::Params, listed: bool, size: Option<Place>)
     -> Result<()>;
     /// `Score`, `Best`, and `Split` where it is listed, to `Rank` and `Plan`.
     fn rank_matches(&mut self, params: rank_matches::Params, listed: bool) -> Result<()>;
+    /// `Metric` to `Plan`.
+    fn match_lines(&mut self, params: match_lines::Params) -> Result<()>;
+    /// `Metric`, and `Qkv` where attention decides, to `Plan`.
+    fn match_otherwise(&mut self, by: &Otherwise) -> Result<()>;
     /// Tokens and sizes by `Plan`, and what they become to `Normed` as well, normalised.
     fn merge_tokens(
         &mut self,
@@ -117,6 +126,18 @@ pub(crate) trait Engine {
     fn enter(&mut self, block: Option<u32>);
     /// Names the first elements of what the last kernel wrote, such as `attn`.
     fn stage(&mut self, name: &str, at: Place, elements: u64);
+}
+
+/// A matching other than the bipartite one, and what it goes by.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Otherwise {
+    pub matching: Matching,
+    pub params: matching::Params,
+    /// The number of the first image.
+    pub first_image: u32,
+    /// That of the class token.
+    pub attention: attention::Params,
+    pub size: Option<Place>,
 }
 
 /// The steps behind a product and its activation.

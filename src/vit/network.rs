@@ -1,12 +1,14 @@
 //! The network, once, from top to bottom: the picture in the crate's documentation as calls of kernels.
 
 use super::config::Config;
-use super::engine::{Ends, Engine, Place, Query, Then};
+use super::engine::{Ends, Engine, Otherwise, Place, Query, Then};
 use super::options::{Metric, Options, PoolBy, Rule};
 use super::parameters::{AttentionPool, Block, Linear, Norm, Parameters};
 use crate::error::Result;
 use crate::kernels::{Activation, PoolMode, attention, layer_norm, matmul, norm_heads, pool, split_tokens};
+use crate::matching::Matching;
 use crate::merger::MergeShape;
+use crate::partition::Partition;
 
 /// A batch's way through a network.
 pub(crate) struct Walk<'a, E: Engine> {
@@ -26,6 +28,8 @@ pub(crate) struct Walk<'a, E: Engine> {
     x: usize,
     /// Merges so far.
     merged: usize,
+    /// Of the tokens that there are by now.
+    partition: Partition,
 }
 
 impl<'a, E: Engine> Walk<'a, E> {
@@ -37,7 +41,8 @@ impl<'a, E: Engine> Walk<'a, E> {
         (batch, first_image): (u32, u32),
     ) -> Self {
         let (tokens, merging, x, merged) = (config.tokens(), false, 0, 0);
-        Walk { engine, p, config, options, batch, first_image, tokens, merging, x, merged }
+        let partition = options.partition.on(config.grid());
+        Walk { engine, p, config, options, batch, first_image, tokens, merging, x, merged, partition }
     }
 
     /// Image to logits, by the tokens that enter each block and leave the last.
@@ -59,6 +64,10 @@ impl<'a, E: Engine> Walk<'a, E> {
     pub fn resume(&mut self, block: usize, tokens: &[u32]) {
         self.merging = tokens.first() != tokens.last();
         self.tokens = tokens[block];
+        for pair in tokens[..=block].windows(2).filter(|pair| pair[1] < pair[0]) {
+            self.partition =
+                self.partition.after(pair[0], self.options.protected(self.config), pair[0] - pair[1]);
+        }
         self.merged = usize::from(tokens[0] != tokens[block]);
     }
 
@@ -142,7 +151,6 @@ impl<'a, E: Engine> Walk<'a, E> {
     fn merge(&mut self, block: u32, r: u32) -> Result<()> {
         let shape = self.merge_shape(block, r);
         let [b, n] = [self.batch, self.tokens].map(u64::from);
-        let edges = b * u64::from(shape.srcs());
         let keys = match self.options.rule(block).metric {
             Metric::Keys | Metric::Queries | Metric::Values => Place::Qkv,
             // What attention was added to.
@@ -156,6 +164,32 @@ impl<'a, E: Engine> Walk<'a, E> {
         };
         self.engine.key_metric(shape.key_metric(), keys)?;
         self.engine.stage("metric", Place::Metric, b * n * u64::from(shape.head_width));
+        match (self.options.matching, shape.match_lines()) {
+            (Matching::Bipartite, None) => self.match_bipartite(&shape)?,
+            (Matching::Bipartite, Some(lines)) => self.engine.match_lines(lines)?,
+            (other, _) => self.match_otherwise(other.in_block(block), &shape)?,
+        }
+        self.engine.stage("plan", Place::Plan, b * u64::from(shape.rank_matches().plan_len()));
+
+        let [from, to] = [self.merged, self.merged + 1];
+        let [size, size_out] = [from, to].map(Place::Size);
+        self.engine.merge_tokens(shape.merge_tokens(), self.x(), size, self.x_next(), size_out)?;
+        self.turn();
+        self.partition = self.partition.after(shape.tokens, shape.protect, r);
+        (self.merged, self.tokens) = (to, shape.tokens_out());
+        self.name("merged", self.x(), self.rows());
+        self.engine.stage("size", size_out, self.rows().into());
+        let [source, source_out] = [from, to].map(Place::Source);
+        self.engine.merge_source(shape.merge_source(), source, source_out)
+    }
+
+    /// Sources, destinations, and the best edges between them.
+    fn match_bipartite(&mut self, shape: &MergeShape) -> Result<()> {
+        let edges = u64::from(self.batch) * u64::from(shape.srcs());
+        if let Some(params) = shape.token_energy() {
+            self.engine.token_energy(params)?;
+            self.engine.stage("energy", Place::Energy, u64::from(self.batch) * u64::from(self.tokens));
+        }
         let list = shape.split_tokens();
         if let Some(list) = list {
             self.engine.split_tokens(split_tokens::Params { first_list: self.first_image, ..list })?;
@@ -167,21 +201,24 @@ impl<'a, E: Engine> Walk<'a, E> {
         self.engine.stage("best", Place::Best, edges);
         self.engine.rank_matches(shape.rank_matches(), list.is_some())?;
         self.engine.stage("rank", Place::Rank, edges);
-        self.engine.stage("plan", Place::Plan, b * u64::from(shape.rank_matches().plan_len()));
+        Ok(())
+    }
 
-        let [from, to] = [self.merged, self.merged + 1];
-        let [size, size_out] = [from, to].map(Place::Size);
-        self.engine.merge_tokens(shape.merge_tokens(), self.x(), size, self.x_next(), size_out)?;
-        self.turn();
-        (self.merged, self.tokens) = (to, shape.tokens_out());
-        self.name("merged", self.x(), self.rows());
-        self.engine.stage("size", size_out, self.rows().into());
-        let [source, source_out] = [from, to].map(Place::Source);
-        self.engine.merge_source(shape.merge_source(), source, source_out)
+    /// What the paper's matching is compared with.
+    fn match_otherwise(&mut self, matching: Matching, shape: &MergeShape) -> Result<()> {
+        let (heads, head_width) = (self.config.num_heads, self.config.head_width());
+        let fused = attention::Params::fused(self.batch, self.tokens, heads, head_width);
+        self.engine.match_otherwise(&Otherwise {
+            matching,
+            params: shape.otherwise(),
+            first_image: self.first_image,
+            attention: attention::Params { queries: 1, scale: 1.0, ..fused },
+            size: self.options.prop_attn.then_some(Place::Size(self.merged)),
+        })
     }
 
     fn merge_shape(&self, block: u32, r: u32) -> MergeShape {
-        let Config { embed_dim, num_heads, norm_eps: eps, .. } = *self.config;
+        let Config { embed_dim, num_heads, depth, norm_eps: eps, .. } = *self.config;
         let Rule { metric, similarity, by_size, merge: mode } = self.options.rule(block);
         let projected = metric.of_projection();
         MergeShape {
@@ -195,7 +232,7 @@ impl<'a, E: Engine> Walk<'a, E> {
             r,
             protect: self.options.protected(self.config),
             sources: self.config.tokens(),
-            partition: self.options.partition.in_block(block),
+            partition: self.partition.in_block(block, depth),
             similarity,
             by_size,
             mode,

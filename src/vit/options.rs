@@ -3,7 +3,9 @@
 use super::config::{Config, Pool};
 use crate::error::{Error, Result};
 use crate::kernels::find_matches::MOST_BY_SIZE;
+use crate::kernels::match_lines::LONGEST;
 use crate::kernels::{MergeMode, PoolMode, Similarity};
+use crate::matching::Matching;
 use crate::partition::Partition;
 use crate::schedule::Schedule;
 
@@ -100,6 +102,8 @@ pub struct Options {
     pub merge: MergeMode,
     /// The tokens that may merge, and those they merge into; [`Partition::Grid`] is not for networks.
     pub partition: Partition,
+    /// The way in which those that merge are found.
+    pub matching: Matching,
     /// The rows that they are matched by.
     pub metric: Metric,
     /// The measure by which two of them are alike.
@@ -119,6 +123,7 @@ impl Default for Options {
             protect: Protect::default(),
             merge: MergeMode::WeightedMean,
             partition: Partition::default(),
+            matching: Matching::default(),
             metric: Metric::default(),
             similarity: Similarity::Cosine,
             by_size: 0.0,
@@ -175,14 +180,16 @@ impl Options {
     /// The tokens that enter each block and leave the last.
     pub fn tokens_per_block(&self, config: &Config) -> Vec<u32> {
         let (tokens, protect) = (config.tokens(), self.protected(config));
-        self.schedule.tokens_per_block(tokens, protect, self.partition, config.depth as usize)
+        let partition = self.partition.on(config.grid());
+        self.schedule.tokens_per_block(tokens, protect, partition, config.depth as usize)
     }
 
     /// Whether a network can be run like that.
     ///
     /// # Errors
-    /// [`Error::Unsupported`] for a grid, [`Error::Input`] for another partition, a schedule or a `by_size` that makes no
-    /// sense.
+    /// [`Error::Unsupported`] for a grid that merging would break and for lines that are too long, [`Error::Input`] for
+    /// another partition, a schedule or a `by_size` that makes no sense, and for a partition by energy with another
+    /// similarity than the cosine.
     pub fn check(&self, config: &Config) -> Result<()> {
         if matches!(self.partition, Partition::Grid { .. }) {
             return Err(Error::Unsupported {
@@ -196,10 +203,49 @@ impl Options {
         {
             return Err(Error::Input(format!("a schedule's inflection is {inflection}, which is no number")));
         }
-        for block in 0..config.depth {
+        (0..config.depth).try_for_each(|block| {
             self.rule(block).check()?;
+            self.partition.check_similarity(self.rule(block).similarity)
+        })?;
+        self.check_matching(config)?;
+        self.check_lines(config)?;
+        self.partition.on(config.grid()).check(config.tokens(), self.protected(config))
+    }
+
+    /// Whether a matching has what it needs.
+    fn check_matching(&self, config: &Config) -> Result<()> {
+        let wrong = |why: &str| Err(Error::Input(format!("matching {}: {why}", self.matching)));
+        self.matching.check()?;
+        if self.matching == Matching::Bipartite {
+            return Ok(());
         }
-        self.partition.check(config.tokens(), self.protected(config))
+        if self.partition != Partition::Alternating {
+            return wrong(&format!("it knows no partition, and {} is asked for", self.partition));
+        }
+        if self.matching == Matching::PruneAttention && !config.class_token {
+            return wrong("the network has no class token");
+        }
+        Ok(())
+    }
+
+    /// Whether lines are those of the network's grid, and short enough.
+    fn check_lines(&self, config: &Config) -> Result<()> {
+        let Partition::Lines { grid: Some(grid) } = self.partition.on(config.grid()) else { return Ok(()) };
+        let [rows, columns] = config.grid();
+        if grid != [rows, columns] {
+            return Err(Error::Input(format!(
+                "partition {}: the network's grid is {rows} x {columns}",
+                self.partition
+            )));
+        }
+        if rows.max(columns) > LONGEST {
+            return Err(Error::Unsupported {
+                field: "partition".into(),
+                value: self.partition.to_string(),
+                why: format!("a grid of {rows} x {columns} has lines of more than {LONGEST} tokens"),
+            });
+        }
+        Ok(())
     }
 
     /// The factor by which a forward pass computes less than without merging.

@@ -1,16 +1,16 @@
 //! A plan in the making: the engine that prepares each kernel's call instead of running it.
 
 use super::buffers::Buffers;
-use super::engine::{Engine, Place, Query, Then};
+use super::engine::{Engine, Otherwise, Place, Query, Then};
 use super::images::Input;
 use super::parameters::{Linear, Norm};
 use super::step::{Stage, Step};
 use crate::dispatch::Dispatch;
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::gpu::Gpu;
 use crate::kernels::{
-    self, attention, embed_patches, find_matches, key_metric, layer_norm, matmul, merge_source, merge_tokens,
-    norm_heads, pool, rank_matches, split_tokens,
+    self, SplitMode, attention, embed_patches, find_matches, key_metric, layer_norm, match_lines, matmul,
+    merge_source, merge_tokens, norm_heads, pool, rank_matches, split_tokens, token_energy,
 };
 use crate::view::View;
 
@@ -131,8 +131,14 @@ impl Engine for Recorder<'_> {
         self.push(kernels::key_metric(gpu, params, io)?)
     }
 
+    fn token_energy(&mut self, params: token_energy::Params) -> Result<()> {
+        let io = token_energy::Io::new(self.at(Place::Metric), self.at(Place::Energy));
+        self.push(kernels::token_energy(&self.gpu, params, io)?)
+    }
+
     fn split_tokens(&mut self, params: split_tokens::Params) -> Result<()> {
-        let io = split_tokens::Io::new(self.at(Place::Split));
+        let energy = (params.mode == SplitMode::Energy).then(|| self.at(Place::Energy));
+        let io = split_tokens::Io { energy, ..split_tokens::Io::new(self.at(Place::Split)) };
         self.push(kernels::split_tokens(&self.gpu, params, io)?)
     }
 
@@ -157,6 +163,19 @@ impl Engine for Recorder<'_> {
         let io = rank_matches::Io::new(score, best, rank, plan);
         let io = rank_matches::Io { split: self.split(listed), ..io };
         self.push(kernels::rank_matches(&self.gpu, params, io)?)
+    }
+
+    fn match_lines(&mut self, params: match_lines::Params) -> Result<()> {
+        let io = match_lines::Io::new(self.at(Place::Metric), self.at(Place::Plan));
+        self.push(kernels::match_lines(&self.gpu, params, io)?)
+    }
+
+    fn match_otherwise(&mut self, by: &Otherwise) -> Result<()> {
+        Err(Error::Unsupported {
+            field: "matching".into(),
+            value: by.matching.to_string(),
+            why: "it is there to be compared with, on the CPU path only".into(),
+        })
     }
 
     fn merge_tokens(

@@ -7,6 +7,7 @@ mod cache;
 mod classify;
 mod demo;
 mod devices;
+mod eval;
 #[cfg(feature = "hub")]
 mod hub;
 #[cfg(feature = "hub")]

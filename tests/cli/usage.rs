@@ -23,10 +23,23 @@ fn wrong_usage_ends_with_2() {
     tome(&["infer", "--input", "x.png", "--output", "o", "--want", "logits,soul"]).misused("soul");
     tome(&["infer", "--input", "x.png", "--output", "o", "--pool", "max"]).misused("max");
     tome(&["classify", "x.png", "--merge-mode", "median"]).misused("keep-one");
-    for partition in
-        ["every:1", "every:", "every", "random", "random:-1", "random:x", "grid", "alternating:2", ""]
-    {
-        tome(&["classify", "x.png", "--partition", partition]).misused("random:SEED");
+    for partition in [
+        "every:1",
+        "every:",
+        "every",
+        "random",
+        "random:-1",
+        "random:x",
+        "grid",
+        "alternating:2",
+        "",
+        "energy:",
+        "energy:x",
+        "energy:nan",
+        "energy:inf",
+        "energy:1:2",
+    ] {
+        tome(&["classify", "x.png", "--partition", partition]).misused("energy:MARGIN");
     }
     tome(&["visualize", "x.png", "--out", "y.png", "--metric", "depth"]).misused("attention");
     tome(&["infer", "--input", "x.png", "--output", "o", "--similarity", "l2"]).misused("euclidean");

@@ -24,6 +24,7 @@ use std::sync::{Mutex, OnceLock};
 use std::time::{Duration, Instant};
 
 use tome_wgpu::kernel::{Access, Part};
+use tome_wgpu::kernels::{split_tokens, token_energy};
 use tome_wgpu::{
     Caps, Dispatch, Element, Gpu, KernelSpec, Lane, Partition, Tile, TileChoice, TileSize, Variant,
     cooperative_tile, wanted_device,
@@ -370,7 +371,21 @@ pub fn partitions(free: u32) -> Vec<Partition> {
     all.extend(
         [([2, 2], None), ([2, 3], Some(1)), ([1, 4], Some(2))].map(|(stride, seed)| grid(stride, seed)),
     );
+    // One grid, one that loses rows, and as many frames of one row as there are rows.
+    let [grid, turned, frames] = [[rows, free / rows], [free / rows, rows], [1, free / rows]];
+    all.extend([grid, turned, frames].map(|grid| Partition::Lines { grid: Some(grid) }));
+    all.push(Partition::Energy { margin: Some(0.3) });
     all
+}
+
+/// Energies as token_energy leaves them for a list: few different ones, so that there are ties, and marks.
+pub fn energies(list: &split_tokens::Params, random: &mut Random) -> Vec<f32> {
+    let energy = |token| match random.below(9) {
+        _ if token < list.protect => token_energy::PROTECTED,
+        0 => token_energy::UNDIRECTED,
+        n => n as f32 / 4.0 - 1.0,
+    };
+    (0..list.lists).flat_map(|_| 0..list.tokens).map(energy).collect()
 }
 
 /// Reproducible numbers without symmetry (splitmix64).

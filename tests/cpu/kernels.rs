@@ -5,7 +5,7 @@ use tome_wgpu::kernels::matmul::Activation;
 use tome_wgpu::kernels::merge_source;
 use tome_wgpu::kernels::{
     attention, embed_patches, find_matches, key_metric, layer_norm, matmul, merge_tokens, norm_heads, pool,
-    rank_matches, unmerge,
+    rank_matches, token_energy, unmerge,
 };
 use tome_wgpu::reference;
 use tome_wgpu::{Partition, cpu};
@@ -212,24 +212,35 @@ fn match_and_merge(batch: u32, tokens: u32, protect: u32, partition: Partition) 
     let most = partition.most(tokens, protect);
     let (width, channels) = (8, 4);
     for r in [0, 1, most / 2, most].into_iter().filter(|&r| r <= most) {
+        let mut metric = random.sixteenths(batch * tokens * width);
+        // Some without direction.
+        metric.chunks_exact_mut(width as usize).step_by(5).for_each(|token| token.fill(0.0));
+        let [mut energy, mut want_energy] = outputs(batch * tokens);
+        for margin in [0.9, 1.0 / 256.0, -0.003] {
+            let params = token_energy::Params::new([batch, tokens, width], protect, margin);
+            cpu::token_energy(&params, &metric, &mut energy);
+            reference::token_energy(&params, &metric, &mut want_energy);
+            // An exponential in f32.
+            close(format!("{what} energy"), &energy, &want_energy, Tol { abs: 1.5e-7, rel: 0.0 });
+        }
         let list = partition.split(batch, tokens, protect, r);
         let lists = list.map(|list| {
             let [mut split, mut want] = indices(list.lists * tokens);
-            cpu::split_tokens(&list, &mut split);
-            reference::split_tokens(&list, &mut want);
+            cpu::split_tokens(&list, Some(&want_energy), &mut split);
+            reference::split_tokens(&list, Some(&want_energy), &mut want);
             same(&what, &split, &want);
             split
         });
         let split = lists.as_deref();
         let (srcs, split_stride) = list.map_or((tokens.div_ceil(2), 0), |list| (list.srcs, list.stride()));
+        let held = list.map_or(0, |list| list.held());
 
-        let metric = random.sixteenths(batch * tokens * width);
         let edges = batch * srcs;
         let ([mut score, mut want_score], [mut best, mut want_best]) = (outputs(edges), indices(edges));
         for similarity in [Similarity::Euclidean, Similarity::Dot, Similarity::Cosine] {
             let params = set!(
                 find_matches::Params::default();
-                batch, tokens, width, protect, similarity, srcs, split_stride
+                batch, tokens, width, protect, similarity, srcs, split_stride, held
             );
             cpu::find_matches(&params, &metric, split, None, &mut score, &mut best);
             reference::find_matches(&params, &metric, split, None, &mut want_score, &mut want_best);

@@ -5,7 +5,9 @@
 mod common;
 
 mod kernels;
+mod lines;
 mod matching;
+mod matchings;
 mod merging;
 mod network;
 mod schedule;

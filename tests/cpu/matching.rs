@@ -65,7 +65,7 @@ fn grouped(metric: &[f32], width: u32, partition: Partition, r: u32) -> Groups {
     let r = r.min(partition.most(tokens, 0));
     let list = partition.split(1, tokens, 0, r).expect("a list");
     let mut split = vec![u32::MAX; tokens as usize];
-    cpu::split_tokens(&list, &mut split);
+    cpu::split_tokens(&list, None, &mut split);
     let mut unit = vec![f32::NAN; metric.len()];
     let params = set!(
         key_metric::Params::default();

@@ -2,8 +2,9 @@
 
 use std::collections::BTreeSet;
 
+use tome_wgpu::kernels::MergeMode;
 use tome_wgpu::vit::{Config, Options, Output, Outputs, Pool, PoolBy, Protect, ValuesMut, Weights};
-use tome_wgpu::{Error, Schedule, cpu};
+use tome_wgpu::{Error, Partition, Schedule, cpu};
 
 use crate::common::{Random, set};
 
@@ -90,6 +91,8 @@ fn without_merging_no_option_matters() {
         Options::default();
         schedule: Schedule::List(vec![]), prop_attn: false, pool_by: PoolBy::Plain, protect: Protect::Class
     );
+    assert_eq!(vit.forward(&images, &options).expect("results"), plain);
+    let options = set!(options; partition: Partition::Energy { margin: None }, merge: MergeMode::Mlerp);
     assert_eq!(vit.forward(&images, &options).expect("results"), plain);
 }
 

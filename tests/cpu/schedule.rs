@@ -4,6 +4,7 @@ use serde_json::Value;
 use tome_wgpu::vit::{Config, Options};
 use tome_wgpu::{Partition, Schedule};
 
+use crate::common::partitions;
 use crate::matching::golden;
 
 #[test]
@@ -86,4 +87,19 @@ fn what_makes_no_schedule_is_refused() {
     for text in ["", "x", "-1", "1.5", "3,", "3,x", "16:", "16:x", "16:nan", "16:inf", "99999999999", ":"] {
         assert!(text.parse::<Schedule>().is_err(), "`{text}` is taken for a schedule");
     }
+}
+
+#[test]
+fn partitions_are_read_as_they_are_printed() {
+    for partition in
+        partitions(36).into_iter().filter(|partition| !matches!(partition, Partition::Grid { .. }))
+    {
+        assert_eq!(partition.to_string().parse::<Partition>().expect("what it prints"), partition);
+    }
+    let energy = |text: &str| text.parse::<Partition>().ok();
+    assert_eq!(energy("energy"), Some(Partition::Energy { margin: None }));
+    assert_eq!(energy("energy:-0.25"), Some(Partition::Energy { margin: Some(-0.25) }));
+    // By halves: of seven tokens behind a protected one six may be sources or destinations.
+    assert_eq!(Partition::Energy { margin: None }.most(8, 1), 3);
+    assert_eq!([0, 1, 2].map(|tokens| Partition::Energy { margin: None }.most(tokens, 1)), [0; 3]);
 }

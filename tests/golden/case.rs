@@ -1,15 +1,15 @@
 //! A case on disk.
 
 use std::collections::BTreeMap;
+use std::fmt::Display;
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::str::FromStr;
 
 use safetensors::{Dtype, SafeTensors};
 use serde_json::Value;
 use tome_wgpu::files::load_model;
-use tome_wgpu::kernels::find_matches::Similarity;
-use tome_wgpu::kernels::merge_tokens::MergeMode;
-use tome_wgpu::vit::{Config, Metric, Options, PoolBy, Protect, Weights};
+use tome_wgpu::vit::{Config, Options, PoolBy, Protect, Weights};
 
 use crate::common::place;
 
@@ -51,32 +51,12 @@ fn load(folder: &Path) -> Case {
     options.prop_attn = text("prop_attn") == "on";
     options.pool_by = if text("pool") == "size" { PoolBy::Size } else { PoolBy::Plain };
     options.protect = if text("protect") == "prefix" { Protect::Prefix } else { Protect::Class };
-    options.merge = match knob("merge_mode", "wmean") {
-        "wmean" => MergeMode::WeightedMean,
-        "mean" => MergeMode::Mean,
-        "sum" => MergeMode::Sum,
-        "max" => MergeMode::Max,
-        "min" => MergeMode::Min,
-        "keep-one" => MergeMode::KeepOne,
-        "mlerp" => MergeMode::Mlerp,
-        "max-magnitude" => MergeMode::MaxMagnitude,
-        other => panic!("{name}: merge_mode {other}"),
-    };
-    options.partition = knob("partition", "alternating").parse().unwrap_or_else(|e| panic!("{name}: {e}"));
-    options.metric = match knob("metric", "keys") {
-        "keys" => Metric::Keys,
-        "queries" => Metric::Queries,
-        "values" => Metric::Values,
-        "input" => Metric::Input,
-        "attention" => Metric::Attention,
-        other => panic!("{name}: metric {other}"),
-    };
-    options.similarity = match knob("similarity", "cosine") {
-        "cosine" => Similarity::Cosine,
-        "dot" => Similarity::Dot,
-        "euclidean" => Similarity::Euclidean,
-        other => panic!("{name}: similarity {other}"),
-    };
+    options.merge = named(knob("merge_mode", "wmean"), &name);
+    options.partition = named(knob("partition", "alternating"), &name);
+    options.matching = named(knob("matching", "bipartite"), &name);
+    options.metric = named(knob("metric", "keys"), &name);
+    options.similarity = named(knob("similarity", "cosine"), &name);
+    options.by_size = named(knob("by_size", "0"), &name);
     let tokens = run["tokens_per_layer"].as_array().expect("tokens_per_layer");
     let images = &tensors(&folder.join("input.safetensors"))["images"];
     Case {
@@ -90,6 +70,11 @@ fn load(folder: &Path) -> Case {
         expected: tensors(&folder.join("expected.safetensors")),
         name,
     }
+}
+
+/// What a knob of a case says.
+fn named<T: FromStr<Err: Display>>(text: &str, case: &str) -> T {
+    text.parse().unwrap_or_else(|e| panic!("{case}: {e}"))
 }
 
 fn json(path: &Path) -> Value {

@@ -31,6 +31,7 @@ pub fn compare(case: &Case, got: &Stages, tolerance: f64) -> Result<(), String> 
         let stage = |name: &str| format!("layer{block:02}.{name}");
         values(case, got, &stage("attn"), tolerance)?;
         metric(case, got, &stage("metric"), tolerance)?;
+        energies(case, got, block, tolerance)?;
         matches(case, got, block)?;
         for name in ["merged", "size", "tokens"] {
             values(case, got, &stage(name), tolerance)?;
@@ -97,24 +98,49 @@ fn metric(case: &Case, got: &Stages, stage: &str, tolerance: f64) -> Result<(), 
     near(stage, got, &want, tolerance)
 }
 
+/// Where they decide: the energies of the unprotected tokens, and the lists that follow.
+fn energies(case: &Case, got: &Stages, block: usize, tolerance: f64) -> Result<(), String> {
+    let stage = |name: &str| format!("layer{block:02}.{name}");
+    let Some(want) = case.expected.get(&stage("energy")) else { return Ok(()) };
+    if let Some(Numbers::F32(got)) = got.get(&stage("energy")) {
+        let protect = case.options.protected(&case.network.0) as usize;
+        let images = got.chunks_exact(case.tokens[block] as usize);
+        let free: Vec<f32> = images.flat_map(|image| &image[protect..]).copied().collect();
+        near(&stage("energy"), &free, want, tolerance)?;
+    }
+    let lists = case.expected[&stage("split")].iter().map(|&token| token as u32);
+    match got.get(&stage("split")) {
+        Some(Numbers::U32(got)) if !lists.eq(got.iter().copied()) => {
+            Err(format!("{}: differs", stage("split")))
+        }
+        _ => Ok(()),
+    }
+}
+
 /// Who merged into whom, and in which order the others stay.
 fn matches(case: &Case, got: &Stages, block: usize) -> Result<(), String> {
-    let (n, r) = (case.tokens[block] as usize, (case.tokens[block] - case.tokens[block + 1]) as usize);
+    let n = case.tokens[block] as usize;
+    let r = n - case.tokens[block + 1] as usize;
     let stage = |name: &str| format!("layer{block:02}.{name}");
     let expected = |name: &str| case.expected.get(&stage(name)).map_or(&[][..], Vec::as_slice);
     let (src, dst, unm) = (expected("src"), expected("dst"), expected("unm"));
     if r == 0 {
-        return match got.contains_key(&stage("rank")) {
+        return match got.contains_key(&stage("plan")) {
             true => Err(format!("{}: something merged", stage("src"))),
             false => Ok(()),
         };
+    }
+    if case.expected.contains_key(&stage("kept")) {
+        let plan = indices(got, &stage("plan")).map_err(|_| format!("{}: nothing merged", stage("kept")))?;
+        return planned(plan, n, [expected("kept"), expected("target")])
+            .map_err(|name| format!("{}: differs", stage(name)));
     }
     let missing = |_| format!("{}: nothing merged", stage("src"));
     let rank = indices(got, &stage("rank")).map_err(missing)?;
     let best = indices(got, &stage("best")).map_err(missing)?;
     let (config, _) = &case.network;
     let protect = case.options.protected(config);
-    let srcs = split(case, n as u32, r as u32).0.len();
+    let srcs = split(case, 0, block).0.len();
     if rank.len() * r != src.len() * srcs || best.len() != rank.len() {
         return Err(format!("{}: {} sources for {} of {r} a time", stage("src"), rank.len(), src.len()));
     }
@@ -134,6 +160,21 @@ fn matches(case: &Case, got: &Stages, block: usize) -> Result<(), String> {
         let want: Vec<usize> = unm[item * (srcs - r)..][..srcs - r].iter().map(|&v| v as usize).collect();
         if kept != want {
             return Err(format!("{}: image {item} kept {kept:?} instead of {want:?}", stage("unm")));
+        }
+    }
+    Ok(())
+}
+
+/// Which token stays in place of each output token, and where each input token goes.
+fn planned(plan: &[u32], n: usize, [kept, target]: [&[f64]; 2]) -> Result<(), &'static str> {
+    let m = kept.len() * n / target.len();
+    for (item, plan) in plan.chunks_exact(m + 2 * n).enumerate() {
+        let is = |list: &[u32], want: &[f64]| list.iter().zip(want).all(|(&a, &b)| f64::from(a) == b);
+        if !is(&plan[..m], &kept[item * m..]) {
+            return Err("kept");
+        }
+        if !is(&plan[m + n..], &target[item * n..]) {
+            return Err("target");
         }
     }
     Ok(())
@@ -165,14 +206,21 @@ fn unmerged(case: &Case, got: &Stages, tolerance: f64) -> Result<(), String> {
     near("dense", got, &dense, tolerance)
 }
 
-/// Sources and destinations of a block of one image that merges r tokens.
-fn split(case: &Case, n: u32, r: u32) -> (Vec<usize>, Vec<usize>) {
+/// Sources and destinations of a block of an image that merges tokens.
+fn split(case: &Case, image: usize, block: usize) -> (Vec<usize>, Vec<usize>) {
+    let (n, r) = (case.tokens[block], case.tokens[block] - case.tokens[block + 1]);
     let protected = case.options.protected(&case.network.0);
     let Some(list) = case.options.partition.split(1, n, protected, r) else {
         return ((0..n as usize).step_by(2).collect(), (1..n as usize).step_by(2).collect());
     };
     let mut tokens = vec![0; n as usize];
-    cpu::split_tokens(&list, &mut tokens);
+    match case.expected.get(&format!("layer{block:02}.split")) {
+        Some(lists) => {
+            let own = lists[image * n as usize..].iter();
+            tokens.iter_mut().zip(own).for_each(|(token, &own)| *token = own as u32);
+        }
+        None => cpu::split_tokens(&list, None, &mut tokens),
+    }
     let (sources, destinations) = tokens.split_at(list.srcs as usize);
     [sources, destinations].map(|tokens| tokens.iter().map(|&token| token as usize).collect()).into()
 }
@@ -184,7 +232,10 @@ fn places(case: &Case, image: usize, block: usize) -> Vec<usize> {
     if n == left {
         return (0..n).collect();
     }
-    let (sources, destinations) = split(case, n as u32, (n - left) as u32);
+    if let Some(target) = case.expected.get(&format!("layer{block:02}.target")) {
+        return target[image * n..][..n].iter().map(|&place| place as usize).collect();
+    }
+    let (sources, destinations) = split(case, image, block);
     let of_image = |name: &str, width: usize| {
         let all = &case.expected[&format!("layer{block:02}.{name}")];
         all[image * width..][..width].iter().map(|&v| v as usize).collect::<Vec<_>>()

@@ -113,6 +113,11 @@ TABLE = {
     "mode_keep_one_euclidean": ({"depth": 2}, {"merge_mode": "keep-one", "similarity": "euclidean"}, {}),
     "mode_mlerp": ({}, {"merge_mode": "mlerp"}, {}),
     "mode_max_magnitude_nocls": ({**AVERAGE}, {"merge_mode": "max-magnitude", "pool": "size", "r": "3"}, {}),
+    "final": ({}, {"metric": "final"}, {}),
+    "final_nocls_fc_norm": ({**AVERAGE}, {"metric": "final", "pool": "size", "r": "3"}, {}),
+    "by_size": ({}, {"metric": "attention", "by_size": "0.5"}, {}),
+    "by_size_ward_nocls": ({**AVERAGE}, {"by_size": "1", "similarity": "euclidean", "pool": "size", "r": "5"}, {}),
+    "by_size_sequential": ({}, {"by_size": "2", "partition": "sequential"}, {}),
     "sequential": ({"depth": 2}, {"partition": "sequential"}, {}),
     "sequential_nocls_odd": ({**AVERAGE, "depth": 2}, {"partition": "sequential", "pool": "size", "r": "3"}, {}),
     "every_3_reg4_clamp": (
@@ -125,6 +130,30 @@ TABLE = {
         {"partition": "every:3", "pool": "size", "metric": "input", "similarity": "euclidean"},
         {},
     ),
+    # Merging that keeps the grid, and what the paper compares its matching with.
+    "lines": ({}, {"partition": "lines", "r": "4"}, {}),
+    "lines_rect_reg4_clamp": (
+        {**REGISTERS, "img_size": [12, 28]},
+        {"partition": "lines", "protect": "prefix", "r": "1000", "similarity": "euclidean"},
+        {},
+    ),
+    "lines_nocls_size": ({**AVERAGE, "img_size": [24, 16]}, {"partition": "lines", "pool": "size", "r": "7"}, {}),
+    "greedy": ({}, {"matching": "greedy"}, {}),
+    "greedy_nocls_clamp": ({**AVERAGE, "depth": 2}, {"matching": "greedy", "pool": "size", "r": "1000"}, {}),
+    "kmeans_2": ({"depth": 2}, {"matching": "kmeans:2"}, {}),
+    "kmeans_5_nocls_euclidean": (
+        {**AVERAGE, "depth": 2},
+        {"matching": "kmeans:5", "pool": "size", "r": "9", "similarity": "euclidean"},
+        {},
+    ),
+    "prune_random": ({"depth": 2}, {"matching": "prune-random:7"}, {}),
+    "prune_attention": ({}, {"matching": "prune-attention"}, {}),
+    # PiToMe's rule.
+    "energy": ({}, {"partition": "energy", "r": "3"}, {}),
+    "energy_nocls_odd_clamp": (
+        {**AVERAGE, "img_size": [12, 12]}, {"partition": "energy:0.25", "pool": "size", "r": "1000"}, {},
+    ),
+    "energy_reg4_queries": ({**REGISTERS, "depth": 2}, {"partition": "energy", "protect": "prefix", "metric": "queries"}, {}),
 }
 
 

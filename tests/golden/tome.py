@@ -8,6 +8,8 @@ from dataclasses import dataclass
 
 import torch
 
+import rules
+
 
 def schedule(r, depth):
     """Tokens to merge in each block, from `13` (constant), `16:-1` (constant:inflection) or `32,29,26` (a list)."""
@@ -30,6 +32,8 @@ class Merge:
     target: torch.Tensor  # [B,N] the output token that each input token goes to
     count: int  # number of output tokens
     gap: float  # how far the nearest different decision was, in similarity
+    energy: torch.Tensor = None  # [B,N-protected], where it decides
+    split: torch.Tensor = None  # [B,N] sources, then destinations, where they depend on the image
 
 
 def split(n, protected, partition):
@@ -58,8 +62,11 @@ def similarities(a, b, similarity):
     return a @ b.transpose(1, 2)
 
 
-def match(metric, r, protected, partition="alternating", similarity="cosine"):
+def match(metric, r, protected, partition="alternating", similarity="cosine", size=None, by_size=0.0):
     """Pairs sources with destinations by similarity of `metric` [B,N,d]; None if nothing is to be merged.
+
+    With `by_size` larger tokens [B,N] must be more alike: how far a similarity is from the one of a token with itself counts as
+    often as the harmonic mean of the two sizes to that power.
 
     The first `protected` tokens are neither merged nor merged into. Output order: protected tokens, unmerged sources
     (by position; by similarity if nothing is protected), destinations.
@@ -70,6 +77,10 @@ def match(metric, r, protected, partition="alternating", similarity="cosine"):
     if r <= 0:
         return None
     scores = similarities(metric[:, sources], metric[:, destinations], similarity)
+    if by_size:
+        a, b = size[:, sources, None], size[:, None, destinations]
+        top = 1.0 if similarity == "cosine" else 0.0
+        scores = (scores - top) * (2 * a * b / (a + b)) ** by_size + top
     kept_sources, kept_destinations = int((sources < protected).sum()), int((destinations < protected).sum())
     scores[:, :kept_sources] = -math.inf
     scores[:, :, :kept_destinations] = -math.inf
@@ -91,6 +102,55 @@ def match(metric, r, protected, partition="alternating", similarity="cosine"):
     target.scatter_(1, kept, torch.arange(kept.shape[1]).expand(batch, -1))
     target.scatter_(1, sources[src], target.gather(1, destinations[dst]))
     return Merge(src, dst, unm, kept, target, kept.shape[1], gap)
+
+
+def match_by_energy(metric, r, protected, margin):
+    """As `match`, with sources and destinations by the energy of PiToMe (Tran et al., NeurIPS 2024): the 2 r unprotected
+    tokens of the highest energy are sources and destinations in turn, and every such source merges.
+
+    Output order: protected tokens, those of lower energy, destinations. The former two are sources that stay.
+    """
+    batch, n, _ = metric.shape
+    r = min(r, (n - protected) // 2)
+    if r <= 0:
+        return None
+    free = metric[:, protected:]
+    cosines = similarities(free, free, "cosine")
+    energy = torch.where(cosines >= margin, cosines, (cosines - margin).exp() - 1).mean(dim=2)
+    ranked, order = energy.sort(dim=1, descending=True, stable=True)
+    order = order + protected
+    prefix = torch.arange(protected).expand(batch, -1)
+    stay = torch.cat([prefix, order[:, 2 * r :].sort(dim=1).values], dim=1)
+    sources, destinations = order[:, 0 : 2 * r : 2].sort(dim=1).values, order[:, 1 : 2 * r : 2].sort(dim=1).values
+
+    def rows(tokens):
+        return metric.gather(1, tokens.unsqueeze(2).expand(-1, -1, metric.shape[2]))
+
+    scores = similarities(rows(sources), rows(destinations), "cosine")
+    best, partner = scores.max(dim=2)
+    first = best.argsort(dim=1, descending=True)
+    # A cosine on the other side of the margin counts otherwise; that of a token with itself is 1.
+    itself = torch.eye(n - protected, dtype=torch.bool)
+    gaps = [(cosines - margin).abs()[:, ~itself].flatten(), (ranked[:, :-1] - ranked[:, 1:])[:, : 2 * r].flatten()]
+    if r > 1:
+        best_two = scores.topk(2, dim=2).values
+        gaps.append((best_two[..., 0] - best_two[..., 1]).flatten())
+
+    kept = torch.cat([stay, destinations], dim=1)
+    target = torch.full((batch, n), -1)
+    target.scatter_(1, kept, torch.arange(kept.shape[1]).expand(batch, -1))
+    target.scatter_(1, sources, target.gather(1, destinations.gather(1, partner)))
+    return Merge(
+        src=stay.shape[1] + first,
+        dst=partner.gather(1, first),
+        unm=torch.arange(stay.shape[1]).expand(batch, -1),
+        kept=kept,
+        target=target,
+        count=kept.shape[1],
+        gap=torch.cat(gaps).min().item(),
+        energy=energy,
+        split=torch.cat([stay, sources, destinations], dim=1),
+    )
 
 
 def decisive_gap(scores, ranked, src, protected, kept_destinations):
@@ -116,8 +176,10 @@ def attention(attn, x, size):
     logits = q @ k.transpose(2, 3) * attn.scale
     if size is not None:
         logits = logits + size.log()[:, None, None, :]
-    y = (logits.softmax(dim=3) @ v).transpose(1, 2).reshape(batch, n, -1)
-    return attn.proj(y), {"keys": k.mean(dim=1), "queries": q.mean(dim=1), "values": v.mean(dim=1)}
+    shares = logits.softmax(dim=3)
+    y = (shares @ v).transpose(1, 2).reshape(batch, n, -1)
+    metrics = {"keys": k.mean(dim=1), "queries": q.mean(dim=1), "values": v.mean(dim=1)}
+    return attn.proj(y), metrics, shares[:, :, 0].mean(dim=1)
 
 
 def merged_sum(plan, values):
@@ -157,31 +219,47 @@ def forward(
     partition="alternating",
     metric="keys",
     similarity="cosine",
+    matching="bipartite",
+    by_size="0",
 ):
     """Runs `model` with merging; returns the intermediate values by name (README.md lists them) and the decisive gap.
 
     pool: for average pooling, `plain` weighs the remaining tokens alike, `size` weighs every original patch alike.
     pool, for attention pooling: `size` attends to a token of `size` patches `size` times as much.
     protect: `cls` keeps only class and distillation token out of the merging, `prefix` the registers too.
-    metric: `keys`, `queries` or `values` (their mean over the heads), the block's `input`, or its tokens after `attention`.
+    metric: `keys`, `queries` or `values` (their mean over the heads), the block's `input`, its tokens after `attention`, or those
+    through the model's `final` norm.
+    partition `lines` and matchings other than `bipartite` are those of rules.py.
     """
     distilled = hasattr(model, "dist_token")
     protected = model.num_prefix_tokens if protect == "prefix" else int(model.has_class_token) + int(distilled)
+    rule = rules.rule(partition, matching, model.patch_embed.grid_size, protected, similarity)
     x = model.norm_pre(model._pos_embed(model.patch_embed(images)))
     size = x.new_ones(x.shape[:2])
     source = torch.arange(x.shape[1]).expand(x.shape[0], -1)
     out, gap = {"embed": x}, math.inf
     for i, (block, r_i) in enumerate(zip(model.blocks, schedule(r, len(model.blocks)))):
         layer = f"layer{i:02}."
-        y, metrics = attention(block.attn, block.norm1(x), size if prop_attn else None)
+        y, metrics, class_attention = attention(block.attn, block.norm1(x), size if prop_attn else None)
         metrics |= {"input": x, "attention": x + block.ls1(y)}
+        norm = model.norm if isinstance(model.norm, torch.nn.LayerNorm) else model.fc_norm
+        metrics["final"] = norm(metrics["attention"])
         x = metrics["attention"]
         out |= {layer + "attn": x, layer + "metric": metrics[metric]}
-        plan = match(metrics[metric], r_i, protected, partition, similarity)
+        if rule:
+            plan = rule(metrics[metric], r_i, i, class_attention)
+        elif partition.startswith("energy"):
+            margin = float(partition.partition(":")[2] or 0.9 - 0.9 * i / len(model.blocks))
+            plan = match_by_energy(metrics[metric], r_i, protected, margin)
+        else:
+            plan = match(metrics[metric], r_i, protected, partition, similarity, size, float(by_size))
         if plan:
-            x, size = merged(plan, x, size, merge_mode), merged_sum(plan, size[..., None]).squeeze(2)
+            if matching.startswith("prune"):
+                x, size = merged(plan, x, size, "keep-one"), size.gather(1, plan.kept)
+            else:
+                x, size = merged(plan, x, size, merge_mode), merged_sum(plan, size[..., None]).squeeze(2)
             source = plan.target.gather(1, source)
-            out |= {layer + "src": plan.src, layer + "dst": plan.dst, layer + "unm": plan.unm}
+            out |= {layer + name: tensor for name, tensor in vars(plan).items() if torch.is_tensor(tensor)}
             gap = min(gap, plan.gap)
         out |= {layer + "size": size, layer + "merged": x}
         x = x + block.ls2(block.mlp(block.norm2(x)))

@@ -46,6 +46,10 @@ macro_rules! call {
         key_metric($gpu, set!(set!(key_metric::Params::default(); rows: 5, heads: 2, head_width: 8, stride: 48, start: 16); $($change)*),
             key_metric::Io::new(&$b[0], &$b[1]))
     };
+    ($gpu:expr, $b:expr, token_energy, $($change:tt)*) => {
+        token_energy($gpu, set!(token_energy::Params::new([2, 5, 8], 1, 0.5); $($change)*),
+            token_energy::Io::new(&$b[0], &$b[1]))
+    };
     ($gpu:expr, $b:expr, split_tokens, $($change:tt)*) => {
         split_tokens($gpu, set!(set!(split_tokens::Params::default(); lists: 2, tokens: 9, protect: 1, srcs: 7, mode: split_tokens::SplitMode::Cells, columns: 4, cell_height: 2, cell_width: 2); $($change)*),
             split_tokens::Io::new(&$b[0]))
@@ -57,6 +61,10 @@ macro_rules! call {
     ($gpu:expr, $b:expr, rank_matches, $($change:tt)*) => {
         rank_matches($gpu, set!(set!(rank_matches::Params::default(); batch: 2, tokens: 9, r: 2, protect: 1); $($change)*),
             rank_matches::Io::new(&$b[0], &$b[1], &$b[2], &$b[3]))
+    };
+    ($gpu:expr, $b:expr, match_lines, $($change:tt)*) => {
+        match_lines($gpu, set!(match_lines::Params::new(2, 8, 1, [2, 4], 1); $($change)*),
+            match_lines::Io::new(&$b[0], &$b[1]))
     };
     ($gpu:expr, $b:expr, merge_tokens, $($change:tt)*) => {
         merge_tokens($gpu, set!(set!(merge_tokens::Params::default(); batch: 2, tokens: 9, r: 2, channels: 8); $($change)*),
@@ -91,9 +99,11 @@ fn good_calls_are_taken() {
         call!(gpu, b, norm_heads, rows: 5),
         call!(gpu, b, attention, batch: 2),
         call!(gpu, b, key_metric, rows: 5),
+        call!(gpu, b, token_energy, batch: 2),
         call!(gpu, b, split_tokens, lists: 2),
         call!(gpu, b, find_matches, batch: 2),
         call!(gpu, b, rank_matches, batch: 2),
+        call!(gpu, b, match_lines, batch: 2),
         call!(gpu, b, merge_tokens, batch: 2),
         call!(gpu, b, merge_source, batch: 2),
         call!(gpu, b, pool, batch: 2),
@@ -117,9 +127,11 @@ fn an_empty_batch_is_a_dispatch_of_nothing() {
             call!(gpu, b, norm_heads, rows: 0),
             call!(gpu, b, attention, batch: 0),
             call!(gpu, b, key_metric, rows: 0),
+            call!(gpu, b, token_energy, batch: 0),
             call!(gpu, b, split_tokens, lists: 0),
             call!(gpu, b, find_matches, batch: 0),
             call!(gpu, b, rank_matches, batch: 0),
+            call!(gpu, b, match_lines, batch: 0),
             call!(gpu, b, merge_tokens, batch: 0),
             call!(gpu, b, merge_source, batch: 0),
             call!(gpu, b, pool, batch: 0),
@@ -179,9 +191,27 @@ fn parameters_that_make_no_sense_are_named() {
         (call!(gpu, b, split_tokens, cell_width: 0), "place 0 in a cell of 2 x 0"),
         (call!(gpu, b, split_tokens, place: 4), "place 4 in a cell of 2 x 2"),
         (call!(gpu, b, split_tokens, srcs: 6), "6 sources of 9 tokens, and 2 cells"),
+        (call!(gpu, b, split_tokens, mode: SplitMode::Energy), "order by energy needs energies"),
+        (
+            call!(gpu, b, split_tokens, mode: SplitMode::Energy, srcs: 4),
+            "5 destinations, and as many that merge, of 8",
+        ),
+        (call!(gpu, b, token_energy, width: 6), "width is 6"),
+        (call!(gpu, b, token_energy, tokens: 0), "tokens is 0"),
+        (call!(gpu, b, token_energy, margin: f32::NAN), "margin is NaN"),
         (call!(gpu, b, rank_matches, r: 5), "r is 5; 9 tokens, 1 of them protected, allow 4"),
         (call!(gpu, b, rank_matches, protect: 10, r: 0), "10 of 9 tokens"),
         (call!(gpu, b, rank_matches, tokens: 0, protect: 0, r: 0), "of 0 tokens"),
+        (call!(gpu, b, match_lines, width: 6), "width is 6"),
+        (call!(gpu, b, match_lines, tokens: 10), "10 tokens, 1 of them protected, are no grids of 2 x 4"),
+        (call!(gpu, b, match_lines, protect: 10), "10 of them protected"),
+        (call!(gpu, b, match_lines, rows: 0), "no grids of 0 x 4"),
+        (call!(gpu, b, match_lines, rows: 1 << 31, columns: 2), "no grids of 2147483648 x 2"),
+        (call!(gpu, b, match_lines, lost: 3), "each line loses 3 of 4 tokens, more than half"),
+        (
+            call!(gpu, b, match_lines, columns: 1025, rows: 1, tokens: 1026),
+            "a line of 1025 tokens; 1024 are the most",
+        ),
         (call!(gpu, b, merge_tokens, channels: 9), "channels is 9"),
         (call!(gpu, b, merge_tokens, r: 9), "r is 9 of 9"),
         (call!(gpu, b, pool, channels: 3), "channels is 3"),
@@ -228,6 +258,8 @@ fn products_past_32_bits_are_refused_and_not_wrapped() {
         call!(gpu, b, rank_matches, batch: 1 << 30),
         call!(gpu, b, rank_matches, tokens: most, r: 0),
         call!(gpu, b, rank_matches, batch: 0, tokens: most / 3 + 2, r: 0),
+        call!(gpu, b, match_lines, batch: 1 << 30),
+        call!(gpu, b, match_lines, batch: 0, tokens: most / 8 * 8 + 1),
         call!(gpu, b, merge_tokens, tokens: most, r: 0),
         call!(gpu, b, merge_source, sources: most),
         call!(gpu, b, merge_source, tokens: most, r: 0),

@@ -1,7 +1,7 @@
 use tome_wgpu::kernels::find_matches::{Io, PROTECTED, Params, SPEC, Similarity, UNDIRECTED, find_matches};
 use tome_wgpu::reference;
 
-use crate::common::{Random, Rig, Tol, close, partitions, rigs_for, same, set};
+use crate::common::{Random, Rig, Tol, close, energies, partitions, rigs_for, same, set};
 
 /// Scores and indices of the best.
 type Edges = (Vec<f32>, Vec<u32>);
@@ -151,17 +151,26 @@ fn decisions_are_exact_in_every_partition_and_by_every_similarity() {
                     let r = partition.most(tokens, protect).min(9);
                     let Some(list) = partition.split(2, tokens, protect, r) else { continue };
                     let mut split = vec![0; (list.lists * tokens) as usize];
-                    reference::split_tokens(&list, &mut split);
+                    let energy = energies(&list, &mut Random(tokens.into()));
+                    reference::split_tokens(&list, Some(&energy), &mut split);
                     for similarity in [Similarity::Cosine, Similarity::Dot, Similarity::Euclidean] {
-                        let (srcs, split_stride) = (list.srcs, list.stride());
+                        let (srcs, split_stride, held) = (list.srcs, list.stride(), list.held());
                         let params = set!(
                             Params::default();
-                            batch: 2, tokens, width: 20, protect, similarity, srcs, split_stride
+                            batch: 2, tokens, width: 20, protect, similarity, srcs, split_stride, held
                         );
                         let mut metric = Random(tokens.into()).sixteenths(2 * tokens * 20);
                         // Some without direction.
                         metric.chunks_exact_mut(20).step_by(7).for_each(|token| token.fill(0.0));
-                        check_split(rig, params, &metric, Some(&split));
+                        let (score, _) = check_split(rig, params, &metric, Some(&split));
+                        for (i, score) in score.into_iter().enumerate() {
+                            let holds = (i as u32 % srcs) < held;
+                            assert_eq!(score == PROTECTED, holds, "{} {params:?}", rig.id());
+                        }
+                        // Protected tokens are held without being counted.
+                        if held == protect {
+                            check_split(rig, set!(params; held: 0), &metric, Some(&split));
+                        }
                     }
                 }
             }

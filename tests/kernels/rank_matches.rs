@@ -2,7 +2,7 @@ use tome_wgpu::kernels::find_matches::{PROTECTED, UNDIRECTED};
 use tome_wgpu::kernels::rank_matches::{END, Io, Params, SPEC, rank_matches};
 use tome_wgpu::reference;
 
-use crate::common::{Random, Rig, partitions, rigs_for, same, set};
+use crate::common::{Random, Rig, energies, partitions, rigs_for, same, set};
 
 fn on_gpu(
     rig: &Rig,
@@ -73,10 +73,9 @@ fn matches_the_reference_exactly_with_ties() {
 }
 
 /// Every token is in one group, protected ones in their own at their own place.
-fn one_group_a_token(params: Params, plan: &[u32], what: &str) {
-    let Params { tokens, protect, .. } = params;
-    for plan in plan.chunks_exact(params.plan_len() as usize) {
-        let (keep, rest) = plan.split_at((tokens - params.r) as usize);
+pub fn one_group_a_token([tokens, r, protect]: [u32; 3], plan: &[u32], what: &str) {
+    for plan in plan.chunks_exact((3 * tokens - r) as usize) {
+        let (keep, rest) = plan.split_at((tokens - r) as usize);
         let (next, group) = rest.split_at(tokens as usize);
         let mut seen = vec![0; tokens as usize];
         for (place, &kept) in keep.iter().enumerate() {
@@ -101,7 +100,7 @@ fn a_plan_puts_every_token_into_one_group_and_leaves_protected_ones_alone() {
             let params = set!(Params::default(); batch: 1, tokens, r: most(tokens, protect), protect);
             let (score, best) = edges(params, 11);
             let (_, plan) = on_gpu(rig, params, &score, &best, None);
-            one_group_a_token(params, &plan, &format!("{} {params:?}", rig.id()));
+            one_group_a_token([tokens, params.r, protect], &plan, &format!("{} {params:?}", rig.id()));
         }
     }
 }
@@ -138,18 +137,20 @@ fn matches_the_reference_exactly_in_every_partition() {
                     for r in [1, most / 2, most].into_iter().filter(|&r| r <= most) {
                         let Some(list) = partition.split(2, tokens, protect, r) else { continue };
                         let mut split = vec![0; (list.lists * tokens) as usize];
-                        reference::split_tokens(&list, &mut split);
+                        let energy = energies(&list, &mut Random(tokens.into()));
+                        reference::split_tokens(&list, Some(&energy), &mut split);
                         let (srcs, split_stride) = (list.srcs, list.stride());
                         let params =
                             set!(Params::default(); batch: 2, tokens, r, protect, srcs, split_stride);
                         let mut random = Random(u64::from(tokens) + u64::from(r));
                         let sources = || (0..2).flat_map(|_| 0..srcs);
                         let score: Vec<f32> = sources()
-                            .map(|i| if i < protect { PROTECTED } else { random.below(8) as f32 / 8.0 })
+                            .map(|i| if i < list.held() { PROTECTED } else { random.below(8) as f32 / 8.0 })
                             .collect();
                         let best: Vec<u32> = sources().map(|_| random.below(tokens - srcs)).collect();
                         let plan = check_split(rig, params, &score, &best, Some(&split));
-                        one_group_a_token(params, &plan, &format!("{} {partition} {params:?}", rig.id()));
+                        let what = format!("{} {partition} {params:?}", rig.id());
+                        one_group_a_token([tokens, r, protect], &plan, &what);
                     }
                 }
             }

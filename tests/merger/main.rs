@@ -8,7 +8,7 @@ mod ways;
 use common::{Random, Rig, Tol, close, rigs, same, set};
 use serde_json::Value;
 use tome_wgpu::kernels::merge_tokens::MergeMode;
-use tome_wgpu::kernels::{self, unmerge};
+use tome_wgpu::kernels::{self, Similarity, unmerge};
 use tome_wgpu::{Error, MergeIo, MergeShape, Partition, TokenMerger};
 
 /// Results of one merge.
@@ -339,11 +339,16 @@ fn a_partition_that_does_not_fit_is_refused() {
     let Some(rig) = rigs().first() else { return };
     let buffer = rig.data(&[0.0f32; 4096]);
     let others = [(); 3].map(|()| rig.unwritten(4096));
-    let refused = |partition| {
+    let refused_by = |partition, similarity| {
         let io = MergeIo::new(&buffer, &buffer, &others[0]).size_out(&others[1]).source_out(&others[2]);
-        let shape = set!(shape(1, 13, 8, 3, 1); partition);
+        let shape = set!(shape(1, 13, 8, 3, 1); partition, similarity);
         matches!(TokenMerger::new(&rig.gpu, shape, io), Err(Error::Input(_)))
     };
+    let refused = |partition| refused_by(partition, Similarity::Cosine);
+    let energy = |margin| Partition::Energy { margin };
+    assert!(refused(energy(Some(f32::NAN))) && refused_by(energy(None), Similarity::Dot));
+    assert!(refused_by(energy(Some(0.5)), Similarity::Euclidean));
+    assert!(!refused(energy(None)) && !refused(energy(Some(-7.0))));
     let grid = |rows, columns, stride| Partition::Grid { rows, columns, stride, seed: None };
     assert!(refused(Partition::EveryKth(0)) && refused(Partition::EveryKth(1)));
     assert!(

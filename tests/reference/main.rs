@@ -4,6 +4,7 @@
 mod common;
 
 mod layers;
+mod lines;
 mod matching;
 mod merging;
 mod padding;

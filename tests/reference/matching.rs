@@ -3,10 +3,10 @@
 use tome_wgpu::kernels::find_matches::{PROTECTED, Similarity, UNDIRECTED};
 use tome_wgpu::kernels::rank_matches::END;
 use tome_wgpu::kernels::split_tokens::{SplitMode, pcg};
-use tome_wgpu::kernels::{find_matches, key_metric, rank_matches, split_tokens};
+use tome_wgpu::kernels::{find_matches, key_metric, rank_matches, split_tokens, token_energy};
 use tome_wgpu::{Partition, reference};
 
-use crate::common::set;
+use crate::common::{Tol, close, set};
 
 /// Seven tokens, a source and a destination in turn. With their cosines:
 ///
@@ -184,7 +184,7 @@ fn ties_go_to_the_lower_source() {
 
 fn split(params: split_tokens::Params) -> Vec<u32> {
     let mut split = vec![u32::MAX; (params.lists * params.tokens) as usize];
-    reference::split_tokens(&params, &mut split);
+    reference::split_tokens(&params, None, &mut split);
     split
 }
 
@@ -225,6 +225,48 @@ fn random_partitions_are_those_of_the_formula() {
     //  12 [13]14| 15 16 17
     //  18 19 20 |[21]22 23
     assert_eq!(split(grid)[20..], [4, 8, 13, 21]);
+}
+
+#[test]
+fn energies_by_hand() {
+    // SEVEN's fourth, fifth and seventh token: cosines of 0.8 and 0.6 with the first, of 0 between the others.
+    let metric = [SEVEN[3], SEVEN[4], SEVEN[6], [0.0, 0.0]];
+    let mut energy = [f32::NAN; 4];
+    let params = token_energy::Params::new([1, 4, 2], 0, 0.7);
+    reference::token_energy(&params, metric.as_flattened(), &mut energy);
+    // e^(0.6 - 0.7) and e^(0 - 0.7), each less 1; nothing is alike the zero vector.
+    let (near, far) = (0.904_837_4 - 1.0, 0.496_585_3 - 1.0);
+    let want = [1.8 + near + far, 1.8 + 2.0 * far, 1.0 + near + 2.0 * far].map(|sum| sum / 4.0);
+    close("energies", &energy[..3], &want, Tol { abs: 1e-7, rel: 0.0 });
+    assert_eq!(energy[3], UNDIRECTED);
+    let params = token_energy::Params::new([1, 4, 2], 2, 0.7);
+    reference::token_energy(&params, metric.as_flattened(), &mut energy);
+    assert_eq!(energy[..2], [PROTECTED; 2]);
+    close("energies", &energy[2..3], &[(1.0 + far) / 2.0], Tol { abs: 1e-7, rel: 0.0 });
+}
+
+#[test]
+fn a_list_by_energy() {
+    let list = Partition::Energy { margin: None }.split(1, 7, 1, 2).expect("a list");
+    let mut split = [u32::MAX; 7];
+    // Falling: 6, 2, 4, 1, 5, 3.
+    let energy = [PROTECTED, 0.25, 0.5, -1.0, 0.25 + 0.125, 0.0, 0.75];
+    reference::split_tokens(&list, Some(&energy), &mut split);
+    assert_eq!(split, [0, 3, 5, 4, 6, 1, 2]);
+    assert_eq!((list.srcs, list.held()), (5, 3));
+    // Both sources merge, whatever their scores, and nothing else does.
+    let params = set!(
+        find_matches::Params::default();
+        batch: 1, tokens: 7, width: 2, protect: 1, srcs: 5, held: 3
+    );
+    let (mut score, mut best) = ([f32::NAN; 5], [u32::MAX; 5]);
+    reference::find_matches(&params, SEVEN.as_flattened(), Some(&split), None, &mut score, &mut best);
+    // Token 4 is (0.6, 0.8), 6 (-0.8, 0.6), and both destinations, 1 and 2, are (1, 0).
+    assert_eq!((score, best), ([PROTECTED, PROTECTED, PROTECTED, 0.6, -0.8], [0; 5]));
+    let params = set!(rank_matches::Params::default(); batch: 1, tokens: 7, r: 2, protect: 1, srcs: 5);
+    let mut plan = vec![0; params.plan_len() as usize];
+    reference::rank_matches(&params, &score, &best, Some(&split), &mut [0; 5], &mut plan);
+    assert_eq!(groups(&plan, 7), [vec![0], vec![3], vec![5], vec![1, 4, 6], vec![2]]);
 }
 
 #[test]

@@ -7,10 +7,11 @@ use anyhow::{Result, bail};
 use comfy_table::{Table, presets};
 use serde_json::{Value, json};
 use tome_wgpu::tune::{Bench, KernelTime, Measured, Profile};
-use tome_wgpu::vit::Options;
+use tome_wgpu::vit::{Config, Options};
 use tome_wgpu::{Schedule, Session};
 
 use crate::args::{DeviceArgs, ModelArgs};
+use crate::merging::{Merging, RuleArgs};
 use crate::model;
 
 /// Time a network over batches and r
@@ -30,7 +31,7 @@ pub struct Args {
     #[arg(long, value_name = "N,...", value_delimiter = ',', default_value = "1,8",
           value_parser = clap::value_parser!(u32).range(1..))]
     batch: Vec<u32>,
-    /// Schedules to compare: 13 or 16:-1 (r : inflection)
+    /// Schedules to compare: 13, 16:-1 (r : inflection), or what `tome fit` has found, a file or `fitted`
     #[arg(
         long,
         value_name = "R,...",
@@ -38,7 +39,9 @@ pub struct Args {
         default_value = "0,8,13,16",
         allow_hyphen_values = true
     )]
-    r: Vec<Schedule>,
+    r: Vec<Merging>,
+    #[command(flatten)]
+    rule: RuleArgs,
     #[command(flatten)]
     device: DeviceArgs,
     /// Show where each forward pass spends its time, kernel by kernel, instead
@@ -51,7 +54,7 @@ pub struct Args {
 
 /// Rounds over all r, as many as the budget allows.
 const ROUNDS: std::ops::RangeInclusive<usize> = 3..=25;
-const BUDGET: Duration = Duration::from_secs(8);
+pub const BUDGET: Duration = Duration::from_secs(8);
 
 /// The figures of a schedule at a batch.
 pub struct Timing {
@@ -70,19 +73,19 @@ pub fn run(args: &Args) -> Result<()> {
         return profile(&session, args);
     }
     let blocks = session.config().depth as usize;
-    let mut schedules = args.r.clone();
-    if !schedules.iter().any(|schedule| schedule.is_none(blocks)) {
-        schedules.insert(0, Schedule::NONE);
+    let mut ways = ways(args, session.config())?;
+    if !ways.iter().any(|(_, way)| way.schedule.is_none(blocks)) {
+        ways.insert(0, ("0".into(), Options::for_network(session.config(), Schedule::NONE)));
     }
+    let options: Vec<Options> = ways.iter().map(|(_, way)| way.clone()).collect();
 
     let mut stopwatch = Bench::new(&session);
     let mut rows = Vec::new();
     for &batch in &args.batch {
-        for (schedule, timing) in
-            schedules.iter().zip(time(&session, &mut stopwatch, batch as usize, &schedules, BUDGET)?)
-        {
-            let share = stopwatch.merge_share(batch as usize, &Options::with_schedule(schedule.clone()))?;
-            rows.push((batch, schedule, timing, share));
+        let timings = time_ways(&session, &mut stopwatch, batch as usize, &options, BUDGET)?;
+        for ((name, way), timing) in ways.iter().zip(timings) {
+            let share = stopwatch.merge_share(batch as usize, way)?;
+            rows.push((batch, name, timing, share));
         }
     }
     let mut out = std::io::stdout().lock();
@@ -112,15 +115,22 @@ pub fn run(args: &Args) -> Result<()> {
     Ok(())
 }
 
+/// The ways that are to be timed, by what was given.
+fn ways(args: &Args, config: &Config) -> Result<Vec<(String, Options)>> {
+    let way =
+        |r: &Merging| anyhow::Ok((r.to_string(), args.rule.options(r, config, &args.network)?));
+    args.r.iter().map(way).collect()
+}
+
 /// A table of kernels for each batch and r.
 fn profile(session: &Session, args: &Args) -> Result<()> {
     let mut stopwatch = Bench::new(session);
     let mut out = std::io::stdout().lock();
     let mut documents = Vec::new();
-    for (&batch, r) in args.batch.iter().flat_map(|batch| args.r.iter().map(move |r| (batch, r))) {
-        let options = Options::for_network(session.config(), r.clone());
+    let ways = ways(args, session.config())?;
+    for (&batch, (r, options)) in args.batch.iter().flat_map(|batch| ways.iter().map(move |way| (batch, way))) {
         let Some(Profile { kernels, best_flops, best_bytes, .. }) =
-            stopwatch.profile(batch as usize, &options)?
+            stopwatch.profile(batch as usize, options)?
         else {
             bail!("{} has no timestamps to profile with", session.device().name);
         };
@@ -167,7 +177,7 @@ fn profile(session: &Session, args: &Args) -> Result<()> {
     Ok(())
 }
 
-fn row(session: &Session, batch: u32, r: &Schedule, timing: &Timing, merge_share: Option<f64>) -> Value {
+fn row(session: &Session, batch: u32, r: &str, timing: &Timing, merge_share: Option<f64>) -> Value {
     let device = session.device();
     json!({
         "arch": session.config().name,
@@ -176,10 +186,7 @@ fn row(session: &Session, batch: u32, r: &Schedule, timing: &Timing, merge_share
         "why": device.why,
         "tuning": device.tuning.map(|tuning| tuning.to_string()),
         "batch": batch,
-        "r": match r {
-            Schedule::Constant(r) => json!(r),
-            other => json!(other.to_string()),
-        },
+        "r": r.parse::<u32>().map_or_else(|_| json!(r), |r| json!(r)),
         "images_per_s": timing.images_per_s,
         "speedup": timing.speedup,
         "promised_speedup": timing.promised,
@@ -197,6 +204,17 @@ pub fn time(
     budget: Duration,
 ) -> Result<Vec<Timing>> {
     let options: Vec<Options> = schedules.iter().cloned().map(Options::with_schedule).collect();
+    time_ways(session, stopwatch, batch, &options, budget)
+}
+
+/// Times ways of running a network in turns; one of them merges nothing.
+pub fn time_ways(
+    session: &Session,
+    stopwatch: &mut Bench,
+    batch: usize,
+    options: &[Options],
+    budget: Duration,
+) -> Result<Vec<Timing>> {
     // The first call warms up, untimed; its length says nothing about the rounds.
     let mut measured: Vec<Vec<Measured>> = vec![Vec::new(); options.len()];
     let mut start = Instant::now();
@@ -217,7 +235,7 @@ pub fn time(
     let blocks = session.config().depth as usize;
     let seconds: Vec<f64> = measured.iter().map(|all| median(all.iter().map(|one| one.seconds))).collect();
     let plain =
-        schedules.iter().position(|schedule| schedule.is_none(blocks)).map_or(f64::NAN, |at| seconds[at]);
+        options.iter().position(|way| way.schedule.is_none(blocks)).map_or(f64::NAN, |at| seconds[at]);
     let mut timings = Vec::new();
     for ((options, all), &seconds) in options.iter().zip(&measured).zip(&seconds) {
         timings.push(Timing {

@@ -39,6 +39,14 @@ pub fn pictures(paths: &[PathBuf], recursive: bool) -> Result<Vec<PathBuf>> {
     Ok(all)
 }
 
+/// The pictures in a folder and the folders within, of which there may be none. Says what is left out.
+pub fn pictures_in(folder: &Path) -> Result<Vec<PathBuf>> {
+    let mut walk = Walk { recursive: true, ..Walk::default() };
+    walk.folder(folder)?;
+    walk.report(folder);
+    Ok(walk.found)
+}
+
 /// What is found on the way.
 #[derive(Default)]
 struct Walk {

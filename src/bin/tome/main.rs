@@ -3,25 +3,33 @@
 
 mod args;
 mod bench;
+mod classes;
 mod classify;
 mod demo;
 mod devices;
 mod digits;
+mod eval;
+mod evaluation;
 mod fit;
 mod folders;
 mod imagenet;
 mod infer;
 mod inputs;
+mod labels;
 mod merging;
 mod model;
 mod output;
 mod paint;
 mod pictures;
+mod plot;
+mod report;
 mod results;
 mod rows;
+mod state;
 mod tensor_input;
 mod tensor_writer;
 mod text;
+mod truth;
 mod tune;
 mod visualize;
 
@@ -55,6 +63,7 @@ Examples:
   tome classify cat.jpg --model vit_base --r 13
   tome infer --model vit_base --input photos --output features.safetensors --want features
   tome visualize cat.jpg --model vit_base --r 16 --out merged.png
+  tome eval --model vit_base --images val --labels folder-names --r 8,13,16
   tome bench --arch vit_small_patch16_224 --r 0,13
   tome tune --arch vit_small_patch16_224
   tome fit --model vit_base --images photos --target 1.6x
@@ -70,6 +79,7 @@ enum Command {
     Classify(classify::Args),
     Infer(infer::Args),
     Visualize(visualize::Args),
+    Eval(eval::Args),
     Bench(bench::Args),
     Tune(tune::Args),
     Fit(fit::Args),
@@ -87,6 +97,7 @@ fn main() -> ExitCode {
         Command::Classify(args) => classify::run(&args),
         Command::Infer(args) => infer::run(&args, cli.quiet),
         Command::Visualize(args) => visualize::run(&args),
+        Command::Eval(args) => eval::run(&args, cli.quiet),
         Command::Bench(args) => bench::run(&args),
         Command::Tune(args) => tune::run(&args),
         Command::Fit(args) => fit::run(&args, cli.quiet),

@@ -10,7 +10,7 @@ use clap::{Args, ValueEnum};
 use tome_wgpu::fit::Fitted;
 use tome_wgpu::kernels::{MergeMode, Similarity};
 use tome_wgpu::vit::{Config, Metric, Options, PoolBy, Protect};
-use tome_wgpu::{Partition, Schedule};
+use tome_wgpu::{Matching, Partition, Schedule};
 
 use crate::args::ModelArgs;
 use crate::text::shown;
@@ -69,9 +69,15 @@ pub struct RuleArgs {
     /// (MLERP), or in each channel the value of the largest magnitude
     #[arg(long, value_parser = named::<MergeMode>(MergeMode::names()))]
     merge_mode: Option<MergeMode>,
-    /// Which tokens may merge: every other one [without it], the first half, all but every K-th, or random ones
-    #[arg(long, value_name = "alternating|sequential|every:K|random:SEED")]
+    /// Which tokens may merge: every other one [without it], the first half, all but every K-th, random ones, neighbours in the
+    /// lines of the grid, which stays one, or by energy those that have most like them; MARGIN is the cosine from which on two
+    /// are alike, without one 0.9 in the first block and less from block to block
+    #[arg(long, value_name = "alternating|sequential|every:K|random:SEED|lines|energy[:MARGIN]")]
     partition: Option<Partition>,
+    /// The way in which the tokens that merge are found: the paper's [without it], or on the CPU path what it compares with:
+    /// greedy, clustering, or dropping random tokens or those that the class token attends to the least
+    #[arg(long, value_name = "bipartite|greedy|kmeans:N|prune-random:SEED|prune-attention")]
+    matching: Option<Matching>,
     /// The rows that tokens are matched by: the attention's keys [without it], queries or values, the block's input, what
     /// attention made of it, or that as the network's final norm shows it
     #[arg(long, value_parser = named::<Metric>(Metric::names()))]
@@ -132,6 +138,7 @@ impl RuleArgs {
         set(&mut options.pool_by, self.pool);
         set(&mut options.protect, self.protect);
         set(&mut options.partition, self.partition);
+        set(&mut options.matching, self.matching);
         set(&mut options.merge, self.merge_mode);
         set(&mut options.metric, self.metric);
         set(&mut options.similarity, self.similarity);
