@@ -22,9 +22,9 @@ struct Group {
     set: fn(&mut Options, &str) -> Result<(), Error>,
 }
 
-/// The paper's Table 1, and the choices that came later. A new one is a name in a list here, or none where the type lists
-/// its own names.
-const GROUPS: [Group; 5] = [
+/// The paper's Tables 1 and 2, and the choices that came later. A new one is a name in a list here, or none where the type
+/// lists its own names.
+const GROUPS: [Group; 7] = [
     Group {
         what: "feature",
         choices: || Metric::names().collect(),
@@ -42,8 +42,21 @@ const GROUPS: [Group; 5] = [
     },
     Group {
         what: "partition",
-        choices: || vec!["alternating", "sequential", "random:1", "every:4"],
+        choices: || vec!["alternating", "sequential", "random:1", "every:4", "lines", "energy"],
         set: |options, name| name.parse().map(|partition| options.partition = partition),
+    },
+    Group {
+        what: "matching",
+        choices: || vec!["bipartite", "greedy", "kmeans:2", "kmeans:5", "prune-random:1", "prune-attention"],
+        set: |options, name| name.parse().map(|matching| options.matching = matching),
+    },
+    Group {
+        what: "sizes in matching",
+        choices: || vec!["0", "0.5", "1"],
+        set: |options, name| {
+            let share = name.parse().map_err(|_| Error::Input(format!("`{name}` is no number")));
+            share.map(|share| options.by_size = share)
+        },
     },
     Group {
         what: "attention",

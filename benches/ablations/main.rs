@@ -1,6 +1,6 @@
 //! The ablations of the paper on a network and pictures of one's own: Table 1 (which features, distance, combination and
-//! partition, and whether attention is proportional) and the figure of schedules, in one table. On the CPU path, whose
-//! results depend on nothing but the pictures, unless `--device` names another.
+//! partition, and whether attention is proportional), Table 2 (matching) and the figure of schedules, in one table. On
+//! the CPU path, which runs all of them, unless `--device` names another.
 //!
 //! cargo bench --bench ablations -- --model models/clutter --images models/clutter/heldout --labels folder-names --r 24
 
@@ -17,7 +17,7 @@ use tome_wgpu::eval::{Interval, Summary, compare};
 use tome_wgpu::files::load_model;
 use tome_wgpu::tune::Bench;
 use tome_wgpu::vit::{Output, Want};
-use tome_wgpu::{DeviceChoice, Session};
+use tome_wgpu::{DeviceChoice, Error, Session};
 
 use choices::Row;
 use pictures::Pictures;
@@ -70,7 +70,7 @@ fn main() -> Result<()> {
     };
     let session = Session::new(config, &weights, &args.device)?;
     drop(weights);
-    let rows = choices::rows(session.config(), args.r)?;
+    let (rows, left_out) = that_run(&session, choices::rows(session.config(), args.r)?)?;
     let (batch, rounds) = (args.batch as usize, if args.test { 1 } else { args.rounds });
     let count = if args.test { batch.min(pictures.len()) } else { pictures.len() };
 
@@ -84,10 +84,27 @@ fn main() -> Result<()> {
         session.device()
     );
     println!("{}", table(&session, &rows, &summaries, &seconds));
+    left_out.iter().for_each(|(row, why)| println!("Left out: {row}: {why}"));
     if args.test {
         check(&session, &rows, &summaries)?;
     }
     Ok(())
+}
+
+/// The rows that the network and the device can run, and the others with the reason.
+fn that_run(session: &Session, rows: Vec<Row>) -> Result<(Vec<Row>, Vec<(Row, Error)>)> {
+    let image = vec![0.0; session.config().image_values()];
+    let (mut run, mut left_out) = (Vec::new(), Vec::new());
+    for row in rows {
+        match session.run(&image, &row.options, Want::NONE) {
+            Ok(_) => run.push(row),
+            Err(why @ (Error::Unsupported { .. } | Error::Input(_))) if !run.is_empty() => {
+                left_out.push((row, why));
+            }
+            Err(error) => return Err(error).with_context(|| row.to_string()),
+        }
+    }
+    Ok((run, left_out))
 }
 
 /// How far each row's results are from those without merging, which the first row has.
