@@ -1,8 +1,10 @@
 """Trains the network that finds the letter that stands twice, and writes model.safetensors and config.json beside this file.
 
-    python3 train.py --minutes 85
+    python3 train.py --minutes 85                                       # from nothing
+    python3 train.py --minutes 33 --start model.safetensors --rate 1.5e-3    # on from weights
 
-The learning rate follows the clock, so that it has come down to nothing when the time is up.
+The learning rate follows the clock, so that it has come down to nothing when the time is up. README.md says how the
+weights there came about.
 """
 import argparse
 import functools
@@ -22,13 +24,16 @@ from torch import nn
 HERE = Path(__file__).resolve().parent
 sys.path.insert(0, str(HERE.parents[1] / "tests" / "golden"))
 import tome  # noqa: E402
-from scenes import LETTERS, SIZE, STANDING, Bank, scenes  # noqa: E402
+from scenes import LETTERS, SIZE, STANDING, Bank, few_colours, scenes  # noqa: E402
 
 SEED, BATCH, WARMUP = 0, 16, 200
 PATCH = 4
 CLASSES = len(LETTERS)
 # After these blocks each patch is asked, in training alone, for its letter and for its letter if that stands twice.
 LETTER_AFTER, TWICE_AFTER = 4, 6
+# The easy beginning, in shares of the time: until when grounds are plainer, letters stand alone, tokens look around them
+# more than far away. Without the last of these nothing is learned for a long time.
+EASY = (0.15, 0.3, 0.4)
 
 MODEL_ARGS = {
     "img_size": [SIZE, SIZE],
@@ -107,7 +112,6 @@ class Trained(nn.Module):
         with torch.no_grad():
             self.vit.pos_embed[:, 1:] = places(SIZE // PATCH, width) * 0.3
         self.heads = nn.ModuleList(nn.Sequential(nn.LayerNorm(width), nn.Linear(width, CLASSES + 1)) for _ in range(2))
-
         self.register_buffer("near", nearness(SIZE // PATCH))
 
     def forward(self, x, short_sight):
@@ -122,13 +126,14 @@ class Trained(nn.Module):
         return self.vit.head(self.vit.norm(x[:, 0])).float(), *asked
 
 
-def altered(rng, x):
-    """Pictures with other brightness, contrast and, half of them, fewer shades, as a palette has."""
-    n = len(x)
-    draw = lambda low, high, p=1: torch.from_numpy(rng.uniform(low, high, (n, p, 1, 1)).astype(np.float32))  # noqa: E731
-    x = x * draw(0.75, 1.1, 3) + draw(-0.1, 0.1, 3)
-    shades = draw(6, 20)
-    return torch.where(draw(0, 1) < 0.5, (x * shades).round() / shades, x).clamp(-1, 1)
+def altered(rng, pixels):
+    """Pictures, every second with a palette, and all with other brightness and contrast."""
+    pixels = pixels.copy()
+    for i in range(0, len(pixels), 2):
+        pixels[i] = few_colours(pixels[i], int(rng.integers(16, 65))).convert("RGB")
+    n = len(pixels)
+    gain, shift = (rng.uniform(*ends, (n, 3, 1, 1)).astype(np.float32) for ends in ((0.75, 1.1), (-0.1, 0.1)))
+    return (normalise(pixels) * torch.from_numpy(gain) + torch.from_numpy(shift)).clamp(-1, 1)
 
 
 def check(model, pixels, labels, r):
@@ -137,6 +142,13 @@ def check(model, pixels, labels, r):
     for x, y in zip(normalise(pixels).split(64), torch.from_numpy(labels).split(64)):
         right += (tome.forward(model, x, str(r))[0]["logits"].argmax(1) == y).sum().item()
     return 100 * right / len(labels)
+
+
+def pictures_to_watch():
+    """Pictures that are neither trained on nor held out, and their classes."""
+    rng = np.random.default_rng(1)
+    pixels, classes, _ = scenes(rng, Bank(rng, 50), 256)
+    return np.stack([few_colours(picture).convert("RGB") for picture in pixels]), classes
 
 
 def save(model, path):
@@ -148,16 +160,19 @@ def main():
     ask.add_argument("--minutes", type=float, default=85)
     ask.add_argument("--rate", type=float, default=3e-3)
     ask.add_argument("--threads", type=int, default=1)
+    ask.add_argument("--start", type=Path, help="weights to go on from, without the easy beginning")
     ask.add_argument("--out", type=Path, default=HERE)
     given = ask.parse_args()
     torch.manual_seed(SEED)
     torch.set_num_threads(given.threads)
     rng = np.random.default_rng(SEED)
     bank = Bank(rng, 1000)
-    chosen_by = np.random.default_rng(1)  # pictures that steer nothing but the eye: neither training nor held out
-    seen = scenes(chosen_by, Bank(chosen_by, 50), 256)[:2]
+    watched = pictures_to_watch()
 
-    model = Trained().train()
+    model, easy = Trained().train(), given.start is None
+    if given.start:
+        model.vit.load_state_dict({name: t.float() for name, t in load_file(given.start).items()})
+        rng = np.random.default_rng(SEED + 100)
     blocks = [p for name, p in model.vit.blocks.named_parameters() if p.ndim == 2]
     known = {id(p) for p in blocks}
     rest = [p for p in model.parameters() if id(p) not in known]
@@ -173,20 +188,22 @@ def main():
     while (past := (time.time() - start) / (60 * given.minutes)) < 1:
         for optimizer in optimizers:
             for group in optimizer.param_groups:
-                group["lr"] = given.rate * min((step + 1) / WARMUP, 1, (1 - past) / 0.7)
-        # At first every other batch shows letters alone.
-        standing = 23 if past < 0.3 and step % 2 else STANDING
-        pixels, classes, inside = scenes(rng, bank, BATCH, standing=standing, clutter=min(1, past / 0.15))
+                group["lr"] = given.rate * min((step + 1) / WARMUP, 1, (1 - past) / (0.7 if easy else 1))
+        # At first every other batch shows letters alone, on plain grounds.
+        standing = 23 if easy and past < EASY[1] and step % 2 else STANDING
+        clutter = min(1, past / EASY[0]) if easy else 1
+        pixels, classes, inside = scenes(rng, bank, BATCH, standing=standing, clutter=clutter)
         classes, letters = torch.from_numpy(classes), in_patches(inside)
         twice = torch.where(letters == classes[:, None], letters, CLASSES)
         with torch.autocast("cpu", dtype=torch.bfloat16):
-            answer, letter, pair = model(altered(rng, normalise(pixels)), 0.3 * max(0, 1 - past / 0.4))
+            answer, letter, pair = model(altered(rng, pixels), 0.3 * max(0, 1 - past / EASY[2]) if easy else 0)
         losses = [
             F.cross_entropy(answer, classes),
             F.cross_entropy(letter.flatten(0, 1), letters.flatten(), asked_weight[0]),
             F.cross_entropy(pair.flatten(0, 1), twice.flatten(), asked_weight[1]),
         ]
-        loss = losses[0] + losses[1] + 0.5 * losses[2]
+        # The heads learn as fast whatever the factor; it keeps untrained ones from changing a trained network.
+        loss = losses[0] + min(1, (step + 1) / WARMUP) * (losses[1] + 0.5 * losses[2])
         for optimizer in optimizers:
             optimizer.zero_grad()
         loss.backward()
@@ -208,7 +225,8 @@ def main():
         if time.time() - checked > 400:
             model.eval()
             save(model.vit, given.out / "model.safetensors")
-            shares = [f"r {r}: {check(model.vit, *seen, r):.1f} %" for r in (0, 12, 24)]
+            # As inference is: with the sight that it will have, so that this says little before sight is full.
+            shares = [f"r {r}: {check(model.vit, *watched, r):.1f} %" for r in (0, 12, 24)]
             print("      " + ", ".join(shares), flush=True)
             model.train()
             checked = time.time()

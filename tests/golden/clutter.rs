@@ -7,13 +7,16 @@ use std::path::PathBuf;
 use serde::Deserialize;
 use tome_wgpu::files::{Checkpoint, load_image, load_model, normalise};
 use tome_wgpu::vit::{Config, Options, VisionTransformer};
-use tome_wgpu::{Element, TileSize, cpu};
+use tome_wgpu::{Element, Schedule, TileSize, cpu};
 
 use crate::common::{place, rigs};
 
 /// Logits are up to about 10, and sums of 96 values each are up to 1e-6 of that away from PyTorch's; eight blocks let a
 /// few of these add up. The merges of these pictures are decided by more than rounding.
 const TOLERANCE: f32 = 1e-4;
+
+/// Percent of the pictures below that PyTorch reads right without merging, and with 24 tokens merged in each block.
+const RIGHT: [f64; 2] = [95.0, 80.0];
 
 /// A held-out picture and its logits by schedule.
 #[derive(Deserialize)]
@@ -67,10 +70,11 @@ fn letters_in_clutter_are_read_as_pytorch_reads_them() {
     }
 }
 
-/// Of every fourth held-out picture (ten of each letter). As README.md has it for all; 2 points are one standard deviation
-/// of a share of 240.
+/// Every fourth held-out picture, ten of each letter. Two points are five of them: of those that merge, some hang on decisions
+/// that rounding makes.
 #[test]
-fn merging_costs_the_letters_what_their_readme_says() {
+fn merging_costs_the_letters_as_much_as_by_pytorch() {
+    const POINTS: f64 = 2.0;
     let (folder, config, weights) = network();
     let vit = cpu::VisionTransformer::new(config.clone(), &weights).expect("a network");
     let (mut images, mut labels) = (Vec::new(), Vec::new());
@@ -82,13 +86,11 @@ fn merging_costs_the_letters_what_their_readme_says() {
             labels.push(label);
         }
     }
-    let right = |r: &str| {
-        let options = Options::with_schedule(r.parse().expect("a schedule"));
+    for (r, want) in [0, 24].into_iter().zip(RIGHT) {
+        let options = Options::with_schedule(Schedule::constant(r));
         let outputs = vit.forward(&images, &options).expect("logits");
-        let right = labels.iter().enumerate().filter(|&(image, &label)| outputs.top(image, 1)[0].0 == label);
-        100.0 * right.count() as f64 / labels.len() as f64
-    };
-    let [plain, merged] = ["0", "24"].map(right);
-    assert!((plain - PLAIN).abs() <= 2.0, "{plain} %");
-    assert!((merged - MERGED).abs() <= 2.0, "{merged} %");
+        let right = (0..labels.len()).filter(|&image| outputs.top(image, 1)[0].0 == labels[image]).count();
+        let share = 100.0 * right as f64 / labels.len() as f64;
+        assert!((share - want).abs() <= POINTS, "r = {r}: {share} % right, {want} % by PyTorch");
+    }
 }
