@@ -70,7 +70,8 @@ fn main() -> Result<()> {
     };
     let session = Session::new(config, &weights, &args.device)?;
     drop(weights);
-    let (rows, left_out) = that_run(&session, choices::rows(session.config(), args.r)?)?;
+    let mut rows = choices::rows(session.config(), args.r)?;
+    let left_out = leave_out(&session, &mut rows)?;
     let (batch, rounds) = (args.batch as usize, if args.test { 1 } else { args.rounds });
     let count = if args.test { batch.min(pictures.len()) } else { pictures.len() };
 
@@ -84,27 +85,28 @@ fn main() -> Result<()> {
         session.device()
     );
     println!("{}", table(&session, &rows, &summaries, &seconds));
-    left_out.iter().for_each(|(row, why)| println!("Left out: {row}: {why}"));
+    left_out.iter().for_each(|row| println!("Left out: {row}"));
     if args.test {
         check(&session, &rows, &summaries)?;
     }
     Ok(())
 }
 
-/// The rows that the network and the device can run, and the others with the reason.
-fn that_run(session: &Session, rows: Vec<Row>) -> Result<(Vec<Row>, Vec<(Row, Error)>)> {
+/// Takes out the rows that the network or the device cannot run, and says why.
+fn leave_out(session: &Session, rows: &mut Vec<Row>) -> Result<Vec<String>> {
     let image = vec![0.0; session.config().image_values()];
-    let (mut run, mut left_out) = (Vec::new(), Vec::new());
-    for row in rows {
+    let mut left_out = Vec::new();
+    for row in std::mem::take(rows) {
         match session.run(&image, &row.options, Want::NONE) {
-            Ok(_) => run.push(row),
-            Err(why @ (Error::Unsupported { .. } | Error::Input(_))) if !run.is_empty() => {
-                left_out.push((row, why));
+            Ok(_) => rows.push(row),
+            // Without the first there is nothing to compare with.
+            Err(why @ (Error::Unsupported { .. } | Error::Input(_))) if !rows.is_empty() => {
+                left_out.push(format!("{row}: {why}"));
             }
             Err(error) => return Err(error).with_context(|| row.to_string()),
         }
     }
-    Ok((run, left_out))
+    Ok(left_out)
 }
 
 /// How far each row's results are from those without merging, which the first row has.
