@@ -5,6 +5,7 @@
 mod common;
 
 mod case;
+mod clutter;
 mod compare;
 mod digits;
 
