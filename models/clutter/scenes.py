@@ -8,6 +8,7 @@ four patches wide: what merges away is missed.
 Needs the DejaVu fonts (Debian: fonts-dejavu-core and fonts-dejavu-extra 2.37-6), numpy and Pillow.
 """
 import shutil
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -125,23 +126,27 @@ def few_colours(pixels, colours=COLOURS):
     return Image.fromarray(pixels).quantize(colours, Image.MEDIANCUT, dither=Image.Dither.NONE)
 
 
-def held_out():
+def held_out(seed=2, per_class=PER_CLASS):
     """The held-out pictures, as stored, and their classes. Their fonts are those of training, their masks are not."""
-    rng = np.random.default_rng(2)
+    rng = np.random.default_rng(seed)
     bank = Bank(rng, 100)
-    labels = np.repeat(np.arange(len(LETTERS)), PER_CLASS)
+    labels = np.repeat(np.arange(len(LETTERS)), per_class)
     pixels, labels, _ = scenes(rng, bank, len(labels), labels)
     return [few_colours(picture) for picture in pixels], labels
 
 
 def main():
-    pictures, labels = held_out()
-    folder = HERE / "heldout"
+    """Without arguments the held-out pictures; with `FOLDER SEED PER_CLASS` others of the kind, as to fit merging to."""
+    if len(sys.argv) > 1:
+        folder, seed, per_class = Path(sys.argv[1]), int(sys.argv[2]), int(sys.argv[3])
+    else:
+        folder, seed, per_class = HERE / "heldout", 2, PER_CLASS
+    pictures, labels = held_out(seed, per_class)
     shutil.rmtree(folder, ignore_errors=True)
     for i, (picture, label) in enumerate(zip(pictures, labels)):
         of_class = folder / LETTERS[label]
         of_class.mkdir(parents=True, exist_ok=True)
-        picture.save(of_class / f"{i % PER_CLASS:02}.png", optimize=True)
+        picture.save(of_class / f"{i % per_class:02}.png", optimize=True)
 
 
 if __name__ == "__main__":
