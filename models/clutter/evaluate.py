@@ -48,10 +48,13 @@ def table(model, schedules):
     plain = None
     print("| r | tokens left | computes less by | right | accuracy | logits change, mean |\n|---|---|---|---|---|---|")
     for r in schedules:
-        parts = [tome.forward(model, batch, r)[0] for batch in images.split(64)]
-        logits = torch.cat([part["logits"] for part in parts])
+        logits = []
+        for batch in images.split(64):
+            results = tome.forward(model, batch, r)[0]
+            logits.append(results["logits"])
+        logits = torch.cat(logits)
         plain = logits if plain is None else plain
-        left = [tokens] + [parts[0][f"layer{i:02}.tokens"].shape[1] for i in range(depth)]
+        left = [tokens] + [results[f"layer{i:02}.tokens"].shape[1] for i in range(depth)]
         less = work(model, [tokens] * (depth + 1)) / work(model, left)
         right = (logits.argmax(1) == labels).sum().item()
         print(
