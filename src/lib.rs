@@ -2,6 +2,7 @@
 // have.
 //! [merge.png]: https://raw.githubusercontent.com/tome-wgpu/tome-wgpu/main/models/digits/merge.png
 //! [digits]: https://github.com/tome-wgpu/tome-wgpu/blob/main/models/digits/README.md
+//! [clutter]: https://github.com/tome-wgpu/tome-wgpu/blob/main/models/clutter/README.md
 //! [models]: https://github.com/tome-wgpu/tome-wgpu/blob/main/docs/models.md
 //! [merging]: https://github.com/tome-wgpu/tome-wgpu/blob/main/docs/merging.md
 //! [fitting]: https://github.com/tome-wgpu/tome-wgpu/blob/main/docs/fitting.md
