@@ -16,3 +16,5 @@ struct Merging;
 struct Evaluation;
 #[doc = include_str!("../docs/fitting.md")]
 struct Fitting;
+#[doc = include_str!("../docs/ablations.md")]
+struct Ablations;

@@ -34,6 +34,9 @@ struct Args {
     /// The source of the pictures' classes; without it the accuracy stays open
     #[arg(long, requires = "images")]
     labels: Option<Labels>,
+    /// Height and width of the input in pixels, where it is not the network's own
+    #[arg(long)]
+    image_size: Option<u32>,
     /// Tokens merged in each block; schedules compute as much as this one
     #[arg(long, default_value_t = 16)]
     r: u32,
@@ -63,7 +66,10 @@ enum Labels {
 fn main() -> Result<()> {
     let args = Args::parse();
     let folder = args.model.clone().unwrap_or_else(pictures::digits);
-    let (config, weights) = load_model(&folder, None)?;
+    let (mut config, mut weights) = load_model(&folder, None)?;
+    if let Some(size) = args.image_size {
+        weights.resample_positions(&mut config, [size, size])?;
+    }
     let pictures = match &args.images {
         Some(images) => Pictures::of_folder(images, &config, args.labels.is_some())?,
         None => Pictures::of_digits()?,

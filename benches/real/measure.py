@@ -86,7 +86,9 @@ def main():
             reference = features, dense, maps
             check(folder / half, whole, maps)
         inside, around = (maps > 0.5) & (reference[2] > 0.5), (maps > 0.5) | (reference[2] > 0.5)
-        iou = inside.sum((1, 2, 3)) / np.maximum(around.sum((1, 2, 3)), 1)
+        inside, around = inside.sum((1, 2, 3)), around.sum((1, 2, 3))
+        # Where neither has such a pixel they agree.
+        iou = np.where(around > 0, inside / np.maximum(around, 1), 1)
         promised, measured = speed(folder, tome, flags)
         figures = f"{apart(features, reference[0]).mean():.4f} | {apart(dense, reference[1]).mean():.4f} | {iou.mean():.3f}"
         print(f"| {name} | {promised:.2f}x | {measured:.2f}x | {figures} |", flush=True)
