@@ -5,6 +5,7 @@
 //! [clutter]: https://github.com/tome-wgpu/tome-wgpu/blob/main/models/clutter/README.md
 //! [models]: https://github.com/tome-wgpu/tome-wgpu/blob/main/docs/models.md
 //! [merging]: https://github.com/tome-wgpu/tome-wgpu/blob/main/docs/merging.md
+//! [ablations]: https://github.com/tome-wgpu/tome-wgpu/blob/main/docs/ablations.md
 //! [fitting]: https://github.com/tome-wgpu/tome-wgpu/blob/main/docs/fitting.md
 //! [embedding]: https://github.com/tome-wgpu/tome-wgpu/blob/main/docs/embedding.md
 //! [evaluation]: https://github.com/tome-wgpu/tome-wgpu/blob/main/docs/evaluation.md
