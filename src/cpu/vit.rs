@@ -95,14 +95,14 @@ impl VisionTransformer {
     pub(crate) fn forward_from(
         &self,
         images: &[f32],
-        start: Option<(usize, &[Entrance])>,
+        start: Option<(usize, &[&Entrance])>,
         options: &Options,
         keep: &[bool],
     ) -> Result<(Outputs, Vec<Vec<Option<Entrance>>>)> {
         self.check(images, options)?;
         let (network, merges) = ((&self.config, options), options.merges(&self.config));
         let each = |(i, image)| {
-            let start = start.map(|(block, entrances)| (block, &entrances[i]));
+            let start = start.map(|(block, entrances)| (block, entrances[i]));
             run_from(network, &self.parameters, &merges, (image, start), keep)
         };
         let per_image = self.config.image_values();

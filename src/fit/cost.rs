@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::error::{Error, Result};
 use crate::schedule::Schedule;
-use crate::session::Session;
+use crate::session::{DeviceReport, Session};
 use crate::store::checksum;
 use crate::tune::Bench;
 use crate::vit::{Config, Options, Rule};
@@ -69,9 +69,7 @@ impl Cost {
         {
             return Ok(kept);
         }
-        let cost = Cost::measure(session, batch, say)?;
-        cost.keep(session, batch);
-        Ok(cost)
+        Cost::measure(session, batch, say)
     }
 
     fn measure(session: &Session, batch: usize, say: &mut dyn FnMut(usize, usize)) -> Result<Self> {
@@ -150,11 +148,13 @@ impl Cost {
         let seconds = ((median(&mut apart) + saved) / f64::from(config.depth)).max(1e-9);
         self.merges.retain(|(known, _)| *known != words(rule));
         self.merges.push((words(rule), seconds));
+        // At once: an interrupted fit that measured it anew would go other ways.
+        self.keep(session, batch);
         Ok(())
     }
 
     /// Keeps it for the next time; that it cannot be kept hinders nobody.
-    pub fn keep(&self, session: &Session, batch: usize) {
+    fn keep(&self, session: &Session, batch: usize) {
         let name = name(session, batch);
         let kept = serde_json::to_vec(self).map_err(std::io::Error::from);
         if let Err(error) = kept.and_then(|bytes| session.store().write(&name, &[&bytes])) {
@@ -238,9 +238,13 @@ pub(super) fn median(values: &mut [f64]) -> f64 {
 /// Costs are those of a device, its driver, a network's shape and a batch.
 fn name(session: &Session, batch: usize) -> String {
     let mut shape = session.config().clone();
-    // Neither classes nor pictures' preparation change what a block takes.
+    // Neither names nor what pictures are normalised by change what a block takes, nor why a device was chosen.
     (shape.name, shape.labels) = (String::new(), Vec::new());
-    let key = format!("{} {batch} {shape:?} {}", session.device(), rayon::current_num_threads());
+    let preprocess = &mut shape.preprocess;
+    (preprocess.mean, preprocess.std, preprocess.source) = (Vec::new(), Vec::new(), String::new());
+    let DeviceReport { name, backend, precision, tuning, .. } = session.device();
+    let threads = rayon::current_num_threads();
+    let key = format!("{name} {backend} {precision} {tuning:?} {threads} {batch} {shape:?}");
     format!("cost-{:016x}-{}.json", checksum(key.as_bytes()), env!("CARGO_PKG_VERSION"))
 }
 

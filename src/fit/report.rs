@@ -4,8 +4,8 @@ use serde_json::{Map, Value, json};
 
 use super::fitted::Fitted;
 use super::run::Fit;
-use super::search::{Candidate, apart, ratio};
-use super::trial::Objective;
+use super::search::{Candidate, apart, losses, ratio};
+use super::trial::{Differences, Objective};
 use crate::eval::{Interval, paired};
 use crate::session::Session;
 use crate::vit::Options;
@@ -37,18 +37,13 @@ impl Row {
     pub(super) fn new(
         name: String,
         candidate: Candidate,
-        differences: Vec<Vec<f64>>,
+        differences: Differences,
         (scales, promised): (&[f64], f64),
     ) -> Self {
-        let pictures = differences.first().map_or(0, Vec::len);
-        let one = |i: usize| {
-            let scaled = differences.iter().zip(scales).map(|(values, scale)| values[i] / scale);
-            scaled.sum::<f64>() / differences.len() as f64
-        };
         Row {
             name,
             freedom: candidate.freedom,
-            losses: (0..pictures).map(one).collect(),
+            losses: losses(&differences, scales),
             errors: differences.iter().map(|values| paired(values)).collect(),
             fitted_loss: candidate.loss(),
             options: candidate.options,
@@ -133,18 +128,10 @@ impl Report {
     pub(super) fn facts(&self, fit: &Fit, session: &Session) -> Map<String, Value> {
         let row = &self.rows[self.chosen];
         let interval = |of: &Interval| json!([of.estimate, of.low, of.high]);
-        let errors: Map<String, Value> = self
-            .wants
-            .iter()
-            .zip(&row.errors)
-            .map(|(want, error)| (want.to_string(), interval(error)))
-            .collect();
-        let tome: Map<String, Value> = self
-            .wants
-            .iter()
-            .zip(&self.rows[0].errors)
-            .map(|(want, error)| (want.to_string(), interval(error)))
-            .collect();
+        let errors = |row: &Row| -> Map<String, Value> {
+            let named = self.wants.iter().zip(&row.errors);
+            named.map(|(want, error)| (want.to_string(), interval(error))).collect()
+        };
         let facts = json!({
             "verdict": self.verdict,
             "target": fit.target.to_string(),
@@ -154,8 +141,8 @@ impl Report {
             "batch": fit.batch,
             "seed": fit.seed,
             "pictures": { "fitted": self.pictures[0], "held_out": self.pictures[1] },
-            "held_out_errors": errors,
-            "held_out_errors_of_tome": tome,
+            "held_out_errors": errors(row),
+            "held_out_errors_of_tome": errors(&self.rows[0]),
             "of_tome": interval(&self.of_tome(row)),
             "promised_speedup": row.promised,
             "measured_speedup": row.speedup,

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use super::cost::{Cost, median, per_second};
 use super::fitted::Fitted;
 use super::report::{Report, Row};
-use super::search::{Candidate, Progress, Search, apart, ratio};
+use super::search::{Candidate, Progress, Search, apart, ratio, shuffle};
 use super::shape::Shape;
 use super::target::Target;
 use super::trial::{Objective, Trial};
@@ -68,7 +68,7 @@ const BASELINES: &[(&str, Metric, Shape)] = &[
 impl Fit {
     /// A fit with the usual settings.
     pub fn new(target: Target) -> Self {
-        Fit { target, wants: Vec::new(), measured: true, batch: 8, most: 600, seed: 0, log: None }
+        Fit { target, wants: Vec::new(), measured: true, batch: 8, most: 400, seed: 0, log: None }
     }
 
     /// Fits. `pictures` need no labels; a third of them is held out and decides. `base` says what is not searched: partition, protected
@@ -140,9 +140,6 @@ impl Fit {
         };
         let Search { cost, budget, scales, .. } = search;
         let passes = search.trial.passes;
-        if self.measured {
-            cost.keep(session, self.batch);
-        }
 
         let mut held = Trial::new(session, held_out, (wants.clone(), self.batch), &plain, None)?;
         let mut rows = Vec::new();
@@ -176,11 +173,8 @@ impl Fit {
     /// Pictures to fit to and to report on, in an order that the seed decides.
     fn split(&self, pictures: &[f32], per_image: usize) -> (Vec<f32>, Vec<f32>) {
         let mut order: Vec<&[f32]> = pictures.chunks_exact(per_image).collect();
-        let mut random = self.seed ^ 0x9e37_79b9_7f4a_7c15;
-        for i in (1..order.len()).rev() {
-            random = random.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
-            order.swap(i, (random >> 33) as usize % (i + 1));
-        }
+        // Not the numbers that trials are ordered by.
+        shuffle(&mut order, &mut (self.seed ^ 0x9e37_79b9_7f4a_7c15));
         let held = order.split_off(order.len() - (order.len() / 3).max(2));
         (order.concat(), held.concat())
     }
@@ -242,7 +236,7 @@ impl Fit {
         Ok(found)
     }
 
-    /// The fastest way whose error keeps within a bound: the budget is halved in until what is found there just does.
+    /// The fastest way whose error keeps within a bound. The budget at which the best constant just does is found by halving.
     fn at_error(&self, search: &mut Search<'_, '_>, most: f64) -> Result<Vec<(String, Candidate)>> {
         let whole = search.seconds(&search.plain.clone());
         let (mut slow, mut fast) = (whole, whole / search.fastest());
@@ -366,7 +360,7 @@ fn verdict(rows: &[Row], chosen: usize, (pictures, target): (usize, Target)) -> 
         });
     }
     if row.freedom <= 1 {
-        words.push("a fitted schedule is no better than a constant one, so the constant one it is".into());
+        words.push("nothing with more parameters is surely better, so the simple one it is".into());
     }
     if pictures < ENOUGH {
         words.push(format!("{pictures} pictures are few: what it gains may be noise; give {ENOUGH} or more"));

@@ -111,20 +111,9 @@ impl Search<'_, '_> {
         self.seconds(&self.plain) / self.seconds(&all)
     }
 
-    /// One number for each picture from the differences of every objective.
-    fn losses(&self, differences: &Differences) -> Vec<f64> {
-        let pictures = differences.first().map_or(0, Vec::len);
-        let one = |i: usize| {
-            let scaled = differences.iter().zip(&self.scales).map(|(values, scale)| values[i] / scale);
-            scaled.sum::<f64>() / differences.len() as f64
-        };
-        (0..pictures).map(one).collect()
-    }
-
     /// Tries a way on the first pictures.
     fn look(&mut self, options: &Options, count: usize) -> Result<Vec<f64>> {
-        let differences = self.trial.differences(options, count)?;
-        Ok(self.losses(&differences))
+        Ok(losses(&self.trial.differences(options, count)?, &self.scales))
     }
 
     /// Tries a way on all pictures.
@@ -218,7 +207,7 @@ impl Search<'_, '_> {
             let Options { prop_attn, .. } = found.options;
             let rule = found.options.rule(0);
             let ways = Shape::all(self.depth()).into_iter().filter(|shape| *shape != Shape::CONSTANT);
-            // The second rule is looked at with the shapes that the first liked.
+            // The second rule is looked at with a quarter of them.
             let ways: Vec<Options> = match i {
                 0 => ways.filter_map(|shape| self.within(rule, shape)).collect(),
                 _ => ways.step_by(4).filter_map(|shape| self.within(rule, shape)).collect(),
@@ -234,12 +223,11 @@ impl Search<'_, '_> {
     pub fn blocks(&mut self, start: Candidate, steps: &[u32]) -> Result<Candidate> {
         let depth = self.depth();
         let mut best = start;
-        let Schedule::List(_) = best.options.schedule else { return Ok(best) };
         for &step in steps {
             let mut since = 0;
             let mut pairs: Vec<(usize, usize)> =
                 (0..depth * depth).map(|i| (i / depth, i % depth)).filter(|(i, j)| i != j).collect();
-            self.shuffle(&mut pairs);
+            shuffle(&mut pairs, &mut self.random);
             for &(from, to) in pairs.iter().cycle() {
                 since += 1;
                 if since > pairs.len() {
@@ -320,15 +308,24 @@ impl Search<'_, '_> {
         }
         None
     }
+}
 
-    /// Numerical Recipes' linear congruential generator, for an order that a seed decides.
-    fn shuffle<T>(&mut self, values: &mut [T]) {
-        for i in (1..values.len()).rev() {
-            self.random =
-                self.random.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
-            values.swap(i, (self.random >> 33) as usize % (i + 1));
-        }
+/// An order that a seed decides, by Knuth's linear congruential generator (MMIX).
+pub(super) fn shuffle<T>(values: &mut [T], random: &mut u64) {
+    for i in (1..values.len()).rev() {
+        *random = random.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        values.swap(i, (*random >> 33) as usize % (i + 1));
     }
+}
+
+/// One number for each picture from the differences of every objective, each in parts of its scale.
+pub(super) fn losses(differences: &Differences, scales: &[f64]) -> Vec<f64> {
+    let pictures = differences.first().map_or(0, Vec::len);
+    let one = |i: usize| {
+        let scaled = differences.iter().zip(scales).map(|(values, scale)| values[i] / scale);
+        scaled.sum::<f64>() / differences.len() as f64
+    };
+    (0..pictures).map(one).collect()
 }
 
 /// How many times one way's losses are another's on the same pictures: the geometric mean, which no single picture

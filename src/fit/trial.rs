@@ -44,17 +44,19 @@ impl Objective {
         if config.scores == Scores::None { Objective::Features } else { Objective::Logits }
     }
 
-    /// One difference for each image.
+    /// One difference for each image that was merged, the first of those of the reference.
     fn between(self, config: &Config, reference: &Outputs, merged: &Outputs) -> Vec<f64> {
-        let channels = config.embed_dim as usize;
+        let (channels, patches) = (config.embed_dim as usize, config.patches() as usize);
+        let (a, b) = match self {
+            Objective::Features => (&reference.features, &merged.features),
+            Objective::Dense => (&reference.dense, &merged.dense),
+            Objective::Logits => (&reference.logits, &merged.logits),
+        };
+        let a = &a[..b.len()];
         match self {
-            Objective::Features => eval::features(&reference.features, &merged.features, channels),
-            Objective::Dense => {
-                eval::dense(&reference.dense, &merged.dense, [config.patches() as usize, channels])
-            }
-            Objective::Logits => {
-                eval::logits(&reference.logits, &merged.logits, config.outputs() as usize, config.scores)
-            }
+            Objective::Features => eval::features(a, b, channels),
+            Objective::Dense => eval::dense(a, b, [patches, channels]),
+            Objective::Logits => eval::logits(a, b, config.outputs() as usize, config.scores),
         }
     }
 }
@@ -196,9 +198,8 @@ impl<'a> Trial<'a> {
             return Ok(known.clone());
         }
         let merged = self.run(options, count)?;
-        let reference = self.first(count);
         let config = self.session.config();
-        let between = |want: &Objective| want.between(config, &reference, &merged);
+        let between = |want: &Objective| want.between(config, &self.reference, &merged);
         let differences: Differences = self.wants.iter().map(between).collect();
         if let Some(log) = &mut self.log {
             let line = Line { tried: words.clone(), differences: differences.clone() };
@@ -209,14 +210,6 @@ impl<'a> Trial<'a> {
         }
         self.known.insert(words, differences.clone());
         Ok(differences)
-    }
-
-    /// The reference of the first pictures.
-    fn first(&self, count: usize) -> Outputs {
-        let part = |values: &[f32]| values[..values.len() / self.count() * count].to_vec();
-        let Outputs { logits, features, dense, .. } = &self.reference;
-        let (logits, features, dense) = (part(logits), part(features), part(dense));
-        Outputs { batch: count, logits, features, dense, ..Outputs::default() }
     }
 
     fn run(&mut self, options: &Options, count: usize) -> Result<Outputs> {
@@ -243,9 +236,9 @@ impl<'a> Trial<'a> {
                 });
                 for (chunk, images) in images.chunks(self.batch * per_image).enumerate() {
                     let first = chunk * self.batch;
-                    let entering: Option<(usize, Vec<Entrance>)> = start.map(|(block, entrances)| {
+                    let entering: Option<(usize, Vec<&Entrance>)> = start.map(|(block, entrances)| {
                         let of = &entrances[first..first + images.len() / per_image];
-                        (block, of.iter().filter_map(|entrances| entrances[block].clone()).collect())
+                        (block, of.iter().filter_map(|entrances| entrances[block].as_ref()).collect())
                     });
                     let entering = entering.as_ref().map(|(block, entrances)| (*block, &entrances[..]));
                     let (mut outputs, _) = vit.forward_from(images, entering, options, &[])?;
