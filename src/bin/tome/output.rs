@@ -1,7 +1,7 @@
 //! Files that appear whole or not at all: written beside their place, then renamed.
 
 use std::ffi::{OsStr, OsString};
-use std::fs::File;
+use std::fs::{File, TryLockError};
 use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, Once, PoisonError};
@@ -39,12 +39,21 @@ pub fn beside(target: &Path) -> Result<NamedTempFile> {
     // Readable as any new file, not for its owner alone.
     #[cfg(unix)]
     builder.permissions(std::os::unix::fs::PermissionsExt::from_mode(0o666));
-    let file = builder.tempfile_in(folder).with_context(unwritable)?;
-    // Held as long as the file is open, so that others know that somebody writes it; some file systems know no locks.
-    _ = file.as_file().try_lock();
-    remove_when_interrupted(file.path().to_owned());
-    Ok(file)
+    for _ in 0..TRIES {
+        let file = builder.tempfile_in(folder).with_context(unwritable)?;
+        // Held as long as the file is open, so that others know that somebody writes it; some file systems know no locks.
+        let locked = file.as_file().try_lock();
+        // Another run may have taken it for abandoned before it was locked.
+        if !matches!(locked, Err(TryLockError::WouldBlock)) && file.path().exists() {
+            remove_when_interrupted(file.path().to_owned());
+            return Ok(file);
+        }
+    }
+    bail!("{}: cannot be written: temporary files beside it disappear", shown(target))
 }
+
+/// Times that a temporary file is made anew where other runs remove it.
+const TRIES: u32 = 32;
 
 /// The ending of temporary files.
 const SUFFIX: &str = ".tome";
@@ -60,8 +69,9 @@ fn remove_left(folder: &Path, prefix: &OsStr) {
         {
             continue;
         }
-        let abandoned = File::open(&path).is_ok_and(|file| file.try_lock().is_ok());
-        if abandoned && std::fs::remove_file(&path).is_ok() {
+        // Locked until it is removed, so that nobody takes it meanwhile.
+        let abandoned = File::open(&path).ok().filter(|file| file.try_lock().is_ok());
+        if abandoned.is_some() && std::fs::remove_file(&path).is_ok() {
             tracing::info!("{}: left by a run that was killed, removed", shown(&path));
         }
     }
