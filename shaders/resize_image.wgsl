@@ -65,7 +65,7 @@ fn resized_across(row: u32, column: u32) -> u32 {
         sum += stored(texel) * across[(2u + tap) * params.width + column];
     }
     let bytes = vec3<u32>(rounded(sum));
-    return bytes.r | bytes.g << 8u | bytes.b << 16u;
+    return bytes.r | (bytes.g << 8u) | (bytes.b << 16u);
 }
 
 @compute @workgroup_size(SIDE * SIDE)
