@@ -73,9 +73,9 @@ impl Runner {
     }
 
     /// Runs any number of images, as many at once as the device can bind and has memory for. A slice of `f32` holds
-    /// them normalised, one of `u8` as pixels, of the shapes that [`Images`] has; one of textures, or a texture, stays on the
-    /// device. A NaN in an image makes that image's results NaN and leaves the others alone. The future may be dropped at any
-    /// point.
+    /// them normalised, one of `u8` as pixels, of the shapes that [`Images`] has; one of textures, or a texture, stays on
+    /// the device. A NaN in an image makes that image's results NaN and leaves the others alone. The future may be
+    /// dropped at any point.
     ///
     /// # Errors
     /// [`Error::Input`](crate::Error::Input) where `images` is empty or no whole number of images, or a texture
