@@ -40,10 +40,10 @@ fn stored(texel: vec4<f32>) -> vec3<i32> {
         let curve = 1.055 * pow(max(colour, vec3<f32>(0.0031308)), vec3<f32>(1.0 / 2.4)) - 0.055;
         colour = select(curve, colour * 12.92, colour <= vec3<f32>(0.0031308));
     }
-    let bytes = vec3<i32>(colour * 255.0 + 0.5);
+    var bytes = vec3<i32>(colour * 255.0 + 0.5);
     if params.channels == 1u {
         // Luma after ITU-R 601.
-        return vec3<i32>((bytes.r * 19595 + bytes.g * 38470 + bytes.b * 7471 + 0x8000) >> 16u);
+        bytes = vec3<i32>((bytes.r * 19595 + bytes.g * 38470 + bytes.b * 7471 + 0x8000) >> 16u);
     }
     return bytes;
 }
