@@ -10,7 +10,7 @@ use crate::error::{Error, Result};
 use crate::kernel::{Form, KernelSpec};
 use crate::pipelines::{Checks, Pipelines};
 use crate::scopes::Scopes;
-use crate::view::View;
+use crate::view::{View, refuse_aliases};
 
 /// A `wgpu::Device` of the caller with this crate's pipelines on it. Cloning is cheap and shares them.
 #[derive(Clone, Debug)]
@@ -170,7 +170,6 @@ impl Gpu {
     }
 
     /// The device's reports about calls.
-    #[cfg(feature = "run")]
     pub(crate) fn scopes(&self) -> &Scopes {
         &self.scopes
     }
@@ -353,15 +352,25 @@ impl Gpu {
 
     /// Checks a call's buffers and makes it a dispatch.
     pub(crate) fn dispatch(&self, call: Call<'_>) -> Result<Dispatch> {
-        let Call { spec, params, views, elements, shape, .. } = call;
+        let params = self.uniform(call.spec.name, call.params)?;
+        self.bind(call, &params)
+    }
+
+    /// A call's uniform.
+    pub(crate) fn uniform(&self, label: &str, params: &[u8]) -> Result<wgpu::Buffer> {
+        let size = params.len().next_multiple_of(16) as u64;
+        self.create(label, size, wgpu::BufferUsages::UNIFORM, Some(params))
+    }
+
+    /// [`dispatch`](Self::dispatch) with the uniform on the device already.
+    pub(crate) fn bind(&self, call: Call<'_>, params: &wgpu::Buffer) -> Result<Dispatch> {
+        let Call { spec, views, elements, shape, .. } = call;
         let name = spec.name;
         let there = |i: usize| u32::from(views[i].is_some()) << i;
         let form = Form { present: (0..views.len()).map(there).sum(), ..call.form };
         let workgroups = self.grid(name, call.workgroups)?;
-        self.refuse_aliases(spec, views)?;
+        refuse_aliases(spec, views)?;
         let pipeline = self.pipelines.slot(spec, self.variant, &form)?;
-        let size = params.len().next_multiple_of(16) as u64;
-        let params = self.create(name, size, wgpu::BufferUsages::UNIFORM, Some(params))?;
         // What is bound to be written may be bound nowhere else, even where nothing is.
         let nowhere =
             match spec.bindings.iter().zip(views).any(|(binding, view)| binding.written && view.is_none()) {
@@ -395,19 +404,6 @@ impl Gpu {
             self.pipelines.compile(std::slice::from_ref(&pipeline))?;
         }
         Ok(Dispatch { kernel: name, shape, pipeline, bind_group, workgroups, flops: 0, bytes: all })
-    }
-
-    /// No buffer that is written may be bound twice.
-    fn refuse_aliases(&self, spec: &KernelSpec, views: &[Option<View<'_>>]) -> Result<()> {
-        let buffer = |i: usize| views[i].and_then(|view| view.buffer());
-        for (i, write) in spec.bindings.iter().enumerate().filter(|(_, binding)| binding.written) {
-            let same = |&j: &usize| j != i && buffer(i).is_some() && buffer(j) == buffer(i);
-            if let Some(j) = (0..views.len()).find(same) {
-                let other = spec.bindings[j].name;
-                return Err(Error::BufferAliased { kernel: spec.name, write: write.name, other });
-            }
-        }
-        Ok(())
     }
 
     /// Workgroups counted in x, then y: a single dimension ends at 65,535.
