@@ -148,7 +148,8 @@ fn multiply_tile<S: Simd, const HEIGHT: usize>(
     y: &mut [[f32; PANEL]; ROWS],
 ) {
     let inner = panel.len() / PANEL;
-    assert!((HEIGHT - 1) * x_stride + inner <= x.len() && HEIGHT <= ROWS);
+    assert!(HEIGHT <= ROWS);
+    let x: [&[f32]; HEIGHT] = std::array::from_fn(|row| &x[row * x_stride..][..inner]);
     let vectors: &[S::f32s] = bytemuck::cast_slice(panel);
     let across = PANEL / S::F32_LANES;
     // Where a register is as wide as the panel there is one to a row.
@@ -159,9 +160,8 @@ fn multiply_tile<S: Simd, const HEIGHT: usize>(
         for (k, panel) in vectors.chunks_exact(across).enumerate() {
             let (left, right) = (panel[first], panel[first + pair]);
             for row in 0..HEIGHT {
-                // SAFETY: `row` is below HEIGHT and k below `inner`, the number of the panel's chunks; that x holds the
-                // last of them is asserted above.
-                let x = simd.splat_f32s(unsafe { *x.get_unchecked(row * x_stride + k) });
+                // SAFETY: k is below `inner`, the number of the panel's chunks and of the row's values.
+                let x = simd.splat_f32s(unsafe { *x[row].get_unchecked(k) });
                 low[row] = simd.mul_add_e_f32s(x, left, low[row]);
                 high[row] = simd.mul_add_e_f32s(x, right, high[row]);
             }
