@@ -172,7 +172,7 @@ fn what_cannot_be_is_an_error() {
         let error = resize_image(&rig.gpu, wrong, io).unwrap_err();
         assert!(matches!(error, Error::Params { kernel: "resize_image", .. }), "{error}");
     }
-    let error = resize_image(&rig.gpu, set!(case.params; first: 1), io).unwrap_err();
+    let error = resize_image(&rig.gpu, set!(case.params; first: 4), io).unwrap_err();
     assert!(matches!(error, Error::BufferTooSmall { binding: "y", .. }), "{error}");
     let error = resize_image(&rig.gpu, case.params, Io::new(&down, &down, &across, &normal, &y)).unwrap_err();
     assert!(matches!(error, Error::BindingKind { binding: "image", .. }), "{error}");
