@@ -58,6 +58,7 @@ export class Tome {
           engine?.free();
           if (wanted !== "auto" || OF_FILES.includes(error.kind)) throw error;
           device = { kind: "cpu", name: "CPU", precision: "f32", why: `${device.name} failed: ${error.message}` };
+          warnings.push(`it runs on the CPU: ${device.why}`);
         }
       }
       if (device.kind === "cpu") engine = await openCpu(files, own);
@@ -69,6 +70,7 @@ export class Tome {
       engine.free();
       throw signal.reason;
     }
+    if (device.precision !== precision) warnings.push(`it computes in ${device.precision}, not in ${precision}: ${device.why}`);
     return new Tome(MADE, { engine, device, warnings, end });
   }
 

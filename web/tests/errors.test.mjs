@@ -163,6 +163,28 @@ test("a shader that does not compile is a typed error, and loading works again",
   page.check();
 });
 
+test("where the device was not asked for, the CPU stands in for a broken one and says so", async () => {
+  const got = await call(page, async ({ Tome }) => {
+    // A software driver that does not say that it is one.
+    Object.defineProperty(GPUAdapterInfo.prototype, "isFallbackAdapter", { get: () => false });
+    const create = GPUDevice.prototype.createShaderModule;
+    const broken = (descriptor) => ({ ...descriptor, code: descriptor.code.replace("fn layer_norm(", "fn layer_norm(nonsense: nothing, ") });
+    const load = async () => {
+      const { device, warnings } = await Tome.load("/models/digits");
+      return { device, warnings };
+    };
+    const good = await load();
+    GPUDevice.prototype.createShaderModule = function (descriptor) {
+      return create.call(this, broken(descriptor));
+    };
+    return { good, bad: await load() };
+  });
+  assert.equal(got.error, undefined, got.error?.stack);
+  assert.deepEqual([got.good.device.kind, got.good.warnings], ["webgpu", []]);
+  assert.equal(got.bad.device.kind, "cpu");
+  assert.match(got.bad.warnings.join(), /runs on the CPU: .* failed: layer_norm: shader does not compile/);
+});
+
 test("a lost device is told, and loading works again", async () => {
   const got = await call(page, async ({ Tome }) => {
     const devices = [];
