@@ -26,6 +26,7 @@ mod norm_heads;
 mod pool;
 mod product;
 mod rank_matches;
+mod resize_image;
 mod slices;
 mod split_tokens;
 #[cfg_attr(target_family = "wasm", path = "one_thread.rs")]
@@ -50,6 +51,7 @@ pub use merge_tokens::merge_tokens;
 pub use norm_heads::norm_heads;
 pub use pool::pool;
 pub use rank_matches::rank_matches;
+pub use resize_image::resize_image;
 pub use split_tokens::split_tokens;
 pub use threads::make_threads;
 pub use token_energy::token_energy;
