@@ -170,8 +170,9 @@ test("where the device was not asked for, the CPU stands in for a broken one and
     const create = GPUDevice.prototype.createShaderModule;
     const broken = (descriptor) => ({ ...descriptor, code: descriptor.code.replace("fn layer_norm(", "fn layer_norm(nonsense: nothing, ") });
     const load = async () => {
-      const { device, warnings } = await Tome.load("/models/digits");
-      return { device, warnings };
+      const tome = await Tome.load("/models/digits");
+      const { device, warnings } = tome;
+      return { device, warnings, top: (await tome.run("/models/digits/digit_3.png")).top[0].label };
     };
     const good = await load();
     GPUDevice.prototype.createShaderModule = function (descriptor) {
@@ -181,7 +182,7 @@ test("where the device was not asked for, the CPU stands in for a broken one and
   });
   assert.equal(got.error, undefined, got.error?.stack);
   assert.deepEqual([got.good.device.kind, got.good.warnings], ["webgpu", []]);
-  assert.equal(got.bad.device.kind, "cpu");
+  assert.deepEqual([got.bad.device.kind, got.good.top, got.bad.top], ["cpu", "3", "3"]);
   assert.match(got.bad.warnings.join(), /runs on the CPU: .* failed: layer_norm: shader does not compile/);
 });
 
