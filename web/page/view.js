@@ -1,0 +1,76 @@
+/** What the network says, written on the page. */
+import { milliseconds, operations, rate, speed, times, tokens } from "./charts.js";
+
+export const $ = (id) => document.getElementById(id);
+
+/** Shows words in a place for them, or hides it. */
+export function say(id, words) {
+  const place = $(id);
+  place.textContent = words || "";
+  place.hidden = !words;
+}
+
+const percent = (probability) => {
+  const value = 100 * probability;
+  return value > 99.9 && value < 100 ? "> 99.9 %" : `${value >= 10 || value === 0 ? value.toFixed(value >= 99 ? 1 : 0) : value.toFixed(1)} %`;
+};
+
+/** The classes with their bars; the places stay, so that bars glide. */
+export function answer(top, config) {
+  const list = $("answer");
+  while (list.children.length > top.length) list.lastChild.remove();
+  while (list.children.length < top.length) {
+    const row = list.appendChild(document.createElement("li"));
+    row.innerHTML = '<span class="label"></span><span class="percent"></span><span class="track" aria-hidden="true"><i></i></span>';
+  }
+  top.forEach(({ label, index, probability }, place) => {
+    const [name, share, track] = list.children[place].children;
+    name.textContent = label || `class ${index}`;
+    share.textContent = percent(probability);
+    track.firstChild.style.width = `${100 * probability}%`;
+  });
+  $("answer-note").textContent = top.length ? "" : `This network has no classes: it describes a picture by ${config.channels} numbers. The tokens show how it looks.`;
+}
+
+/** Tokens, operations and time. */
+export function figures(plan, result) {
+  const after = plan.tokensPerBlock.at(-1);
+  $("left").innerHTML = `<b>${after}</b> of ${plan.tokens} tokens left`;
+  tokens($("tokens"), plan);
+  $("promised").textContent = times(plan.promisedSpeedup);
+  $("flops").textContent = operations(plan.flops);
+  $("took").textContent = milliseconds(result.ms);
+}
+
+/** What the screen reader is told once things are at rest. */
+export function announce(top, plan) {
+  const [first] = top;
+  const said = first ? `${first.label || `class ${first.index}`}, ${percent(first.probability)}; ` : "";
+  $("live").textContent = `${said}${plan.tokensPerBlock.at(-1)} of ${plan.tokens} tokens left.`;
+}
+
+/** The measured rows, as a chart and as a table. */
+export function measured(rows) {
+  $("measured").hidden = false;
+  speed($("speed"), rows);
+  const body = $("speed-table").tBodies[0];
+  body.replaceChildren(...rows.map((row) => {
+    const line = document.createElement("tr");
+    const cells = [row.r, rate(row.imagesPerSecond), times(row.speedup), times(row.promisedSpeedup)];
+    cells.forEach((cell, index) => {
+      const node = line.appendChild(document.createElement(index ? "td" : "th"));
+      if (!index) node.scope = "row";
+      node.textContent = cell;
+    });
+    return line;
+  }));
+}
+
+/** What the network runs on, and why. */
+export function device({ kind, name, precision, why }) {
+  const gpu = kind === "webgpu";
+  $("device").textContent = `${gpu ? "WebGPU" : "CPU"} · ${precision}`;
+  $("device").dataset.kind = kind;
+  $("device").hidden = false;
+  $("why").textContent = `Runs on ${name || kind}: ${why}`;
+}

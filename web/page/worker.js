@@ -1,0 +1,83 @@
+/** The other side of engine.js: holds the network and the picture. */
+import { Tome } from "./tome-wgpu/tome.js";
+
+/** A picture whose shorter side is longer than this is made smaller once, so that not every run reads all of it. */
+const LONGEST = 1024;
+
+let tome;
+let picture;
+/** The network that `picture` was last fitted for. */
+let fittedFor;
+const loads = new Map();
+/** Calls on the network wait for one another; loading does not. */
+let queue = Promise.resolve();
+
+const methods = { load, look, plan, bench };
+
+onmessage = ({ data: { id, method, args } }) => {
+  if (method === "cancel") return loads.get(id)?.abort(new DOMException("cancelled", "AbortError"));
+  const work = () => methods[method](args, id);
+  const done = method === "load" ? work() : (queue = queue.then(work, work));
+  done.then((value) => postMessage({ id, value }), (error) => postMessage({ id, error: plain(error) }));
+};
+
+/** An error's parts that survive the way to the page. */
+const plain = (error) => ({ message: String(error?.message ?? error), kind: error?.kind, name: error?.name });
+
+async function load({ source, options }, id) {
+  const ending = new AbortController();
+  loads.set(id, ending);
+  try {
+    const onProgress = (progress) => postMessage({ id, progress });
+    const loaded = await Tome.load(source, { ...options, onProgress, signal: ending.signal });
+    await queue.catch(() => {});
+    tome?.free();
+    tome = loaded;
+    loaded.lost.then((error) => loaded === tome && postMessage({ lost: plain(error) }));
+    const { config, device, warnings, isFitted } = loaded;
+    return { config, device, warnings, isFitted };
+  } finally {
+    loads.delete(id);
+  }
+}
+
+async function look({ picture: next, merging }) {
+  if (next) {
+    const decoded = await decode(next);
+    picture?.close();
+    picture = decoded;
+    fittedFor = undefined;
+  }
+  if (!tome || !picture) return {};
+  const fitted = fittedFor === tome ? undefined : await tome.fit(picture);
+  const plan = await tome.plan(merging);
+  const result = await tome.run(picture, { ...merging, want: ["probabilities", "source", "size"] });
+  fittedFor = tome;
+  return { fitted, plan, result };
+}
+
+async function plan({ merging }) {
+  return tome?.plan(merging);
+}
+
+async function bench({ rs, options }) {
+  return tome.bench(rs, options);
+}
+
+async function decode(next) {
+  if (next instanceof ImageBitmap) return next;
+  let bitmap;
+  try {
+    bitmap = await createImageBitmap(next);
+  } catch {
+    const error = new Error(`${next.name || "That"} cannot be read as a picture. PNG, JPEG, WebP and GIF can; is the file whole?`);
+    throw Object.assign(error, { kind: "picture" });
+  }
+  const shorter = Math.min(bitmap.width, bitmap.height);
+  if (shorter <= LONGEST) return bitmap;
+  const scale = LONGEST / shorter;
+  const size = { resizeWidth: Math.round(bitmap.width * scale), resizeHeight: Math.round(bitmap.height * scale), resizeQuality: "high" };
+  const smaller = await createImageBitmap(bitmap, size);
+  bitmap.close();
+  return smaller;
+}
