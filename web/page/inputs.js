@@ -70,7 +70,7 @@ export class Camera {
     return this.#stream !== undefined;
   }
 
-  /** Rejected in words. */
+  /** Rejected in words; `onEnd` is called with the reason when the camera ends by itself. */
   async start(onFrame, onEnd) {
     if (!navigator.mediaDevices) throw new Error("Browsers give the camera to pages from https or localhost only.");
     const video = { facingMode: "environment", width: { ideal: 640 }, height: { ideal: 480 } };
@@ -80,11 +80,11 @@ export class Camera {
     this.#stream = stream;
     stream.getVideoTracks()[0].onended = () => {
       this.stop();
-      onEnd();
+      onEnd(new Error("The camera was switched off or unplugged."));
     };
     this.#video.srcObject = stream;
     await this.#video.play();
-    this.#next(stream, onFrame);
+    this.#next(stream, onFrame, onEnd);
   }
 
   stop() {
@@ -93,11 +93,16 @@ export class Camera {
     this.#video.srcObject = null;
   }
 
-  #next(stream, onFrame) {
+  #next(stream, onFrame, onEnd) {
     const take = async () => {
       if (this.#stream !== stream) return;
-      await onFrame(await createImageBitmap(this.#video));
-      this.#next(stream, onFrame);
+      try {
+        await onFrame(await createImageBitmap(this.#video));
+        this.#next(stream, onFrame, onEnd);
+      } catch (error) {
+        this.stop();
+        onEnd(new Error(`The camera's frames cannot be read: ${error.message}`));
+      }
     };
     if (this.#video.requestVideoFrameCallback) this.#video.requestVideoFrameCallback(take);
     else requestAnimationFrame(take);

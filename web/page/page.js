@@ -5,15 +5,17 @@ import { idle, newest } from "./newest.js";
 import { MergePicture } from "./picture.js";
 import { read, write } from "./state.js";
 import * as view from "./view.js";
-import { megabytes } from "./charts.js";
 
-const { $, say } = view;
+const { $, say, sentence } = view;
 const known = { network: isNetwork, picture: (id) => Boolean(picture(id)) };
 
 const engine = new Engine();
 const camera = new Camera();
 const merged = new MergePicture($("picture"), pointed);
-let { state, problems } = read(location.hash, known);
+let state;
+/** What in a link cannot be had, until its network is loaded. */
+let problems;
+({ state, problems } = read(location.hash, known));
 /** The network that runs: what it was loaded from, and what it says of itself. */
 let current;
 /** A picture that the network has not been shown yet, and who hears how that went. */
@@ -33,9 +35,10 @@ const look = newest(async () => {
   fresh = undefined;
   asked = undefined;
   try {
-    const { fitted, plan, result } = await engine.look(shown?.picture, merging());
+    const { fitted, plan, result, smaller } = await engine.look(shown?.picture, merging());
     if (!result) return;
     if (fitted) merged.show(fitted, current.config.grid);
+    if (shown) say("picture-note", smaller);
     merged.merge(result.source);
     if (since) performance.measure("input to picture", { start: since, detail: { network: result.ms, r: state.r } });
     view.figures(plan, result);
@@ -62,9 +65,13 @@ function settle(top, plan) {
 
 /** Plans for the r around the present one, one at a time and only while nothing else is asked for. */
 let preparing;
+let prepared;
 function prepare() {
-  const mine = (preparing = {});
   if (state.schedule === "fitted" || !current) return;
+  // A camera's frames come back here with what is prepared already.
+  if (prepared?.r === state.r && prepared.schedule === state.schedule && prepared.network === current) return;
+  prepared = { ...merging(), network: current };
+  const mine = (preparing = {});
   const around = [1, -1, 2, -2].map((step) => state.r + step).filter((r) => r >= 0 && r <= Number($("r").max));
   const next = () => {
     const r = around.shift();
@@ -77,7 +84,7 @@ function prepare() {
 
 function changed(event) {
   asked ??= event?.timeStamp;
-  preparing = undefined;
+  preparing = prepared = undefined;
   link();
   look();
 }
@@ -96,7 +103,7 @@ async function load(wanted) {
   const options = { precision, device, cache: !SHIPPED.includes(wanted) };
   busy("Starting");
   try {
-    const loaded = await engine.load(wanted.source, options, progress, mine.signal);
+    const loaded = await engine.load(wanted.source, options, view.progress, mine.signal);
     if (mine !== loading) return;
     current = { ...loaded, wanted, chosen: device };
     accept();
@@ -120,40 +127,32 @@ function busy(words) {
   if (!current) $("waiting").textContent = "Loading the network";
 }
 
-function progress({ file, stage, loaded, total }) {
-  const doing = { download: "Downloading", cache: "Reading from this browser's store:", prepare: "Getting ready" }[stage];
-  $("loading-text").textContent = `${doing} ${file ? `${file}, ` : ""}${file || loaded ? megabytes(loaded) : ""}${total && stage !== "prepare" ? ` of ${megabytes(total)}` : ""}`.trim();
-  if (total) Object.assign($("progress"), { max: total, value: loaded });
-  else $("progress").removeAttribute("value");
-}
-
 /** Takes over what a new network says of itself. */
 function accept() {
   const { config, device, warnings, isFitted, wanted } = current;
   view.device(device);
-  notice(device);
+  view.notice(device, current.chosen);
   const slider = $("r");
   slider.max = Math.max(1, Math.floor((config.grid[0] * config.grid[1] + config.prefixTokens) / config.blocks));
-  if (state.r > slider.max) state.r = Number(slider.max);
-  if (state.schedule === "fitted" && !isFitted) state.schedule = "constant";
+  if (state.r > slider.max) {
+    problems?.push(`The link asks for r = ${state.r}; with this network everything is merged at ${slider.max}.`);
+    state.r = Number(slider.max);
+  }
+  if (state.schedule === "fitted" && !isFitted) {
+    problems?.push("The link asks for a fitted schedule, which this network has not; this is with a constant r.");
+    state.schedule = "constant";
+  }
+  if (problems) say("trouble", problems.join(" "));
+  problems = undefined;
   document.querySelector("[name=schedule][value=fitted]").disabled = !isFitted;
   say("schedule-note", isFitted ? "Fitted: where and how much this network can merge, found by tome fit; it sets r itself." : "");
-  $("about").textContent = `${wanted.about} ${facts(config)}`;
+  $("about").textContent = `${wanted.about} ${view.facts(config)}`;
   $("warnings").replaceChildren(...warnings.map((words) => Object.assign(document.createElement("li"), { textContent: words })));
   $("warnings").hidden = !warnings.length;
   $("measured").hidden = true;
   offer(wanted);
   controls();
   link();
-}
-
-const facts = ({ blocks, channels, imageSize, grid, classes }) =>
-  `${blocks} blocks, ${channels} channels, ${imageSize[1]} × ${imageSize[0]} pixels in ${grid[1]} × ${grid[0]} patches, ${classes ? `${classes} classes` : "no classes"}.`;
-
-function notice({ kind }) {
-  const none = !navigator.gpu ? "This browser has no WebGPU" : "WebGPU has no graphics card to offer here";
-  const words = kind === "cpu" && state.device === "auto" ? `${none}, so the network runs on the CPU: the same answers, only slower.` : "";
-  say("notice", words);
 }
 
 /** The network before stays, and so do its settings. */
@@ -179,11 +178,6 @@ engine.onLost = (error) => {
 engine.onBroken = (error) => say("trouble", sentence(error));
 $("reload").onclick = () => load(current?.wanted ?? network(state.network));
 $("cancel").onclick = () => loading?.abort();
-
-function sentence(error) {
-  const words = error.message.trim();
-  return words[0].toUpperCase() + words.slice(1) + (/[.!?]$/.test(words) ? "" : ".");
-}
 
 // ---- pictures
 
@@ -254,7 +248,10 @@ $("camera").onclick = async () => {
   say("camera-error", "");
   if (camera.isOn) return stopCamera();
   try {
-    await camera.start(show, stopCamera);
+    await camera.start(show, (error) => {
+      stopCamera();
+      say("camera-error", error.message);
+    });
     state.picture = "";
     pressed();
     $("camera").setAttribute("aria-pressed", "true");
@@ -308,6 +305,12 @@ function controls() {
 
 /** The part of a slider's track that is left of its thumb. */
 const fill = (slider) => slider.style.setProperty("--fill", `${(100 * slider.value) / slider.max}%`);
+
+// A skip link would otherwise be taken for a link to a state.
+document.querySelector(".skip").onclick = (event) => {
+  event.preventDefault();
+  $("r").focus();
+};
 
 $("r").oninput = (event) => {
   state.r = Number(event.target.value);

@@ -1,5 +1,5 @@
 /** What the network says, written on the page. */
-import { milliseconds, operations, rate, speed, times, tokens } from "./charts.js";
+import { megabytes, milliseconds, operations, rate, speed, times, tokens } from "./charts.js";
 
 export const $ = (id) => document.getElementById(id);
 
@@ -73,4 +73,31 @@ export function device({ kind, name, precision, why }) {
   $("device").dataset.kind = kind;
   $("device").hidden = false;
   $("why").textContent = `Runs on ${name || kind}: ${why}`;
+}
+
+/** How far loading is. */
+export function progress({ file, stage, loaded, total }) {
+  const doing = { download: "Downloading", cache: "Reading from this browser's store:", prepare: "Getting ready" }[stage];
+  $("loading-text").textContent = `${doing} ${file ? `${file}, ` : ""}${file || loaded ? megabytes(loaded) : ""}${total && stage !== "prepare" ? ` of ${megabytes(total)}` : ""}`.trim();
+  if (total) Object.assign($("progress"), { max: total, value: loaded });
+  else $("progress").removeAttribute("value");
+}
+
+/** A network's dimensions. */
+export const facts = ({ blocks, channels, imageSize, grid, classes }) =>
+  `${blocks} blocks, ${channels} channels, ${imageSize[1]} × ${imageSize[0]} pixels in ${grid[1]} × ${grid[0]} patches, ${classes ? `${classes} classes` : "no classes"}.`;
+
+/** Says plainly where there is no WebGPU; `chosen` is the device that was asked for. */
+export function notice({ kind }, chosen) {
+  const none = !navigator.gpu ? "This browser has no WebGPU" : "WebGPU has no graphics card to offer here";
+  const words = kind === "cpu" && chosen === "auto" ? `${none}, so the network runs on the CPU: the same answers, only slower.` : "";
+  say("notice", words);
+}
+
+/** An error's message as a sentence. */
+export function sentence(error) {
+  const words = error.message.trim();
+  // A file's name stays as it is.
+  const begun = /^[a-z]+[\s,]/.test(words) ? words[0].toUpperCase() + words.slice(1) : words;
+  return begun + (/[.!?]$/.test(words) ? "" : ".");
 }

@@ -42,10 +42,11 @@ async function load({ source, options }, id) {
 }
 
 async function look({ picture: next, merging }) {
+  let smaller;
   if (next) {
     const decoded = await decode(next);
     picture?.close();
-    picture = decoded;
+    ({ picture, smaller } = decoded);
     fittedFor = undefined;
   }
   if (!tome || !picture) return {};
@@ -53,7 +54,7 @@ async function look({ picture: next, merging }) {
   const plan = await tome.plan(merging);
   const result = await tome.run(picture, { ...merging, want: ["probabilities", "source", "size"] });
   fittedFor = tome;
-  return { fitted, plan, result };
+  return { fitted, plan, result, smaller };
 }
 
 async function plan({ merging }) {
@@ -64,8 +65,9 @@ async function bench({ rs, options }) {
   return tome.bench(rs, options);
 }
 
+/** The picture's pixels, and in words whether they were made fewer. */
 async function decode(next) {
-  if (next instanceof ImageBitmap) return next;
+  if (next instanceof ImageBitmap) return { picture: next };
   let bitmap;
   try {
     bitmap = await createImageBitmap(next);
@@ -73,11 +75,11 @@ async function decode(next) {
     const error = new Error(`${next.name || "That"} cannot be read as a picture. PNG, JPEG, WebP and GIF can; is the file whole?`);
     throw Object.assign(error, { kind: "picture" });
   }
-  const shorter = Math.min(bitmap.width, bitmap.height);
-  if (shorter <= LONGEST) return bitmap;
-  const scale = LONGEST / shorter;
-  const size = { resizeWidth: Math.round(bitmap.width * scale), resizeHeight: Math.round(bitmap.height * scale), resizeQuality: "high" };
-  const smaller = await createImageBitmap(bitmap, size);
+  const { width, height } = bitmap;
+  const scale = LONGEST / Math.min(width, height);
+  if (scale >= 1) return { picture: bitmap };
+  const [resizeWidth, resizeHeight] = [Math.round(width * scale), Math.round(height * scale)];
+  const picture = await createImageBitmap(bitmap, { resizeWidth, resizeHeight, resizeQuality: "high" });
   bitmap.close();
-  return smaller;
+  return { picture, smaller: `Made smaller first, from ${width} × ${height} to ${resizeWidth} × ${resizeHeight}.` };
 }
