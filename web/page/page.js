@@ -1,5 +1,6 @@
 import { Engine } from "./engine.js";
 import { Camera, receive } from "./inputs.js";
+import { offerMeasuring } from "./measure.js";
 import { HUB, SHIPPED, folder, isNetwork, network, picture } from "./networks.js";
 import { idle, newest } from "./newest.js";
 import { MergePicture } from "./picture.js";
@@ -145,7 +146,6 @@ function accept() {
   if (problems) say("trouble", problems.join(" "));
   problems = undefined;
   document.querySelector("[name=schedule][value=fitted]").disabled = !isFitted;
-  say("schedule-note", isFitted ? "Fitted: where and how much this network can merge, found by tome fit; it sets r itself." : "");
   $("about").textContent = `${wanted.about} ${view.facts(config)}`;
   $("warnings").replaceChildren(...warnings.map((words) => Object.assign(document.createElement("li"), { textContent: words })));
   $("warnings").hidden = !warnings.length;
@@ -293,6 +293,7 @@ function controls() {
   $("r").value = state.r;
   fill($("r"));
   $("r").disabled = state.schedule === "fitted";
+  say("schedule-note", state.schedule === "fitted" ? "How much merges in which block was fitted to this network, by tome fit: there is no r to set." : "");
   $("r-value").textContent = state.schedule === "fitted" ? "fitted" : `= ${state.r}`;
   for (const name of ["schedule", "precision", "device"]) document.querySelector(`[name=${name}][value=${state[name]}]`).checked = true;
   const select = $("network");
@@ -347,25 +348,7 @@ function choose(id) {
   load(network(id));
 }
 
-$("measure").onclick = async () => {
-  say("measure-error", "");
-  if (!current) return say("measure-error", "No network is loaded.");
-  const most = Number($("r").max);
-  const rs = [...new Set([0, 0.25, 0.5, 0.75, 1].map((part) => Math.round(part * most)))];
-  $("measure").disabled = true;
-  $("measuring").textContent = `Measuring r = ${rs.join(", ")} in turns.`;
-  const schedule = state.schedule === "fitted" ? "constant" : state.schedule;
-  try {
-    const batch = Number($("batch").value);
-    view.measured(await engine.bench(rs, { schedule, batch }));
-    $("measuring").textContent = `${current.wanted.name.split(",")[0]} on ${current.device.kind === "cpu" ? "the CPU" : "WebGPU"}, ${current.device.precision}, ${schedule} schedule, ${batch} at once.`;
-  } catch (error) {
-    $("measuring").textContent = "";
-    say("measure-error", sentence(error));
-  } finally {
-    $("measure").disabled = false;
-  }
-};
+offerMeasuring(engine, () => ({ current, state }));
 
 $("share").onclick = async () => {
   const link = location.origin + location.pathname + write(state);
