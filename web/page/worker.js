@@ -3,6 +3,8 @@ import { Tome } from "./tome-wgpu/tome.js";
 
 /** A picture whose shorter side is longer than this is made smaller once, so that not every run reads all of it. */
 const LONGEST = 1024;
+/** What the page shows; plans are prepared for it. */
+const WANT = ["probabilities", "source"];
 
 let tome;
 let picture;
@@ -51,14 +53,14 @@ async function look({ picture: next, merging }) {
   }
   if (!tome || !picture) return {};
   const fitted = fittedFor === tome ? undefined : await tome.fit(picture);
-  const plan = await tome.plan(merging);
-  const result = await tome.run(picture, { ...merging, want: ["probabilities", "source", "size"] });
+  const plan = await tome.plan({ ...merging, want: WANT });
+  const result = await tome.run(picture, { ...merging, want: WANT });
   fittedFor = tome;
   return { fitted, plan, result, smaller };
 }
 
 async function plan({ merging }) {
-  return tome?.plan(merging);
+  return tome?.plan({ ...merging, want: WANT });
 }
 
 async function bench({ rs, options }) {
@@ -70,7 +72,8 @@ async function decode(next) {
   if (next instanceof ImageBitmap) return { picture: next };
   let bitmap;
   try {
-    bitmap = await createImageBitmap(next);
+    // Upright as people see it, and the bytes that the file has.
+    bitmap = await createImageBitmap(next, { colorSpaceConversion: "none", premultiplyAlpha: "none" });
   } catch {
     const error = new Error(`${next.name || "That"} cannot be read as a picture. PNG, JPEG, WebP and GIF can; is the file whole?`);
     throw Object.assign(error, { kind: "picture" });
