@@ -10,7 +10,7 @@ use crate::error::{Error, Result};
 use crate::kernel::{Form, KernelSpec};
 use crate::pipelines::{Checks, Pipelines};
 use crate::scopes::Scopes;
-use crate::view::View;
+use crate::view::{View, refuse_aliases};
 
 /// A `wgpu::Device` of the caller with this crate's pipelines on it. Cloning is cheap and shares them.
 #[derive(Clone, Debug)]
@@ -24,6 +24,10 @@ pub struct Gpu {
     pub(crate) pipelines: Arc<Pipelines>,
     /// Dispatches are made without compiling; [`Gpu::compile`] does it for all of them.
     defers: bool,
+    /// In browsers what writes data into buffers: where memory is short, one that is mapped when it is made ends the
+    /// program.
+    #[cfg(target_arch = "wasm32")]
+    writer: Option<wgpu::Queue>,
 }
 
 /// A call as a kernel's function hands it over once it has checked its `Params`.
@@ -119,7 +123,18 @@ impl Gpu {
         let pipelines = Arc::new(Pipelines::new(device, &scopes, Checks::for_device(&caps)));
         let device = device.clone();
         let tiles = caps.tile_choice();
-        Ok(Gpu { device, caps: Arc::new(caps), variant, tiles, empty, scopes, pipelines, defers: false })
+        Ok(Gpu {
+            device,
+            caps: Arc::new(caps),
+            variant,
+            tiles,
+            empty,
+            scopes,
+            pipelines,
+            defers: false,
+            #[cfg(target_arch = "wasm32")]
+            writer: None,
+        })
     }
 
     /// The same device and pipelines, matrix products cut into tiles as told instead of as suits the kind of device.
@@ -155,7 +170,6 @@ impl Gpu {
     }
 
     /// The device's reports about calls.
-    #[cfg(feature = "run")]
     pub(crate) fn scopes(&self) -> &Scopes {
         &self.scopes
     }
@@ -210,6 +224,12 @@ impl Gpu {
     pub(crate) fn compile<'a>(&self, dispatches: impl IntoIterator<Item = &'a Dispatch>) -> Result<()> {
         let wanted: Vec<_> = dispatches.into_iter().map(|dispatch| dispatch.pipeline.clone()).collect();
         self.pipelines.compile(&wanted)
+    }
+
+    /// The same device, writing data into buffers by its queue.
+    #[cfg(all(target_arch = "wasm32", feature = "run"))]
+    pub(crate) fn writing_by(self, queue: &wgpu::Queue) -> Gpu {
+        Gpu { writer: Some(queue.clone()), ..self }
     }
 
     /// How many pipelines have been compiled.
@@ -301,6 +321,12 @@ impl Gpu {
         usage: wgpu::BufferUsages,
         data: Option<&[u8]>,
     ) -> Result<wgpu::Buffer> {
+        #[cfg(target_arch = "wasm32")]
+        if let (Some(writer), Some(bytes)) = (&self.writer, data) {
+            let buffer = self.create(label, size, usage | wgpu::BufferUsages::COPY_DST, None)?;
+            self.scopes.guarded(label, size, || writer.write_buffer(&buffer, 0, bytes))?;
+            return Ok(buffer);
+        }
         let made = self.scopes.guarded(label, size, || {
             let buffer = self.device.create_buffer(&wgpu::BufferDescriptor {
                 label: Some(label),
@@ -326,15 +352,25 @@ impl Gpu {
 
     /// Checks a call's buffers and makes it a dispatch.
     pub(crate) fn dispatch(&self, call: Call<'_>) -> Result<Dispatch> {
-        let Call { spec, params, views, elements, shape, .. } = call;
+        let params = self.uniform(call.spec.name, call.params)?;
+        self.bind(call, &params)
+    }
+
+    /// A call's uniform.
+    pub(crate) fn uniform(&self, label: &str, params: &[u8]) -> Result<wgpu::Buffer> {
+        let size = params.len().next_multiple_of(16) as u64;
+        self.create(label, size, wgpu::BufferUsages::UNIFORM, Some(params))
+    }
+
+    /// [`dispatch`](Self::dispatch) with the uniform on the device already.
+    pub(crate) fn bind(&self, call: Call<'_>, params: &wgpu::Buffer) -> Result<Dispatch> {
+        let Call { spec, views, elements, shape, .. } = call;
         let name = spec.name;
         let there = |i: usize| u32::from(views[i].is_some()) << i;
         let form = Form { present: (0..views.len()).map(there).sum(), ..call.form };
         let workgroups = self.grid(name, call.workgroups)?;
-        self.refuse_aliases(spec, views)?;
+        refuse_aliases(spec, views)?;
         let pipeline = self.pipelines.slot(spec, self.variant, &form)?;
-        let size = params.len().next_multiple_of(16) as u64;
-        let params = self.create(name, size, wgpu::BufferUsages::UNIFORM, Some(params))?;
         // What is bound to be written may be bound nowhere else, even where nothing is.
         let nowhere =
             match spec.bindings.iter().zip(views).any(|(binding, view)| binding.written && view.is_none()) {
@@ -368,19 +404,6 @@ impl Gpu {
             self.pipelines.compile(std::slice::from_ref(&pipeline))?;
         }
         Ok(Dispatch { kernel: name, shape, pipeline, bind_group, workgroups, flops: 0, bytes: all })
-    }
-
-    /// No buffer that is written may be bound twice.
-    fn refuse_aliases(&self, spec: &KernelSpec, views: &[Option<View<'_>>]) -> Result<()> {
-        let buffer = |i: usize| views[i].and_then(|view| view.buffer());
-        for (i, write) in spec.bindings.iter().enumerate().filter(|(_, binding)| binding.written) {
-            let same = |&j: &usize| j != i && buffer(i).is_some() && buffer(j) == buffer(i);
-            if let Some(j) = (0..views.len()).find(same) {
-                let other = spec.bindings[j].name;
-                return Err(Error::BufferAliased { kernel: spec.name, write: write.name, other });
-            }
-        }
-        Ok(())
     }
 
     /// Workgroups counted in x, then y: a single dimension ends at 65,535.

@@ -209,6 +209,7 @@ impl Pipelines {
         // - scores (rank_matches) become ranks by counting, at most as many as there are sources whatever the scores,
         //   and ranks become places in the image's plan below twice the tokens, of which a plan has room for more;
         //   where sizes decide as well (choose_matches), places are clamped to those that there are;
+        // - tables of pixels (resize_image) name rows and columns, and are clamped to the texture's last ones;
         // - `best` (rank_matches, choose_matches) becomes a value of the plan, which is looked at as above where it is an
         //   index, or is clamped where it is one at once.
         let (module, reported) = self.scopes.watched(|| unsafe {

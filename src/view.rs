@@ -1,7 +1,7 @@
 //! A stretch of a caller's buffer, or a texture.
 
 use crate::error::{Error, Result};
-use crate::kernel::{Access, Binding};
+use crate::kernel::{Access, Binding, KernelSpec};
 
 /// A stretch of a storage buffer (where it starts and, implicitly, all that follows), or a texture. How much of a buffer
 /// a kernel needs follows from the kernel's `Params` and is checked when the dispatch is made.
@@ -92,4 +92,17 @@ impl<'a> From<&'a wgpu::TextureView> for View<'a> {
     fn from(texture: &'a wgpu::TextureView) -> Self {
         View(Kind::Texture(texture))
     }
+}
+
+/// No buffer that is written may be bound twice.
+pub(crate) fn refuse_aliases(spec: &KernelSpec, views: &[Option<View<'_>>]) -> Result<()> {
+    let buffer = |i: usize| views[i].and_then(|view| view.buffer());
+    for (i, write) in spec.bindings.iter().enumerate().filter(|(_, binding)| binding.written) {
+        let same = |&j: &usize| j != i && buffer(i).is_some() && buffer(j) == buffer(i);
+        if let Some(j) = (0..views.len()).find(same) {
+            let other = spec.bindings[j].name;
+            return Err(Error::BufferAliased { kernel: spec.name, write: write.name, other });
+        }
+    }
+    Ok(())
 }

@@ -6,6 +6,7 @@
 #[path = "../../tests/common/mod.rs"]
 mod common;
 mod merging;
+mod pictures;
 mod products;
 mod rows;
 
@@ -113,6 +114,7 @@ fn flops(factors: &[u32]) -> Throughput {
 
 criterion_group!(
     benches,
+    pictures::resize_image,
     products::embed_patches,
     rows::layer_norm,
     products::matmul,

@@ -9,7 +9,8 @@ use image::{DynamicImage, GrayImage, RgbImage};
 
 use super::picture::{self, Picture, Pixels};
 use crate::error::{Error, Result};
-use crate::vit::{self, Config, Preprocess, Resample, Resize};
+use crate::vit::crop::Crop;
+use crate::vit::{self, Config, Resample};
 
 /// Resizes a picture so that it covers the network's input divided by `crop_pct` and cuts out the centre. The result
 /// is 8-bit grey (luma after ITU-R 601) for a network of one channel, RGB for one of three; alpha is dropped.
@@ -90,13 +91,11 @@ fn resample(picture: Pixels, config: &Config) -> Result<Pixels> {
         return Err(Error::Input("the picture has no pixels".into()));
     }
     let size = config.image_size;
-    let whole = covering([height, width], size, &config.preprocess);
+    let Crop { whole, first } = Crop::new([height, width], size, &config.preprocess);
     let [(top, rows), (left, columns)] = [0, 1].map(|side| {
         let length = f64::from([height, width][side]);
-        let scale = length / whole[side];
-        let margin = (whole[side] - f64::from(size[side])) / 2.0;
-        let start =
-            if config.preprocess.floor_crop { margin.floor() } else { margin.round_ties_even() } * scale;
+        let scale = length / whole[side] as f64;
+        let start = first[side] as f64 * scale;
         (start, (f64::from(size[side]) * scale).min(length - start))
     });
     // Rows that the crop is made of, with those that the filter reaches.
@@ -143,20 +142,4 @@ fn resize(picture: Pixels, size: [u32; 2], window: [f64; 4], resample: Resample)
         ResizeOptions::new().resize_alg(ResizeAlg::Convolution(filter)).crop(left, top, columns, rows);
     Resizer::new().resize(&source, &mut resized, &options).map_err(|error| failed(error.to_string()))?;
     Ok(Pixels { width: size[1], height: size[0], bytes: resized.into_vec(), ..picture })
-}
-
-/// Height and width that a picture would be resized to before the crop, as torchvision and timm round them.
-fn covering(picture: [u32; 2], input: [u32; 2], preprocess: &Preprocess) -> [f64; 2] {
-    // In f32, where 224 / 0.8 is 280: the f64 nearest to the f32 0.8 is a little more than 0.8.
-    let scaled = input.map(|side| f64::from((side as f32 / preprocess.crop).floor()));
-    let picture = picture.map(f64::from);
-    if preprocess.resize == Resize::Squash {
-        scaled
-    } else if scaled[0] == scaled[1] {
-        let short = picture[0].min(picture[1]);
-        picture.map(|side| (scaled[0] * side / short).trunc())
-    } else {
-        let ratio = (picture[0] / scaled[0]).min(picture[1] / scaled[1]);
-        picture.map(|side| (side / ratio).round_ties_even())
-    }
 }

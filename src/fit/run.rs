@@ -106,7 +106,7 @@ impl Fit {
         }
         let plain = Options { schedule: Schedule::NONE, rules: Vec::new(), ..base.clone() };
         plain.check(config)?;
-        let (fitting, held_out) = self.split(&pictures.normalised(config), per_image);
+        let (fitting, held_out) = self.split(&pictures.normalised(config)?, per_image);
 
         let cost = match self.measured {
             true => Cost::measured(session, self.batch, &mut |tried, most| {

@@ -18,6 +18,7 @@ pub mod merge_tokens;
 pub mod norm_heads;
 pub mod pool;
 pub mod rank_matches;
+pub mod resize_image;
 pub mod split_tokens;
 pub mod token_energy;
 pub mod unmerge;
@@ -35,12 +36,14 @@ pub use merge_tokens::{MergeMode, merge_tokens};
 pub use norm_heads::norm_heads;
 pub use pool::{PoolMode, pool};
 pub use rank_matches::rank_matches;
+pub use resize_image::resize_image;
 pub use split_tokens::{SplitMode, split_tokens};
 pub use token_energy::token_energy;
 pub use unmerge::unmerge;
 
 /// Every kernel, in the order of the data flow.
-pub const ALL: [&KernelSpec; 16] = [
+pub const ALL: [&KernelSpec; 17] = [
+    &resize_image::SPEC,
     &embed_patches::SPEC,
     &layer_norm::SPEC,
     &matmul::SPEC,

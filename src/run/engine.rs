@@ -2,6 +2,7 @@
 
 use std::slice::from_ref;
 
+use crate::dispatch::Dispatch;
 use crate::error::Result;
 use crate::gpu::Gpu;
 use crate::run::ring::{Flight, Ring, Slot};
@@ -84,7 +85,7 @@ impl Engine {
     /// Records what computes as many images as go into one batch, by a plan that is kept. Batches may be submitted in
     /// any order, since each brings its images and takes its results along.
     pub fn record(&mut self, images: Images<'_>, options: &Options, want: Want) -> Result<Recorded> {
-        let batch = images.len() / self.vit.config().image_values();
+        let batch = images.len() / images.per_image(self.vit.config());
         let (input, count) = (images.input(), batch as u32);
         let kept = self.take(input, count, options);
         let beside = self.beside(input, count);
@@ -96,12 +97,25 @@ impl Engine {
         let mut slot = self.ring.take(self.vit.gpu(), words, results as u64)?;
         slot.write(image_bytes)?;
         let Prepared { plan, dense, .. } = &prepared;
+        let resized: Vec<Dispatch> = match images {
+            Images::Textures(all) => {
+                let resize = |(image, texture)| plan.resize_image(image, texture);
+                (0..).zip(all).map(resize).collect::<Result<_>>()?
+            }
+            _ => Vec::new(),
+        };
         let gpu = self.vit.gpu();
         let commands = gpu.scopes().guarded("a batch", 0, || {
             let label = Some("tome");
             let mut encoder = gpu.device().create_command_encoder(&wgpu::CommandEncoderDescriptor { label });
-            encoder.copy_buffer_to_buffer(&slot.upload, 0, plan.input(), 0, words);
-            plan.encode(&mut encoder);
+            if words > 0 {
+                encoder.copy_buffer_to_buffer(&slot.upload, 0, plan.input(), 0, words);
+            }
+            let mut pass =
+                encoder.begin_compute_pass(&wgpu::ComputePassDescriptor { label, timestamp_writes: None });
+            resized.iter().for_each(|dispatch| dispatch.encode(&mut pass));
+            plan.encode_in(&mut pass);
+            drop(pass);
             if let (true, Some(dense)) = (want.has(Output::Dense), dense) {
                 dense.encode(&mut encoder);
             }

@@ -50,7 +50,7 @@ impl Queue {
         want: Want,
         wait: Wait<'_>,
     ) -> Result<()> {
-        let per_image = engine.config().image_values();
+        let per_image = images.per_image(engine.config());
         images.count(engine.config())?;
         let mut batch = Batch::default();
         let mut gave_up = false;

@@ -15,11 +15,11 @@ pub(super) fn run(
     want: Want,
 ) -> Result<Outputs> {
     images.count(vit.config())?;
-    let per_chunk = vit.config().image_values() * CHUNK;
+    let per_chunk = images.per_image(vit.config()) * CHUNK;
     let mut all = Outputs::default();
     while !images.is_empty() {
         let (chunk, others) = images.split_at(images.len().min(per_chunk));
-        let mut outputs = vit.forward(&chunk.normalised(vit.config()), options)?;
+        let mut outputs = vit.forward(&chunk.normalised(vit.config())?, options)?;
         if want.has(Output::Dense) {
             outputs.dense = vit.dense(&outputs);
         }

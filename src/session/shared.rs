@@ -175,6 +175,7 @@ impl OnGpu {
 enum OwnedImages {
     Floats(Vec<f32>),
     Pixels(Vec<u8>),
+    Textures(Vec<wgpu::Texture>),
 }
 
 impl From<Images<'_>> for OwnedImages {
@@ -182,6 +183,7 @@ impl From<Images<'_>> for OwnedImages {
         match images {
             Images::Normalised(values) => OwnedImages::Floats(values.to_vec()),
             Images::Pixels(pixels) => OwnedImages::Pixels(pixels.to_vec()),
+            Images::Textures(textures) => OwnedImages::Textures(textures.to_vec()),
         }
     }
 }
@@ -191,6 +193,7 @@ impl OwnedImages {
         match self {
             OwnedImages::Floats(values) => values.into(),
             OwnedImages::Pixels(pixels) => pixels.into(),
+            OwnedImages::Textures(textures) => textures.into(),
         }
     }
 }

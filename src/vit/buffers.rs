@@ -3,6 +3,7 @@
 use super::config::{Config, Mlp, Pool};
 use super::engine::Place;
 use super::options::Options;
+use super::textures::Textures;
 use crate::error::Result;
 use crate::gpu::Gpu;
 use crate::merger::MergeScratch;
@@ -14,6 +15,7 @@ pub(super) struct Buffers {
     pub input: wgpu::Buffer,
     /// `[2, in_chans]`: what bytes are normalised by.
     pub normal: wgpu::Buffer,
+    pub textures: Textures,
     x: [wgpu::Buffer; 2],
     /// `Size(0)` stays all ones. They and the maps are small, one value a token where the buffers between them have
     /// hundreds, so that there is one for each block.
@@ -69,6 +71,7 @@ impl Buffers {
                 "tome.normal",
                 &[&config.preprocess.mean[..], &config.preprocess.std].concat(),
             )?,
+            textures: Textures::default(),
             x: [tokens("tome.x0", c)?, tokens("tome.x1", c)?],
             size,
             source,

@@ -5,6 +5,7 @@ use std::borrow::Cow;
 use super::config::Config;
 use super::preprocess::Preprocess;
 #[cfg(feature = "run")]
+use super::textures;
 use crate::error::{Error, Result};
 
 /// A kind of images: what a plan's first kernels make of its input buffer.
@@ -16,6 +17,8 @@ pub enum Input {
     Floats,
     /// [`Images::Pixels`]
     Pixels,
+    /// [`Images::Textures`]
+    Textures,
 }
 
 /// Any number of images, one after the other.
@@ -27,6 +30,11 @@ pub enum Images<'a> {
     /// `[batch, height, width, in_chans]`, or `[batch, frames, height, width, in_chans]`: bytes, as pictures are decoded, a quarter of the values' size. The first
     /// kernel normalises them by the mean and deviation in [`Preprocess`].
     Pixels(&'a [u8]),
+    /// `[batch]`, or `[batch, frames]`: pictures of any size on the network's own device, which stay there. Each is cropped
+    /// and resized as [`Preprocess`] says (`exif` is up to who has the picture), from the bytes that are stored: as
+    /// `rgba8unorm` or `bgra8unorm`, with or without sRGB, which are read alike. Alpha is dropped; a network of one channel is
+    /// shown luma after ITU-R 601.
+    Textures(&'a [wgpu::Texture]),
 }
 
 impl<'a> Images<'a> {
@@ -35,24 +43,37 @@ impl<'a> Images<'a> {
         match self {
             Images::Normalised(_) => Input::Floats,
             Images::Pixels(_) => Input::Pixels,
+            Images::Textures(_) => Input::Textures,
         }
     }
 
-    /// How many images of a network they are: a whole number, and not none.
+    /// How many images of a network they are: a whole number, and not none. Textures are such as can be read.
     #[cfg(feature = "run")]
     pub(crate) fn count(&self, config: &Config) -> Result<usize> {
-        let (given, per_image) = (self.len(), config.image_values());
+        let (given, per_image) = (self.len(), self.per_image(config));
         if given == 0 || !given.is_multiple_of(per_image) {
-            return Err(Error::Input(format!("{given} values are no whole number of images of {per_image}")));
+            let kind = if self.input() == Input::Textures { "textures" } else { "values" };
+            return Err(Error::Input(format!("{given} {kind} are no whole number of images of {per_image}")));
+        }
+        if let Images::Textures(all) = self {
+            textures::check_channels(config)?;
+            all.iter().try_for_each(|texture| textures::check(texture).map(drop))?;
         }
         Ok(given / per_image)
     }
 
-    /// Values of all images.
+    /// Values of an image of a network, or its textures.
+    #[cfg(feature = "run")]
+    pub(crate) fn per_image(&self, config: &Config) -> usize {
+        if self.input() == Input::Textures { config.frames as usize } else { config.image_values() }
+    }
+
+    /// Values of all images; or how many textures they are.
     pub fn len(&self) -> usize {
         match self {
             Images::Normalised(values) => values.len(),
             Images::Pixels(pixels) => pixels.len(),
+            Images::Textures(textures) => textures.len(),
         }
     }
 
@@ -61,15 +82,16 @@ impl<'a> Images<'a> {
         self.len() == 0
     }
 
-    /// The bytes that they are uploaded as.
+    /// The bytes that they are uploaded as: none of textures.
     pub fn bytes(&self) -> &'a [u8] {
         match self {
             Images::Normalised(values) => bytemuck::cast_slice(values),
             Images::Pixels(pixels) => pixels,
+            Images::Textures(_) => &[],
         }
     }
 
-    /// The first values and the others.
+    /// The first values, or textures, and the others.
     ///
     /// # Panics
     /// Where there are fewer.
@@ -83,17 +105,28 @@ impl<'a> Images<'a> {
                 let (first, others) = all.split_at(values);
                 (Images::Pixels(first), Images::Pixels(others))
             }
+            Images::Textures(all) => {
+                let (first, others) = all.split_at(values);
+                (Images::Textures(first), Images::Textures(others))
+            }
         }
     }
 
     /// The same, normalised for a network whose images they are.
-    pub fn normalised(self, config: &Config) -> Cow<'a, [f32]> {
+    ///
+    /// # Errors
+    /// [`Error::Input`] for textures, which are read on their device.
+    pub fn normalised(self, config: &Config) -> Result<Cow<'a, [f32]>> {
         match self {
-            Images::Normalised(values) => values.into(),
+            Images::Normalised(values) => Ok(values.into()),
             Images::Pixels(pixels) => {
                 let frames = pixels.chunks_exact(config.image_values() / config.frames as usize);
-                frames.flat_map(|frame| normalise(frame, &config.preprocess)).collect::<Vec<_>>().into()
+                let normalised = frames.flat_map(|frame| normalise(frame, &config.preprocess));
+                Ok(normalised.collect::<Vec<_>>().into())
             }
+            Images::Textures(_) => Err(Error::Input(
+                "textures, which can be read on their GPU only, for what runs on the CPU; give pixels".into(),
+            )),
         }
     }
 }
@@ -129,5 +162,23 @@ impl<'a> From<&'a [u8]> for Images<'a> {
 impl<'a> From<&'a Vec<u8>> for Images<'a> {
     fn from(pixels: &'a Vec<u8>) -> Self {
         Images::Pixels(pixels)
+    }
+}
+
+impl<'a> From<&'a [wgpu::Texture]> for Images<'a> {
+    fn from(textures: &'a [wgpu::Texture]) -> Self {
+        Images::Textures(textures)
+    }
+}
+
+impl<'a> From<&'a Vec<wgpu::Texture>> for Images<'a> {
+    fn from(textures: &'a Vec<wgpu::Texture>) -> Self {
+        Images::Textures(textures)
+    }
+}
+
+impl<'a> From<&'a wgpu::Texture> for Images<'a> {
+    fn from(texture: &'a wgpu::Texture) -> Self {
+        Images::Textures(std::slice::from_ref(texture))
     }
 }

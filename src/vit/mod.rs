@@ -3,6 +3,7 @@
 
 mod buffers;
 mod config;
+pub(crate) mod crop;
 mod dense;
 pub(crate) mod engine;
 mod fold;
@@ -22,8 +23,10 @@ pub(crate) mod preset;
 pub(crate) mod presets;
 mod recorder;
 mod step;
+mod taps;
 mod tensor;
 pub(crate) mod tensors;
+mod textures;
 mod transformer;
 mod want;
 mod weights;
@@ -39,6 +42,7 @@ pub use parameters::{AttentionPool, Block, Linear, Norm, Parameters, Storage};
 pub use plan::Plan;
 pub use preprocess::{Preprocess, Resample, Resize};
 pub use step::{Stage, Step};
+pub use taps::Taps;
 pub use tensor::{Tensor, TensorData};
 pub use tensors::Tensors;
 pub use transformer::VisionTransformer;

@@ -14,9 +14,11 @@ use super::options::Options;
 use super::parameters::Parameters;
 use super::recorder::Recorder;
 use super::step::Step;
-use crate::error::Result;
+use super::textures::check_channels;
+use crate::dispatch::Dispatch;
+use crate::error::{Error, Result};
 use crate::gpu::Gpu;
-use crate::kernels::unmerge;
+use crate::kernels::{resize_image, unmerge};
 
 /// A fixed list of dispatches: made once, encoded for every batch. Nothing in it depends on the data.
 ///
@@ -29,8 +31,7 @@ pub struct Plan {
     input: Input,
     batch: u32,
     tokens: Vec<u32>,
-    prefix: u32,
-    channels: u32,
+    config: Arc<Config>,
     pub(super) buffers: Arc<Buffers>,
     ends: Ends,
     source_per_block: Vec<wgpu::Buffer>,
@@ -50,6 +51,10 @@ impl Plan {
         let merges = options.merges(config);
         let ends = Walk::new(&mut recorder, &parameters, (config, options), (batch, 0)).network(&merges)?;
         let steps = recorder.finish();
+        if input == Input::Textures {
+            check_channels(config)?;
+            resize_image::compile(gpu)?;
+        }
         gpu.compile(steps.iter().map(|step| &step.dispatch))?;
         let mut done = 0;
         let after = |merge: &BlockMerge| {
@@ -57,7 +62,7 @@ impl Plan {
             buffers.at(Place::Source(done)).clone()
         };
         let source_per_block = merges.iter().map(after).collect();
-        let (prefix, channels) = (config.prefix(), config.embed_dim);
+        let config = Arc::new(config.clone());
         Ok(Plan {
             gpu: gpu.clone(),
             parameters,
@@ -65,8 +70,7 @@ impl Plan {
             input,
             batch,
             tokens,
-            prefix,
-            channels,
+            config,
             buffers,
             ends,
             source_per_block,
@@ -114,9 +118,36 @@ impl Plan {
     }
 
     /// `[batch, in_chans, height, width]` (several frames: see [`Images`](super::Images)), or for [`Input::Pixels`] its
-    /// first quarter, `[batch, height, width, in_chans]` in bytes: to be written before each batch.
+    /// first quarter, `[batch, height, width, in_chans]` in bytes: to be written before each batch, of textures by
+    /// [`resize_image`](Self::resize_image).
     pub fn input(&self) -> &wgpu::Buffer {
         &self.buffers.input
+    }
+
+    /// Prepares the call that makes the batch's image of that number, counted from 0 (of a network of frames: the frame of
+    /// that number), of a texture, as [`Images::Textures`](super::Images::Textures) are read. It is encoded ahead of the plan for
+    /// every batch, may be made once for a texture that is drawn anew, and keeps the texture alive. Where sizes repeat, no buffer
+    /// is made.
+    ///
+    /// # Errors
+    /// [`Error::Input`] where the plan is for pixels, there is no such image, or the texture cannot be read as a picture;
+    /// [`Error::Unsupported`] for a network of neither 1 nor 3 channels; those of the device.
+    pub fn resize_image(&self, image: u32, texture: &wgpu::Texture) -> Result<Dispatch> {
+        let Plan { gpu, config, buffers, .. } = self;
+        check_channels(config)?;
+        if self.input == Input::Pixels {
+            return Err(Error::Input(
+                "a texture for a plan of pixels; one of `Input::Textures` takes it".into(),
+            ));
+        }
+        let images = self.batch * config.frames;
+        if image >= images {
+            return Err(Error::Input(format!("a texture for image {image} of {images}, counted from 0")));
+        }
+        // A batch has less than 2^32 values.
+        let values = config.image_values() as u32 / config.frames;
+        let ends = [&buffers.normal, &buffers.input];
+        buffers.textures.resize(gpu, config, ends, image * values, texture)
     }
 
     /// `[batch, classes]`: to be read after each batch.
@@ -162,8 +193,8 @@ impl Plan {
             batch: self.batch,
             tokens: self.tokens_left(),
             sources: self.tokens[0],
-            first_source: self.prefix,
-            channels: self.channels,
+            first_source: self.config.prefix(),
+            channels: self.config.embed_dim,
         };
         Dense::new(&self.gpu, params, self.tokens(), self.source())
     }

@@ -62,7 +62,8 @@ impl Engine for Recorder<'_> {
     ) -> Result<()> {
         let io = embed_patches::Io::new(&self.buffers.input, w, base, self.at(y));
         let normal = match self.input {
-            Input::Floats => None,
+            // Textures become floats before the first kernel.
+            Input::Floats | Input::Textures => None,
             Input::Pixels => Some((&self.buffers.normal).into()),
         };
         self.push(kernels::embed_patches(&self.gpu, params, embed_patches::Io { normal, ..io })?)

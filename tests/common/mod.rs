@@ -3,6 +3,7 @@
 
 #[allow(unused_imports, reason = "as above")]
 mod place;
+pub mod textures;
 pub mod validation;
 
 /// A value with some fields set: what `Params { rows: 1, ..base }` is for types that may grow fields.

@@ -18,6 +18,7 @@ mod merge_tokens;
 mod norm_heads;
 mod pool;
 mod rank_matches;
+mod resize_image;
 mod split_tokens;
 mod token_energy;
 mod unmerge;

@@ -185,7 +185,7 @@ fn pixels_give_what_the_same_images_give_normalised() {
         config.preprocess.mean = (0..in_chans).map(|i| 0.5 - 0.05 * i as f32).collect();
         config.preprocess.std = (0..in_chans).map(|i| 0.2 + 0.05 * i as f32).collect();
         let pixels = pixels(&config, 3);
-        let normalised = Images::Pixels(&pixels).normalised(&config);
+        let normalised = Images::Pixels(&pixels).normalised(&config).unwrap();
         assert_eq!(normalised[0], (f32::from(pixels[0]) / 255.0 - 0.5) / 0.2);
         for session in sessions(&config) {
             let want = session.run(&*normalised, &options(3), Want::ALL).unwrap();

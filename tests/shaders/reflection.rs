@@ -46,6 +46,7 @@ fn bindings_are_those_of_the_spec() {
             let (uniform, written) = match global.space {
                 AddressSpace::Uniform => (true, false),
                 AddressSpace::Storage { access } => (false, access.contains(StorageAccess::STORE)),
+                AddressSpace::Handle => (false, false),
                 other => panic!("{name}: binding {} is in {other:?}", at.binding),
             };
             let bytes = if uniform { 4 } else { bytes_of_values(module, global.ty) };
@@ -67,7 +68,12 @@ fn bindings_are_those_of_the_spec() {
 
 /// Bytes of a value in an array of scalars or vectors. Pairs of words hold four halves: see `Packed4` and `Weight4`.
 fn bytes_of_values(module: &Module, array: naga::Handle<naga::Type>) -> u32 {
-    let TypeInner::Array { base, .. } = module.types[array].inner else { panic!("not an array") };
+    let base = match module.types[array].inner {
+        TypeInner::Array { base, .. } => base,
+        // Textures have none.
+        TypeInner::Image { dim: naga::ImageDimension::D2, arrayed: false, .. } => return 0,
+        ref other => panic!("neither an array nor a picture: {other:?}"),
+    };
     match module.types[base].inner {
         TypeInner::Vector { scalar: naga::Scalar::U32, size: naga::VectorSize::Bi } => 2,
         TypeInner::Scalar(scalar) | TypeInner::Vector { scalar, .. } => scalar.width.into(),

@@ -1,0 +1,175 @@
+/** The package: a network, ready to run. Its types and what they mean stand in `tome-wgpu.d.ts`. */
+import { bench } from "./bench.js";
+import { clearCache } from "./cache.js";
+import { openCpu } from "./cpu.js";
+import { TomeError } from "./errors.js";
+import { choose, openGpu } from "./gpu.js";
+import { mergingOf } from "./merging.js";
+import { pixelsOf } from "./pictures.js";
+import { neededFor, resultsOf } from "./results.js";
+import { filesOf } from "./sources.js";
+
+export { TomeError };
+
+/** What a network's own files are to blame for, so that another device does not help. */
+const OF_FILES = ["file", "config", "unsupported", "weight", "input", "network"];
+const MADE = Symbol("made by load");
+
+export class Tome {
+  #engine;
+  #about;
+  #device;
+  #warnings;
+  #lost;
+  /** Rejected when the device is lost or given up. */
+  #end;
+
+  constructor(made, { engine, device, warnings, end }) {
+    if (made !== MADE) throw new TypeError("a Tome is made by Tome.load");
+    this.#engine = engine;
+    this.#about = engine.about;
+    this.#device = Object.freeze(device);
+    this.#warnings = Object.freeze([...warnings, ...engine.about.warnings]);
+    this.#end = end;
+    this.#lost = new Promise((settle) => {
+      end.promise.catch((error) => {
+        if (error.kind === "device-lost") settle(error);
+      });
+    });
+  }
+
+  static async load(source, options = {}) {
+    const { precision = "f32", device: wanted = "auto", signal } = options;
+    if (!["f32", "f16"].includes(precision)) throw new TomeError("input", `precision: "${precision}" is neither "f32" nor "f16"`);
+    signal?.throwIfAborted();
+    let device = await choose(wanted, precision);
+    const { name, files, own, warnings, download } = await filesOf(source, options);
+    signal?.throwIfAborted();
+    download.progress("", "prepare");
+    const end = ending();
+    let engine;
+    try {
+      if (device.kind === "webgpu") {
+        const lost = (why) => end.reject(new TomeError("device-lost", `the device was lost: ${why || "the browser does not say why"}; load the network again`));
+        try {
+          engine = await openGpu(files, device.precision, lost);
+          await engine.plan("0", 1, "logits");
+        } catch (error) {
+          engine?.free();
+          if (wanted !== "auto" || OF_FILES.includes(error.kind)) throw error;
+          device = { kind: "cpu", name: "CPU", precision: "f32", why: `${device.name} failed: ${error.message}` };
+        }
+      }
+      if (device.kind === "cpu") engine = await openCpu(files, own);
+    } catch (error) {
+      if (OF_FILES.includes(error.kind)) throw new TomeError(error.kind, `${name}: ${error.message}`, { cause: error });
+      throw error;
+    }
+    if (signal?.aborted) {
+      engine.free();
+      throw signal.reason;
+    }
+    return new Tome(MADE, { engine, device, warnings, end });
+  }
+
+  static clearCache() {
+    return clearCache();
+  }
+
+  get config() {
+    return this.#about.config;
+  }
+
+  get device() {
+    return this.#device;
+  }
+
+  get warnings() {
+    return this.#warnings;
+  }
+
+  get isFitted() {
+    return this.#about.fitted;
+  }
+
+  get lost() {
+    return this.#lost;
+  }
+
+  async run(pictures, options = {}) {
+    const start = performance.now();
+    const { want = ["probabilities"], top = 5 } = options;
+    const all = Array.isArray(pictures) ? pictures : [pictures];
+    const [merging, needed] = [mergingOf(options, this.config.blocks), neededFor(want)];
+    if (all.length === 0) throw new TomeError("input", "there are no pictures to run");
+    this.#check();
+    const pixels = await Promise.all(all.map((picture) => pixelsOf(picture, this.#about.exif)));
+    const outputs = await this.#alive((engine) => engine.run(pixels, merging, needed));
+    const results = resultsOf(outputs, all.length, { want, top, about: this.#about });
+    const ms = performance.now() - start;
+    results.forEach((result) => (result.ms = ms));
+    return Array.isArray(pictures) ? results : results[0];
+  }
+
+  async fit(picture) {
+    this.#check();
+    const pixels = await pixelsOf(picture, this.#about.exif);
+    const [fitted] = await this.#alive((engine) => engine.fit([pixels]));
+    const [height, width] = this.config.imageSize;
+    const { inChannels: channels, bgr } = this.#about;
+    const image = new ImageData(width, height);
+    for (let i = 0; i < width * height; i++) {
+      for (let channel = 0; channel < 3; channel++) {
+        const from = channels === 1 ? 0 : bgr ? 2 - channel : channel;
+        image.data[4 * i + channel] = fitted[channels * i + from];
+      }
+      image.data[4 * i + 3] = 255;
+    }
+    return image;
+  }
+
+  async plan(merging = {}, batch = 1) {
+    const text = mergingOf(merging, this.config.blocks);
+    if (!Number.isInteger(batch) || batch < 1) throw new TomeError("input", `batch: ${batch} is no whole number from 1 on`);
+    return this.#alive((engine) => engine.plan(text, batch, "logits"));
+  }
+
+  async bench(rs, { schedule, batch = 1, seconds = 2 } = {}) {
+    return bench(this, rs, { schedule, batch, seconds });
+  }
+
+  free() {
+    this.#end.reject(new TomeError("input", "the network has been freed"));
+    this.#engine.free();
+  }
+
+  #check() {
+    if (this.#end.error) throw this.#end.error;
+  }
+
+  /** A call of the engine, which ends when the device is lost. */
+  async #alive(call) {
+    this.#check();
+    try {
+      return await Promise.race([call(this.#engine), this.#end.promise]);
+    } catch (error) {
+      // What a lost device makes of a call says less than that it is lost.
+      this.#check();
+      throw error;
+    }
+  }
+}
+
+/** A promise that is rejected once, with the error at hand then. */
+function ending() {
+  const end = { error: undefined };
+  end.promise = new Promise((_, reject) => {
+    end.reject = (error) => {
+      end.error ??= error;
+      reject(end.error);
+    };
+  });
+  // Nobody need be waiting.
+  end.promise.catch(() => {});
+  return end;
+}
