@@ -24,9 +24,9 @@ function sized(svg, draw) {
 }
 
 /** Tokens before the first block and after each. */
-export function tokens(svg, { tokens: first, tokensPerBlock }) {
-  const counts = [first, ...tokensPerBlock];
-  svg.setAttribute("aria-label", `Tokens: ${first} at first; after each block ${tokensPerBlock.join(", ")}.`);
+export function tokens(svg, { tokens: first, after }) {
+  const counts = [first, ...after];
+  svg.setAttribute("aria-label", `Tokens: ${first} at first; after each block ${after.join(", ")}.`);
   sized(svg, (width, height) => {
     const [top, bottom] = [18, 16];
     const step = width / counts.length;

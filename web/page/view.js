@@ -34,8 +34,7 @@ export function answer(top, config) {
 
 /** Tokens, operations and time. */
 export function figures(plan, result) {
-  const after = plan.tokensPerBlock.at(-1);
-  $("left").innerHTML = `<b>${after}</b> of ${plan.tokens} tokens left`;
+  $("left").innerHTML = `<b>${plan.after.at(-1)}</b> of ${plan.tokens} tokens left`;
   tokens($("tokens"), plan);
   $("promised").textContent = times(plan.promisedSpeedup);
   $("flops").textContent = operations(plan.flops);
@@ -46,7 +45,7 @@ export function figures(plan, result) {
 export function announce(top, plan) {
   const [first] = top;
   const said = first ? `${first.label || `class ${first.index}`}, ${percent(first.probability)}; ` : "";
-  $("live").textContent = `${said}${plan.tokensPerBlock.at(-1)} of ${plan.tokens} tokens left.`;
+  $("live").textContent = `${said}${plan.after.at(-1)} of ${plan.tokens} tokens left.`;
 }
 
 /** The measured rows, as a chart and as a table. */
@@ -72,7 +71,7 @@ export function device({ kind, name, precision, why }) {
   $("device").textContent = `${gpu ? "WebGPU" : "CPU"} · ${precision}`;
   $("device").dataset.kind = kind;
   $("device").hidden = false;
-  $("why").textContent = `Runs on ${name || kind}: ${why}`;
+  $("why").textContent = `Runs on ${gpu ? name || "WebGPU" : "the CPU"}: ${why}.`;
 }
 
 /** How far loading is. */

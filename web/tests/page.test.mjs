@@ -244,7 +244,7 @@ test("without an adapter it runs on the CPU, and says so", async () => {
     assert.match(await text(page, "notice"), /runs on the CPU/);
     assert.match(await text(page, "device"), /^CPU/);
     assert.equal(await first(page), "3");
-    await page.locator("[value=webgpu]").check();
+    await page.locator("[value=webgpu]").click();
     await says(page, "network-error", "The network before stays");
     assert.ok(await page.locator("[name=device][value=auto]").isChecked());
     page.check();
