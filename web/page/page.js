@@ -111,7 +111,7 @@ async function load(wanted) {
     look();
   } catch (error) {
     if (mine !== loading) return;
-    failed(wanted, error, mine.signal.aborted);
+    failed(error, mine.signal.aborted);
   } finally {
     if (mine === loading) {
       loading = undefined;
@@ -156,9 +156,8 @@ function accept() {
 }
 
 /** The network before stays, and so do its settings. */
-function failed(wanted, error, isAborted) {
-  const name = wanted.id ? wanted.name.split(",")[0] : wanted.name;
-  say("network-error", isAborted ? "Cancelled." : `${name}: ${sentence(error)}${current ? " The network before stays." : ""}`);
+function failed(error, isAborted) {
+  say("network-error", isAborted ? "Cancelled." : `${sentence(error)}${current ? " The network before stays." : ""}`);
   if (!current) {
     $("waiting").textContent = "No network is loaded";
     $("reload").hidden = false;

@@ -187,10 +187,13 @@ test("a network of one's own: files dropped, and from the hub", async () => {
     await page.locator("#hub button").click();
     await says(page, "network-error", "someone/nothing");
     await alone.context.unroute("https://huggingface.co/**");
+    const files = ["config.json", "model.safetensors"];
     await alone.context.route("https://huggingface.co/**", (route) => {
-      const name = new URL(route.request().url()).pathname.split("/").at(-1);
+      const path = new URL(route.request().url()).pathname;
       const headers = { "access-control-allow-origin": "*" };
-      if (["config.json", "model.safetensors"].includes(name)) route.fulfill({ headers, body: read(name) });
+      const name = path.split("/").at(-1);
+      if (path.startsWith("/api/models/")) route.fulfill({ headers, json: { sha: "0".repeat(40), siblings: files.map((rfilename) => ({ rfilename })) } });
+      else if (files.includes(name)) route.fulfill({ headers, body: read(name) });
       else route.fulfill({ status: 404, headers, body: "no" });
     });
     await page.locator("#repository").fill("someone/digits");
