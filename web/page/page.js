@@ -35,6 +35,7 @@ const look = newest(async () => {
   const since = asked;
   fresh = undefined;
   asked = undefined;
+  const late = setTimeout(() => $("left").toggleAttribute("data-late", true), 150);
   try {
     const { fitted, plan, result, smaller } = await engine.look(shown?.picture, merging());
     if (!result) return;
@@ -51,6 +52,8 @@ const look = newest(async () => {
     say("picture-error", sentence(error));
     $("waiting").textContent = "";
   } finally {
+    clearTimeout(late);
+    $("left").removeAttribute("data-late");
     shown?.done();
     prepare();
   }
@@ -131,7 +134,8 @@ function busy(words) {
 /** Takes over what a new network says of itself. */
 function accept() {
   const { config, device, warnings, isFitted, wanted } = current;
-  view.device(device);
+  view.device(device, state.precision);
+  state.precision = device.precision;
   view.notice(device, current.chosen);
   const slider = $("r");
   slider.max = Math.max(1, Math.floor((config.grid[0] * config.grid[1] + config.prefixTokens) / config.blocks));

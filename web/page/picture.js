@@ -74,7 +74,7 @@ export class MergePicture {
   /** Dims all but one group. */
   #lift(pointed, line) {
     const context = this.#context;
-    context.globalAlpha = 0.68;
+    context.globalAlpha = 0.58;
     context.fillStyle = "#101010";
     for (const group of this.#groups) {
       if (group !== pointed) for (const patch of group.patches) context.fillRect(...this.#box(patch));

@@ -12,6 +12,7 @@ export function say(id, words) {
 
 const percent = (probability) => {
   const value = 100 * probability;
+  if (value > 0 && value < 0.05) return "< 0.1 %";
   return value > 99.9 && value < 100 ? "> 99.9 %" : `${value >= 10 || value === 0 ? value.toFixed(value >= 99 ? 1 : 0) : value.toFixed(1)} %`;
 };
 
@@ -65,13 +66,14 @@ export function measured(rows) {
   }));
 }
 
-/** What the network runs on, and why. */
-export function device({ kind, name, precision, why }) {
+/** What the network runs on, and why; `asked` is the precision that was wished for. */
+export function device({ kind, name, precision, why }, asked) {
   const gpu = kind === "webgpu";
   $("device").textContent = `${gpu ? "WebGPU" : "CPU"} · ${precision}`;
   $("device").dataset.kind = kind;
   $("device").hidden = false;
   $("why").textContent = `Runs on ${gpu ? name || "WebGPU" : "the CPU"}: ${why}.`;
+  if (asked !== precision) $("why").textContent += ` In ${precision}: ${asked} wants WebGPU with shader-f16.`;
 }
 
 /** How far loading is. */
@@ -87,10 +89,9 @@ export const facts = ({ blocks, channels, imageSize, grid, classes }) =>
   `${blocks} blocks, ${channels} channels, ${imageSize[1]} × ${imageSize[0]} pixels in ${grid[1]} × ${grid[0]} patches, ${classes ? `${classes} classes` : "no classes"}.`;
 
 /** Says plainly where there is no WebGPU; `chosen` is the device that was asked for. */
-export function notice({ kind }, chosen) {
-  const none = !navigator.gpu ? "This browser has no WebGPU" : "WebGPU has no graphics card to offer here";
-  const words = kind === "cpu" && chosen === "auto" ? `${none}, so the network runs on the CPU: the same answers, only slower.` : "";
-  say("notice", words);
+export function notice({ kind, why }, chosen) {
+  const isFallen = kind === "cpu" && chosen === "auto";
+  say("notice", isFallen ? `No WebGPU here, so the network runs on the CPU: ${why}. The answers are the same, only slower.` : "");
 }
 
 /** An error's message as a sentence. */

@@ -157,6 +157,19 @@ test("a picture is dropped, pasted, opened", async () => {
   await page.close();
 });
 
+test("a large picture is made smaller once, and that is said", async () => {
+  const page = await open();
+  const large = await page.evaluate(async () => {
+    const canvas = new OffscreenCanvas(3000, 2000);
+    canvas.getContext("2d").fillRect(0, 0, 10, 10);
+    return [...new Uint8Array(await (await canvas.convertToBlob({ type: "image/jpeg" })).arrayBuffer())];
+  });
+  await give(page, "drop", [{ name: "large.jpg", type: "image/jpeg", bytes: large }]);
+  await says(page, "picture-note", "from 3000 × 2000 to 1536 × 1024");
+  page.check();
+  await page.close();
+});
+
 test("a broken picture and a broken network are said where they arose, and what was there stays", async () => {
   const page = await open();
   await give(page, "drop", [{ name: "half.png", type: "image/png", bytes: read("digit_8.png").subarray(0, 60) }]);
@@ -250,6 +263,9 @@ test("without an adapter it runs on the CPU, and says so", async () => {
     await page.locator("[value=webgpu]").click();
     await says(page, "network-error", "The network before stays");
     assert.ok(await page.locator("[name=device][value=auto]").isChecked());
+    await page.locator("[value=f16]").click();
+    await says(page, "why", "f16 wants WebGPU with shader-f16");
+    assert.ok(await page.locator("[value=f32]").isChecked());
     page.check();
   } finally {
     await without.close();
@@ -398,13 +414,14 @@ for (const [name, options] of Object.entries({
 }
 
 test("the README's picture", async () => {
-  const own = await launch({ viewport: { width: 1180, height: 860 }, colorScheme: "light" });
+  const own = await launch({ viewport: { width: 1120, height: 860 }, colorScheme: "light" });
   try {
-    const page = await open("#network=clutter&r=24&picture=letter_R", own);
-    await page.locator("#notice").evaluate((notice) => { notice.hidden = true; });
+    const page = await open("#device=webgpu&r=18&picture=digit_5", own);
+    await page.evaluate(() => Promise.all([...document.images].map((image) => image.decode())));
     const png = await page.screenshot();
     assert.ok(png.length < 200_000, `${png.length} bytes`);
     if (process.env.TOME_WRITE_SCREENSHOT) writeFileSync(join(WEB, "page/page.png"), png);
+    page.check();
   } finally {
     await own.close();
   }
