@@ -37,7 +37,8 @@ export function tokens(svg, { tokens: first, after }) {
       const bar = add(svg, "rect", { x: x + gap / 2, y: height - bottom - tall, width: step - gap, height: tall, rx: Math.min(3, step / 6), class: index ? "bar" : "bar first" });
       add(bar, "title", {}, index ? `after block ${index}: ${count} tokens` : `at first: ${count} tokens`);
       const often = Math.ceil(30 / step);
-      if (index % often === 0 || index === counts.length - 1) {
+      const toLast = counts.length - 1 - index;
+      if (toLast === 0 || (index % often === 0 && toLast >= often)) {
         const middle = { x: x + step / 2, "text-anchor": "middle" };
         add(svg, "text", { ...middle, y: height - bottom - tall - 5, class: "strong" }, count);
         add(svg, "text", { ...middle, y: height - 2 }, index || "in");

@@ -35,17 +35,19 @@ const look = newest(async () => {
   const since = asked;
   fresh = undefined;
   asked = undefined;
+  let isShown = false;
   const late = setTimeout(() => $("left").toggleAttribute("data-late", true), 150);
   try {
-    const { fitted, plan, result, smaller } = await engine.look(shown?.picture, merging());
+    const { fitted, grid, channels, plan, result, smaller } = await engine.look(shown?.picture, merging());
     if (!result) return;
-    if (fitted) merged.show(fitted, current.config.grid);
+    if (fitted) merged.show(fitted, grid);
     if (shown) say("picture-note", smaller);
     merged.merge(result.source);
     if (since) performance.measure("input to picture", { start: since, detail: { network: result.ms, r: state.r } });
     view.figures(plan, result);
-    view.answer(result.top, current.config);
+    view.answer(result.top, channels);
     $("frame").removeAttribute("data-busy");
+    isShown = true;
     say("picture-error", "");
     settle(result.top, plan);
   } catch (error) {
@@ -54,7 +56,7 @@ const look = newest(async () => {
   } finally {
     clearTimeout(late);
     $("left").removeAttribute("data-late");
-    shown?.done();
+    shown?.done(isShown);
     prepare();
   }
 });
@@ -175,7 +177,7 @@ function failed(error, isAborted) {
 }
 
 engine.onLost = (error) => {
-  say("network-error", `The device was lost: ${sentence(error)}`);
+  say("network-error", sentence(error));
   $("reload").hidden = false;
 };
 engine.onBroken = (error) => say("trouble", sentence(error));
@@ -184,10 +186,10 @@ $("cancel").onclick = () => loading?.abort();
 
 // ---- pictures
 
-/** Shows a picture; resolves when it has been. */
+/** Shows a picture; resolves to whether it could be. */
 function show(next) {
   return new Promise((done) => {
-    fresh?.done();
+    fresh?.done(true);
     fresh = { picture: next, done };
     look();
   });
@@ -208,12 +210,18 @@ async function showShipped(id) {
   }
 }
 
-function showOwn(file) {
+async function showOwn(file) {
   stopCamera();
+  const before = state.picture;
   state.picture = "";
   pressed();
-  changed();
-  return show(file);
+  link();
+  const isShown = await show(file);
+  if (isShown || state.picture) return;
+  // The picture before is still the one on show.
+  state.picture = before;
+  pressed();
+  link();
 }
 
 /** The pictures that suit a network; the first is shown, unless one of them or one's own is. */
@@ -387,4 +395,12 @@ controls();
 fill($("opacity"));
 offer(network(state.network));
 load(network(state.network));
-navigator.serviceWorker?.register("sw.js").catch((error) => console.warn("works online only:", error.message));
+keepOffline().catch((error) => ($("offline").textContent = `The page cannot be kept for visits without a network: ${error.message}`));
+
+/** Says when the page has been kept. */
+async function keepOffline() {
+  if (!navigator.serviceWorker) throw new Error("this browser keeps pages from https only.");
+  await navigator.serviceWorker.register("sw.js");
+  await navigator.serviceWorker.ready;
+  $("offline").textContent = "This page is kept and opens without a network, too.";
+}

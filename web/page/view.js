@@ -17,7 +17,7 @@ const percent = (probability) => {
 };
 
 /** The classes with their bars; the places stay, so that bars glide. */
-export function answer(top, config) {
+export function answer(top, channels) {
   const list = $("answer");
   while (list.children.length > top.length) list.lastChild.remove();
   while (list.children.length < top.length) {
@@ -30,7 +30,7 @@ export function answer(top, config) {
     share.textContent = percent(probability);
     track.firstChild.style.width = `${100 * probability}%`;
   });
-  $("answer-note").textContent = top.length ? "" : `This network has no classes: it describes a picture by ${config.channels} numbers. The tokens show how it looks.`;
+  $("answer-note").textContent = top.length ? "" : `This network has no classes: it describes a picture by ${channels} numbers. The tokens show how it looks.`;
 }
 
 /** Tokens, operations and time. */

@@ -32,9 +32,12 @@ async function load({ source, options }, id) {
   try {
     const onProgress = (progress) => postMessage({ id, progress });
     const loaded = await Tome.load(source, { ...options, onProgress, signal: ending.signal });
-    await queue.catch(() => {});
-    tome?.free();
-    tome = loaded;
+    const take = () => {
+      tome?.free();
+      tome = loaded;
+    };
+    // Behind what still runs on the network before.
+    await (queue = queue.then(take, take));
     loaded.lost.then((error) => loaded === tome && postMessage({ lost: plain(error) }));
     const { config, device, warnings, isFitted } = loaded;
     return { config, device, warnings, isFitted };
@@ -56,7 +59,8 @@ async function look({ picture: next, merging }) {
   const plan = counted(await tome.plan({ ...merging, want: WANT }));
   const result = await tome.run(picture, { ...merging, want: WANT });
   fittedFor = tome;
-  return { fitted, plan, result, smaller };
+  const { grid, channels } = tome.config;
+  return { fitted, grid, channels, plan, result, smaller };
 }
 
 async function plan({ merging }) {

@@ -77,6 +77,15 @@ async function shot(page, name) {
   await page.screenshot({ path: join(folder, `${name}.png`), fullPage: true });
 }
 
+const AXE = readFileSync(join(WEB, "node_modules/axe-core/axe.min.js"), "utf8");
+
+/** What axe finds wrong for people who hear the page, or see it badly: nothing. */
+async function isForAll(page) {
+  await page.evaluate(AXE);
+  const { violations } = await page.evaluate(() => axe.run());
+  assert.deepEqual(violations.map(({ id, nodes }) => `${id}: ${nodes.map(({ target, failureSummary }) => `${target} ${failureSummary}`).join("; ")}`), []);
+}
+
 test("a digit is read at r = 16 and at r = 0", async () => {
   const page = await open();
   assert.equal(await first(page), "3");
@@ -174,6 +183,8 @@ test("a broken picture and a broken network are said where they arose, and what 
   const page = await open();
   await give(page, "drop", [{ name: "half.png", type: "image/png", bytes: read("digit_8.png").subarray(0, 60) }]);
   await says(page, "picture-error", "half.png cannot be read as a picture");
+  await isForAll(page);
+  await page.waitForSelector("[data-picture=digit_3][aria-pressed=true]");
   await page.locator("[data-picture=digit_5]").click();
   await holds(page, () => document.querySelector("#answer .label").innerText === "5" && document.getElementById("picture-error").hidden);
   const broken = read("model.safetensors").subarray(0, 5000);
@@ -335,6 +346,7 @@ test("measured here, beside what is promised", async () => {
   assert.ok(promised.every((value, index) => index === 0 || value > promised[index - 1]), promised.join());
   assert.equal(await page.locator("#speed .point").count(), 5);
   assert.match(await page.locator("#speed").getAttribute("aria-label"), /r = 24: .* measured, .* promised/);
+  await isForAll(page);
   await shot(page, "measured");
   page.check();
   await page.close();
@@ -383,7 +395,50 @@ test("pointing shows a token; touching does too", async () => {
   await page.close();
 });
 
-const AXE = readFileSync(join(WEB, "node_modules/axe-core/axe.min.js"), "utf8");
+test("networks are changed while r is dragged", async () => {
+  const page = await open();
+  await page.evaluate(async () => {
+    const slider = document.getElementById("r");
+    const select = document.getElementById("network");
+    for (const id of ["clutter", "digits", "clutter", "digits", "clutter"]) {
+      select.value = id;
+      select.dispatchEvent(new Event("change"));
+      for (let step = 0; step < 30; step++) {
+        slider.value = (step * 7) % 25;
+        slider.dispatchEvent(new Event("input", { bubbles: true }));
+        await new Promise((next) => setTimeout(next, 10));
+      }
+    }
+  });
+  await drag(page, 8);
+  await says(page, "left", "193 of 257");
+  assert.match(await first(page), /^[A-Z]$/);
+  await page.locator("#picture").focus();
+  await page.keyboard.press("ArrowRight");
+  await page.keyboard.press("End");
+  assert.match(await text(page, "patch"), /column 16/);
+  for (const id of ["picture-error", "network-error", "trouble"]) assert.equal(await text(page, id), "");
+  page.check();
+  await page.close();
+});
+
+test("a lost device is said, and the network loads again", async () => {
+  const own = await launch();
+  try {
+    const page = await open("#device=webgpu", own);
+    const crash = await own.context.newPage();
+    await crash.goto("chrome://gpucrash").catch(() => {});
+    await says(page, "network-error", "lost");
+    await crash.close();
+    await page.locator("#reload").click();
+    await holds(page, () => document.getElementById("network-error").hidden);
+    await drag(page, 20, 37);
+    assert.equal(await first(page), "3");
+  } finally {
+    await own.close();
+  }
+});
+
 for (const [name, options] of Object.entries({
   desktop: { viewport: { width: 1280, height: 900 }, colorScheme: "light" },
   dark: { viewport: { width: 1280, height: 900 }, colorScheme: "dark" },
@@ -397,9 +452,7 @@ for (const [name, options] of Object.entries({
       await page.locator("summary").click();
       const wide = await page.evaluate(() => document.documentElement.scrollWidth);
       assert.ok(wide <= options.viewport.width, `${wide} pixels wide`);
-      await page.evaluate(AXE);
-      const { violations } = await page.evaluate(() => axe.run());
-      assert.deepEqual(violations.map(({ id, nodes }) => `${id}: ${nodes.map(({ target, failureSummary }) => `${target} ${failureSummary}`).join("; ")}`), []);
+      await isForAll(page);
       if (options.hasTouch) {
         await page.locator("#picture").tap({ position: { x: 5, y: 5 } });
         assert.match(await text(page, "patch"), /^Row 1, column 1: /);
