@@ -3,6 +3,7 @@ import { Camera, receive } from "./inputs.js";
 import { offerMeasuring } from "./measure.js";
 import { HUB, SHIPPED, folder, isNetwork, network, picture } from "./networks.js";
 import { idle, newest } from "./newest.js";
+import { keepOffline } from "./offline.js";
 import { MergePicture } from "./picture.js";
 import { read, write } from "./state.js";
 import * as view from "./view.js";
@@ -395,12 +396,4 @@ controls();
 fill($("opacity"));
 offer(network(state.network));
 load(network(state.network));
-keepOffline().catch((error) => ($("offline").textContent = `The page cannot be kept for visits without a network: ${error.message}`));
-
-/** Says when the page has been kept. */
-async function keepOffline() {
-  if (!navigator.serviceWorker) throw new Error("this browser keeps pages from https only.");
-  await navigator.serviceWorker.register("sw.js");
-  await navigator.serviceWorker.ready;
-  $("offline").textContent = "This page is kept and opens without a network, too.";
-}
+keepOffline();
