@@ -18,14 +18,10 @@ let state;
 /** What in a link cannot be had, until its network is loaded. */
 let problems;
 ({ state, problems } = read(location.hash, known));
-/** The network that runs: what it was loaded from, and what it says of itself. */
-let current;
-/** A picture that the network has not been shown yet, and who hears how that went. */
-let fresh;
-/** Its own loading, which a newer one ends. */
-let loading;
-/** When the oldest unanswered change of r was made. */
-let asked;
+let current; // the network that runs: what it was loaded from, and what it says of itself
+let fresh; // a picture that the network has not been shown yet, and who hears how that went
+let loading; // what ends it when a newer one begins
+let asked; // when the oldest unanswered change of r was made
 
 // ---- running
 
@@ -92,6 +88,8 @@ function prepare() {
 function changed(event) {
   asked ??= event?.timeStamp;
   preparing = prepared = undefined;
+  // What was wrong with a link has been read.
+  if (current) say("trouble", "");
   link();
   look();
 }
@@ -181,7 +179,10 @@ engine.onLost = (error) => {
   say("network-error", sentence(error));
   $("reload").hidden = false;
 };
-engine.onBroken = (error) => say("trouble", sentence(error));
+engine.onBroken = (error) => {
+  current = undefined;
+  say("trouble", sentence(error));
+};
 $("reload").onclick = () => load(current?.wanted ?? network(state.network));
 $("cancel").onclick = () => loading?.abort();
 
@@ -319,7 +320,7 @@ function controls() {
 /** The part of a slider's track that is left of its thumb. */
 const fill = (slider) => slider.style.setProperty("--fill", `${(100 * slider.value) / slider.max}%`);
 
-// A skip link would otherwise be taken for a link to a state.
+// It would be taken for a link to a state.
 document.querySelector(".skip").onclick = (event) => {
   event.preventDefault();
   $("r").focus();

@@ -35,7 +35,7 @@ after(async () => {
 /** A page at a state, when its first answer is there. */
 async function open(hash = "", from = browser) {
   const page = await from.open(`${server.url}/${hash}`);
-  await page.waitForSelector(READY);
+  await page.waitForSelector(READY, { timeout: 60000 });
   return page;
 }
 
@@ -43,7 +43,7 @@ const text = (page, id) => page.locator(`#${id}`).innerText();
 const first = (page) => page.locator("#answer li:first-child .label").innerText();
 const left = async (page) => Number((await text(page, "left")).match(/^\d+/)[0]);
 const drawn = async (page) => createHash("sha256").update(await page.evaluate(() => document.getElementById("picture").toDataURL())).digest("hex");
-const holds = (page, condition, argument) => page.waitForFunction(condition, argument, { timeout: 15000 });
+const holds = (page, condition, argument) => page.waitForFunction(condition, argument, { timeout: 60000 });
 const says = (page, id, words) => holds(page, ([id, words]) => document.getElementById(id).innerText.includes(words), [id, words]);
 
 const runs = (page) => page.evaluate(() => performance.getEntriesByName("input to picture").length);
@@ -240,7 +240,7 @@ test("frames of the camera, one after the other", async () => {
   await holds(page, () => document.getElementById("camera").innerText.startsWith("Stop"));
   await holds(page, (before) => document.getElementById("picture").toDataURL() !== before, before);
   const pictures = new Set();
-  for (let look = 0; look < 40 && pictures.size < 3; look++) {
+  for (let look = 0; look < 100 && pictures.size < 3; look++) {
     await page.waitForTimeout(100);
     pictures.add(await drawn(page));
   }
