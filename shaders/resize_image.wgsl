@@ -1,7 +1,7 @@
 // A texture cropped, resized and normalised. Resizing is Pillow's to the last bit: across, then down, each value a sum of
-// others by weights of a fixed point, which is rounded to 8 bits. A workgroup makes a tile of SIDE x SIDE pixels: it resizes
-// SIDE rows of the texture across, to which each lane helps with one value; then every lane adds what of them its own pixel is
-// made of; and so on until the tile's last row.
+// others by weights of a fixed point, rounded to 8 bits. A workgroup makes a tile of SIDE x SIDE pixels: it resizes SIDE
+// rows of the texture across, one value a lane; then every lane adds what of them its own pixel is made of; and so on until
+// the tile's last row.
 struct Params {
     image_height: u32, // of the texture
     image_width: u32,
@@ -32,18 +32,18 @@ const ENCODING_SRGB: u32 = 1u;
 // Rows of the texture, resized across to the tile's columns; three bytes each.
 var<workgroup> between: array<u32, SIDE * SIDE>;
 
-// What a texel is stored as. Whoever reads through a view with sRGB in its format is given light instead, from which the
-// byte follows, as decoding is exact to half a byte.
+// What a texel is stored as. A view with sRGB in its format gives light instead, from which the byte follows, as decoding
+// is exact to half a byte.
 fn stored(texel: vec4<f32>) -> vec3<i32> {
     var colour = texel.rgb;
     if params.encoding == ENCODING_SRGB {
         let curve = 1.055 * pow(max(colour, vec3<f32>(0.0031308)), vec3<f32>(1.0 / 2.4)) - 0.055;
         colour = select(curve, colour * 12.92, colour <= vec3<f32>(0.0031308));
     }
-    let bytes = vec3<i32>(colour * 255.0 + 0.5);
+    var bytes = vec3<i32>(colour * 255.0 + 0.5);
     if params.channels == 1u {
         // Luma after ITU-R 601.
-        return vec3<i32>((bytes.r * 19595 + bytes.g * 38470 + bytes.b * 7471 + 0x8000) >> 16u);
+        bytes = vec3<i32>((bytes.r * 19595 + bytes.g * 38470 + bytes.b * 7471 + 0x8000) >> 16u);
     }
     return bytes;
 }
@@ -65,7 +65,7 @@ fn resized_across(row: u32, column: u32) -> u32 {
         sum += stored(texel) * across[(2u + tap) * params.width + column];
     }
     let bytes = vec3<u32>(rounded(sum));
-    return bytes.r | bytes.g << 8u | bytes.b << 16u;
+    return bytes.r | (bytes.g << 8u) | (bytes.b << 16u);
 }
 
 @compute @workgroup_size(SIDE * SIDE)

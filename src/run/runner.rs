@@ -75,13 +75,14 @@ impl Runner {
     }
 
     /// Runs any number of images, as many at once as the device can bind and has memory for. A slice of `f32` holds
-    /// them normalised, one of `u8` as pixels, of the shapes that [`Images`] has. A NaN in an image makes
-    /// that image's results NaN and leaves the others alone. The future may be dropped at any point.
+    /// them normalised, one of `u8` as pixels, of the shapes that [`Images`] has; one of textures, or a texture, stays on
+    /// the device. A NaN in an image makes that image's results NaN and leaves the others alone. The future may be
+    /// dropped at any point.
     ///
     /// # Errors
-    /// [`Error::Input`](crate::Error::Input) where `images` is empty or no whole number of images;
-    /// [`Error::OutOfMemory`](crate::Error::OutOfMemory), [`Error::DeviceLost`](crate::Error::DeviceLost) and the like
-    /// from the device.
+    /// [`Error::Input`](crate::Error::Input) where `images` is empty or no whole number of images, or a texture
+    /// cannot be read; [`Error::OutOfMemory`](crate::Error::OutOfMemory),
+    /// [`Error::DeviceLost`](crate::Error::DeviceLost) and the like from the device.
     pub async fn run<'i>(
         &self,
         images: impl Into<Images<'i>>,

@@ -135,11 +135,13 @@ impl Session {
     }
 
     /// Runs any number of images, as many at once as the device can bind and has memory for. A slice of `f32` holds
-    /// them normalised, one of `u8` as pixels, of the shapes that [`Images`] has. A NaN in an image makes
-    /// that image's results NaN and leaves the others alone.
+    /// them normalised, one of `u8` as pixels, of the shapes that [`Images`] has; one of textures, or a texture, stays on
+    /// the device, which has to be the session's: [`Session::on`]. A NaN in an image makes that image's results NaN and
+    /// leaves the others alone.
     ///
     /// # Errors
-    /// [`Error::Input`] where `images` is empty or no whole number of images; [`Error::OutOfMemory`],
+    /// [`Error::Input`] where `images` is empty or no whole number of images, or a texture cannot be read, as on the CPU
+    /// path; [`Error::OutOfMemory`],
     /// [`Error::DeviceLost`] and the like from the device.
     pub fn run<'i>(
         &self,

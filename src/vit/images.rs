@@ -30,10 +30,10 @@ pub enum Images<'a> {
     /// `[batch, height, width, in_chans]`, or `[batch, frames, height, width, in_chans]`: bytes, as pictures are decoded, a quarter of the values' size. The first
     /// kernel normalises them by the mean and deviation in [`Preprocess`].
     Pixels(&'a [u8]),
-    /// `[batch]`, or `[batch, frames]`: pictures of any size on the network's own device, which stay there. Each is cropped
-    /// and resized as [`Preprocess`] says (`exif` is up to who has the picture), from the bytes that are stored: as
-    /// `rgba8unorm` or `bgra8unorm`, with or without sRGB, which are read alike. Alpha is dropped; a network of one channel is
-    /// shown luma after ITU-R 601.
+    /// `[batch]`, or `[batch, frames]`: pictures of any size on the network's own device, which stay there. Each is
+    /// cropped and resized as [`Preprocess`] says (`exif` is up to who has the picture), from the bytes that are stored:
+    /// as `rgba8unorm` or `bgra8unorm`, with or without sRGB, which are read alike. Alpha is dropped; a network of one
+    /// channel is shown luma after ITU-R 601.
     Textures(&'a [wgpu::Texture]),
 }
 

@@ -124,10 +124,10 @@ impl Plan {
         &self.buffers.input
     }
 
-    /// Prepares the call that makes the batch's image of that number, counted from 0 (of a network of frames: the frame of
-    /// that number), of a texture, as [`Images::Textures`](super::Images::Textures) are read. It is encoded ahead of the plan for
-    /// every batch, may be made once for a texture that is drawn anew, and keeps the texture alive. Where sizes repeat, no buffer
-    /// is made.
+    /// Prepares the call that makes the batch's image of that number, counted from 0 (of a network of frames: the frame
+    /// of that number), of a texture, as [`Images::Textures`](super::Images::Textures) are read. It is encoded ahead of
+    /// the plan for every batch, may be made once for a texture that is drawn anew, and keeps the texture alive. Where
+    /// sizes repeat, no buffer is made.
     ///
     /// # Errors
     /// [`Error::Input`] where the plan is for pixels, there is no such image, or the texture cannot be read as a picture;

@@ -42,7 +42,8 @@ impl Taps {
         Ok([taps(0)?, taps(1)?])
     }
 
-    /// The table of a side of `length` pixels that becomes one of `whole`, of which so many are made from the `first` on.
+    /// The table of a side of `length` pixels that becomes one of `whole`, of which only `made` from the `first` on are
+    /// made.
     ///
     /// # Errors
     /// [`Error::Input`] where a length is 0 or beyond 2^24, or the part reaches beyond the whole.
@@ -79,8 +80,8 @@ impl Taps {
         Ok(Taps { length, made, most: most as u32, words })
     }
 
-    /// `[2 + most, made]`, as [`resize_image`](crate::kernels::resize_image()) reads it: for each pixel that is made the first that
-    /// it is made of, how many they are, and the weight of each in units of 1 / 2^22; 0 where there are fewer.
+    /// `[2 + most, made]`, as [`resize_image`](crate::kernels::resize_image()) reads it: for each pixel that is made the
+    /// first that it is made of, how many they are, and the weight of each in units of 1 / 2^22; 0 where there are fewer.
     pub fn words(&self) -> &[i32] {
         &self.words
     }
@@ -106,7 +107,7 @@ impl Taps {
         }
     }
 
-    /// The most pixels that so many side by side are made of, counted from the first tile of them on.
+    /// The most pixels that a tile is made of, of so many side by side.
     fn span(&self, side: u32) -> u32 {
         let made = self.made as usize;
         let (starts, counts) = (&self.words[..made], &self.words[made..2 * made]);

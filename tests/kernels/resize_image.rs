@@ -158,7 +158,8 @@ fn what_cannot_be_is_an_error() {
     let Some(rig) = rigs_for(&SPEC).next() else { return };
     let case = Case::whole([20, 30], [17, 18], Resample::Bicubic);
     let [down, across] = [&case.taps[0], &case.taps[1]].map(|taps| rig.data(taps.words()));
-    let (normal, y) = (rig.data(&NORMAL), rig.unwritten(case.len()));
+    // Without a zone behind it.
+    let (normal, y) = (rig.data(&NORMAL), rig.gpu.buffer("y", case.len().into()).unwrap());
     let texture = texture((rig.gpu.device(), &rig.queue), case.format, case.size, &bytes_of(20, 30));
     let view = texture.create_view(&Default::default());
     let io = Io::new(&view, &down, &across, &normal, &y);
@@ -172,7 +173,7 @@ fn what_cannot_be_is_an_error() {
         let error = resize_image(&rig.gpu, wrong, io).unwrap_err();
         assert!(matches!(error, Error::Params { kernel: "resize_image", .. }), "{error}");
     }
-    let error = resize_image(&rig.gpu, set!(case.params; first: 1), io).unwrap_err();
+    let error = resize_image(&rig.gpu, set!(case.params; first: 4), io).unwrap_err();
     assert!(matches!(error, Error::BufferTooSmall { binding: "y", .. }), "{error}");
     let error = resize_image(&rig.gpu, case.params, Io::new(&down, &down, &across, &normal, &y)).unwrap_err();
     assert!(matches!(error, Error::BindingKind { binding: "image", .. }), "{error}");

@@ -53,6 +53,18 @@ export async function keep(cache, url, chunks, tag) {
   }
 }
 
+/** The tag of a file that the server does not have. */
+const MISSING = "missing";
+
+/** Remembers that the server does not have a file, for visits without a network. */
+export async function keepMissing(cache, url) {
+  await cache.put(url, new Response(null, { headers: { [TAG]: MISSING } })).catch(() => {});
+}
+
+export function isMissing(response) {
+  return tagKept(response) === MISSING;
+}
+
 /** Removes the kept files below an address. */
 export async function forgetBelow(cache, prefix) {
   const requests = await cache.keys();

@@ -70,8 +70,8 @@ class InWorker {
     });
   }
 
-  fit(pictures) {
-    return this.call("fit", [pictures]);
+  fit(picture) {
+    return this.call("fit", [picture]);
   }
 
   run(pictures, merging, want) {

@@ -1,5 +1,5 @@
 /** Files by their addresses, with progress, an end by a signal, and what is kept of earlier visits. */
-import { keep, tagKept, tagOf } from "./cache.js";
+import { isMissing, keep, keepMissing, tagKept, tagOf } from "./cache.js";
 import { TomeError } from "./errors.js";
 
 /** The most bytes of a file that is no weights. */
@@ -7,6 +7,8 @@ const MOST_TEXT = 1 << 24;
 
 export class Download {
   warnings = [];
+  /** What is to be said of a page that came instead of a file; of the first. */
+  page;
   #options;
   #cache;
   #loaded = 0;
@@ -33,20 +35,34 @@ export class Download {
     const { signal } = this.#options;
     if (weights) this.#coming -= 1;
     const about = { url, name, weights };
+    const missing = () => {
+      if (!optional) throw new TomeError("network", `${url}: the server has no such file`);
+      return this.#cache && keepMissing(this.#cache, url);
+    };
     try {
       const kept = await this.#kept(url, tag, headers);
-      if (kept === null) return missing(url, optional);
-      if (kept) return await this.#read(kept, { ...about, stage: "cache" });
-      const response = await fetch(url, { headers, signal, cache: "no-cache" });
+      if (kept === null) return await missing();
+      if (kept && !isMissing(kept)) return await this.#read(kept, { ...about, stage: "cache" });
+      let response;
+      try {
+        response = await fetch(url, { headers, signal, cache: "no-cache" });
+      } catch (error) {
+        // Without a network what was missing still is.
+        if (kept && optional && !signal?.aborted) return undefined;
+        throw error;
+      }
       if (!response.ok) {
         await response.body?.cancel();
-        if (response.status === 404 || response.status === 410) return missing(url, optional);
+        if (response.status === 404 || response.status === 410) return await missing();
         throw new TomeError("network", `${url}: the server answers ${response.status} ${response.statusText}`.trim());
       }
       const chunks = await this.#read(response, { ...about, stage: "download" });
-      const wrong = mistaken(chunks, response, name);
-      if (wrong && optional) return undefined;
-      if (wrong) throw new TomeError("file", `${url}: ${wrong}`);
+      if (isPage(chunks, response)) {
+        this.page ??= `${url} is an HTML page instead of the file: the server has no such file, or asks for a sign-in`;
+        if (optional) return await missing();
+        throw new TomeError("file", this.page);
+      }
+      if (name.endsWith(".json") && !/^\uFEFF?\s*\{/.test(begin(chunks))) throw new TomeError("file", `${url}: is no JSON object`);
       const version = tag ?? tagOf(response);
       if (this.#cache && version) {
         const why = await keep(this.#cache, url, chunks, version);
@@ -63,7 +79,7 @@ export class Download {
   /** A kept file that is still the server's, or that it cannot be asked about; `null` where the server has it no more. */
   async #kept(url, tag, headers) {
     const kept = await this.#cache?.match(url);
-    if (!kept || tag === tagKept(kept)) return kept;
+    if (!kept || tag === tagKept(kept) || isMissing(kept)) return kept;
     let head;
     try {
       head = await fetch(url, { method: "HEAD", headers, signal: this.#options.signal, cache: "no-cache" });
@@ -79,8 +95,7 @@ export class Download {
   async #read(response, { url, name, weights, stage }) {
     // The length of what is compressed on its way is that of the compressed bytes.
     const length = response.headers.get("content-encoding") ? null : response.headers.get("content-length");
-    this.#total = length === null ? undefined : this.#total && this.#total + Number(length);
-    if (this.#total === 0) this.#total = Number(length);
+    this.#total = length === null || this.#total === undefined ? undefined : this.#total + Number(length);
     const chunks = [];
     let bytes = 0;
     for await (const chunk of piecesOf(response)) {
@@ -114,16 +129,12 @@ async function* piecesOf(response) {
   }
 }
 
-function missing(url, optional) {
-  if (optional) return undefined;
-  throw new TomeError("network", `${url}: the server has no such file`);
+/** Whether an answer is a page: many servers have one for whatever they do not have. */
+function isPage(chunks, response) {
+  const html = response.headers.get("content-type")?.startsWith("text/html");
+  return (html ? /^\uFEFF?\s*</ : /^\uFEFF?\s*<(!doctype|html|head|body)/i).test(begin(chunks));
 }
 
-/** What obviously is another file than the one that was asked for: many servers answer with a page instead of an error. */
-function mistaken(chunks, response, name) {
-  const begin = new TextDecoder().decode(chunks[0]?.subarray(0, 256)).replace(/^\uFEFF/, "").trimStart();
-  if (/^<(!doctype|html|head|body)/i.test(begin) || response.headers.get("content-type")?.startsWith("text/html")) {
-    return "is an HTML page instead of the file; the server has no such file, perhaps, or asks for a sign-in";
-  }
-  return name.endsWith(".json") && !begin.startsWith("{") ? "is no JSON object" : undefined;
+function begin(chunks) {
+  return new TextDecoder("utf-8", { ignoreBOM: true }).decode(chunks[0]?.subarray(0, 256));
 }

@@ -57,21 +57,14 @@ export class Engine {
     return engine;
   }
 
-  /** `[height, width, channels]` of each picture. */
-  async fit(pictures) {
-    const fitted = [];
-    for (const { data, width, height } of pictures) {
-      fitted.push(await this.#call(() => this.#network.fit(bytesOf(data), width, height)));
-    }
-    return fitted;
+  /** RGBA pixels of a picture as the network sees it. */
+  fit(picture) {
+    return this.#call(() => this.#network.fit(picture));
   }
 
   /** Results of all pictures one behind the other, by their names; `merged` tokens each. */
-  async run(pictures, merging, want) {
-    const fitted = await this.fit(pictures);
-    const pixels = new Uint8Array(fitted.reduce((length, one) => length + one.length, 0));
-    fitted.reduce((at, one) => (pixels.set(one, at), at + one.length), 0);
-    return this.#call(() => this.#network.run(pixels, merging, want));
+  run(pictures, merging, want) {
+    return this.#call(() => this.#network.run(pictures, merging, want));
   }
 
   async plan(merging, batch, want) {
@@ -95,8 +88,4 @@ export class Engine {
       throw typed(error);
     }
   }
-}
-
-function bytesOf(data) {
-  return new Uint8Array(data.buffer, data.byteOffset, data.byteLength);
 }

@@ -1,46 +1,64 @@
-/** Pictures as pixels, as a file's bytes have them: without a colour profile's corrections. */
+/** Pictures decoded by the browser, their bytes as a file has them: no colours are converted, no alpha is multiplied. */
 import { TomeError } from "./errors.js";
+import { unmultiplied } from "./unmultiplied.js";
 
 /** The longest side and the most pixels that every browser draws. */
 const LONGEST = 16384;
-const MOST = 1 << 27;
+const MOST = 1 << 28;
 
 /** A picture as ImageData. `exif` says whether one from a file is turned upright as its camera says. */
 export async function pixelsOf(picture, exif) {
-  if (typeof ImageData !== "undefined" && picture instanceof ImageData) return picture;
   const bitmap = await bitmapOf(picture, exif);
+  if (isPixels(bitmap)) return bitmap;
   try {
     const { width, height } = bitmap;
-    if (Math.max(width, height) > LONGEST || width * height > MOST) {
-      throw new TomeError("picture", `${width} x ${height} pixels are too many for a browser; make the picture smaller`);
-    }
     const context = new OffscreenCanvas(width, height).getContext("2d", { willReadFrequently: true });
     context.drawImage(bitmap, 0, 0);
-    return context.getImageData(0, 0, width, height);
+    const pixels = context.getImageData(0, 0, width, height);
+    return isOpaque(pixels) ? pixels : unmultiplied(bitmap);
   } finally {
     if (bitmap !== picture) bitmap.close();
   }
 }
 
-async function bitmapOf(picture, exif) {
-  if (typeof ImageBitmap !== "undefined" && picture instanceof ImageBitmap) {
-    if (picture.width === 0) throw new TomeError("picture", "the ImageBitmap has been closed");
-    return picture;
-  }
+/** A picture as ImageBitmap; ImageData stays what it is. */
+export async function bitmapOf(picture, exif) {
+  if (isPixels(picture)) return checked(picture, "the ImageData");
+  if (typeof ImageBitmap !== "undefined" && picture instanceof ImageBitmap) return checked(picture, "the ImageBitmap");
   const address = typeof picture === "string" || picture instanceof URL ? String(picture) : undefined;
   const source = address === undefined ? picture : await fetched(address);
-  const about = address ?? (picture?.name || picture?.currentSrc || "the picture");
+  const about = shown(address ?? (picture?.name || picture?.currentSrc || "the picture"));
+  let bitmap;
   try {
-    if (typeof source?.decode === "function" && !source.complete) await source.decode();
-    return await createImageBitmap(source, {
+    if (typeof source?.decode === "function") await source.decode();
+    bitmap = await createImageBitmap(source, {
       imageOrientation: exif ? "from-image" : "none",
       colorSpaceConversion: "none",
       premultiplyAlpha: "none",
     });
   } catch (error) {
     const why = error instanceof TypeError ? "is nothing that a browser draws" : "cannot be decoded by this browser";
-    throw new TomeError("picture", `${shown(about)} ${why}: ${error.message}`, { cause: error });
+    throw new TomeError("picture", `${about} ${why}: ${error.message}`, { cause: error });
   }
+  return checked(bitmap, about);
+}
+
+function isPixels(picture) {
+  return typeof ImageData !== "undefined" && picture instanceof ImageData;
+}
+
+function checked(picture, about) {
+  const { width, height } = picture;
+  if (width === 0 || height === 0) throw new TomeError("picture", `${about} has no pixels, or has been closed`);
+  if (Math.max(width, height) > LONGEST || width * height > MOST) {
+    throw new TomeError("picture", `${about}: ${width} x ${height} pixels are too many for a browser; make it smaller`);
+  }
+  return picture;
+}
+
+function isOpaque({ data }) {
+  for (let i = 3; i < data.length; i += 4) if (data[i] !== 255) return false;
+  return true;
 }
 
 async function fetched(address) {

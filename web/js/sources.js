@@ -89,7 +89,7 @@ async function collect(site, download) {
     if (name === INDEX) await shards(site, json(chunks), take, download);
     return files;
   }
-  const there = site.names ? `; there are ${some(site.names)}` : "";
+  const there = site.names ? `; there are ${some(site.names)}` : download.page ? `; ${download.page}` : "";
   throw new TomeError("file", `${site.name}: has neither ${WEIGHTS[0]} nor ${INDEX}${there}`);
 }
 

@@ -5,7 +5,7 @@ import { openCpu } from "./cpu.js";
 import { TomeError } from "./errors.js";
 import { choose, openGpu } from "./gpu.js";
 import { mergingOf } from "./merging.js";
-import { pixelsOf } from "./pictures.js";
+import { bitmapOf, pixelsOf } from "./pictures.js";
 import { neededFor, resultsOf } from "./results.js";
 import { filesOf } from "./sources.js";
 
@@ -103,8 +103,7 @@ export class Tome {
     const [merging, needed] = [mergingOf(options, this.config.blocks), neededFor(want)];
     if (all.length === 0) throw new TomeError("input", "there are no pictures to run");
     this.#check();
-    const pixels = await Promise.all(all.map((picture) => pixelsOf(picture, this.#about.exif)));
-    const outputs = await this.#alive((engine) => engine.run(pixels, merging, needed));
+    const outputs = await this.#withPictures(all, (shown) => this.#alive((engine) => engine.run(shown, merging, needed)));
     const results = resultsOf(outputs, all.length, { want, top, about: this.#about });
     const ms = performance.now() - start;
     results.forEach((result) => (result.ms = ms));
@@ -114,18 +113,9 @@ export class Tome {
   async fit(picture) {
     this.#check();
     const pixels = await pixelsOf(picture, this.#about.exif);
-    const [fitted] = await this.#alive((engine) => engine.fit([pixels]));
+    const fitted = await this.#alive((engine) => engine.fit(pixels));
     const [height, width] = this.config.imageSize;
-    const { inChannels: channels, bgr } = this.#about;
-    const image = new ImageData(width, height);
-    for (let i = 0; i < width * height; i++) {
-      for (let channel = 0; channel < 3; channel++) {
-        const from = channels === 1 ? 0 : bgr ? 2 - channel : channel;
-        image.data[4 * i + channel] = fitted[channels * i + from];
-      }
-      image.data[4 * i + 3] = 255;
-    }
-    return image;
+    return new ImageData(new Uint8ClampedArray(fitted), width, height);
   }
 
   async plan({ want = ["probabilities"], ...merging } = {}, batch = 1) {
@@ -141,6 +131,19 @@ export class Tome {
   free() {
     this.#end.reject(new TomeError("input", "the network has been freed"));
     this.#engine.free();
+  }
+
+  /** Hands pictures over as the device takes them, and gives up what was made of them. */
+  async #withPictures(pictures, use) {
+    const decode = this.#device.kind === "webgpu" ? bitmapOf : pixelsOf;
+    const made = await Promise.allSettled(pictures.map((picture) => decode(picture, this.#about.exif)));
+    try {
+      const failed = made.find(({ status }) => status === "rejected");
+      if (failed) throw failed.reason;
+      return await use(made.map(({ value }) => value));
+    } finally {
+      made.forEach(({ value }, i) => value !== pictures[i] && value?.close?.());
+    }
   }
 
   #check() {

@@ -19,8 +19,6 @@ pub fn network(config: &Config, warnings: &[String], fitted: bool) -> Value {
         },
         "warnings": warnings,
         "fitted": fitted,
-        "inChannels": config.in_chans,
-        "bgr": config.preprocess.bgr,
         "exif": config.preprocess.exif,
         "scores": match config.scores {
             Scores::Softmax => "softmax",

@@ -2,8 +2,12 @@
 
 use js_sys::Function;
 use tome_wgpu::cpu::VisionTransformer;
-use tome_wgpu::vit::{Config, Images, Options, Outputs, Tensors, Want};
+use tome_wgpu::vit::{Config, Options, Outputs, Tensors, Want};
 use tome_wgpu::{Error, Result};
+use wasm_bindgen::{JsCast, JsValue};
+use web_sys::ImageData;
+
+use crate::pixels;
 
 pub struct Engine(VisionTransformer);
 
@@ -26,8 +30,14 @@ impl Engine {
         Ok(())
     }
 
-    pub async fn run(&self, pixels: &[u8], options: &Options, _want: Want) -> Result<Outputs> {
-        self.0.forward(&Images::Pixels(pixels).normalised(self.0.config()), options)
+    pub async fn run(&self, pictures: &[JsValue], options: &Options, _want: Want) -> Result<Outputs> {
+        let mut images = Vec::with_capacity(pictures.len() * self.0.config().image_values());
+        for picture in pictures {
+            let picture = picture.dyn_ref::<ImageData>();
+            let picture = picture.ok_or_else(|| Error::Input("a picture is no ImageData".into()))?;
+            images.extend(pixels::image(picture, self.0.config())?);
+        }
+        self.0.forward(&images, options)
     }
 
     pub fn destroy(&self) {}

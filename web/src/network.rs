@@ -8,6 +8,7 @@ use tome_wgpu::{Error, files};
 use wasm_bindgen::JsValue;
 use wasm_bindgen::prelude::wasm_bindgen;
 use wasm_bindgen_futures::future_to_promise;
+use web_sys::ImageData;
 
 #[cfg(feature = "cpu")]
 use crate::cpu::Engine;
@@ -42,18 +43,18 @@ impl Network {
         about::network(config, warnings, fitted.is_some()).to_string()
     }
 
-    /// A picture's RGBA pixels resized and cropped, `[height, width, channels]`.
-    pub fn fit(&self, rgba: Vec<u8>, width: u32, height: u32) -> Result<Vec<u8>, JsValue> {
-        pixels::fit(rgba, width, height, &self.0.config).map_err(thrown)
+    /// A picture resized and cropped, as RGBA pixels.
+    pub fn fit(&self, picture: &ImageData) -> Result<Vec<u8>, JsValue> {
+        pixels::fit(picture, &self.0.config).map_err(thrown)
     }
 
-    /// Runs pictures as [`fit`](Self::fit) gives them, one behind the other.
-    pub fn run(&self, pixels: Vec<u8>, merging: String, want: String) -> Promise {
+    /// Runs pictures: each an `ImageData`, on a GPU also an `ImageBitmap`.
+    pub fn run(&self, pictures: Vec<JsValue>, merging: String, want: String) -> Promise {
         let shared = self.0.clone();
         future_to_promise(async move {
             let run = async {
                 let (options, want) = (shared.options(&merging)?, merging::want(&want)?);
-                let outputs = shared.engine.run(&pixels, &options, want).await?;
+                let outputs = shared.engine.run(&pictures, &options, want).await?;
                 Ok(results::object(&outputs, want))
             };
             run.await.map_err(thrown)
