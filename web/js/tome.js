@@ -109,10 +109,10 @@ export class Tome {
     return new ImageData(new Uint8ClampedArray(fitted), width, height);
   }
 
-  async plan(merging = {}, batch = 1) {
+  async plan({ want = ["probabilities"], ...merging } = {}, batch = 1) {
     const text = mergingOf(merging, this.config.blocks);
     if (!Number.isInteger(batch) || batch < 1) throw new TomeError("input", `batch: ${batch} is no whole number from 1 on`);
-    return this.#alive((engine) => engine.plan(text, batch, "logits"));
+    return this.#alive((engine) => engine.plan(text, batch, neededFor(want)));
   }
 
   async bench(rs, { schedule, batch = 1, seconds = 2 } = {}) {
