@@ -257,9 +257,8 @@ test("a network that is freed", async () => {
       const running = tome.run("/models/digits/digit_3.png");
       tome.free();
       tome.free();
-      for (const call of [running, tome.run("/models/digits/digit_3.png"), tome.plan()]) {
-        told.push(await call.then(String, ({ kind, message }) => [kind, message]));
-      }
+      const calls = [running, tome.run("/models/digits/digit_3.png"), tome.plan()];
+      told.push(...(await Promise.all(calls.map((call) => call.then(String, ({ kind, message }) => [kind, message])))));
     }
     return told;
   });
