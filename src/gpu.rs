@@ -4,12 +4,13 @@ use std::sync::Arc;
 
 use half::slice::HalfFloatSliceExt;
 
-use crate::caps::{Caps, Element, Tile, TileChoice, TileSize, Variant};
+use crate::caps::Caps;
 use crate::dispatch::Dispatch;
 use crate::error::{Error, Result};
 use crate::kernel::{Form, KernelSpec};
 use crate::pipelines::{Checks, Pipelines};
 use crate::scopes::Scopes;
+use crate::variant::{Element, Tile, TileChoice, TileSize, Variant};
 use crate::view::{View, refuse_aliases};
 
 /// A `wgpu::Device` of the caller with this crate's pipelines on it. Cloning is cheap and shares them.

@@ -2,7 +2,7 @@
 
 use std::fmt::Write;
 
-use crate::caps::{Element, Lane, Matrix, Tile, TileSize, Variant};
+use crate::variant::{Element, Lane, Matrix, Sharing, Tile, TileSize, Variant};
 
 /// A kernel as it is declared: its shader, what it binds, what its shader is assembled from.
 #[derive(Clone, Copy, Debug)]
@@ -135,8 +135,6 @@ pub enum Part {
 
 /// Rows that share a workgroup where a few lanes have one each: `ROWS`.
 pub(crate) const ROWS: u32 = 4;
-/// Inner values of a matrix product that every tile's slabs divide.
-pub(crate) const SLAB: u32 = 32;
 /// Sources that share a workgroup in find_matches: `BESTS`.
 pub(crate) const BESTS: u32 = 4;
 
@@ -193,18 +191,15 @@ impl Part {
                 match variant.tile {
                     Tile::Direct => all.push(("BY_SUBGROUP", by_subgroup)),
                     Tile::Workgroup => {
-                        // A lane's sums down and across, and vectors of four inner values in a slab.
-                        let (rise, span, slab) = match form.tile_size {
-                            TileSize::Large => (8, 8, 2),
-                            TileSize::Medium => (8, 4, 4),
-                            TileSize::Small => (4, 4, 4),
-                        };
+                        let [rise, span, slab] = variant.tile.lane_sums(form.tile_size);
                         all.extend([("RISE", rise), ("SPAN", span), ("SLAB", slab)]);
                     }
                     Tile::Cooperative { matrix, subgroup } => {
-                        // A subgroup's matrices in one direction; the tile is two subgroups high and wide.
-                        let span = rows / (2 * matrix.rows());
-                        all.extend([("SPAN", span), ("MATRIX", matrix.rows()), ("SUBGROUP", subgroup)]);
+                        let Sharing { down, across, rise, span, strip, slab } =
+                            matrix.sharing(subgroup, form.tile_size);
+                        all.extend([("MATRIX", matrix.rows()), ("SUBGROUP", subgroup), ("SLAB", slab)]);
+                        all.extend([("DOWN", down), ("ACROSS", across)]);
+                        all.extend([("RISE", rise), ("SPAN", span), ("STRIP", strip)]);
                     }
                 }
                 all
@@ -237,7 +232,9 @@ fn tile(variant: Variant) -> Vec<File> {
         (Tile::Direct, Lane::Subgroup) => {
             vec![file!("lib/hand_round"), file!("matmul/rows_subgroup"), file!("matmul/tile_direct")]
         }
-        (Tile::Workgroup, _) => vec![file!("matmul/slabs"), file!("matmul/tile_workgroup")],
+        (Tile::Workgroup, _) => {
+            vec![file!("lib/dots"), file!("matmul/slabs"), file!("matmul/tile_workgroup")]
+        }
         (Tile::Cooperative { matrix, .. }, _) => {
             vec![
                 of_matrix(matrix),
@@ -255,7 +252,7 @@ fn attend(variant: Variant) -> Vec<File> {
         (Tile::Cooperative { matrix, .. }, _) => {
             vec![of_matrix(matrix), file!("lib/matrices"), file!("attention/matrices")]
         }
-        (Tile::Workgroup, _) => vec![file!("attention/blocks")],
+        (Tile::Workgroup, _) => vec![file!("lib/dots"), file!("attention/blocks")],
         (Tile::Direct, Lane::Tree) => vec![file!("attention/keys_lane"), file!("attention/lanes")],
         (Tile::Direct, Lane::Subgroup) => {
             vec![file!("lib/hand_round"), file!("attention/keys_subgroup"), file!("attention/lanes")]

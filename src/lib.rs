@@ -63,13 +63,11 @@ mod store;
 mod threshold;
 #[cfg(feature = "blocking")]
 pub mod tune;
+mod variant;
 mod view;
 pub mod vit;
 
-pub use caps::{
-    Caps, Element, Lane, Matrix, Tile, TileChoice, TileSize, Variant, cooperative_tile, wanted_device,
-    wanted_features, wanted_limits,
-};
+pub use caps::{Caps, cooperative_tile, wanted_device, wanted_features, wanted_limits};
 pub use dispatch::Dispatch;
 pub use error::{Error, Result};
 pub use gpu::Gpu;
@@ -83,4 +81,5 @@ pub use schedule::Schedule;
 pub use session::{AdapterReport, DeviceChoice, DeviceReport, Session, Stream, adapters, tested_tile};
 #[cfg(feature = "blocking")]
 pub use store::Store;
+pub use variant::{Element, Lane, Matrix, Tile, TileChoice, TileSize, Variant};
 pub use view::View;

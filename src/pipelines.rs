@@ -4,11 +4,12 @@ use std::collections::HashMap;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
-use crate::caps::{Caps, Variant};
+use crate::caps::Caps;
 use crate::error::{Error, Result};
 use crate::gpu::Gpu;
 use crate::kernel::{Access, Binding, Form, KernelSpec};
 use crate::scopes::{Reported, Scopes};
+use crate::variant::Variant;
 
 /// The pipelines of a device, compiled and to be compiled.
 #[derive(Debug)]

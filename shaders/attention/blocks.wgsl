@@ -112,7 +112,7 @@ fn attend(lane: Lane, item: u32, head: u32, first: u32) {
                 let k3 = w_slab[(across + 3u * ACROSS) * ROW + at];
                 for (var i = 0u; i < RISE; i++) {
                     let query = x_slab[(down + i * DOWN) * ROW + at];
-                    weights[i] += vec4<f32>(dot(query, k0), dot(query, k1), dot(query, k2), dot(query, k3));
+                    weights[i] = add_dots(weights[i], query, k0, k1, k2, k3);
                 }
             }
         }

@@ -4,37 +4,39 @@
 // when they are shared. The kernel defines XStep, XRaw, x_start, x_step, x_load, x_value, w_start and w_load; the tile
 // TILE_LANES, SLAB, ROW, column_of, put_x and put_w.
 
-// Vectors of a slab that each lane brings. All have the same place in their rows.
-const SHARE: u32 = TILE_ROWS * SLAB / TILE_LANES;
+// Vectors of a slab of x and of w that each lane brings. All have the same place in their rows.
+const X_SHARE: u32 = TILE_ROWS * SLAB / TILE_LANES;
+const W_SHARE: u32 = TILE_COLUMNS * SLAB / TILE_LANES;
 
 // Where the rows of those vectors start: rows past the last are that one again and never put.
 struct Starts {
-    x: array<u32, SHARE>,
-    w: array<u32, SHARE>,
+    x: array<u32, X_SHARE>,
+    w: array<u32, W_SHARE>,
 }
 
 fn starts_of(lane: u32, row: u32, column: u32, rows: u32, columns: u32) -> Starts {
     var starts: Starts;
-    for (var i = 0u; i < SHARE; i++) {
-        let line = (lane + i * TILE_LANES) / SLAB;
-        starts.x[i] = x_start(min(row + line, rows - 1u));
-        starts.w[i] = w_start(min(column + column_of(line), columns - 1u));
+    for (var i = 0u; i < X_SHARE; i++) {
+        starts.x[i] = x_start(min(row + (lane + i * TILE_LANES) / SLAB, rows - 1u));
+    }
+    for (var i = 0u; i < W_SHARE; i++) {
+        starts.w[i] = w_start(min(column + column_of((lane + i * TILE_LANES) / SLAB), columns - 1u));
     }
     return starts;
 }
 
 // A lane's part of a slab of each operand, as it was read.
 struct Slabs {
-    x: array<XRaw, SHARE>,
-    w: array<Weight4, SHARE>,
+    x: array<XRaw, X_SHARE>,
+    w: array<Weight4, W_SHARE>,
 }
 
 fn fetch(starts: Starts, step: XStep, k: u32) -> Slabs {
     var slabs: Slabs;
-    for (var i = 0u; i < SHARE; i++) {
+    for (var i = 0u; i < W_SHARE; i++) {
         slabs.w[i] = w_load(starts.w[i], k);
     }
-    for (var i = 0u; i < SHARE; i++) {
+    for (var i = 0u; i < X_SHARE; i++) {
         slabs.x[i] = x_load(starts.x[i], step);
     }
     return slabs;
@@ -43,17 +45,14 @@ fn fetch(starts: Starts, step: XStep, k: u32) -> Slabs {
 // Lays it out in workgroup memory for every lane; inner values past the last are 0 in both, as 0 times infinity is not 0.
 fn share(lane: u32, starts: Starts, step: XStep, slabs: Slabs, is_there: bool) {
     workgroupBarrier(); // the previous slab's readers are done
-    for (var i = 0u; i < SHARE; i++) {
-        let to = (lane + i * TILE_LANES) / SLAB * ROW;
+    for (var i = 0u; i < X_SHARE; i++) {
         let x = x_value(slabs.x[i], starts.x[i], step);
-        let w = weight4(slabs.w[i]);
-        if WHOLE_SLABS != 0u {
-            put_x(to, lane % SLAB, x);
-            put_w(to, lane % SLAB, w);
-        } else {
-            put_x(to, lane % SLAB, select(vec4<f32>(), x, is_there));
-            put_w(to, lane % SLAB, select(vec4<f32>(), w, is_there));
-        }
+        let to = (lane + i * TILE_LANES) / SLAB * ROW;
+        put_x(to, lane % SLAB, select(vec4<f32>(), x, WHOLE_SLABS != 0u || is_there));
+    }
+    for (var i = 0u; i < W_SHARE; i++) {
+        let to = (lane + i * TILE_LANES) / SLAB * ROW;
+        put_w(to, lane % SLAB, select(vec4<f32>(), weight4(slabs.w[i]), WHOLE_SLABS != 0u || is_there));
     }
     workgroupBarrier();
 }

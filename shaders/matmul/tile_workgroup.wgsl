@@ -50,7 +50,8 @@ fn multiply_tile(lane: Lane, row: u32, column: u32, vectors: u32, rows: u32, col
             for (var i = 0u; i < RISE; i++) {
                 let x = x_slab[(down + i * DOWN) * ROW + at];
                 for (var j = 0u; j < SPAN; j += 4u) {
-                    sums[(i * SPAN + j) / 4u] += vec4<f32>(dot(x, w[j]), dot(x, w[j + 1u]), dot(x, w[j + 2u]), dot(x, w[j + 3u]));
+                    let at = (i * SPAN + j) / 4u;
+                    sums[at] = add_dots(sums[at], x, w[j], w[j + 1u], w[j + 2u], w[j + 3u]);
                 }
             }
         }

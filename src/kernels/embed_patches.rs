@@ -5,7 +5,7 @@ use super::{elements, multiple_of_four, require};
 use crate::dispatch::Dispatch;
 use crate::error::{Error, Result};
 use crate::gpu::{Call, Gpu};
-use crate::kernel::{Form, SLAB};
+use crate::kernel::Form;
 
 kernel! {
     "embed_patches" in "embed_patches/embed_patches"
@@ -173,10 +173,12 @@ pub fn embed_patches(gpu: &Gpu, params: Params, io: Io<'_>) -> Result<Dispatch> 
     let params = Params { rows: grid_rows, columns: grid_columns, tokens, ..params };
     let io = Io { steps: Some((&steps).into()), ..io };
     let tile_size = gpu.tile_size(rows, channels);
-    let [tile_rows, tile_columns] = gpu.variant().tile.covers(tile_size);
+    let tile = gpu.variant().tile;
+    let [tile_rows, tile_columns] = tile.covers(tile_size);
+    let whole_slabs = values.is_multiple_of(tile.slab(tile_size).into());
     let call = gpu.dispatch(Call {
         spec: &SPEC,
-        form: Form { tile_size, whole_slabs: values.is_multiple_of(SLAB.into()), ..Form::default() },
+        form: Form { tile_size, whole_slabs, ..Form::default() },
         params: params.uniform(),
         views: &io.views(),
         elements: &[

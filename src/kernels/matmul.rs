@@ -5,7 +5,7 @@ use super::{elements, multiple_of_four, require};
 use crate::dispatch::Dispatch;
 use crate::error::Result;
 use crate::gpu::{Call, Gpu};
-use crate::kernel::{Form, SLAB};
+use crate::kernel::Form;
 
 kernel! {
     "matmul" in "matmul/matmul" with "matmul/entry" "matmul/entry_subgroup": [Element Weight Out Tile Math];
@@ -85,9 +85,10 @@ pub fn matmul(gpu: &Gpu, params: Params, io: Io<'_>) -> Result<Dispatch> {
     multiple_of_four(name, "inner", inner)?;
     require(name, columns > 0, || "columns is 0".into())?;
     let y = elements(name, "y", &[rows, columns])?;
+    let tile_size = gpu.tile_size(rows, columns);
     let form = Form {
-        tile_size: gpu.tile_size(rows, columns),
-        whole_slabs: inner.is_multiple_of(SLAB),
+        tile_size,
+        whole_slabs: inner.is_multiple_of(gpu.variant().tile.slab(tile_size)),
         fours: columns.is_multiple_of(4),
         compiled: params.compiled(),
         ..Form::default()

@@ -3,12 +3,13 @@
 use std::fmt;
 use std::str::FromStr;
 
-use crate::caps::{Element, Variant, cooperative_tile, wanted_device, wanted_features};
+use crate::caps::{cooperative_tile, wanted_device, wanted_features};
 use crate::error::{Error, Result};
 use crate::gpu::Gpu;
 use crate::session::self_test::tested_tile;
 use crate::session::tuning::{Tuning, saved};
 use crate::store::Store;
+use crate::variant::{Element, Variant};
 
 /// The device to run on.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]

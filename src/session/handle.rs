@@ -2,7 +2,6 @@
 
 use std::sync::Arc;
 
-use crate::caps::{Element, Tile};
 use crate::cpu;
 use crate::error::{Error, Result};
 use crate::gpu::Gpu;
@@ -12,6 +11,7 @@ use crate::session::shared::{Backend, OnGpu, Shared};
 use crate::session::stream::Stream;
 use crate::session::worker::Worker;
 use crate::store::Store;
+use crate::variant::{Element, Tile};
 use crate::vit::{Config, Images, Options, Outputs, Scores, Tensors, Want};
 
 /// A network ready to run, on a GPU or on the CPU path: a handle, cheap to clone, that any number of threads may use at

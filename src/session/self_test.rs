@@ -4,7 +4,7 @@
 use std::collections::HashMap;
 use std::sync::{Mutex, PoisonError};
 
-use crate::caps::{Element, Lane, Tile, TileChoice, TileSize, Variant, cooperative_tile, wanted_device};
+use crate::caps::{cooperative_tile, wanted_device};
 use crate::dispatch::Dispatch;
 use crate::error::{Error, Result};
 use crate::gpu::Gpu;
@@ -12,6 +12,7 @@ use crate::kernels::{self, attention, matmul};
 use crate::run::read;
 use crate::session::worker::Worker;
 use crate::store::{Store, checksum};
+use crate::variant::{Element, Lane, Tile, TileChoice, TileSize, Variant};
 
 /// The verdicts of this process, by adapter, driver and shape; none while it is tested.
 static VERDICTS: Mutex<Option<HashMap<String, Option<bool>>>> = Mutex::new(None);

@@ -2,7 +2,6 @@
 
 use std::sync::{Arc, Mutex, PoisonError};
 
-use crate::caps::Element;
 use crate::cpu;
 use crate::error::{Error, Result};
 use crate::gpu::Gpu;
@@ -13,6 +12,7 @@ use crate::session::saved_pipelines::SavedPipelines;
 use crate::session::tuning::{Tuning, taken_up};
 use crate::session::worker::{Worker, poll};
 use crate::store::Store;
+use crate::variant::Element;
 use crate::vit::{Config, Images, Options, Outputs, Tensors, Want};
 
 /// The part of a session that its handles share.

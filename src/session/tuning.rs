@@ -6,10 +6,10 @@ use std::io;
 
 use serde::{Deserialize, Serialize};
 
-use crate::caps::{Element, Tile, TileChoice, Variant};
 use crate::error::{Error, Result};
 use crate::gpu::Gpu;
 use crate::store::{Store, checksum};
+use crate::variant::{Element, Tile, TileChoice, Variant};
 
 /// A kind of tile and how its size is chosen.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]

@@ -2,11 +2,11 @@
 
 use std::sync::Arc;
 
-use crate::caps::{Element, Tile, TileChoice};
 use crate::error::{Error, Result};
 use crate::gpu::Gpu;
 use crate::session::{TileFamily, Tuning, families};
 use crate::tune::measure::Timer;
+use crate::variant::{Element, Tile, TileChoice};
 use crate::vit::{Options, Plan};
 
 /// The outcome of [`Bench::tune`](crate::tune::Bench::tune).
