@@ -4,12 +4,14 @@
 
 var<workgroup> x_slab: array<Slab, MATRIX * MATRIX / SLAB_VALUES>;
 var<workgroup> w_slab: array<Slab, MATRIX * MATRIX / SLAB_VALUES>;
+// The file of matrices names it.
+var<workgroup> outs: array<Outs, MATRIX * MATRIX / OUT_VALUES>;
 
 @compute @workgroup_size(4u * SUBGROUP)
 fn roof(@builtin(local_invocation_index) lane: u32) {
     for (var i = lane; i < MATRIX * MATRIX / 4u; i += 4u * SUBGROUP) {
-        put_x(i, vec4<f16>(f16(y[0])));
-        put_w(i, vec4<f16>(f16(y[1])));
+        put_x(0u, i, vec4<f32>(y[0]));
+        put_w(0u, i, vec4<f32>(y[1]));
     }
     workgroupBarrier();
     let steps = u32(y[4]);

@@ -43,6 +43,12 @@ class Network:
         self.side = self.on_cpu.patch_embed.img_size[0]
         self.copies = {}
 
+    def outside(self, *names):
+        """Paths of files that are no part of the network, which `tome` does not write over."""
+        beside = self.folder.with_name(self.folder.name + "-files")
+        beside.mkdir(exist_ok=True)
+        return [beside / f"{name}.safetensors" for name in names]
+
     def on(self, device, dtype):
         if (device, dtype) not in self.copies:
             self.copies[device, dtype] = copy.deepcopy(self.on_cpu).to(device, dtype)
@@ -115,7 +121,7 @@ def precision(args, name):
 def agreement(args, network, report):
     """Logits of two images from every engine against PyTorch in f32 on the CPU; ends where plain ones are too far."""
     images = merging.images(2, network.side)
-    source, out = network.folder / "images.safetensors", network.folder / "out.safetensors"
+    source, out = network.outside("images", "out")
     save_file({"images": images}, source)
     for r in args.r:
         want = Torch(network, "cpu", r, True, False, torch.float32).logits(images)
@@ -140,7 +146,7 @@ def agreement(args, network, report):
 def starts(args, network, report):
     """From the start of the process to the first logits, written: with nothing kept on disk, and with what that run
     has kept; the least of three."""
-    source, out = network.folder / "images.safetensors", network.folder / "out.safetensors"
+    source, out = network.outside("images", "out")
     save_file({"images": merging.images(1, network.side)}, source)
     for name in args.precisions:
         with tempfile.TemporaryDirectory() as cache:
@@ -369,11 +375,13 @@ def main():
               "failed": []} | report
     also(args, report)
     for name in args.archs:
-        with tempfile.TemporaryDirectory() as folder:
+        with tempfile.TemporaryDirectory() as both:
+            folder = Path(both) / "network"
+            folder.mkdir()
             if time.monotonic() > deadline:
                 break
             print(name, flush=True)
-            network = Network(name, Path(folder))
+            network = Network(name, folder)
             if name not in [row["network"] for row in report["agreement"]]:
                 agreement(args, network, report)
                 starts(args, network, report)

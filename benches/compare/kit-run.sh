@@ -51,7 +51,7 @@ else
     part soak 120 "$here/bin/benches/soak" --bench
 fi
 for name in merger session run embedding cli; do
-    part "$name" 120 "$here/bin/tests/$name"
+    part "$name" 180 "$here/bin/tests/$name"
 done
 part profile 60 "$here/bin/tome" bench --device "${TOME_ADAPTER:-0}" --arch vit_base_patch16_224 --batch 1,8 --r 0,13 --profile
 [ ! -e "$here/bin/benches/registers" ] || part registers 120 "$here/bin/benches/registers" --bench

@@ -1,6 +1,7 @@
 //! What a kernel refuses, and in which words: always when the dispatch is made, always a typed error.
 
 use tome_wgpu::kernels::*;
+use tome_wgpu::vit::{Resample, Taps};
 use tome_wgpu::{Dispatch, Element, Error, Gpu, Lane, Result, Tile, Variant, View};
 
 use crate::common::{Rig, adapter, open, rigs, set};
@@ -90,6 +91,24 @@ macro_rules! call {
         merge_source($gpu, set!(merge_source::Params::new(2, 9, 2, 12); $($change)*),
             merge_source::Io::new(&$b[0], &$b[1]).source(&$b[2]))
     };
+    ($gpu:expr, $b:expr, resize_image, $($change:tt)*) => {
+        resize_image($gpu, set!(Taps::params(&[4, 5].map(|side| Taps::new(9, side, (0, side as u32), Resample::Box).unwrap()), 3, resize_image::Order::Rgb); $($change)*),
+            resize_image::Io::new(&small_texture($gpu).create_view(&Default::default()), &$b[0], &$b[1], &$b[2], &$b[3]))
+    };
+}
+
+/// A texture that a kernel may read.
+fn small_texture(gpu: &Gpu) -> wgpu::Texture {
+    gpu.device().create_texture(&wgpu::TextureDescriptor {
+        label: None,
+        size: wgpu::Extent3d { width: 9, height: 9, depth_or_array_layers: 1 },
+        mip_level_count: 1,
+        sample_count: 1,
+        dimension: wgpu::TextureDimension::D2,
+        format: wgpu::TextureFormat::Rgba8Unorm,
+        usage: wgpu::TextureUsages::TEXTURE_BINDING,
+        view_formats: &[],
+    })
 }
 
 #[test]
@@ -97,6 +116,7 @@ fn good_calls_are_taken() {
     let Some(rig) = plain() else { return };
     let (gpu, b) = (&rig.gpu, calls(&rig.gpu));
     let dispatches = [
+        call!(gpu, b, resize_image, first: 0),
         call!(gpu, b, embed_patches, batch: 2),
         call!(gpu, b, layer_norm, rows: 4),
         call!(gpu, b, matmul, rows: 4),
@@ -282,6 +302,9 @@ fn products_past_32_bits_are_refused_and_not_wrapped() {
         call!(gpu, b, embed_patches, prefix: most - 2, batch: 1, channels: 4),
         call!(gpu, b, embed_patches, height: 1 << 20, width: 1 << 20),
         call!(gpu, b, embed_patches, image_channels: 1 << 30),
+        call!(gpu, b, resize_image, height: 1 << 20, width: 1 << 20),
+        call!(gpu, b, resize_image, taps_across: most),
+        call!(gpu, b, resize_image, first: most - 3),
     ];
     for (i, result) in refused.into_iter().enumerate() {
         assert!(
@@ -347,17 +370,7 @@ fn buffers_that_do_not_fit_are_named() {
 fn a_texture_is_no_buffer() {
     let Some(rig) = plain() else { return };
     let b = calls(&rig.gpu);
-    let texture = rig.gpu.device().create_texture(&wgpu::TextureDescriptor {
-        label: None,
-        size: wgpu::Extent3d { width: 4, height: 4, depth_or_array_layers: 1 },
-        mip_level_count: 1,
-        sample_count: 1,
-        dimension: wgpu::TextureDimension::D2,
-        format: wgpu::TextureFormat::Rgba8Unorm,
-        usage: wgpu::TextureUsages::TEXTURE_BINDING,
-        view_formats: &[],
-    });
-    let texture = texture.create_view(&Default::default());
+    let texture = small_texture(&rig.gpu).create_view(&Default::default());
     let io = [View::from(&texture), View::from(&b[1]), View::from(&b[2]), View::from(&b[3])];
     let error = small_layer_norm(&rig.gpu, 4, io).unwrap_err();
     assert!(matches!(error, Error::BindingKind { kernel: "layer_norm", binding: "x" }), "{error}");

@@ -33,7 +33,7 @@ export async function bench(tome, rs, { schedule, batch, seconds }) {
 }
 
 function median(times) {
-  const sorted = times.toSorted((a, b) => a - b);
+  const sorted = [...times].sort((a, b) => a - b);
   const middle = sorted.length >> 1;
   return sorted.length % 2 ? sorted[middle] : (sorted[middle - 1] + sorted[middle]) / 2;
 }

@@ -72,9 +72,11 @@ export class Engine {
   }
 
   free() {
-    if (this.#module.ended) return;
-    this.#network.destroy();
-    this.#network.free();
+    const network = this.#network;
+    this.#network = undefined;
+    if (!network || this.#module.ended) return;
+    network.destroy();
+    network.free();
   }
 
   /** Calls the module; whatever is on its way when a panic ends it is rejected. */

@@ -1,5 +1,6 @@
 /** Pictures decoded by the browser, their bytes as a file has them: no colours are converted, no alpha is multiplied. */
 import { TomeError } from "./errors.js";
+import { asStored } from "./orientation.js";
 import { unmultiplied } from "./unmultiplied.js";
 
 /** The longest side and the most pixels that every browser draws. */
@@ -26,16 +27,14 @@ export async function bitmapOf(picture, exif) {
   if (isPixels(picture)) return checked(picture, "the ImageData");
   if (typeof ImageBitmap !== "undefined" && picture instanceof ImageBitmap) return checked(picture, "the ImageBitmap");
   const address = typeof picture === "string" || picture instanceof URL ? String(picture) : undefined;
-  const source = address === undefined ? picture : await fetched(address);
+  let source = address === undefined ? picture : await fetched(address);
   const about = shown(address ?? (picture?.name || picture?.currentSrc || "the picture"));
   let bitmap;
   try {
     if (typeof source?.decode === "function") await source.decode();
-    bitmap = await createImageBitmap(source, {
-      imageOrientation: exif ? "from-image" : "none",
-      colorSpaceConversion: "none",
-      premultiplyAlpha: "none",
-    });
+    // An element is what the page shows.
+    if (!exif && source instanceof Blob) source = await asStored(source);
+    bitmap = await createImageBitmap(source, { colorSpaceConversion: "none", premultiplyAlpha: "none" });
   } catch (error) {
     const why = error instanceof TypeError ? "is nothing that a browser draws" : "cannot be decoded by this browser";
     throw new TomeError("picture", `${about} ${why}: ${error.message}`, { cause: error });

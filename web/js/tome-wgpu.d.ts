@@ -162,8 +162,8 @@ export class Tome {
   run(pictures: Picture[], options?: RunOptions): Promise<Result[]>;
   /** The picture as the network sees it: resized and cropped. */
   fit(picture: Picture): Promise<ImageData>;
-  /** Makes ready what a later `run` of so many pictures needs, so that it starts at once. */
-  plan(merging?: Merging, batch?: number): Promise<Plan>;
+  /** Makes ready what a later `run` of so many pictures needs, so that it starts at once; `want` as there. */
+  plan(merging?: Merging & { want?: Want[] }, batch?: number): Promise<Plan>;
   /** Measures pictures per second for some r, in turns. */
   bench(rs: number[], options?: Omit<Merging, "r"> & { batch?: number; seconds?: number }): Promise<BenchRow[]>;
   /** Frees the device's memory; later calls are rejected. */

@@ -42,33 +42,24 @@ export class Tome {
     const { precision = "f32", device: wanted = "auto", signal } = options;
     if (!["f32", "f16"].includes(precision)) throw new TomeError("input", `precision: "${precision}" is neither "f32" nor "f16"`);
     signal?.throwIfAborted();
-    let device = await choose(wanted, precision);
+    const chosen = await choose(wanted, precision);
     const { name, files, own, warnings, download } = await filesOf(source, options);
     signal?.throwIfAborted();
     download.progress("", "prepare");
-    const end = ending();
-    let engine;
+    let opened;
     try {
-      if (device.kind === "webgpu") {
-        const lost = (why) => end.reject(new TomeError("device-lost", `the device was lost: ${why || "the browser does not say why"}; load the network again`));
-        try {
-          engine = await openGpu(files, device.precision, lost);
-          await engine.plan("0", 1, "logits");
-        } catch (error) {
-          engine?.free();
-          if (wanted !== "auto" || OF_FILES.includes(error.kind)) throw error;
-          device = { kind: "cpu", name: "CPU", precision: "f32", why: `${device.name} failed: ${error.message}` };
-        }
-      }
-      if (device.kind === "cpu") engine = await openCpu(files, own);
+      opened = await open(files, own, chosen, wanted);
     } catch (error) {
       if (OF_FILES.includes(error.kind)) throw new TomeError(error.kind, `${name}: ${error.message}`, { cause: error });
       throw error;
     }
+    const { engine, device, end } = opened;
     if (signal?.aborted) {
       engine.free();
       throw signal.reason;
     }
+    if (device.kind !== chosen.kind) warnings.push(`it runs on the CPU: ${device.why}`);
+    if (device.precision !== precision) warnings.push(`it computes in ${device.precision}, not in ${precision}: ${device.why}`);
     return new Tome(MADE, { engine, device, warnings, end });
   }
 
@@ -118,10 +109,10 @@ export class Tome {
     return new ImageData(new Uint8ClampedArray(fitted), width, height);
   }
 
-  async plan(merging = {}, batch = 1) {
+  async plan({ want = ["probabilities"], ...merging } = {}, batch = 1) {
     const text = mergingOf(merging, this.config.blocks);
     if (!Number.isInteger(batch) || batch < 1) throw new TomeError("input", `batch: ${batch} is no whole number from 1 on`);
-    return this.#alive((engine) => engine.plan(text, batch, "logits"));
+    return this.#alive((engine) => engine.plan(text, batch, neededFor(want)));
   }
 
   async bench(rs, { schedule, batch = 1, seconds = 2 } = {}) {
@@ -161,6 +152,35 @@ export class Tome {
       throw error;
     }
   }
+}
+
+/** Opens a network on the device that was chosen; on the CPU where that fails and was not asked for. */
+async function open(files, own, device, wanted) {
+  if (device.kind === "cpu") return { engine: await openCpu(files, own), device, end: ending() };
+  try {
+    return { ...(await openWatched(files, device.precision)), device };
+  } catch (error) {
+    if (wanted !== "auto" || OF_FILES.includes(error.kind)) throw error;
+    const why = `${device.name} failed: ${error.message}`;
+    return open(files, own, { kind: "cpu", name: "CPU", precision: "f32", why }, wanted);
+  }
+}
+
+/** Opens a network on WebGPU, and sees to it that it has not been in vain: shaders compile with the first plan. */
+async function openWatched(files, precision) {
+  const end = ending();
+  const lost = (why) => {
+    const said = why || "the browser does not say why";
+    end.reject(new TomeError("device-lost", `the device was lost: ${said}; load the network again`));
+  };
+  const engine = await Promise.race([openGpu(files, precision, lost), end.promise]);
+  try {
+    await Promise.race([engine.plan("0", 1, "logits"), end.promise]);
+  } catch (error) {
+    engine.free();
+    throw error;
+  }
+  return { engine, end };
 }
 
 /** A promise that is rejected once, with the error at hand then. */

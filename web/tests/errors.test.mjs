@@ -163,6 +163,29 @@ test("a shader that does not compile is a typed error, and loading works again",
   page.check();
 });
 
+test("where the device was not asked for, the CPU stands in for a broken one and says so", async () => {
+  const got = await call(page, async ({ Tome }) => {
+    // A software driver that does not say that it is one.
+    Object.defineProperty(GPUAdapterInfo.prototype, "isFallbackAdapter", { get: () => false });
+    const create = GPUDevice.prototype.createShaderModule;
+    const broken = (descriptor) => ({ ...descriptor, code: descriptor.code.replace("fn layer_norm(", "fn layer_norm(nonsense: nothing, ") });
+    const load = async () => {
+      const tome = await Tome.load("/models/digits");
+      const { device, warnings } = tome;
+      return { device, warnings, top: (await tome.run("/models/digits/digit_3.png")).top[0].label };
+    };
+    const good = await load();
+    GPUDevice.prototype.createShaderModule = function (descriptor) {
+      return create.call(this, broken(descriptor));
+    };
+    return { good, bad: await load() };
+  });
+  assert.equal(got.error, undefined, got.error?.stack);
+  assert.deepEqual([got.good.device.kind, got.good.warnings], ["webgpu", []]);
+  assert.deepEqual([got.bad.device.kind, got.good.top, got.bad.top], ["cpu", "3", "3"]);
+  assert.match(got.bad.warnings.join(), /runs on the CPU: .* failed: layer_norm: shader does not compile/);
+});
+
 test("a lost device is told, and loading works again", async () => {
   const got = await call(page, async ({ Tome }) => {
     const devices = [];
@@ -234,9 +257,8 @@ test("a network that is freed", async () => {
       const running = tome.run("/models/digits/digit_3.png");
       tome.free();
       tome.free();
-      for (const call of [running, tome.run("/models/digits/digit_3.png"), tome.plan()]) {
-        told.push(await call.then(String, ({ kind, message }) => [kind, message]));
-      }
+      const calls = [running, tome.run("/models/digits/digit_3.png"), tome.plan()];
+      told.push(...(await Promise.all(calls.map((call) => call.then(String, ({ kind, message }) => [kind, message])))));
     }
     return told;
   });

@@ -45,6 +45,7 @@ test("all kinds of pictures give the same results", async () => {
     }
     // They are the caller's still.
     differences.closed = bitmap.width === 56 && frame.codedWidth === 56 && pixels.data.length === 4 * 56 * 56 ? 0 : 1;
+    frame.close();
     return differences;
   });
   assert.equal(got.error, undefined, got.error?.stack);
@@ -75,10 +76,10 @@ test("a picture of any size, transparent in parts, is the file's bytes as the co
       );
       assert.equal(got.error, undefined, got.error?.stack);
       const error = apart(got.logits, native.logits);
-      // Without a resize the same bytes; with one, sums that are rounded to bytes elsewhere by 1 of 255 here and there.
-      assert.ok(error < (name === "same" ? 1e-5 : 0.02), `${name} on ${device}: logits differ by ${error}`);
+      // Without a resize the same bytes; with one, bytes here and there that are rounded to the next: 2e-4 is the largest seen.
+      assert.ok(error < (name === "same" ? 1e-5 : 1e-3), `${name} on ${device}: logits differ by ${error}`);
       assert.deepEqual(got.size, [224, 224]);
-      assert.ok(apart(got.again, got.logits) < 1e-5, `${name} on ${device}: fit and run differ by ${apart(got.again, got.logits)}`);
+      assert.ok(apart(got.again, got.logits) < 1e-6, `${name} on ${device}: fit and run differ by ${apart(got.again, got.logits)}`);
     }
   }
   page.check();

@@ -144,11 +144,12 @@ test("without an adapter the CPU takes over and says why", async () => {
     const got = await call(bare, async ({ Tome }) => {
       const tome = await Tome.load("/models/digits", { precision: "f16" });
       const refused = await Tome.load("/models/digits", { device: "webgpu" }).then(String, ({ kind }) => kind);
-      return { device: tome.device, top: (await tome.run("/models/digits/digit_3.png", { r: 16 })).top[0].label, refused };
+      return { device: tome.device, warnings: tome.warnings, top: (await tome.run("/models/digits/digit_3.png", { r: 16 })).top[0].label, refused };
     });
     assert.equal(got.error, undefined, got.error?.stack);
     assert.deepEqual([got.device.kind, got.device.precision, got.top, got.refused], ["cpu", "f32", "3", "no-device"]);
     assert.match(got.device.why, /no WebGPU/);
+    assert.match(got.warnings.join(), /computes in f32, not in f16/);
     bare.check();
   } finally {
     await other.close();
@@ -159,9 +160,12 @@ test("a software driver is passed over, and taken where it is asked for", async 
   const got = await call(page, async ({ Tome }) => {
     const devices = [];
     for (const device of ["auto", "webgpu"]) devices.push((await Tome.load("/models/digits", { device })).device);
+    // It has no shader-f16.
+    devices.push(await Tome.load("/models/digits", { device: "webgpu", precision: "f16" }).then(String, ({ kind, message }) => ({ kind, why: message })));
     return devices;
   });
-  assert.deepEqual(got.map(({ kind }) => kind), ["cpu", "webgpu"]);
+  assert.deepEqual(got.map(({ kind }) => kind), ["cpu", "webgpu", "no-device"]);
+  assert.match(got[2].why, /no shader-f16/);
   assert.match(got[0].why, /software driver/);
   assert.equal(got[1].why, "asked for");
 });
