@@ -25,7 +25,9 @@ export async function pixelsOf(picture, exif) {
 /** A picture as ImageBitmap; ImageData stays what it is. */
 export async function bitmapOf(picture, exif) {
   if (isPixels(picture)) return checked(picture, "the ImageData");
-  if (typeof ImageBitmap !== "undefined" && picture instanceof ImageBitmap) return checked(picture, "the ImageBitmap");
+  if (typeof ImageBitmap !== "undefined" && picture instanceof ImageBitmap) {
+    return readable(checked(picture, "the ImageBitmap"), "the ImageBitmap");
+  }
   const address = typeof picture === "string" || picture instanceof URL ? String(picture) : undefined;
   let source = address === undefined ? picture : await fetched(address);
   const about = shown(address ?? (picture?.name || picture?.currentSrc || "the picture"));
@@ -39,7 +41,22 @@ export async function bitmapOf(picture, exif) {
     const why = error instanceof TypeError ? "is nothing that a browser draws" : "cannot be decoded by this browser";
     throw new TomeError("picture", `${about} ${why}: ${error.message}`, { cause: error });
   }
-  return checked(bitmap, about);
+  checked(bitmap, about);
+  return source instanceof Blob ? bitmap : readable(bitmap, about);
+}
+
+/** Refuses what a page may show and not read. Workers are never given such a thing. */
+function readable(bitmap, about) {
+  if (!globalThis.document) return bitmap;
+  const context = new OffscreenCanvas(1, 1).getContext("2d", { willReadFrequently: true });
+  context.drawImage(bitmap, 0, 0, 1, 1, 0, 0, 1, 1);
+  try {
+    context.getImageData(0, 0, 1, 1);
+  } catch (error) {
+    const why = "is from another site, which does not let it be read; its server has to allow it (CORS), and an element wants crossorigin";
+    throw new TomeError("picture", `${about} ${why}`, { cause: error });
+  }
+  return bitmap;
 }
 
 function isPixels(picture) {

@@ -236,8 +236,33 @@ test("a panic rejects what is on its way, and loading works again", async () => 
 
 test("memory that the device has not is a typed error", async () => {
   const got = await call(page, async ({ Tome }) => {
+    const [push, pop] = [GPUDevice.prototype.pushErrorScope, GPUDevice.prototype.popErrorScope];
+    const filters = [];
+    let full = false;
+    GPUDevice.prototype.pushErrorScope = function (filter) {
+      filters.push(filter);
+      return push.call(this, filter);
+    };
+    GPUDevice.prototype.popErrorScope = async function () {
+      const filter = filters.pop();
+      const error = await pop.call(this);
+      return full && filter === "out-of-memory" ? new GPUOutOfMemoryError("none left") : error;
+    };
+    const told = ({ kind, message }) => [kind, message];
+    const tome = await Tome.load("/models/digits", { device: "webgpu" });
+    full = true;
+    const failed = [await tome.run("/models/digits/digit_3.png").then(String, told), await Tome.load("/models/digits", { device: "webgpu" }).then(String, told)];
+    full = false;
+    return { failed, top: (await tome.run("/models/digits/digit_3.png")).top[0].label };
+  });
+  assert.equal(got.error, undefined, got.error?.stack);
+  assert.deepEqual(got.failed.map(([kind]) => kind), ["out-of-memory", "out-of-memory"], JSON.stringify(got.failed));
+  assert.equal(got.top, "3");
+});
+
+test("no weights and no pictures pass through buffers that are mapped when they are made, at which browsers throw", async () => {
+  const got = await call(page, async ({ Tome }) => {
     const create = GPUDevice.prototype.createBuffer;
-    // As browsers say it of a buffer that is mapped when it is made.
     GPUDevice.prototype.createBuffer = function (descriptor) {
       if (descriptor.mappedAtCreation && descriptor.size > 1024) throw new RangeError("createBuffer failed, size is too large");
       return create.call(this, descriptor);
@@ -245,7 +270,6 @@ test("memory that the device has not is a typed error", async () => {
     const tome = await Tome.load("/models/digits", { device: "webgpu" });
     return (await tome.run("/models/digits/digit_3.png")).top[0].label;
   });
-  // No weights and no pictures pass through such buffers.
   assert.equal(got, "3", JSON.stringify(got));
 });
 

@@ -6,6 +6,7 @@ import { after, before, test } from "node:test";
 
 import { drawing, png, writeVitTiny } from "./files.mjs";
 import { apart, infer } from "./native.mjs";
+import { serve } from "./server.mjs";
 import { call, start } from "./setup.mjs";
 
 let home, page;
@@ -83,6 +84,34 @@ test("a picture of any size, transparent in parts, is the file's bytes as the co
     }
   }
   page.check();
+});
+
+test("a picture of another site, which may be shown and not read", async () => {
+  const other = await serve({ "/": home.files });
+  try {
+    const got = await call(
+      page,
+      async ({ Tome }, address) => {
+        const image = new Image();
+        image.src = address;
+        await image.decode();
+        const pictures = [image, await createImageBitmap(image), address];
+        const told = [];
+        for (const device of ["webgpu", "cpu"]) {
+          const tome = await Tome.load("/models/digits", { device });
+          for (const picture of pictures) told.push(await tome.run(picture).then(String, ({ kind, message }) => [kind, message]));
+          told.push((await tome.run("/models/digits/digit_3.png")).top[0].label);
+        }
+        return told;
+      },
+      `${other.url}/drawing.png`,
+    );
+    assert.deepEqual(got.map((told) => (Array.isArray(told) ? told[0] : told)), ["picture", "picture", "picture", "3", "picture", "picture", "picture", "3"], JSON.stringify(got));
+    assert.match(got[0][1], /drawing.png is from another site/);
+  } finally {
+    await other.close();
+    page.errors.splice(0);
+  }
 });
 
 test("a camera's orientation counts where the network says so", async () => {
