@@ -130,7 +130,7 @@ fn choose_matches(
             workgroupBarrier();
             for (var other = 0u; other < chunk; other++) {
                 let height = heights[other];
-                before += u32(height > own || height == own && begin + other < i);
+                before += u32(height > own || (height == own && begin + other < i));
             }
         }
         if i < srcs {

@@ -129,7 +129,7 @@ fn match_lines(
     for (var i = lane; i < sources; i += LANES) {
         var rank = 0u;
         for (var j = 0u; j < sources; j++) {
-            rank += u32(heights[j] > heights[i] || heights[j] == heights[i] && j < i);
+            rank += u32(heights[j] > heights[i] || (heights[j] == heights[i] && j < i));
         }
         goals[i] = select(STAYS, sides[i], rank < params.lost);
     }

@@ -18,3 +18,5 @@ struct Evaluation;
 struct Fitting;
 #[doc = include_str!("../docs/ablations.md")]
 struct Ablations;
+#[doc = include_str!("../docs/browser.md")]
+struct Browser;

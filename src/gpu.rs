@@ -25,6 +25,10 @@ pub struct Gpu {
     pub(crate) pipelines: Arc<Pipelines>,
     /// Dispatches are made without compiling; [`Gpu::compile`] does it for all of them.
     defers: bool,
+    /// In browsers what writes data into buffers: where memory is short, one that is mapped when it is made ends the
+    /// program.
+    #[cfg(target_arch = "wasm32")]
+    writer: Option<wgpu::Queue>,
 }
 
 /// A call as a kernel's function hands it over once it has checked its `Params`.
@@ -120,7 +124,18 @@ impl Gpu {
         let pipelines = Arc::new(Pipelines::new(device, &scopes, Checks::for_device(&caps)));
         let device = device.clone();
         let tiles = caps.tile_choice();
-        Ok(Gpu { device, caps: Arc::new(caps), variant, tiles, empty, scopes, pipelines, defers: false })
+        Ok(Gpu {
+            device,
+            caps: Arc::new(caps),
+            variant,
+            tiles,
+            empty,
+            scopes,
+            pipelines,
+            defers: false,
+            #[cfg(target_arch = "wasm32")]
+            writer: None,
+        })
     }
 
     /// The same device and pipelines, matrix products cut into tiles as told instead of as suits the kind of device.
@@ -212,6 +227,12 @@ impl Gpu {
         self.pipelines.compile(&wanted)
     }
 
+    /// The same device, writing data into buffers by its queue.
+    #[cfg(all(target_arch = "wasm32", feature = "run"))]
+    pub(crate) fn writing_by(self, queue: &wgpu::Queue) -> Gpu {
+        Gpu { writer: Some(queue.clone()), ..self }
+    }
+
     /// How many pipelines have been compiled.
     #[cfg(feature = "blocking")]
     pub(crate) fn compiled(&self) -> usize {
@@ -301,6 +322,12 @@ impl Gpu {
         usage: wgpu::BufferUsages,
         data: Option<&[u8]>,
     ) -> Result<wgpu::Buffer> {
+        #[cfg(target_arch = "wasm32")]
+        if let (Some(writer), Some(bytes)) = (&self.writer, data) {
+            let buffer = self.create(label, size, usage | wgpu::BufferUsages::COPY_DST, None)?;
+            self.scopes.guarded(label, size, || writer.write_buffer(&buffer, 0, bytes))?;
+            return Ok(buffer);
+        }
         let made = self.scopes.guarded(label, size, || {
             let buffer = self.device.create_buffer(&wgpu::BufferDescriptor {
                 label: Some(label),

@@ -37,7 +37,7 @@ mod error;
 pub mod eval;
 #[cfg(feature = "files")]
 pub mod files;
-#[cfg(feature = "blocking")]
+#[cfg(any(feature = "files", feature = "blocking"))]
 pub mod fit;
 mod gpu;
 mod groups;

@@ -145,12 +145,11 @@ fn sum(row: &[f32], term: impl Fn(f64) -> f64) -> f64 {
 fn highest(row: &[f32]) -> f32 {
     let (chunks, rest) = row.as_chunks::<LANES>();
     let mut lanes = [f32::NEG_INFINITY; LANES];
+    let higher = |a: f32, b: f32| if b > a { b } else { a };
     for chunk in chunks {
-        for (lane, &v) in lanes.iter_mut().zip(chunk) {
-            *lane = if v > *lane { v } else { *lane };
-        }
+        lanes.iter_mut().zip(chunk).for_each(|(lane, &v)| *lane = higher(*lane, v));
     }
-    lanes.iter().chain(rest).copied().fold(f32::NEG_INFINITY, f32::max)
+    lanes.iter().chain(rest).copied().fold(f32::NEG_INFINITY, higher)
 }
 
 /// e^x to about 1 ulp; 0 below -87, e^88 above 88.

@@ -6,7 +6,7 @@
 //! an absent one being `None`. Slices may be longer than `Params` ask for, as buffers may; what is too short panics.
 //!
 //! Work is spread over rayon's threads, except where it is called from one of them: whoever has spread the work
-//! already is not interrupted. Results are the same to the last bit either way.
+//! already is not interrupted. Results are the same to the last bit either way. In WebAssembly there is one thread.
 
 mod attention;
 mod choose_matches;
@@ -29,6 +29,7 @@ mod rank_matches;
 mod resize_image;
 mod slices;
 mod split_tokens;
+#[cfg_attr(target_family = "wasm", path = "one_thread.rs")]
 mod threads;
 mod token_energy;
 mod unmerge;

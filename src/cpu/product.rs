@@ -4,9 +4,12 @@
 use pulp::{Arch, Simd, WithSimd};
 
 /// Columns of a panel. A tile of a product is as wide as two vector registers, so that this is one, two or more of them.
-const PANEL: usize = 32;
+const PANEL: usize = if WASM { 8 } else { 32 };
 /// The most rows of a tile.
-const ROWS: usize = 12;
+const ROWS: usize = if WASM { 4 } else { 12 };
+/// Browsers are given 128 bits to a register, which they keep in 15 of the machine's; pulp takes them for 32. More than
+/// eight sums at a time are spilled to memory in every turn, which takes twice as long.
+const WASM: bool = cfg!(target_family = "wasm");
 
 /// The right matrix of a product, `[inner, columns]`: panel by panel `PANEL` columns, of each inner value side by side.
 /// The last panel is filled up with zeroes.
@@ -101,7 +104,7 @@ impl WithSimd for Product<'_> {
     fn with_simd<S: Simd>(self, simd: S) {
         let Product { rows, x, x_stride, w: Packed { panels, inner, columns }, y, y_stride } = self;
         // Two registers a row for sums, two for the panel, one for x.
-        let most = if S::REGISTER_COUNT >= 32 { ROWS } else { ROWS / 2 };
+        let most = if WASM || S::REGISTER_COUNT >= 32 { ROWS } else { ROWS / 2 };
         // Tiles of about the same height: a low one at the end would take as long as a high one.
         let tiles = rows.div_ceil(most);
         for first_column in (0..columns).step_by(PANEL) {
@@ -110,6 +113,8 @@ impl WithSimd for Product<'_> {
             for tile in 0..tiles {
                 let first = rows * tile / tiles;
                 let height = rows * (tile + 1) / tiles - first;
+                // Says which of the functions below are never called.
+                assert!(height <= most);
                 let x = &x[first * x_stride..];
                 let mut sums = [[0.0; PANEL]; ROWS];
                 match height {
@@ -143,7 +148,8 @@ fn multiply_tile<S: Simd, const HEIGHT: usize>(
     y: &mut [[f32; PANEL]; ROWS],
 ) {
     let inner = panel.len() / PANEL;
-    assert!((HEIGHT - 1) * x_stride + inner <= x.len() && HEIGHT <= ROWS);
+    assert!(HEIGHT <= ROWS);
+    let x: [&[f32]; HEIGHT] = std::array::from_fn(|row| &x[row * x_stride..][..inner]);
     let vectors: &[S::f32s] = bytemuck::cast_slice(panel);
     let across = PANEL / S::F32_LANES;
     // Where a register is as wide as the panel there is one to a row.
@@ -154,9 +160,8 @@ fn multiply_tile<S: Simd, const HEIGHT: usize>(
         for (k, panel) in vectors.chunks_exact(across).enumerate() {
             let (left, right) = (panel[first], panel[first + pair]);
             for row in 0..HEIGHT {
-                // SAFETY: `row` is below HEIGHT and k below `inner`, the number of the panel's chunks; that x holds the
-                // last of them is asserted above.
-                let x = simd.splat_f32s(unsafe { *x.get_unchecked(row * x_stride + k) });
+                // SAFETY: k is below `inner`, the number of the panel's chunks and of the row's values.
+                let x = simd.splat_f32s(unsafe { *x[row].get_unchecked(k) });
                 low[row] = simd.mul_add_e_f32s(x, left, low[row]);
                 high[row] = simd.mul_add_e_f32s(x, right, high[row]);
             }

@@ -57,3 +57,12 @@ pub fn for_each_chunk<T: Send>(values: &mut [T], length: usize, work: impl Fn(us
         values.chunks_mut(length).enumerate().for_each(|(i, chunk)| work(i, chunk));
     }
 }
+
+/// What `each` makes of the index and the values of each chunk of `length`; the last may be shorter.
+pub fn map_chunks<T: Sync, R: Send>(
+    values: &[T],
+    length: usize,
+    each: impl Fn((usize, &[T])) -> R + Sync + Send,
+) -> Vec<R> {
+    values.par_chunks(length).enumerate().map(each).collect()
+}

@@ -1,12 +1,10 @@
 //! A whole network on slices.
 
-use rayon::prelude::*;
-
 #[cfg(feature = "blocking")]
 use super::engine::{Entrance, run_from};
 use super::engine::{Trace, run};
 use super::product::pack_rows;
-use super::threads::{lead, threads};
+use super::threads::{lead, map_chunks, threads};
 use super::unmerge;
 use crate::error::{Error, Result};
 use crate::kernels;
@@ -66,9 +64,8 @@ impl VisionTransformer {
         let per_image = self.config.image_values();
         let network = (&self.config, options);
         let merges = options.merges(&self.config);
-        let each = |image| run(network, &self.parameters, &merges, image, &mut |_, _| {});
-        let mut outputs: Vec<Result<Outputs>> =
-            images[..together * per_image].par_chunks(per_image).enumerate().map(each).collect();
+        let each = |image: (usize, &[f32])| run(network, &self.parameters, &merges, image, &mut |_, _| {});
+        let mut outputs = map_chunks(&images[..together * per_image], per_image, each);
         outputs.extend(images.chunks(per_image).enumerate().skip(together).map(|image| lead(|| each(image))));
         join(outputs)
     }
@@ -101,12 +98,11 @@ impl VisionTransformer {
     ) -> Result<(Outputs, Vec<Vec<Option<Entrance>>>)> {
         self.check(images, options)?;
         let (network, merges) = ((&self.config, options), options.merges(&self.config));
-        let each = |(i, image)| {
+        let each = |(i, image): (usize, &[f32])| {
             let start = start.map(|(block, entrances)| (block, entrances[i]));
             run_from(network, &self.parameters, &merges, (image, start), keep)
         };
-        let per_image = self.config.image_values();
-        let all: Vec<_> = images.par_chunks(per_image).enumerate().map(each).collect();
+        let all = map_chunks(images, self.config.image_values(), each);
         let (mut outputs, mut kept) = (Vec::new(), Vec::new());
         for one in all {
             let (output, entrances) = one?;

@@ -40,6 +40,8 @@ impl Runner {
     /// Those of the device, the config and the weights; [`Error::Limit`](crate::Error::Limit) where not even one image
     /// fits.
     pub async fn open(gpu: Gpu, queue: wgpu::Queue, config: Config, weights: &dyn Tensors) -> Result<Self> {
+        #[cfg(target_arch = "wasm32")]
+        let gpu = gpu.writing_by(&queue);
         let engine = Engine::new(&gpu, &queue, config, weights)?;
         gpu.settle().await?;
         Ok(Runner { engine: SharedEngine::new(engine, queue) })

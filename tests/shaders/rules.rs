@@ -55,9 +55,10 @@ fn variables_in_loops_have_an_initialiser() {
     }
 }
 
-/// WGSL wants parentheses where a shift stands beside `&`, `|` or `^`, and so does Tint; naga does without.
+/// WGSL wants parentheses where a shift stands beside `&`, `|` or `^`, or `&&` beside `||`, and so does Tint; naga does
+/// without.
 #[test]
-fn shifts_stand_in_parentheses_of_their_own() {
+fn what_goes_by_precedence_stands_in_parentheses() {
     for path in files("shaders", "wgsl") {
         let text = fs::read_to_string(&path).unwrap();
         for (i, line) in text.lines().enumerate() {
@@ -72,29 +73,40 @@ fn shifts_stand_in_parentheses_of_their_own() {
         ("x = (a >> 3u & 1u) + f(b, c);", true),
         ("let y: array<vec4<f32>> = f(a << 1u, b & 2u);", false),
         ("if a << 1u < b && c & 1u == d {", false),
+        ("if a > b || a == b && c < d {", true),
+        ("if a > b || (a == b && c < d) || e {", false),
+        ("x = f(a && b, c || d);", false),
     ] {
         assert_eq!(mixes(code), mixed, "{code}");
     }
 }
 
-/// Whether operands of a shift and of a bitwise operator stand side by side within some pair of parentheses.
+/// Whether operands of a shift and of a bitwise operator, or of `&&` and `||`, stand side by side within some pair of
+/// parentheses.
 fn mixes(code: &str) -> bool {
-    // What has been seen between the last separator and here: a shift, a bitwise operator.
-    let mut open = vec![[false; 2]];
+    // What has been seen between the last separator and here: a shift, a bitwise operator; `&&`, `||`.
+    let mut open = vec![[[false; 2]; 2]];
     let mut rest = code;
     while let Some(next) = rest.chars().next() {
         let two = rest.get(..2).unwrap_or("");
         let mut width = next.len_utf8();
         match (two, next) {
-            ("<<" | ">>", _) => (open.last_mut().unwrap()[0], width) = (true, 2),
-            ("||" | "&&", _) => (*open.last_mut().unwrap(), width) = ([false; 2], 2),
-            (_, '|' | '&' | '^') => open.last_mut().unwrap()[1] = true,
-            (_, '(' | '[') => open.push([false; 2]),
+            ("<<" | ">>", _) => (open.last_mut().unwrap()[0][0], width) = (true, 2),
+            ("||" | "&&", _) => {
+                let [bits, truths] = open.last_mut().unwrap();
+                *bits = [false; 2];
+                truths[usize::from(two == "||")] = true;
+                width = 2;
+            }
+            (_, '|' | '&' | '^') => open.last_mut().unwrap()[0][1] = true,
+            (_, '(' | '[') => open.push([[false; 2]; 2]),
             (_, ')' | ']') if open.len() > 1 => _ = open.pop(),
-            (_, ',' | ';' | '=' | '{') => *open.last_mut().unwrap() = [false; 2],
+            // `==`, `<=` and the like end no operand of `&&`.
+            ("==" | "<=" | ">=" | "!=", _) => (open.last_mut().unwrap()[0], width) = ([false; 2], 2),
+            (_, ',' | ';' | '=' | '{') => *open.last_mut().unwrap() = [[false; 2]; 2],
             _ => {}
         }
-        if open.last() == Some(&[true; 2]) {
+        if open.last().unwrap().contains(&[true; 2]) {
             return true;
         }
         rest = &rest[width..];

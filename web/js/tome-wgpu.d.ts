@@ -83,9 +83,9 @@ export interface Result {
   probabilities?: Float32Array;
   logits?: Float32Array;
   features?: Float32Array;
-  /** `[patches]`: which of the tokens left each patch went into, by its place among them. */
+  /** `[patches]`: which of the tokens left each patch went into, by its place among them; those before the patches come first. */
   source?: Uint32Array;
-  /** `[tokens left]`: how many patches each token left stands for. */
+  /** `[tokens left]`: how many tokens each token left stands for; those before the patches come first. */
   size?: Float32Array;
   /** Milliseconds from the call to the results; of a batch, of all of it. */
   ms: number;
@@ -134,6 +134,7 @@ export interface Config {
   /** Tokens before the patches, such as the class token. */
   prefixTokens: number;
   blocks: number;
+  /** Values of a token. */
   channels: number;
   classes: number;
   labels: string[];
@@ -146,11 +147,13 @@ export class Tome {
   private constructor();
   /** Loads a network. Rejected with a {@link TomeError}. */
   static load(source: Source, options?: LoadOptions): Promise<Tome>;
+  /** Removes all files that have been kept for later visits. */
+  static clearCache(): Promise<void>;
   readonly config: Config;
   readonly device: Device;
   /** What was guessed or left out while loading, in words. */
   readonly warnings: string[];
-  /** The schedule in `fitted.json` is there. */
+  /** Whether there is a schedule fitted to the network, from `fitted.json`. */
   readonly isFitted: boolean;
   /** Settled when the device is lost, with the reason; the network has to be loaded again. */
   readonly lost: Promise<TomeError>;
@@ -159,8 +162,8 @@ export class Tome {
   run(pictures: Picture[], options?: RunOptions): Promise<Result[]>;
   /** The picture as the network sees it: resized and cropped. */
   fit(picture: Picture): Promise<ImageData>;
-  /** Makes ready what a later `run` of so many pictures needs, so that it starts at once. */
-  plan(merging?: Merging, batch?: number): Promise<Plan>;
+  /** Makes ready what a later `run` of so many pictures needs, so that it starts at once; `want` as there. */
+  plan(merging?: Merging & { want?: Want[] }, batch?: number): Promise<Plan>;
   /** Measures pictures per second for some r, in turns. */
   bench(rs: number[], options?: Omit<Merging, "r"> & { batch?: number; seconds?: number }): Promise<BenchRow[]>;
   /** Frees the device's memory; later calls are rejected. */
@@ -179,8 +182,12 @@ export type ErrorKind =
   | "shader"
   | "device-lost"
   | "no-device"
+  /** The device refused something. */
+  | "device"
   | "network"
-  | "picture";
+  | "picture"
+  /** A defect of this package. */
+  | "bug";
 
 /** An error that says what is wrong and what to do about it. */
 export class TomeError extends Error {
