@@ -1,6 +1,10 @@
 // Of two definitions of a link Markdown takes the first: the README's own lead to files beside it, which docs.rs does not
 // have.
 //! [merge.png]: https://raw.githubusercontent.com/tome-wgpu/tome-wgpu/main/models/digits/merge.png
+//! [page.png]: https://raw.githubusercontent.com/tome-wgpu/tome-wgpu/main/web/page/page.png
+//! [page]: https://github.com/tome-wgpu/tome-wgpu/blob/main/web/page/README.md
+//! [npm]: https://github.com/tome-wgpu/tome-wgpu/blob/main/web/README.md
+//! [browser]: https://github.com/tome-wgpu/tome-wgpu/blob/main/docs/browser.md
 //! [digits]: https://github.com/tome-wgpu/tome-wgpu/blob/main/models/digits/README.md
 //! [clutter]: https://github.com/tome-wgpu/tome-wgpu/blob/main/models/clutter/README.md
 //! [models]: https://github.com/tome-wgpu/tome-wgpu/blob/main/docs/models.md
