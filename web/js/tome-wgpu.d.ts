@@ -93,10 +93,10 @@ export interface Result {
 
 /** A schedule made ready for a number of pictures at once. */
 export interface Plan {
-  /** Tokens that leave each block. */
-  tokensPerBlock: number[];
   /** Tokens that the first block is given. */
   tokens: number;
+  /** Tokens that are left behind each block. */
+  tokensPerBlock: number[];
   /** Multiply-adds times two, of one picture. */
   flops: number;
   /** How many times as fast as without merging it is, counted in operations. */

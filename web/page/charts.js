@@ -24,7 +24,7 @@ function sized(svg, draw) {
 }
 
 /** Tokens before the first block and after each. */
-export function tokens(svg, { tokens: first, after }) {
+export function tokens(svg, { tokens: first, tokensPerBlock: after }) {
   const counts = [first, ...after];
   svg.setAttribute("aria-label", `Tokens: ${first} at first; after each block ${after.join(", ")}.`);
   sized(svg, (width, height) => {

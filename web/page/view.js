@@ -35,7 +35,7 @@ export function answer(top, channels) {
 
 /** Tokens, operations and time. */
 export function figures(plan, result) {
-  $("left").innerHTML = `<b>${plan.after.at(-1)}</b> of ${plan.tokens} tokens left`;
+  $("left").innerHTML = `<b>${plan.tokensPerBlock.at(-1)}</b> of ${plan.tokens} tokens left`;
   tokens($("tokens"), plan);
   $("promised").textContent = times(plan.promisedSpeedup);
   $("flops").textContent = operations(plan.flops);
@@ -46,7 +46,7 @@ export function figures(plan, result) {
 export function announce(top, plan) {
   const [first] = top;
   const said = first ? `${first.label || `class ${first.index}`}, ${percent(first.probability)}; ` : "";
-  $("live").textContent = `${said}${plan.after.at(-1)} of ${plan.tokens} tokens left.`;
+  $("live").textContent = `${said}${plan.tokensPerBlock.at(-1)} of ${plan.tokens} tokens left.`;
 }
 
 /** The measured rows, as a chart and as a table. */

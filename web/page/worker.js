@@ -56,7 +56,7 @@ async function look({ picture: next, merging }) {
   }
   if (!tome || !picture) return {};
   const fitted = fittedFor === tome ? undefined : await tome.fit(picture);
-  const plan = counted(await tome.plan({ ...merging, want: WANT }));
+  const plan = await tome.plan({ ...merging, want: WANT });
   const result = await tome.run(picture, { ...merging, want: WANT });
   fittedFor = tome;
   const { grid, channels } = tome.config;
@@ -65,12 +65,6 @@ async function look({ picture: next, merging }) {
 
 async function plan({ merging }) {
   return tome?.plan({ ...merging, want: WANT });
-}
-
-/** A plan with the tokens after each block. */
-function counted(plan) {
-  let left = plan.tokens;
-  return { ...plan, after: plan.tokensPerBlock.map((gone) => (left -= gone)) };
 }
 
 async function bench({ rs, options }) {

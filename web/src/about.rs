@@ -31,7 +31,6 @@ pub fn network(config: &Config, warnings: &[String], fitted: bool) -> Value {
 /// A plan in numbers and words.
 pub fn plan(config: &Config, options: &Options) -> Value {
     let tokens = options.tokens_per_block(config);
-    let gone: Vec<u32> = tokens.windows(2).map(|pair| pair[0] - pair[1]).collect();
     let flops = 2.0 * config.macs(&tokens);
     let speedup = options.promised_speedup(config);
     let (first, last) = (tokens[0], tokens[tokens.len() - 1]);
@@ -43,7 +42,7 @@ pub fn plan(config: &Config, options: &Options) -> Value {
         ),
     };
     json!({
-        "tokensPerBlock": gone,
+        "tokensPerBlock": &tokens[1..],
         "tokens": first,
         "flops": flops,
         "promisedSpeedup": speedup,
