@@ -30,6 +30,7 @@
 #![deny(missing_docs)]
 #![deny(unsafe_op_in_unsafe_fn)]
 
+mod buffers;
 mod caps;
 #[cfg(feature = "cpu")]
 pub mod cpu;
