@@ -1,6 +1,6 @@
 use super::{
-    choose_matches, find_matches, key_metric, match_lines, merge_source, merge_tokens, rank_matches, split_tokens,
-    token_energy,
+    choose_matches, find_matches, key_metric, match_lines, merge_source, merge_tokens, rank_matches,
+    split_tokens, token_energy,
 };
 use crate::error::{Error, Result};
 use crate::kernels::find_matches::MOST_BY_SIZE;
@@ -47,7 +47,10 @@ impl MergeInput<'_> {
             return Err(Error::Input(why));
         }
         if !(0.0..=MOST_BY_SIZE).contains(&shape.by_size) {
-            return Err(Error::Input(format!("by_size is {}; it lies between 0 and {MOST_BY_SIZE}", shape.by_size)));
+            return Err(Error::Input(format!(
+                "by_size is {}; it lies between 0 and {MOST_BY_SIZE}",
+                shape.by_size
+            )));
         }
         let wanted = |name: &str, length: usize, sides: [u32; 3]| {
             let need = sides.into_iter().map(u64::from).product::<u64>();

@@ -125,7 +125,8 @@ impl SliceMerger {
         let (x, source) = (gpu.buffer_with("tome.x", x)?, gpu.buffer_with("tome.source", source)?);
         let residual = residual.map(|residual| gpu.buffer_with("tome.residual", residual)).transpose()?;
         let y = gpu.buffer("tome.y", written as u64)?;
-        let io = unmerge::Io { residual: residual.as_ref().map(Into::into), ..unmerge::Io::new(&x, &source, &y) };
+        let io =
+            unmerge::Io { residual: residual.as_ref().map(Into::into), ..unmerge::Io::new(&x, &source, &y) };
         let dispatch = kernels::unmerge(gpu, params, io)?;
         Ok(bytemuck::pod_collect_to_vec(&on(gpu, queue, &y, &|pass| dispatch.encode(pass))?))
     }

@@ -13,7 +13,10 @@ pub fn values<'a, T: Element>(array: &'a PyReadonlyArrayDyn<'_, T>, name: &str) 
 }
 
 /// The sides of an array of so many dimensions.
-pub fn sides<T: Element, const N: usize>(array: &PyReadonlyArrayDyn<'_, T>, name: &str) -> PyResult<[u32; N]> {
+pub fn sides<T: Element, const N: usize>(
+    array: &PyReadonlyArrayDyn<'_, T>,
+    name: &str,
+) -> PyResult<[u32; N]> {
     let shape = array.shape();
     let sides: Option<Vec<u32>> = shape.iter().map(|&side| u32::try_from(side).ok()).collect();
     let sides = sides.and_then(|sides| sides.try_into().ok());
@@ -21,17 +24,25 @@ pub fn sides<T: Element, const N: usize>(array: &PyReadonlyArrayDyn<'_, T>, name
 }
 
 /// Values as an array, which takes them over.
-pub fn array<'py, T: Element>(py: Python<'py>, values: Vec<T>, shape: &[usize]) -> PyResult<Bound<'py, PyArrayDyn<T>>> {
+pub fn array<'py, T: Element>(
+    py: Python<'py>,
+    values: Vec<T>,
+    shape: &[usize],
+) -> PyResult<Bound<'py, PyArrayDyn<T>>> {
     PyArray1::from_vec(py, values).reshape(shape)
 }
 
 /// What was wanted of a forward pass, by the names of `Outputs`.
-pub fn outputs<'py>(py: Python<'py>, mut outputs: Outputs, config: &Config, want: Want) -> PyResult<Bound<'py, PyDict>> {
+pub fn outputs<'py>(
+    py: Python<'py>,
+    mut outputs: Outputs,
+    config: &Config,
+    want: Want,
+) -> PyResult<Bound<'py, PyDict>> {
     let dict = PyDict::new(py);
     let (batch, merged) = (outputs.batch, outputs.merged);
     for output in want.outputs() {
-        let shape: Vec<usize> =
-            [batch].into_iter().chain(output.shape(config, merged as u32)).collect();
+        let shape: Vec<usize> = [batch].into_iter().chain(output.shape(config, merged as u32)).collect();
         let name = output.name();
         match output {
             Output::Source => dict.set_item(name, array(py, std::mem::take(&mut outputs.source), &shape)?)?,

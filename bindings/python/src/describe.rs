@@ -5,6 +5,7 @@ use pyo3::types::{PyDict, PyList};
 use tome_wgpu::vit::{Config, Resize, Scores};
 use tome_wgpu::{DeviceReport, adapters as all_adapters};
 
+use crate::errors::input;
 use crate::process::enter;
 
 /// The fields of `Config`.
@@ -28,6 +29,7 @@ pub fn config<'py>(py: Python<'py>, config: &Config) -> PyResult<Bound<'py, PyDi
         Scores::Softmax => Some("softmax"),
         Scores::Sigmoid => Some("sigmoid"),
         Scores::None => None,
+        other => return Err(input(py, format!("scores {other:?} are not known to this version"))),
     };
     dict.set_item("scores", scores)?;
     dict.set_item("labels", PyList::new(py, &config.labels)?.to_tuple())?;

@@ -24,7 +24,12 @@ pub struct Judge {
 #[pymethods]
 impl Judge {
     #[new]
-    fn new(py: Python<'_>, network: Py<Network>, ways: Vec<PyRef<'_, Options>>, want: Vec<String>) -> PyResult<Self> {
+    fn new(
+        py: Python<'_>,
+        network: Py<Network>,
+        ways: Vec<PyRef<'_, Options>>,
+        want: Vec<String>,
+    ) -> PyResult<Self> {
         let ways: Vec<Options> = ways.iter().map(|way| Options::clone(way)).collect();
         let summaries = Mutex::new(vec![Summary::default(); ways.len()]);
         Ok(Judge { network, ways, want: wanted(py, &want)?, summaries })
@@ -41,8 +46,11 @@ impl Judge {
         let network = self.network.get();
         let config = network.session(py)?.config();
         let images = images.checked(config)?;
-        let results: Vec<_> =
-            self.ways.iter().map(|way| network.through(py, images, way, self.want)).collect::<PyResult<_>>()?;
+        let results: Vec<_> = self
+            .ways
+            .iter()
+            .map(|way| network.through(py, images, way, self.want))
+            .collect::<PyResult<_>>()?;
         let Some(first) = results.first() else { return Err(input(py, "no way to compare")) };
         let compared: Vec<_> = results
             .iter()
@@ -51,7 +59,9 @@ impl Judge {
             .raised(py)?;
         let mut summaries = self.summaries.lock().unwrap_or_else(PoisonError::into_inner);
         for (summary, own) in summaries.iter_mut().zip(&compared) {
-            for ((reference, other), _) in compared[0].iter().zip(own).zip(keep.iter()).filter(|(_, keep)| **keep) {
+            for ((reference, other), _) in
+                compared[0].iter().zip(own).zip(keep.iter()).filter(|(_, keep)| **keep)
+            {
                 summary.push(reference, other);
             }
         }

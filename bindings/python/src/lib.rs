@@ -24,6 +24,7 @@ fn _native(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add_class::<stream::Stream>()?;
     module.add_class::<judge::Judge>()?;
     module.add_class::<merging::Merger>()?;
+    module.add_function(wrap_pyfunction!(fit::fit, module)?)?;
     module.add_function(wrap_pyfunction!(command::run, module)?)?;
     module.add_function(wrap_pyfunction!(describe::adapters, module)?)?;
     module.add_function(wrap_pyfunction!(describe::architectures, module)?)?;

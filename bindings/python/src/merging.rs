@@ -41,7 +41,8 @@ impl Merger {
     #[new]
     fn new(py: Python<'_>, device: &str) -> PyResult<Self> {
         enter(py)?;
-        let opened = py.detach(|| device.parse::<DeviceChoice>().and_then(|device| SliceMerger::new(&device)));
+        let opened =
+            py.detach(|| device.parse::<DeviceChoice>().and_then(|device| SliceMerger::new(&device)));
         Ok(Merger { merger: Own::new(opened.raised(py)?) })
     }
 
@@ -106,9 +107,14 @@ impl Merger {
         let [maps, sources] = sides(&source, "source")?;
         let added = residual.as_ref().map(|residual| sides::<_, 3>(residual, "residual")).transpose()?;
         if maps != batch || added.is_some_and(|sides| sides != [batch, sources, channels]) {
-            return Err(input(py, format!(
-                "x of shape {:?}, source of {:?}; a residual is [batch, sources, channels]", x.shape(), source.shape()
-            )));
+            return Err(input(
+                py,
+                format!(
+                    "x of shape {:?}, source of {:?}; a residual is [batch, sources, channels]",
+                    x.shape(),
+                    source.shape()
+                ),
+            ));
         }
         let params = unmerge::Params::new(batch, tokens, sources, channels);
         let (x, source) = (values(&x, "x")?, values(&source, "source")?);

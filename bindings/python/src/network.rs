@@ -154,7 +154,8 @@ impl Network {
         let images = Input::Pixels(pixels);
         let checked = images.checked(&self.config)?;
         let count = checked.len() / self.config.image_values();
-        let floats = py.detach(|| checked.normalised(&self.config).map(|values| values.into_owned())).raised(py)?;
+        let floats =
+            py.detach(|| checked.normalised(&self.config).map(|values| values.into_owned())).raised(py)?;
         array(py, floats, &shape(count, false, &self.config))
     }
 
@@ -199,9 +200,8 @@ impl Network {
     ) -> PyResult<(Bound<'py, PyArrayDyn<u8>>, Vec<usize>)> {
         let session = self.session(py)?;
         let picture = load_one(&picture, &self.config)?.raised(py)?;
-        let painted = py.detach(|| {
-            tome_command::visualize::paint(session, picture, &options.fitted.options, strip)
-        });
+        let painted =
+            py.detach(|| tome_command::visualize::paint(session, picture, &options.fitted.options, strip));
         let (painted, tokens) = painted.raised(py)?;
         let shape = [painted.height() as usize, painted.width() as usize, 3];
         Ok((array(py, painted.into_raw(), &shape)?, tokens))
@@ -210,7 +210,13 @@ impl Network {
 
 impl Network {
     /// All images, part by part, with an eye on Ctrl-C.
-    pub fn through(&self, py: Python<'_>, images: Images<'_>, options: &Options, want: Want) -> PyResult<Outputs> {
+    pub fn through(
+        &self,
+        py: Python<'_>,
+        images: Images<'_>,
+        options: &Options,
+        want: Want,
+    ) -> PyResult<Outputs> {
         let session = self.session(py)?;
         let options = &options.fitted.options;
         let at_once = match session.device().backend == "CPU" {
@@ -254,12 +260,15 @@ impl Input<'_> {
             let sides = wanted[1..].iter().map(usize::to_string).collect::<Vec<_>>().join(", ");
             let (kind, hint) = match pixels {
                 false => ("normalised float32", ""),
-                true => ("uint8 pixels", "; `model.preprocess` makes them of pictures of any size, which can also be given in a list"),
+                true => (
+                    "uint8 pixels",
+                    "; `model.preprocess` makes them of pictures of any size, which can also be given in a list",
+                ),
             };
-            return Err(input(py, format!(
-                "images of shape {given:?}; {} takes [batch, {sides}] as {kind}{hint}",
-                config.name
-            )));
+            return Err(input(
+                py,
+                format!("images of shape {given:?}; {} takes [batch, {sides}] as {kind}{hint}", config.name),
+            ));
         }
         Ok(match self {
             Input::Normalised(floats) => values(floats, "images")?.into(),

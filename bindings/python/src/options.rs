@@ -81,8 +81,12 @@ impl Knobs {
             set(&mut rule.similarity, self.similarity.as_ref())?;
             rule.by_size = self.by_size.unwrap_or(rule.by_size);
         }
-        Rule { metric: options.metric, similarity: options.similarity, by_size: options.by_size, merge: options.merge } =
-            all;
+        Rule {
+            metric: options.metric,
+            similarity: options.similarity,
+            by_size: options.by_size,
+            merge: options.merge,
+        } = all;
         Ok(())
     }
 }
@@ -114,14 +118,18 @@ impl Options {
         self.fitted.options.schedule.per_block(self.fitted.depth as usize)
     }
 
-    fn __reduce__<'py>(&self, py: Python<'py>) -> PyResult<(Bound<'py, PyAny>, (Bound<'py, PyBytes>, Option<String>))> {
+    fn __reduce__<'py>(
+        &self,
+        py: Python<'py>,
+    ) -> PyResult<(Bound<'py, PyAny>, (Bound<'py, PyBytes>, Option<String>))> {
         let make = py.get_type::<Options>().getattr("from_json")?;
         Ok((make, (PyBytes::new(py, self.to_json(py)?.as_bytes()), self.schedule.clone())))
     }
 
     fn __repr__(&self) -> String {
-        let vit::Options { schedule, threshold, least, prop_attn, pool_by, protect, partition, matching, .. } =
-            &self.fitted.options;
+        let vit::Options {
+            schedule, threshold, least, prop_attn, pool_by, protect, partition, matching, ..
+        } = &self.fitted.options;
         let rule = self.fitted.options.rule(u32::MAX);
         let mut parts = vec![format!("r='{schedule}'")];
         if let Some(threshold) = threshold {
@@ -140,7 +148,8 @@ impl Options {
         parts.extend(named.map(|(name, value)| format!("{name}='{value}'")));
         parts.push(format!("by_size={}", rule.by_size));
         let own = self.fitted.options.rules.len();
-        let own = if own > 0 { format!(" with rules of its own in the first {own} blocks") } else { String::new() };
+        let own =
+            if own > 0 { format!(" with rules of its own in the first {own} blocks") } else { String::new() };
         format!("<Options for {}: {}{own}>", self.fitted.network, parts.join(", "))
     }
 }

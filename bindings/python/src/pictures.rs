@@ -48,7 +48,10 @@ impl Picture {
         };
         picture.map(Picture::Pixels).ok_or_else(|| {
             let shape = pixels.shape();
-            input(item.py(), format!("a picture of shape {shape:?}; give [height, width] or [height, width, 3], uint8"))
+            input(
+                item.py(),
+                format!("a picture of shape {shape:?}; give [height, width] or [height, width, 3], uint8"),
+            )
         })
     }
 
@@ -73,7 +76,11 @@ pub fn load(pictures: &[Picture], first: usize, config: &Config) -> Loaded {
         let name = format!("picture {}", first + place);
         if config.frames > 1 {
             let why = "a picture is one frame; give arrays instead".into();
-            return Err(Error::Unsupported { field: "num_frames".into(), value: config.frames.to_string(), why });
+            return Err(Error::Unsupported {
+                field: "num_frames".into(),
+                value: config.frames.to_string(),
+                why,
+            });
         }
         picture.fit(Path::new(&name), config).map_err(|error| match error {
             Error::Input(why) => Error::Input(format!("{name}: {why}")),

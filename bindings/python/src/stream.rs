@@ -2,13 +2,13 @@
 
 use std::collections::VecDeque;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, TryRecvError, channel};
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Mutex, MutexGuard};
 use std::time::Duration;
 
 use pyo3::prelude::*;
 use pyo3::types::PyDict;
-use tome_wgpu::vit::{Config, Want};
 use tome_wgpu::Error;
+use tome_wgpu::vit::{Config, Want};
 
 use crate::arrays::outputs;
 use crate::errors::{Raised, exception, named};
@@ -42,10 +42,12 @@ impl Stream {
         Stream { inner: Own::new(Mutex::new(inner)), config, want }
     }
 
-    /// For this thread alone; waits for others without holding Python up.
+    /// For this thread alone.
     fn lock(&self, py: Python<'_>) -> PyResult<MutexGuard<'_, Inner>> {
         let inner = self.inner.get(py)?;
-        inner.try_lock().map_err(|_| named(py, "InputError", "a stream is read by one thread at a time".into()))
+        inner
+            .try_lock()
+            .map_err(|_| named(py, "InputError", "a stream is read by one thread at a time".into()))
     }
 }
 
@@ -83,7 +85,7 @@ impl Stream {
                 Ok(loaded) => loaded,
                 // The device has something to do meanwhile.
                 Err(TryRecvError::Empty) if !inner.running.is_empty() => break,
-                Err(_) => wait(py, &inner.decoding[0])?,
+                Err(_) => wait(py, &mut inner.decoding[0])?,
             };
             inner.decoding.pop_front();
             let device = &mut inner.device;
@@ -95,26 +97,24 @@ impl Stream {
         let popped = py.detach(|| device.pop()).raised(py)?;
         py.check_signals()?;
         let Some(popped) = popped else { return Ok(None) };
-        let errors = broken.into_iter().map(|(place, error)| {
-            (place, exception(py, &error).into_value(py).into_bound(py).into_any())
-        });
+        let errors = broken
+            .into_iter()
+            .map(|(place, error)| (place, exception(py, &error).into_value(py).into_bound(py).into_any()));
         let errors = errors.collect();
         Ok(Some((outputs(py, popped, &self.config, self.want)?, errors)))
     }
 }
 
 /// Waits for a batch to be decoded, with an eye on Ctrl-C.
-fn wait(py: Python<'_>, decoding: &Receiver<Loaded>) -> PyResult<Loaded> {
-    // One thread at a time has the stream; the lock lets it through.
-    let decoding = Mutex::new(decoding);
+fn wait(py: Python<'_>, decoding: &mut Receiver<Loaded>) -> PyResult<Loaded> {
     loop {
-        let received =
-            py.detach(|| decoding.lock().unwrap_or_else(PoisonError::into_inner).recv_timeout(LOOK));
-        match received {
+        let receiver = &mut *decoding;
+        match py.detach(move || receiver.recv_timeout(LOOK)) {
             Ok(loaded) => return Ok(loaded),
             Err(RecvTimeoutError::Timeout) => py.check_signals()?,
             Err(RecvTimeoutError::Disconnected) => {
-                return Err(named(py, "DeviceError", "a batch of pictures was given up: a panic while decoding".into()));
+                let why = "a batch of pictures was given up: a panic while decoding";
+                return Err(named(py, "DeviceError", why.into()));
             }
         }
     }

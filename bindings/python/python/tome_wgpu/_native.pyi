@@ -20,6 +20,20 @@ def adapters() -> list[dict[str, Any]]: ...
 def architectures() -> list[str]:
     """The architectures that are known by name, for weights without a `config.json`."""
 
+def fit(
+    network: Network,
+    images: _Bytes | _Floats,
+    base: Options,
+    target: str,
+    want: Sequence[str],
+    measured: bool,
+    batch: int,
+    tries: int,
+    seed: int,
+    log: str | None,
+    say: Callable[[str, int, int, float | None], None] | None,
+) -> tuple[Options, str]: ...
+
 @final
 class Options:
     """How much and how tokens merge in one network: `Model.options` makes it, `Model.fit` finds it.
@@ -67,19 +81,6 @@ class Network:
     def calls(self, options: Options, batch: int) -> str | None: ...
     def measure(self, options: Options, batch: int) -> float: ...
     def paint(self, picture: _Item, options: Options, strip: bool) -> tuple[_Bytes, list[int]]: ...
-    def fit(
-        self,
-        images: _Bytes | _Floats,
-        base: Options,
-        target: str,
-        want: Sequence[str],
-        measured: bool,
-        batch: int,
-        tries: int,
-        seed: int,
-        log: str | None,
-        say: Callable[[str, int, int, float | None], None] | None,
-    ) -> tuple[Options, str]: ...
 
 @final
 class Stream:

@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from . import _native
 from ._native import Network, Options
 from ._progress import bar
 
@@ -61,8 +62,8 @@ def run(
             shown.set_description(stage if best is None else f"{stage}, best {best:.4f}")
             shown.update(tried - shown.n)
 
-        options, report = network.fit(
-            images, base, target, want, measured, batch_size, tries, seed, log, say if progress else None
+        options, report = _native.fit(
+            network, images, base, target, want, measured, batch_size, tries, seed, log, say if progress else None
         )
     parsed = json.loads(report)
     return Fit(options, parsed["verdict"], parsed)
