@@ -78,18 +78,23 @@ impl SliceMerger {
         let source = input.source.map(|source| gpu.buffer_with("tome.source", source)).transpose()?;
         let x_out = gpu.buffer("tome.x_out", left * u64::from(channels))?;
         let size_out = gpu.buffer("tome.size_out", left)?;
-        let source_out = gpu.buffer("tome.source_out", u64::from(batch) * u64::from(sources))?;
+        let sources = u64::from(batch) * u64::from(sources);
+        let source_out = gpu.buffer("tome.source_out", sources)?;
         let io = MergeIo {
             size: size.as_ref().map(Into::into),
             source: source.as_ref().map(Into::into),
             ..MergeIo::new(&keys, &x, &x_out).size_out(&size_out).source_out(&source_out)
         };
         let merger = TokenMerger::new(gpu, *shape, io)?;
-        let read = |buffer, encode: &dyn Fn(&mut wgpu::ComputePass<'_>)| on(gpu, queue, buffer, encode);
+        let read = |buffer, values: u64, encode: &dyn Fn(&mut wgpu::ComputePass<'_>)| {
+            on((gpu, queue), (buffer, 4 * values), encode)
+        };
         Ok(Merged {
-            x: bytemuck::pod_collect_to_vec(&read(&x_out, &|pass| merger.encode(pass))?),
-            size: bytemuck::pod_collect_to_vec(&read(&size_out, &|_| ())?),
-            source: bytemuck::pod_collect_to_vec(&read(&source_out, &|_| ())?),
+            x: bytemuck::pod_collect_to_vec(&read(&x_out, left * u64::from(channels), &|pass| {
+                merger.encode(pass)
+            })?),
+            size: bytemuck::pod_collect_to_vec(&read(&size_out, left, &|_| ())?),
+            source: bytemuck::pod_collect_to_vec(&read(&source_out, sources, &|_| ())?),
         })
     }
 
@@ -128,20 +133,20 @@ impl SliceMerger {
         let io =
             unmerge::Io { residual: residual.as_ref().map(Into::into), ..unmerge::Io::new(&x, &source, &y) };
         let dispatch = kernels::unmerge(gpu, params, io)?;
-        Ok(bytemuck::pod_collect_to_vec(&on(gpu, queue, &y, &|pass| dispatch.encode(pass))?))
+        let y = on((gpu, queue), (&y, 4 * written as u64), &|pass| dispatch.encode(pass))?;
+        Ok(bytemuck::pod_collect_to_vec(&y))
     }
 }
 
-/// Runs a pass and reads a buffer behind it.
+/// Runs a pass and reads a buffer's first bytes behind it.
 fn on(
-    gpu: &Gpu,
-    queue: &wgpu::Queue,
-    buffer: &wgpu::Buffer,
+    (gpu, queue): (&Gpu, &wgpu::Queue),
+    (buffer, bytes): (&wgpu::Buffer, u64),
     encode: &dyn Fn(&mut wgpu::ComputePass<'_>),
 ) -> Result<Vec<u8>> {
     let wait = |submission| Answer::known(poll(gpu.device(), submission));
     let record = |encoder: &mut wgpu::CommandEncoder| {
         encode(&mut encoder.begin_compute_pass(&wgpu::ComputePassDescriptor::default()));
     };
-    pollster::block_on(read(gpu, queue, buffer, buffer.size(), record, &wait))
+    pollster::block_on(read(gpu, queue, buffer, bytes, record, &wait))
 }

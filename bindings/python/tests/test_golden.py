@@ -24,7 +24,7 @@ def knobs(case: dict[str, Any]) -> dict[str, Any]:
     given = {
         "prop_attn": case["prop_attn"] == "on",
         "pool": case["pool"],
-        "protect": "prefix" if case["protect"] == "prefix" else "class",
+        "protect": case["protect"],
     }
     for name in ("merge_mode", "partition", "threshold", "least", "matching", "metric", "similarity", "by_size"):
         if name in case:

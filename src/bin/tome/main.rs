@@ -44,7 +44,7 @@ use tracing_subscriber::EnvFilter;
 
 /// Vision Transformers with Token Merging on any GPU. Without a subcommand: `tome demo`.
 #[derive(Parser)]
-#[command(version, after_help = EXAMPLES)]
+#[command(name = "tome", version, after_help = EXAMPLES)]
 struct Cli {
     #[command(subcommand)]
     command: Option<Command>,

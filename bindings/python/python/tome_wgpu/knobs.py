@@ -25,7 +25,7 @@ class Knobs(TypedDict, total=False):
     #: Average pooling counts a merged token by its size, or once.
     pool: Literal["size", "plain"] | None
     #: The tokens that never merge: all before the patches, or only the class token.
-    protect: Literal["prefix", "class"] | None
+    protect: Literal["prefix", "cls"] | None
     #: The way tokens of a group become one.
     merge_mode: Literal["wmean", "mean", "sum", "max", "min", "keep-one", "mlerp", "max-magnitude"] | None
     #: Which tokens may merge: `alternating`, `sequential`, `every:K`, `random:SEED`, `lines`, `energy`, `energy:MARGIN`.
@@ -53,7 +53,7 @@ def schedule(r: Any, name: str = "r") -> str:
         raise InputError(f"{name} is {r}; give a number of tokens")
     if isinstance(r, str):
         return r
-    if hasattr(r, "__index__"):
+    if hasattr(r, "__index__") and not getattr(r, "shape", ()):
         return str(operator.index(r))
     if isinstance(r, Sequence) or hasattr(r, "tolist"):
         try:

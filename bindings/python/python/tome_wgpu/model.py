@@ -185,20 +185,21 @@ class Model:
         """
         options, names = self.options(r, **more), knobs.wanted(want)
         pixels, broken = self._load(images, errors)
-        return Outputs(self._network.run(pixels, options, names), broken, self.config)
+        values = self._network.run(pixels, options, names)
+        return Outputs({name: values[name] for name in names}, broken, self.config)
 
     def _load(
         self, images: _images.Images, errors: str
     ) -> tuple[NDArray[np.float32] | NDArray[np.uint8], dict[int, Exception]]:
         if errors not in ("raise", "nan"):
             raise InputError(f"errors is {errors!r}; give 'raise' or 'nan'")
-        if _images.is_array(images) and len(getattr(images, "shape", ())) != 0:
+        if isinstance(images, (str, bytes, bytearray, memoryview, os.PathLike)) or _images.is_pil(images):
+            images = [images]  # type: ignore[list-item]
+        if _images.is_array(images):
             given = _images.network_input(images)
             if given.ndim in (2, 3) and given.dtype == np.uint8:
                 raise InputError(f"images of shape {given.shape}; a picture of any size goes in a list: [picture]")
             return given, {}
-        if isinstance(images, (str, bytes, bytearray, memoryview, os.PathLike)) or _images.is_pil(images):
-            images = [images]  # type: ignore[list-item]
         if not isinstance(images, Sequence):
             raise InputError(f"images are a {type(images).__name__}; give an array, or pictures in a list (`stream` takes any iterable)")
         if len(images) == 0:
@@ -232,7 +233,7 @@ class Model:
             raise InputError(f"errors is {errors!r}; give 'raise' or 'nan'")
         options, names = self.options(r, **more), knobs.wanted(want)
         native = self._network.stream(options, names)
-        return through(native, images, self.preprocess.exif, batch_size, self.config, errors == "raise", progress)
+        return through(native, images, names, self.preprocess.exif, batch_size, self.config, errors == "raise", progress)
 
     def classify(
         self, images: _images.Images, top: int = 5, r: knobs.R = 0, **more: Unpack[knobs.Knobs]

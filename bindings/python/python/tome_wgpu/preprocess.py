@@ -17,9 +17,9 @@ class Changes(TypedDict, total=False):
     """What may overrule a network's files."""
 
     #: Subtracted from each channel in [0, 1]: one value, or one a channel.
-    mean: Sequence[float]
+    mean: float | Sequence[float]
     #: Each channel is divided by it afterwards.
-    std: Sequence[float]
+    std: float | Sequence[float]
     #: The filter by which a picture is resized.
     interpolation: Literal["bicubic", "bilinear", "lanczos", "box", "hamming"]
     #: The edges that are resized to the input's size over `crop`.

@@ -20,6 +20,7 @@ _DEPTH = 5
 def through(
     native: Stream,
     images: Iterable[_images.Picture],
+    names: list[str],
     exif: bool,
     batch_size: int,
     config: Config,
@@ -49,7 +50,7 @@ def through(
             if popped is None:
                 break
             values, broken = popped
-            outputs = Outputs(values, dict(broken) | refused.pop(0), config)
+            outputs = Outputs({name: values[name] for name in names}, dict(broken) | refused.pop(0), config)
             if strict and outputs.errors:
                 raise outputs.errors[min(outputs.errors)]
             shown.update(len(outputs))
