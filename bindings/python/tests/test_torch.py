@@ -63,3 +63,25 @@ def test_tensors_are_taken_as_they_are(network: tuple[object, tome_wgpu.Model]) 
     x = torch.randn(1, 20, 8)
     assert tome_wgpu.merge(x, x, r=4).x.shape == (1, 16, 8)
 
+
+
+def test_a_folder_of_transformers_is_taken_as_it_is(tmp_path: Path) -> None:
+    transformers = pytest.importorskip("transformers", reason="transformers is not installed: nothing is compared with it")
+    torch.manual_seed(1)
+    config = transformers.ViTConfig(
+        hidden_size=48, num_hidden_layers=3, num_attention_heads=3, intermediate_size=96, image_size=64, num_labels=5
+    )
+    theirs = transformers.ViTForImageClassification(config).eval()
+    theirs.save_pretrained(tmp_path)
+    processor = transformers.ViTImageProcessor(size={"height": 64, "width": 64})
+    processor.save_pretrained(tmp_path)
+    ours = tome_wgpu.load(tmp_path, "cpu")
+    pixels = np.random.default_rng(0).integers(0, 256, (90, 70, 3), dtype=np.uint8)
+    inputs = processor(images=[pixels], return_tensors="pt")["pixel_values"]
+    with torch.no_grad():
+        want = theirs(inputs).logits.numpy()
+    got = ours(inputs).logits
+    assert np.abs(got - want).max() <= 1e-4 * np.abs(want).max()
+    assert ours.config.labels[4] == "LABEL_4"
+    # Torch and Pillow resize apart by a step of 8 bits here and there.
+    assert np.abs(ours.preprocess.normalise(ours.preprocess([pixels])) - inputs.numpy()).max() <= 2.02 / 255 / 0.5
