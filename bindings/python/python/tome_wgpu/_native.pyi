@@ -7,6 +7,19 @@ import numpy as np
 from numpy.typing import NDArray
 from typing_extensions import Self
 
+__all__ = [
+    "Judge",
+    "Merger",
+    "Network",
+    "Options",
+    "Stream",
+    "__version__",
+    "adapters",
+    "architectures",
+    "fit",
+    "run",
+]
+
 __version__: str
 
 _Floats = NDArray[np.float32]
