@@ -9,7 +9,7 @@ fn album(folder: &Path, pictures: usize) -> PathBuf {
     let album = folder.join("album");
     std::fs::create_dir(&album).unwrap();
     for picture in 0..pictures {
-        std::fs::copy(digit(picture % 10), album.join(format!("{picture:05}.png"))).unwrap();
+        std::fs::copy(digit([0, 3, 5, 8][picture % 4]), album.join(format!("{picture:05}.png"))).unwrap();
     }
     album
 }
@@ -62,7 +62,7 @@ fn a_finished_shard_is_kept_and_another_run_s_is_not_replaced() {
     run(&["--jpeg", "reduced"]).failed("is of another run: preprocess");
     // Of a hundred more some are in this shard.
     for picture in 0..100 {
-        std::fs::copy(digit(1), album.join(format!("new{picture}.png"))).unwrap();
+        std::fs::copy(digit(3), album.join(format!("new{picture}.png"))).unwrap();
     }
     run(&[]).failed("is of another run: inputs");
     assert_eq!(about(&first), before);
@@ -117,6 +117,18 @@ fn a_shard_may_be_empty() {
     }
     rows_of.sort();
     assert_eq!(rows_of, [0, 0, 1]);
+}
+
+#[test]
+fn a_shard_of_broken_pictures_is_written() {
+    let folder = tempfile::tempdir().unwrap();
+    let album = album(folder.path(), 3);
+    (0..3).for_each(|picture| std::fs::write(album.join(format!("{picture:05}.png")), "broken").unwrap());
+    let output = folder.path().join("out.safetensors");
+    infer(&album, &output, &["--shard", "1/1"]).failed("3 of 3 images could not be read");
+    let mut all = BTreeMap::new();
+    rows(&folder.path().join("out-00001-of-00001.safetensors"), &mut all);
+    assert!(all.values().flatten().all(|value| value.is_nan()) && all.len() == 3);
 }
 
 #[test]

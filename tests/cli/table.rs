@@ -110,10 +110,10 @@ mod written {
         let (folder, album, _) = album();
         let output = folder.path().join("out.parquet");
         let args = ["infer", "--input", text(&album), "--output", text(&output), "--device", "cpu"];
-        tome(&[&args[..], &["--threshold", "0.9"]].concat()).done();
+        tome(&[&args[..], &["--threshold", "0.5", "--r", "20"]].concat()).done();
         let (rows, about) = read(&output);
         let left = rows["tokens_left"].as_primitive::<UInt32Type>();
         assert!(left.values().iter().all(|&left| left > 0 && left < 197), "{left:?}");
-        assert_eq!(about["threshold"], "0.9");
+        assert_eq!(about["threshold"], "0.5");
     }
 }

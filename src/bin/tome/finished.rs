@@ -28,7 +28,7 @@ pub fn about(
     options: &Options,
     want: Want,
 ) -> BTreeMap<String, String> {
-    let network = model.model.as_deref().map_or_else(|| config.name.clone(), shown);
+    let network = model.model.as_deref().map_or_else(|| "built-in digits".to_owned(), shown);
     let names = (0..inputs.count()).map(|image| inputs.name(image));
     let names = names.fold(0u64, |all, name| all.rotate_left(1).wrapping_add(mixed(&name)));
     let wanted: Vec<&str> = want.outputs().map(|output| output.name()).collect();

@@ -14,7 +14,7 @@ use crate::args::{DeviceArgs, ModelArgs};
 use crate::inputs::Inputs;
 use crate::merging::MergeArgs;
 use crate::pictures::PictureArgs;
-use crate::results::{Results, is_table};
+use crate::results::{Results, is_table, nothing};
 use crate::shard::Shard;
 use crate::text::shown;
 use crate::{finished, model, table};
@@ -129,7 +129,8 @@ pub fn run(args: &Args, quiet: bool) -> Result<()> {
         Err(error) => return Err(results.keep(error, &inputs, &output)),
     };
     let unreadable = results.unreadable;
-    if unreadable == count && count > 0 {
+    // A share is there whatever is in it: that all are there is seen by their number.
+    if unreadable == count && args.shard.is_none() {
         bail!("none of the {count} images could be read");
     }
     results.finish()?;
@@ -147,7 +148,7 @@ fn wanted(named: &[Output], table: bool) -> Want {
 /// Fails where images could not be read.
 fn tell_unreadable(unreadable: usize, count: usize, output: &Path) -> Result<()> {
     if unreadable > 0 {
-        let nothing = if is_table(output) { "null" } else { "NaN" };
+        let nothing = nothing(output);
         bail!(
             "{unreadable} of {count} images could not be read; {} is written, with {nothing} for them",
             shown(output)
@@ -201,7 +202,7 @@ fn through(
                 }
             };
             for (_, why) in &images.unreadable {
-                tracing::warn!("{why}; its results are NaN");
+                tracing::warn!("{why}; its results are {}", results.nothing);
             }
             stream.push(images.values())?;
             unreadable.push_back(images.unreadable);

@@ -18,12 +18,19 @@ pub fn is_table(path: &Path) -> bool {
     path.extension().is_some_and(|suffix| suffix == "parquet")
 }
 
+/// What stands in an output where an image could not be read, in words.
+pub fn nothing(path: &Path) -> &'static str {
+    if is_table(path) { "null" } else { "NaN" }
+}
+
 /// Files that are written and not yet in their places.
 pub struct Results {
     files: Files,
     want: Want,
     /// Whether images have tokens of their own number.
     counts: bool,
+    /// What stands for the results of an image that could not be read, in words.
+    pub nothing: &'static str,
     /// Images whose results are written.
     pub images: usize,
     /// Those of them that could not be read.
@@ -57,7 +64,7 @@ impl Results {
                 Files::Tensors { writer: TensorWriter::create(path, tensors, about)?, rows }
             }
         };
-        Ok(Results { files, want, counts, images: 0, unreadable: 0 })
+        Ok(Results { files, want, counts, nothing: nothing(path), images: 0, unreadable: 0 })
     }
 
     /// Writes the results of the next images; those that could not be read, by their places among these, have none.
