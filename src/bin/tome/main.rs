@@ -1,6 +1,7 @@
 //! The command `tome`: parses, dispatches, and turns errors into exit codes (0 done, 1 failed, 2 wrong usage; 130
 //! interrupted, see `output`). Also a library, for programs that bring the command along: [`run`].
 
+mod ahead;
 mod args;
 mod bench;
 mod classes;
@@ -10,6 +11,7 @@ mod devices;
 pub mod digits;
 mod eval;
 mod evaluation;
+mod finished;
 mod fit;
 mod folders;
 mod imagenet;
@@ -25,7 +27,10 @@ mod plot;
 mod report;
 mod results;
 mod rows;
+mod shard;
 mod state;
+#[cfg_attr(not(feature = "parquet"), path = "no_table.rs")]
+mod table;
 mod tensor_input;
 mod tensor_writer;
 mod text;
