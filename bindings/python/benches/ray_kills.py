@@ -16,7 +16,6 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -27,7 +26,6 @@ from PIL import Image
 import tome_wgpu
 
 EMBED = Path(__file__).parents[1] / "examples" / "ray_embed.py"
-ROWS = 500
 R = 24
 
 
@@ -50,12 +48,12 @@ def workers(driver: psutil.Popen) -> dict[psutil.Process, str]:
     return doing
 
 
-def kill_one(driver: psutil.Popen, what: Callable[[str], bool]) -> str | None:
+def kill_one(driver: psutil.Popen, what: str) -> str | None:
     """Kills the first process that is seen at it within 20 seconds."""
     end = time.monotonic() + 20
     while time.monotonic() < end and driver.poll() is None:
         for process, name in workers(driver).items():
-            if name.startswith("ray::") and what(name):
+            if name.startswith("ray::") and what in name:
                 process.kill()
                 return name
     return None
@@ -73,15 +71,15 @@ def memory(driver: psutil.Popen) -> float:
     return total / 2**20
 
 
-def run(pictures: Path, output: Path, count: int, kills: list[tuple[float, str]]) -> None:
+def run(pictures: Path, output: Path, count: int, kills: list[tuple[float, str]], rows: int) -> None:
     """One run, in which at shares of the files something is killed."""
-    words = [sys.executable, str(EMBED), str(pictures), str(output), "--r", str(R), "--rows-per-file", str(ROWS)]
+    words = [sys.executable, str(EMBED), str(pictures), str(output), "--r", str(R), "--rows-per-file", str(rows)]
     begin, before = time.monotonic(), len(list(output.glob("*.parquet")))
     seen: list[tuple[float, float]] = []
     with open(output.parent / "ray.log", "a") as log:
         driver = psutil.Popen([*words, "--device", "cpu"], stdout=log, stderr=log)
         while driver.poll() is None:
-            there = len(list(output.glob("*.parquet"))) * ROWS / count
+            there = len(list(output.glob("*.parquet"))) * rows / count
             seen.append((there, memory(driver)))
             if kills and there >= kills[0][0]:
                 what = kills.pop(0)[1]
@@ -92,12 +90,12 @@ def run(pictures: Path, output: Path, count: int, kills: list[tuple[float, str]]
                     psutil.wait_procs(everything, 20)
                     print(f"at {there:.0%} of the files all {len(everything)} processes were killed", flush=True)
                     break
-                name = kill_one(driver, lambda name, what=what: what in name)
+                name = kill_one(driver, what)
                 print(f"at {there:.0%} of the files killed: {name.strip() if name else f'no {what} was seen'}", flush=True)
             time.sleep(0.25)
     seconds, now = time.monotonic() - begin, len(list(output.glob("*.parquet")))
-    print(f"{now - before} files of {ROWS} rows in {seconds:.0f} s, ended with {driver.wait()}", flush=True)
-    for lower in np.arange(before * ROWS / count, 1, 0.2):
+    print(f"{now - before} files of {rows} rows in {seconds:.0f} s, ended with {driver.wait()}", flush=True)
+    for lower in np.arange(before * rows / count, 1, 0.2):
         part = [used for there, used in seen if lower <= there < lower + 0.2]
         if part:
             print(f"  memory from {lower:.0%} of the files on: {np.median(part):.0f} MiB, at most {max(part):.0f}")
@@ -106,7 +104,7 @@ def run(pictures: Path, output: Path, count: int, kills: list[tuple[float, str]]
 
 
 def check(pictures: Path, output: Path, count: int) -> None:
-    "Every picture once, and what it should be; also as other readers see it."
+    """Every picture is there once, and what it should be; also as other readers see it."""
     table = pyarrow.dataset.dataset(output, format="parquet").to_table().sort_by("path")
     paths = [str(path) for path in sorted(pictures.glob("*.png"))]
     assert table["path"].to_pylist() == paths, f"{table.num_rows} rows are not {count} pictures, each once"
@@ -123,7 +121,7 @@ def check(pictures: Path, output: Path, count: int) -> None:
     with contextlib.suppress(ImportError):
         import duckdb
 
-        others["DuckDB"] = duckdb.sql(f"SELECT count(DISTINCT path) FROM '{output}/*.parquet'").fetchall()[0][0]
+        others["DuckDB"] = duckdb.read_parquet(f"{output}/*.parquet").unique("path").shape[0]
     with contextlib.suppress(ImportError):
         import polars
 
@@ -136,6 +134,7 @@ def check(pictures: Path, output: Path, count: int) -> None:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--pictures", type=int, default=20_000)
+    parser.add_argument("--rows", type=int, default=500, help="of a file")
     parser.add_argument("--folder", type=Path, help="where pictures and results stay; else they are removed")
     args = parser.parse_args()
     with tempfile.TemporaryDirectory() as temporary:
@@ -146,9 +145,9 @@ def main() -> None:
         for number in range(args.pictures):
             (pictures / f"{number:07}.png").write_bytes(picture(number))
         writes = [(0.3, "Parts.write"), (0.35, "Parts.write"), (0.4, "Parts.write")]
-        run(pictures, output, args.pictures, [(0.15, "MapWorker"), *writes, (0.6, "all")])
+        run(pictures, output, args.pictures, [(0.15, "MapWorker"), *writes, (0.6, "all")], args.rows)
         (output / ".left-behind").write_bytes(os.urandom(1000))
-        run(pictures, output, args.pictures, [])
+        run(pictures, output, args.pictures, [], args.rows)
         check(pictures, output, args.pictures)
 
 

@@ -8,6 +8,7 @@ Daft's workers read and encode; this process writes what comes, a few megabytes 
 from __future__ import annotations
 
 import argparse
+from typing import Any
 
 import daft
 import numpy as np
@@ -18,7 +19,7 @@ from parts import PICTURES, Parts, files, missing
 import tome_wgpu
 
 
-def encoder_of(model: str | None, r: str, width: int, args: argparse.Namespace) -> object:
+def encoder_of(model: str | None, r: str, width: int, args: argparse.Namespace) -> Any:
     """The class as Daft takes it, with the number of values that a picture gives."""
     result = DataType.struct({"features": DataType.fixed_size_list(DataType.float32(), width), "error": DataType.string()})
 

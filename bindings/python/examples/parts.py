@@ -6,6 +6,7 @@ A row has `path`, `error`, and a list of a fixed size for each result. Where a p
 
 from __future__ import annotations
 
+import functools
 import hashlib
 import os
 from collections.abc import Iterator, Mapping, Sequence
@@ -41,7 +42,7 @@ class Parts:
     """A folder of results; `about` goes into the metadata of each file: two runs that say the same write the same."""
 
     folder: str
-    about: Mapping[str, str]
+    about: dict[str, str]
 
     @classmethod
     def of(cls, folder: str, encoder: tome_wgpu.Encoder) -> Parts:
@@ -114,6 +115,12 @@ def first_of(batch: Mapping[str, Any], columns: tuple[str, ...], row: int) -> st
     """The text in the first of these columns that has one; engines write what is none as None or NaN."""
     texts = (batch[column][row] for column in columns if column in batch)
     return next((str(text) for text in texts if isinstance(text, str)), None)
+
+
+@functools.cache
+def encoder_of_process(model: str | None, r: str) -> tome_wgpu.Encoder:
+    """One network a process, for engines that keep processes and not objects."""
+    return tome_wgpu.Encoder(model, r)
 
 
 def encoded(encoder: tome_wgpu.Encoder, paths: Sequence[str], size: int) -> dict[str, Any]:

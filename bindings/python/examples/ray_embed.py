@@ -42,13 +42,26 @@ def read(path: str) -> tuple[bytes | None, str | None]:
         return None, str(error)
 
 
+class Member(tarfile.TarInfo):
+    """A member of a tar; where a tar does not end as tars do it says so, and not as `tarfile` that this is the end."""
+
+    @classmethod
+    def fromtarfile(cls, tar: tarfile.TarFile) -> Member:
+        try:
+            return super().fromtarfile(tar)
+        except tarfile.EOFHeaderError:
+            raise
+        except tarfile.HeaderError as error:
+            raise tarfile.ReadError(f"broken or cut off at byte {tar.offset}: {error}") from error
+
+
 def read_tars(batch: dict[str, Any]) -> Iterator[dict[str, Any]]:
     """The pictures of webdataset tars, `TAR#MEMBER`; a tar that is broken from some place on has a row that says so."""
     rows: list[tuple[str, bytes | None, str | None]] = []
     for path in batch["path"]:
         try:
             system, inner = opened(path)
-            with system.open_input_stream(inner) as file, tarfile.open(fileobj=file, mode="r|*") as tar:
+            with system.open_input_stream(inner) as file, tarfile.open(fileobj=file, mode="r|*", tarinfo=Member) as tar:
                 for member in tar:
                     if member.isfile() and member.name.lower().endswith(PICTURES):
                         content = tar.extractfile(member)
@@ -56,7 +69,7 @@ def read_tars(batch: dict[str, Any]) -> Iterator[dict[str, Any]]:
                     if len(rows) >= CHUNK:
                         yield columns(rows)
                         rows = []
-        except (OSError, tarfile.TarError) as error:
+        except (OSError, EOFError, tarfile.TarError) as error:
             rows.append((path, None, f"{type(error).__name__}: {error}"))
     if rows:
         yield columns(rows)
