@@ -12,6 +12,8 @@ struct Embedding;
 struct AddingAKernel;
 #[doc = include_str!("../docs/merging.md")]
 struct Merging;
+#[doc = include_str!("../docs/many-pictures.md")]
+struct ManyPictures;
 #[doc = include_str!("../docs/evaluation.md")]
 struct Evaluation;
 #[doc = include_str!("../docs/fitting.md")]

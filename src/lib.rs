@@ -83,7 +83,9 @@ pub use merger::{MergeScratch, MergeShape, TokenMerger};
 pub use partition::Partition;
 pub use schedule::Schedule;
 #[cfg(feature = "blocking")]
-pub use session::{AdapterReport, DeviceChoice, DeviceReport, Session, Stream, adapters, tested_tile};
+pub use session::{
+    AdapterReport, DeviceChoice, DeviceReport, Session, SliceMerger, Stream, adapters, tested_tile,
+};
 #[cfg(feature = "blocking")]
 pub use store::Store;
 pub use variant::{Element, Lane, Matrix, Tile, TileChoice, TileSize, Variant};

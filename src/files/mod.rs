@@ -28,7 +28,7 @@ pub use hub::fetch_model;
 pub use model::{load_files, load_model, load_model_as, parse_config, read_weights};
 pub use model_files::ModelFiles;
 pub use picture::{Picture, decode_image, is_picture, open_image};
-pub use preprocess::{fit, load_image, normalise};
+pub use preprocess::{fit, load_bytes, load_image, normalise};
 pub use tensor_reader::TensorReader;
 
 /// The error about a file at `path`.

@@ -5,9 +5,10 @@ use std::sync::{Mutex, PoisonError};
 
 use fast_image_resize::images::{Image, ImageRef};
 use fast_image_resize::{FilterType, ResizeAlg, ResizeOptions, Resizer};
+use image::metadata::Orientation;
 use image::{DynamicImage, GrayImage, RgbImage};
 
-use super::picture::{self, Picture, Pixels};
+use super::picture::{self, Extent, Picture, Pixels, Stored};
 use crate::error::{Error, Result};
 use crate::vit::crop::Crop;
 use crate::vit::{self, Config, Resample};
@@ -18,15 +19,20 @@ use crate::vit::{self, Config, Resample};
 /// # Errors
 /// [`Error::Unsupported`] for another number of channels, [`Error::Input`] for a picture without pixels.
 pub fn fit(picture: impl Into<Picture>, config: &Config) -> Result<DynamicImage> {
-    let Picture { mut pixels, orientation } = picture.into();
+    fit_stored(picture.into().into(), config)
+}
+
+fn fit_stored(stored: Stored, config: &Config) -> Result<DynamicImage> {
+    let Stored { picture: Picture { mut pixels, orientation }, mut extent } = stored;
     if config.preprocess.exif {
         pixels.apply_orientation(orientation);
+        extent = extent.turned(orientation);
     }
     let pixels = Pixels::new(pixels);
     let pixels = match config.in_chans {
-        1 => resample(pixels.into_grey(), config)?,
+        1 => resample(pixels.into_grey(), &extent, config)?,
         // Channels of grey are spread when there are few pixels.
-        3 => resample(pixels, config)?.into_rgb(),
+        3 => resample(pixels, &extent, config)?.into_rgb(),
         other => {
             let why = "pictures have 1 or 3 channels; give tensors instead".into();
             return Err(Error::Unsupported { field: "in_chans".into(), value: other.to_string(), why });
@@ -49,16 +55,43 @@ fn too_few() -> Error {
 /// A picture file as a network's pixels: [`open_image`](super::open_image), then [`fit`]. However many threads call it, one
 /// large picture (more than 16 million pixels' worth of file or canvas) is in memory at a time.
 ///
+/// Where [`Preprocess::reduced`](crate::vit::Preprocess::reduced) asks for it, and the filter is not the box, a JPEG is decoded
+/// at 1/8 or 1/4 of its size, one without coarser colours also at 1/2, as far as what is left still shrinks by 2 at least. On
+/// pictures like photographs the result is then within 24 of 255 of the whole decoded, and within 1.5 on average.
+///
 /// # Errors
 /// Theirs; all name the file.
 pub fn load_image(path: &Path, config: &Config) -> Result<DynamicImage> {
-    let bytes = picture::read(path)?;
-    let _alone = picture::is_large(&bytes).then(|| LARGE.lock().unwrap_or_else(PoisonError::into_inner));
-    let fitted = fit(picture::decode_image(&bytes, path)?, config);
+    load_bytes(&picture::read(path)?, path, config)
+}
+
+/// [`load_image`] of bytes in memory; `name` is for messages.
+///
+/// # Errors
+/// As [`load_image`].
+pub fn load_bytes(bytes: &[u8], name: &Path, config: &Config) -> Result<DynamicImage> {
+    // Between the pixels of a box there are edges, which fall elsewhere.
+    let reduced = config.preprocess.reduced && config.preprocess.resample != Resample::Box;
+    let scale = match reduced {
+        true => picture::scale(bytes, |size, orientation| shrinks(size, orientation, config)),
+        false => 1,
+    };
+    let large = picture::is_large(bytes, scale);
+    let _alone = large.then(|| LARGE.lock().unwrap_or_else(PoisonError::into_inner));
+    let fitted = fit_stored(picture::decode_at(bytes, name, scale)?, config);
     fitted.map_err(|error| match error {
-        Error::Input(why) => super::broken(path, why),
+        Error::Input(why) => super::broken(name, why),
         error => error,
     })
+}
+
+/// How many times a stored picture shrinks, by the side that shrinks less.
+fn shrinks(size: [u32; 2], orientation: Orientation, config: &Config) -> f64 {
+    let turned = Extent::new(size, 1).turned(orientation).size;
+    let size = if config.preprocess.exif { turned } else { size };
+    let whole = Crop::new(size, config.image_size, &config.preprocess).whole;
+    let side = |side: usize| f64::from(size[side]) / whole[side] as f64;
+    side(0).min(side(1))
 }
 
 /// Held while a large picture is decoded and resized.
@@ -85,18 +118,18 @@ pub fn normalise(picture: &DynamicImage, config: &Config) -> Result<Vec<f32>> {
 
 /// Resizing and centre crop in one: only the pixels of the crop are computed, so that a picture of 20,000 by 1
 /// never becomes one of millions by 248.
-fn resample(picture: Pixels, config: &Config) -> Result<Pixels> {
+fn resample(picture: Pixels, extent: &Extent, config: &Config) -> Result<Pixels> {
     let (width, height) = (picture.width, picture.height);
     if width == 0 || height == 0 {
         return Err(Error::Input("the picture has no pixels".into()));
     }
     let size = config.image_size;
-    let Crop { whole, first } = Crop::new([height, width], size, &config.preprocess);
+    let Crop { whole, first } = Crop::new(extent.size, size, &config.preprocess);
     let [(top, rows), (left, columns)] = [0, 1].map(|side| {
-        let length = f64::from([height, width][side]);
+        let length = f64::from(extent.size[side]);
         let scale = length / whole[side] as f64;
         let start = first[side] as f64 * scale;
-        (start, (f64::from(size[side]) * scale).min(length - start))
+        extent.stretch(side, start, f64::from(size[side]) * scale)
     });
     // Rows that the crop is made of, with those that the filter reaches.
     let reach = REACH * (rows / f64::from(size[0])).max(1.0) + 1.0;

@@ -62,6 +62,7 @@ impl Class {
             floor_crop: true,
             bgr: false,
             exif: true,
+            reduced: false,
             source,
         }
     }

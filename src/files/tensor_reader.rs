@@ -1,5 +1,6 @@
 //! Safetensors read tensor by tensor, or a stretch of one, so that a file never has to fit in memory.
 
+use std::collections::BTreeMap;
 use std::fs::File;
 use std::io::{Read, Seek, SeekFrom};
 use std::ops::Range;
@@ -81,6 +82,11 @@ impl<R: Read + Seek> TensorReader<R> {
             ));
         }
         Ok(TensorReader { source, path: path.to_owned(), metadata, data: 8 + size })
+    }
+
+    /// What the file says of itself: its metadata, in the order of the keys.
+    pub fn about(&self) -> BTreeMap<String, String> {
+        self.metadata.metadata().iter().flatten().map(|(key, value)| (key.clone(), value.clone())).collect()
     }
 
     /// The tensors' names in the order of their data.

@@ -234,6 +234,7 @@ fn preprocess(pretrained: &mut Fields, channels: u32) -> Result<Preprocess> {
         floor_crop: false,
         bgr: false,
         exif: false,
+        reduced: false,
         source: if says { "pretrained_cfg".into() } else { ASSUMED.into() },
     })
 }

@@ -116,8 +116,12 @@ pub struct AdapterReport {
     pub backend: String,
     /// Driver and version, as the driver says.
     pub driver: String,
+    /// Its place on the PCI bus, `0000:65:00.0`, where the driver says it: by it the adapter is known to other programs.
+    pub pci: Option<String>,
     /// `discrete GPU`, `integrated GPU`, `virtual GPU`, `software` or `other`.
     pub kind: String,
+    /// PCI's number of its maker: 0x10de NVIDIA, 0x1002 AMD, 0x8086 Intel.
+    pub vendor: u32,
     /// The optional features that this crate uses and the adapter has.
     pub features: Vec<String>,
     /// The limits that matter here, by their names in WebGPU.
@@ -174,7 +178,9 @@ fn report((index, adapter): (usize, &wgpu::Adapter)) -> AdapterReport {
         name: info.name.clone(),
         backend: format!("{:?}", info.backend),
         driver: format!("{} {}", info.driver, info.driver_info).trim().into(),
+        pci: Some(info.device_pci_bus_id.clone()).filter(|id| !id.is_empty()),
         kind: kind(info.device_type).into(),
+        vendor: info.vendor,
         features: wanted_features(adapter)
             .iter_names()
             .map(|(name, _)| name.to_lowercase())

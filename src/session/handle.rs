@@ -12,7 +12,7 @@ use crate::session::stream::Stream;
 use crate::session::worker::Worker;
 use crate::store::Store;
 use crate::variant::{Element, Tile};
-use crate::vit::{Config, Images, Options, Outputs, Scores, Tensors, Want};
+use crate::vit::{Config, Images, Input, Options, Outputs, Scores, Tensors, Want};
 
 /// A network ready to run, on a GPU or on the CPU path: a handle, cheap to clone, that any number of threads may use at
 /// once. Schedules and batch sizes can differ from call to call; what is prepared for them is kept for the next.
@@ -132,6 +132,20 @@ impl Session {
 
     pub(crate) fn backend(&self) -> &Backend {
         &self.0.backend
+    }
+
+    /// The calls of kernels that run a batch of pictures, a line each; none on the CPU path, which makes none.
+    ///
+    /// # Errors
+    /// As [`VisionTransformer::plan`](crate::vit::VisionTransformer::plan).
+    pub fn calls(&self, batch: u32, options: &Options) -> Result<Option<String>> {
+        match &self.0.backend {
+            Backend::Cpu(_) => options.check(self.config()).map(|()| None),
+            Backend::Gpu(gpu) => {
+                let plan = gpu.runner.engine().vit().plan_for(Input::Pixels, batch, options)?;
+                Ok(Some(plan.to_string()))
+            }
+        }
     }
 
     /// Runs any number of images, as many at once as the device can bind and has memory for. A slice of `f32` holds

@@ -4,6 +4,7 @@
 mod cpu_path;
 mod device;
 mod handle;
+mod merger;
 mod saved_pipelines;
 mod self_test;
 mod shared;
@@ -13,6 +14,7 @@ mod worker;
 
 pub use device::{AdapterReport, DeviceChoice, DeviceReport, adapters};
 pub use handle::Session;
+pub use merger::SliceMerger;
 pub use self_test::tested_tile;
 pub(crate) use shared::{Backend, OnGpu};
 pub use stream::Stream;

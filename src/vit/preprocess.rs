@@ -82,6 +82,9 @@ pub struct Preprocess {
     /// Whether a picture is turned upright as its EXIF data says, which transformers' pipelines do and timm and torchvision
     /// do not.
     pub exif: bool,
+    /// Whether a JPEG file that shrinks to less than half is decoded at 1/2, 1/4 or 1/8 of its size before it is resized:
+    /// near what the whole gives, and not the same. No network's files ask for it.
+    pub reduced: bool,
     /// What says all this, for people: a file, an architecture, or the rule by which it was assumed.
     pub source: String,
 }
@@ -127,6 +130,7 @@ impl fmt::Display for Preprocess {
         write!(f, ", mean {mean:?}, std {std:?}")?;
         f.write_str(if self.bgr { ", blue first" } else { "" })?;
         f.write_str(if self.exif { ", turned by EXIF" } else { ", EXIF ignored" })?;
+        f.write_str(if self.reduced { ", JPEGs decoded at reduced size" } else { "" })?;
         write!(f, " ({})", self.source)
     }
 }

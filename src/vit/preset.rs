@@ -102,6 +102,7 @@ impl Preset {
                 floor_crop: false,
                 bgr: false,
                 exif: false,
+                reduced: false,
                 source: format!("timm's {}", self.name),
                 crop,
             },

@@ -5,7 +5,7 @@ use safetensors::tensor::{Dtype, TensorView, serialize};
 
 use crate::{Run, digit, golden, gpu_required, indices, place, repository, tome};
 
-fn text(path: &Path) -> &str {
+pub fn text(path: &Path) -> &str {
     path.to_str().unwrap()
 }
 
@@ -35,7 +35,7 @@ fn source(file: &[u8]) -> Vec<i64> {
 }
 
 /// Files in a folder, hidden ones too.
-fn listing(folder: &Path) -> Vec<String> {
+pub fn listing(folder: &Path) -> Vec<String> {
     let mut names: Vec<_> =
         std::fs::read_dir(folder).unwrap().map(|e| e.unwrap().file_name().into_string().unwrap()).collect();
     names.sort();
@@ -203,7 +203,7 @@ fn dense_output_and_maps_are_written_over_the_grid() {
 }
 
 /// A folder with two digits and something else, and the output's place beside it.
-fn album() -> (tempfile::TempDir, PathBuf, PathBuf) {
+pub fn album() -> (tempfile::TempDir, PathBuf, PathBuf) {
     let folder = tempfile::tempdir().unwrap();
     let album = folder.path().join("album");
     std::fs::create_dir_all(album.join("deeper")).unwrap();

@@ -17,6 +17,8 @@ mod image_size;
 mod infer;
 #[path = "../common/place.rs"]
 mod place;
+mod shard;
+mod table;
 mod tune;
 mod unbreakable;
 mod usage;

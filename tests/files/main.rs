@@ -7,11 +7,14 @@ mod guesses;
 mod handed;
 mod layouts;
 mod lazy;
+#[path = "../common/photo.rs"]
+mod photo;
 mod pictures;
 #[path = "../common/place.rs"]
 mod place;
 mod positions;
 mod processors;
+mod reduced;
 mod transformers;
 mod weights;
 

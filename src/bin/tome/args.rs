@@ -62,6 +62,16 @@ pub enum Precision {
     F16,
 }
 
+impl Precision {
+    /// As it is given.
+    pub fn name(self) -> &'static str {
+        match self {
+            Precision::F32 => "f32",
+            Precision::F16 => "f16",
+        }
+    }
+}
+
 impl DeviceArgs {
     /// A network on the device.
     pub fn session(&self, config: Config, weights: &dyn Tensors) -> tome_wgpu::Result<Session> {

@@ -7,11 +7,13 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, Result, bail};
 use image::DynamicImage;
 use rayon::prelude::*;
-use tome_wgpu::files::{decode_image, fit, load_image};
+use tome_wgpu::files::{fit, load_bytes, load_image};
 use tome_wgpu::vit;
 use tome_wgpu::vit::Config;
 
+use crate::ahead::Ahead;
 use crate::folders;
+use crate::shard::Shard;
 use crate::tensor_input::TensorInput;
 use crate::text::shown;
 
@@ -22,8 +24,8 @@ const MOST_BYTES: u64 = 1 << 30;
 
 /// The images' source.
 pub enum Inputs {
-    /// Decoded and preprocessed when their turn comes.
-    Pictures(Vec<PathBuf>),
+    /// Decoded and preprocessed before their turn comes.
+    Pictures(Ahead),
     /// Already normalised.
     Tensor(TensorInput),
 }
@@ -51,9 +53,18 @@ impl Images {
 }
 
 impl Inputs {
-    /// Pictures and folders of pictures, or one file of tensors.
-    pub fn open(paths: &[PathBuf], recursive: bool, config: &Config) -> Result<Self> {
+    /// Pictures and folders of pictures, or one file of tensors, for batches of so many.
+    pub fn open(
+        paths: &[PathBuf],
+        recursive: bool,
+        shard: Option<Shard>,
+        config: &Config,
+        batch: usize,
+    ) -> Result<Self> {
         match paths {
+            [path] if shard.is_some() && TensorInput::is_one(path) => {
+                bail!("{}: is one file of tensors, and --shard splits pictures; split the file", shown(path))
+            }
             [path] if TensorInput::is_one(path) => Ok(Inputs::Tensor(TensorInput::open(path, config)?)),
             _ if paths.iter().any(|path| TensorInput::is_one(path)) => {
                 bail!("a safetensors or npy file must be the only input")
@@ -61,7 +72,11 @@ impl Inputs {
             _ => {
                 // A network that takes no pictures at all is found before the first.
                 fit(DynamicImage::new_rgb8(1, 1), config)?;
-                Ok(Inputs::Pictures(folders::pictures(paths, recursive)?))
+                let mut pictures = folders::pictures(paths, recursive)?;
+                if let Some(shard) = shard {
+                    pictures.retain(|path| shard.holds(&shown(path)));
+                }
+                Ok(Inputs::Pictures(Ahead::new(pictures, config, batch)))
             }
         }
     }
@@ -69,7 +84,7 @@ impl Inputs {
     /// How many images there are.
     pub fn count(&self) -> usize {
         match self {
-            Inputs::Pictures(paths) => paths.len(),
+            Inputs::Pictures(pictures) => pictures.paths().len(),
             Inputs::Tensor(tensor) => tensor.count,
         }
     }
@@ -77,15 +92,15 @@ impl Inputs {
     /// What an image is called.
     pub fn name(&self, index: usize) -> String {
         match self {
-            Inputs::Pictures(paths) => shown(&paths[index]),
+            Inputs::Pictures(pictures) => shown(&pictures.paths()[index]),
             Inputs::Tensor(tensor) => format!("{}[{index}]", tensor.name),
         }
     }
 
-    /// Some of them. A picture that cannot be read is warned of; a tensor that cannot is an error.
+    /// The next of them. A picture that cannot be read is warned of; a tensor that cannot is an error.
     pub fn read(&mut self, range: Range<usize>, config: &Config) -> Result<Images> {
         match self {
-            Inputs::Pictures(paths) => Ok(load_readable(&paths[range], config)),
+            Inputs::Pictures(pictures) => Ok(pictures.take(range.len())),
             Inputs::Tensor(tensor) => {
                 let images = tensor.read(range.len())?;
                 warn_of_nan(&images, range.start, config.image_values());
@@ -106,12 +121,16 @@ pub fn load(path: &Path, config: &Config) -> Result<DynamicImage> {
     if bytes.len() as u64 > MOST_BYTES {
         bail!("-: a picture of more than {MOST_BYTES} bytes");
     }
-    Ok(fit(decode_image(&bytes, path)?, config)?)
+    Ok(load_bytes(&bytes, path, config)?)
 }
 
 /// The pixels of pictures one after the other, zeros for those that cannot be read.
 pub fn load_readable(paths: &[PathBuf], config: &Config) -> Images {
-    let loaded: Vec<_> = paths.par_iter().map(|path| load(path, config)).collect();
+    gather(paths.par_iter().map(|path| load(path, config)).collect(), config)
+}
+
+/// The pixels of what has been loaded.
+pub fn gather(loaded: Vec<Result<DynamicImage>>, config: &Config) -> Images {
     let (mut pixels, mut unreadable) = (Vec::new(), Vec::new());
     for (place, image) in loaded.into_iter().enumerate() {
         match image {

@@ -1,15 +1,17 @@
 //! The command `tome`: parses, dispatches, and turns errors into exit codes (0 done, 1 failed, 2 wrong usage; 130
-//! interrupted, see `output`).
+//! interrupted, see `output`). Also a library, for programs that bring the command along: [`run`].
 
+mod ahead;
 mod args;
 mod bench;
 mod classes;
 mod classify;
 mod demo;
 mod devices;
-mod digits;
+pub mod digits;
 mod eval;
 mod evaluation;
+mod finished;
 mod fit;
 mod folders;
 mod imagenet;
@@ -25,14 +27,18 @@ mod plot;
 mod report;
 mod results;
 mod rows;
+mod shard;
 mod state;
+#[cfg_attr(not(feature = "parquet"), path = "no_table.rs")]
+mod table;
 mod tensor_input;
 mod tensor_writer;
 mod text;
 mod truth;
 mod tune;
-mod visualize;
+pub mod visualize;
 
+use std::ffi::OsString;
 use std::io::{IsTerminal, Write};
 use std::process::ExitCode;
 
@@ -43,7 +49,7 @@ use tracing_subscriber::EnvFilter;
 
 /// Vision Transformers with Token Merging on any GPU. Without a subcommand: `tome demo`.
 #[derive(Parser)]
-#[command(version, after_help = EXAMPLES)]
+#[command(name = "tome", version, after_help = EXAMPLES)]
 struct Cli {
     #[command(subcommand)]
     command: Option<Command>,
@@ -87,9 +93,15 @@ enum Command {
     Devices,
 }
 
-fn main() -> ExitCode {
+/// The program.
+pub fn main() -> ExitCode {
+    run(std::env::args_os()).into()
+}
+
+/// The command with its arguments, its name the first; gives the exit code.
+pub fn run(arguments: impl IntoIterator<Item = OsString>) -> u8 {
     keep_vulkan_quiet();
-    let cli = parse();
+    let cli = parse(arguments);
     log(cli.quiet, cli.verbose);
     tome_wgpu::cpu::make_threads();
     let done = match cli.command.unwrap_or(Command::Demo(cli.demo)) {
@@ -104,13 +116,13 @@ fn main() -> ExitCode {
         Command::Devices => devices::run(),
     };
     match done {
-        Ok(()) => ExitCode::SUCCESS,
+        Ok(()) => 0,
         // `tome classify ... | head` is no failure.
-        Err(error) if is_closed_pipe(&error) => ExitCode::SUCCESS,
+        Err(error) if is_closed_pipe(&error) => 0,
         Err(error) => {
             // Names from files may hold anything; and where stderr cannot be written, the exit code says it.
             _ = writeln!(std::io::stderr(), "error: {}", text::plain(&format!("{error:#}")));
-            ExitCode::FAILURE
+            1
         }
     }
 }
@@ -127,9 +139,9 @@ fn keep_vulkan_quiet() {
 
 /// Flags of the demo before a subcommand are wrong usage. (`args_conflicts_with_subcommands` would refuse `--quiet`
 /// there too.)
-fn parse() -> Cli {
+fn parse(arguments: impl IntoIterator<Item = OsString>) -> Cli {
     let mut command = Cli::command();
-    let matches = command.get_matches_mut();
+    let matches = command.try_get_matches_from_mut(arguments).unwrap_or_else(|error| error.exit());
     let given = |arg: &&clap::Arg| {
         !arg.is_global_set() && matches.value_source(arg.get_id().as_str()) == Some(ValueSource::CommandLine)
     };

@@ -74,10 +74,21 @@ fn fetch(name: &str) -> tome_wgpu::Result<PathBuf> {
 
 /// The network on its device; says which and why, and how pictures are prepared.
 pub fn start(model: &ModelArgs, pictures: &PictureArgs, device: &DeviceArgs) -> Result<Session> {
+    let (config, weights) = prepare(model, pictures)?;
+    put(config, &weights, device)
+}
+
+/// The network before it is on its device; says how pictures are prepared.
+pub fn prepare(model: &ModelArgs, pictures: &PictureArgs) -> Result<(Config, Checkpoint)> {
     let (mut config, weights) = load(model)?;
     pictures.apply(&mut config)?;
     tracing::debug!("pictures: {}", config.preprocess);
-    let session = device.session(config, &weights)?;
+    Ok((config, weights))
+}
+
+/// A network on its device; says which and why.
+pub fn put(config: Config, weights: &Checkpoint, device: &DeviceArgs) -> Result<Session> {
+    let session = device.session(config, weights)?;
     tracing::info!("{}", session.device());
     Ok(session)
 }
@@ -94,6 +105,7 @@ pub fn described(config: &Config) -> Value {
         "image_size": config.image_size,
         "channel_order": if preprocess.bgr { "bgr" } else { "rgb" },
         "exif": preprocess.exif,
+        "jpeg": if preprocess.reduced { "reduced" } else { "whole" },
         "source": preprocess.source,
     })
 }

@@ -1,5 +1,6 @@
-//! The results of `tome infer` on their way into files: tensors, and the names of their rows.
+//! The results of `tome infer` on their way into files: tensors and the names of their rows, or a table.
 
+use std::collections::BTreeMap;
 use std::path::Path;
 
 use anyhow::{Error, Result};
@@ -7,45 +8,63 @@ use safetensors::Dtype;
 use tome_wgpu::vit::{Config, Options, Output, Outputs, ValueKind, Values, ValuesMut, Want};
 
 use crate::inputs::Inputs;
-use crate::model;
 use crate::rows::Rows;
+use crate::table::Table;
 use crate::tensor_writer::TensorWriter;
 use crate::text::shown;
 
-/// Two files that are written and not yet in their places.
+/// Whether an output is a Parquet file, by its ending.
+pub fn is_table(path: &Path) -> bool {
+    path.extension().is_some_and(|suffix| suffix == "parquet")
+}
+
+/// What stands in an output where an image could not be read, in words.
+pub fn nothing(path: &Path) -> &'static str {
+    if is_table(path) { "null" } else { "NaN" }
+}
+
+/// Files that are written and not yet in their places.
 pub struct Results {
-    writer: TensorWriter,
-    rows: Rows,
+    files: Files,
     want: Want,
     /// Whether images have tokens of their own number.
     counts: bool,
+    /// What stands for the results of an image that could not be read, in words.
+    pub nothing: &'static str,
     /// Images whose results are written.
     pub images: usize,
     /// Those of them that could not be read.
     pub unreadable: usize,
 }
 
+enum Files {
+    Tensors { writer: TensorWriter, rows: Rows },
+    Table(Table),
+}
+
 impl Results {
-    /// Makes room for the results of all inputs.
+    /// Makes room for the results of all inputs, with `about` as metadata.
     pub fn create(
         path: &Path,
         inputs: &Inputs,
         config: &Config,
         options: &Options,
         want: Want,
+        mut about: BTreeMap<String, String>,
     ) -> Result<Self> {
         let merged = options.tokens_per_block(config).last().copied().unwrap_or_default();
-        let rows = Rows::create(path)?;
-        let tensors = want.outputs().map(|output| tensor(output, inputs.count(), merged, config)).collect();
-        let mut about = rows.metadata(inputs);
-        about.insert("preprocess".into(), model::described(config).to_string());
-        about.insert("r".into(), options.schedule.to_string());
-        if let Some(threshold) = options.threshold {
-            about.insert("threshold".into(), threshold.to_string());
-            about.insert("least".into(), options.least.to_string());
-        }
-        let writer = TensorWriter::create(path, tensors, about)?;
-        Ok(Results { writer, rows, want, counts: options.threshold.is_some(), images: 0, unreadable: 0 })
+        let counts = options.threshold.is_some();
+        let files = match is_table(path) {
+            true => Files::Table(Table::create(path, want, merged, config, counts, about)?),
+            false => {
+                let rows = Rows::create(path)?;
+                let tensors = want.outputs().map(|output| tensor(output, inputs.count(), merged, config));
+                let tensors = tensors.collect();
+                about.extend(rows.metadata(inputs));
+                Files::Tensors { writer: TensorWriter::create(path, tensors, about)?, rows }
+            }
+        };
+        Ok(Results { files, want, counts, nothing: nothing(path), images: 0, unreadable: 0 })
     }
 
     /// Writes the results of the next images; those that could not be read, by their places among these, have none.
@@ -57,44 +76,52 @@ impl Results {
     ) -> Result<()> {
         let tokens: Option<Vec<usize>> =
             self.counts.then(|| (0..outputs.batch).map(|image| outputs.tokens_of(image)).collect());
-        for &(image, _) in unreadable {
-            blank(&mut outputs, image);
-        }
-        for (tensor, output) in self.want.outputs().enumerate() {
-            match outputs.get(output) {
-                Values::F32(values) => self.writer.append(tensor, values)?,
-                Values::U32(values) => self.writer.append(tensor, values)?,
+        let names: Vec<String> =
+            (self.images..self.images + outputs.batch).map(|row| inputs.name(row)).collect();
+        match &mut self.files {
+            Files::Table(table) => table.append(&names, unreadable, tokens.as_deref(), &outputs)?,
+            Files::Tensors { writer, rows } => {
+                for &(image, _) in unreadable {
+                    blank(&mut outputs, image);
+                }
+                for (tensor, output) in self.want.outputs().enumerate() {
+                    match outputs.get(output) {
+                        Values::F32(values) => writer.append(tensor, values)?,
+                        Values::U32(values) => writer.append(tensor, values)?,
+                    }
+                }
+                rows.append(names.into_iter(), unreadable, tokens.as_deref())?;
             }
         }
-        let names = (self.images..self.images + outputs.batch).map(|row| inputs.name(row));
-        self.rows.append(names, unreadable, tokens.as_deref())?;
         self.images += outputs.batch;
         self.unreadable += unreadable.len();
         Ok(())
     }
 
-    /// Puts both files in their places.
+    /// Puts all files in their places.
     pub fn finish(self) -> Result<()> {
-        self.rows.finish()?;
-        self.writer.finish()
+        match self.files {
+            Files::Table(table) => table.finish(self.unreadable),
+            Files::Tensors { writer, rows } => {
+                rows.finish()?;
+                writer.finish()
+            }
+        }
     }
 
-    /// Puts what there is into `OUT.partial.safetensors` and `OUT.partial.jsonl`, so that hours of work are not lost, with
-    /// nothing in the rows that are missing; gives the error with words about that.
-    pub fn keep(mut self, error: Error, inputs: &Inputs, path: &Path) -> Error {
+    /// Puts what there is into `OUT.partial.safetensors` and `OUT.partial.jsonl`, with nothing in the rows that are missing, or
+    /// into `OUT.partial.parquet` without them, so that hours of work are not lost; gives the error with words about that.
+    pub fn keep(self, error: Error, inputs: &Inputs, path: &Path) -> Error {
         if self.images == 0 {
             return error;
         }
-        let partial = path.with_extension("partial.safetensors");
-        let (done, count) = (self.images, inputs.count());
-        let mut put = || -> Result<()> {
-            self.writer.blank_rest()?;
-            let missing: Vec<(usize, String)> = (0..count - done).map(|at| (at, "not run".into())).collect();
-            self.rows.append((done..count).map(|row| inputs.name(row)), &missing, None)
+        let (done, count, unreadable) = (self.images, inputs.count(), self.unreadable);
+        let suffix = if is_table(path) { "parquet" } else { "safetensors" };
+        let partial = path.with_extension(format!("partial.{suffix}"));
+        let put = match self.files {
+            Files::Table(table) => table.finish_as(&partial, unreadable),
+            Files::Tensors { writer, rows } => keep_tensors(writer, rows, done, inputs, &partial),
         };
-        let put = put()
-            .and_then(|()| self.rows.finish_beside(&partial))
-            .and_then(|()| self.writer.finish_as(&partial));
         match put {
             Ok(()) => error.context(format!("{done} of {count} images are done, in {}", shown(&partial))),
             Err(unwritten) => {
@@ -102,6 +129,21 @@ impl Results {
             }
         }
     }
+}
+
+fn keep_tensors(
+    mut writer: TensorWriter,
+    mut rows: Rows,
+    done: usize,
+    inputs: &Inputs,
+    partial: &Path,
+) -> Result<()> {
+    let count = inputs.count();
+    writer.blank_rest()?;
+    let missing: Vec<(usize, String)> = (0..count - done).map(|at| (at, "not run".into())).collect();
+    rows.append((done..count).map(|row| inputs.name(row)), &missing, None)?;
+    rows.finish_beside(partial)?;
+    writer.finish_as(partial)
 }
 
 /// Name, type and shape in the file.

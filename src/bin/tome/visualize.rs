@@ -4,8 +4,9 @@ use std::collections::BTreeSet;
 use std::path::PathBuf;
 
 use anyhow::{Result, bail};
-use image::DynamicImage;
-use tome_wgpu::vit::{Config, Output};
+use image::{DynamicImage, RgbImage};
+use tome_wgpu::Session;
+use tome_wgpu::vit::{Config, Options, Output};
 
 use crate::args::{DeviceArgs, ModelArgs};
 use crate::merging::MergeArgs;
@@ -55,25 +56,35 @@ pub fn run(args: &Args) -> Result<()> {
     let config = session.config().clone();
     let picture = inputs::load(&args.image, &config)?;
     let options = args.merge.options(&config, &args.model)?;
-    let want = [Output::Source, Output::SourcePerBlock];
-    let outputs = session.run(picture.as_bytes(), &options, want)?;
-    let picture = as_people_see_it(picture, &config);
-    let painted = if args.strip {
-        let maps = outputs.source_per_block.chunks(config.tokens() as usize);
-        let merged = maps.map(|source| paint::groups(&picture, source, &config));
-        let panels: Vec<_> = std::iter::once(paint::plain(&picture, &config)).chain(merged).collect();
-        paint::sheet(&panels, COLUMNS)
-    } else {
-        paint::groups(&picture, &outputs.source, &config)
-    };
+    let (painted, tokens) = paint(&session, picture, &options, args.strip)?;
     output::put_png(&painted, file, &args.out)?;
-    // Each holds some original token.
-    let held = |source: &[u32]| source.iter().collect::<BTreeSet<_>>().len();
-    let after = outputs.source_per_block.chunks(config.tokens() as usize).map(held);
-    let tokens: Vec<String> =
-        std::iter::once(config.tokens() as usize).chain(after).map(|count| count.to_string()).collect();
+    let tokens: Vec<String> = tokens.iter().map(usize::to_string).collect();
     tracing::info!("tokens from block to block: {}; painted in {}", tokens.join(" "), args.out.display());
     Ok(())
+}
+
+/// Paints what merges of a picture that is of the network's size, all at the end or block by block; also gives the tokens
+/// from block to block.
+pub fn paint(
+    session: &Session,
+    picture: DynamicImage,
+    options: &Options,
+    strip: bool,
+) -> tome_wgpu::Result<(RgbImage, Vec<usize>)> {
+    let config = session.config();
+    let outputs = session.run(picture.as_bytes(), options, [Output::Source, Output::SourcePerBlock])?;
+    let picture = as_people_see_it(picture, config);
+    let maps = outputs.source_per_block.chunks(config.tokens() as usize);
+    let painted = if strip {
+        let merged = maps.clone().map(|source| paint::groups(&picture, source, config));
+        let panels: Vec<_> = std::iter::once(paint::plain(&picture, config)).chain(merged).collect();
+        paint::sheet(&panels, COLUMNS)
+    } else {
+        paint::groups(&picture, &outputs.source, config)
+    };
+    // Each holds some original token.
+    let held = |source: &[u32]| source.iter().collect::<BTreeSet<_>>().len();
+    Ok((painted, std::iter::once(config.tokens() as usize).chain(maps.map(held)).collect()))
 }
 
 /// Red first, whatever the network reads first.

@@ -7,6 +7,7 @@ use image::metadata::Orientation;
 use image::{DynamicImage, ImageDecoder, ImageFormat, ImageReader, Limits};
 
 use super::super::broken;
+use super::extent::Extent;
 use super::{gif, jpeg, kind, tiff};
 use crate::error::Result;
 use crate::regular;
@@ -52,13 +53,18 @@ pub(in super::super) fn read(path: &Path) -> Result<Vec<u8>> {
     regular::read(path, MOST_BYTES).map_err(|error| broken(path, error.to_string()))
 }
 
-/// Whether a picture has more pixels than [`LARGE_PIXELS`] or cannot be asked; what is said of it is small to read.
-pub(in super::super) fn is_large(bytes: &[u8]) -> bool {
+/// Whether a picture, decoded at a scale, takes as much memory as more pixels than [`LARGE_PIXELS`], or cannot be asked;
+/// what is said of it is small to read.
+pub(in super::super) fn is_large(bytes: &[u8], scale: u32) -> bool {
     let size = ImageReader::new(Cursor::new(bytes)).with_guessed_format().map(ImageReader::into_dimensions);
-    let header =
-        libjpeg_turbo_rs::Decoder::new(bytes).map(|jpeg| [jpeg.header().width, jpeg.header().height]);
+    let header = libjpeg_turbo_rs::Decoder::new(bytes).map(|jpeg| {
+        let header = jpeg.header();
+        // A progressive one is in memory as a whole before it is scaled.
+        let scale = if header.is_progressive { 1 } else { scale };
+        [header.width, header.height].map(|side| u32::from(side).div_ceil(scale))
+    });
     let (width, height) = match (size, header) {
-        (_, Ok([width, height])) => (width.into(), height.into()),
+        (_, Ok([width, height])) => (width, height),
         (Ok(Ok(size)), _) => size,
         _ => return bytes.len() as u64 > LARGE_PIXELS,
     };
@@ -70,12 +76,35 @@ pub(in super::super) fn is_large(bytes: &[u8]) -> bool {
 /// # Errors
 /// As [`open_image`].
 pub fn decode_image(bytes: &[u8], name: &Path) -> Result<Picture> {
+    decode_at(bytes, name, 1).map(|stored| stored.picture)
+}
+
+/// A picture in as many pixels as it has, or in fewer.
+pub(in super::super) struct Stored {
+    pub picture: Picture,
+    pub extent: Extent,
+}
+
+impl From<Picture> for Stored {
+    fn from(picture: Picture) -> Self {
+        let extent = Extent::new([picture.pixels.height(), picture.pixels.width()], 1);
+        Stored { picture, extent }
+    }
+}
+
+/// [`decode_image`], a JPEG at a scale.
+pub(in super::super) fn decode_at(bytes: &[u8], name: &Path, scale: u32) -> Result<Stored> {
     let failed = |why: String| broken(name, why.replace(['\n', '\r'], " "));
     match kind::format(bytes) {
         _ if kind::is_other(bytes) => Err(failed(kind::of_bytes(bytes))),
-        Some(ImageFormat::Jpeg) => jpeg::decode(bytes).map_err(failed),
-        Some(ImageFormat::Gif) => gif::decode(bytes).map(Picture::from).map_err(failed),
-        Some(format) if kind::is_picture(bytes) => by_image(bytes, format).map_err(failed),
+        Some(ImageFormat::Jpeg) => {
+            let (picture, extent) = jpeg::decode(bytes, scale).map_err(failed)?;
+            Ok(Stored { picture, extent })
+        }
+        Some(ImageFormat::Gif) => {
+            gif::decode(bytes).map(|pixels| Picture::from(pixels).into()).map_err(failed)
+        }
+        Some(format) if kind::is_picture(bytes) => by_image(bytes, format).map(Stored::from).map_err(failed),
         _ => Err(failed(kind::of_bytes(bytes))),
     }
 }

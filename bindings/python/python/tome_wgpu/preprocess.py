@@ -1,0 +1,76 @@
+"""How a picture becomes a network's input."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Literal, TypedDict
+
+import numpy as np
+from numpy.typing import NDArray
+
+from . import _images
+from ._native import Network
+
+
+class Changes(TypedDict, total=False):
+    """What may overrule a network's files."""
+
+    #: Subtracted from each channel in [0, 1]: one value, or one a channel.
+    mean: float | Sequence[float]
+    #: Each channel is divided by it afterwards.
+    std: float | Sequence[float]
+    #: The filter by which a picture is resized.
+    interpolation: Literal["bicubic", "bilinear", "lanczos", "box", "hamming"]
+    #: The edges that are resized to the input's size over `crop`.
+    resize: Literal["shortest", "squash"]
+    #: The share of the resized picture that is cut out.
+    crop: float
+    #: Which channel comes first.
+    channel_order: Literal["rgb", "bgr"]
+    #: Whether a picture is turned upright as its EXIF data says.
+    exif: bool
+
+
+@dataclass(frozen=True)
+class Preprocess:
+    """How a picture becomes a network's input; called, it does that."""
+
+    #: Subtracted from each channel in [0, 1].
+    mean: tuple[float, ...]
+    #: Each channel is divided by it afterwards.
+    std: tuple[float, ...]
+    #: The filter by which a picture is resized.
+    interpolation: str
+    #: The edges that are resized to the input's size over `crop`.
+    resize: str
+    #: The share of the resized picture that is cut out of its centre.
+    crop: float
+    #: Which channel comes first.
+    channel_order: str
+    #: Whether a picture is turned upright as its EXIF data says.
+    exif: bool
+    #: What says all this: a file, an architecture, or the rule by which it was assumed.
+    source: str
+    #: All of it in one line.
+    words: str = field(repr=False)
+    _network: Network = field(repr=False, compare=False)
+
+    def __call__(self, pictures: Sequence[_images.Picture] | _images.Picture) -> NDArray[np.uint8]:
+        """Decodes, resizes and crops pictures, on all threads: `[B, H, W, C]`, uint8.
+
+        Raises the first picture's error that cannot be read.
+        """
+        one = isinstance(pictures, (str, bytes, bytearray, memoryview)) or not isinstance(pictures, Sequence)
+        several: Sequence[_images.Picture] = [pictures] if one else pictures  # type: ignore[list-item,assignment]
+        pixels, errors = self._network.load([_images.item(picture, self.exif) for picture in several])
+        for _, error in errors:
+            raise error
+        return pixels
+
+    def normalise(self, pixels: NDArray[np.uint8]) -> NDArray[np.float32]:
+        """What calling it gives, as `[B, C, H, W]` floats: over 255, less the mean, over the deviation."""
+        return self._network.normalise(np.ascontiguousarray(pixels))
+
+    def __str__(self) -> str:
+        return self.words
