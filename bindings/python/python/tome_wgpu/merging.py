@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from . import _images
 from ._native import Merger
+from ._vulkan import quiet
 from .errors import InputError
 
 _mergers: dict[str, Merger] = {}
@@ -39,7 +40,8 @@ class Match(NamedTuple):
 def _merger(device: str | int) -> Merger:
     with _lock:
         if str(device) not in _mergers:
-            _mergers[str(device)] = Merger(str(device))
+            with quiet():
+                _mergers[str(device)] = Merger(str(device))
         return _mergers[str(device)]
 
 

@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 
 from . import _images, evaluation, fitting, knobs
 from ._native import Network, Options
+from ._vulkan import quiet
 from .config import Config, Device
 from .errors import InputError, TomeError, TomeWarning
 from .outputs import Class, Outputs
@@ -44,9 +45,10 @@ class _Recipe:
 
     def open(self, progress: bool) -> Network:
         changes = dict.fromkeys(_CHANGES) | dict(self.changes)
-        return Network(
-            self.source, self.device, self.precision, self.config, self.arch, self.image_size, changes, progress
-        )
+        with quiet():
+            return Network(
+                self.source, self.device, self.precision, self.config, self.arch, self.image_size, changes, progress
+            )
 
 
 def load(
