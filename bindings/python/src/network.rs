@@ -86,6 +86,7 @@ impl Network {
                 weights.resample_positions(&mut config, size)?;
             }
             changes.apply(&mut config)?;
+            tome_command::imagenet::name_classes(&mut config);
             let session = Session::with_element(config.clone(), &weights, &device, element)?;
             Ok((session, config, weights.warnings().to_vec()))
         });

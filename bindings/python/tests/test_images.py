@@ -136,7 +136,9 @@ def test_a_file_is_named(clutter: tome_wgpu.Model, tmp_path: Path) -> None:
 
 def test_results(clutter: tome_wgpu.Model, pictures: list[Path]) -> None:
     config = clutter.config
-    outputs = clutter(pictures[:2], r=5, want=["logits", "features", "tokens", "size", "source", "dense", "source_per_block"])
+    outputs = clutter(
+        pictures[:2], r=5, want=["logits", "features", "tokens", "size", "source", "dense", "source_per_block"]
+    )
     left = config.tokens - 5 * config.depth
     rows, columns = config.grid
     assert outputs.logits.shape == (2, config.classes)
@@ -165,5 +167,7 @@ def test_results(clutter: tome_wgpu.Model, pictures: list[Path]) -> None:
 def test_nothing_else_is_imported() -> None:
     import subprocess
 
-    code = "import sys, tome_wgpu; print([name for name in ('torch', 'PIL', 'tqdm', 'matplotlib') if name in sys.modules])"
+    code = (
+        "import sys, tome_wgpu; print([name for name in ('torch', 'PIL', 'tqdm', 'matplotlib') if name in sys.modules])"
+    )
     assert subprocess.check_output([sys.executable, "-c", code], text=True).strip() == "[]"

@@ -12,7 +12,7 @@ mod eval;
 mod evaluation;
 mod fit;
 mod folders;
-mod imagenet;
+pub mod imagenet;
 mod infer;
 mod inputs;
 mod labels;

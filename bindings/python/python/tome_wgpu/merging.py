@@ -111,7 +111,9 @@ def merge(
     return Merged(*_merger(device).merge(rows, values, sizes, map_, way))
 
 
-def match(keys: _images.Array, size: _images.Array | None = None, *, r: int, device: str | int = "cpu", **way: Any) -> Match:
+def match(
+    keys: _images.Array, size: _images.Array | None = None, *, r: int, device: str | int = "cpu", **way: Any
+) -> Match:
     """Which tokens `merge` with the same arguments would merge, for tensors that merge by them elsewhere.
 
     Sums by `np.add.at(out, target, x)`, rows by `np.take_along_axis(x, kept[..., None], 1)`.
