@@ -78,6 +78,10 @@ def network_input(value: Any) -> NDArray[np.float32] | NDArray[np.uint8]:
 
 def item(value: Any, exif: bool) -> Item:
     """A picture as the native part takes it; `exif` turns PIL's upright."""
+    if isinstance(value, np.bytes_):
+        raise InputError(
+            "a picture in an array of bytes of one length, which has lost zeros at their ends; give objects"
+        )
     if isinstance(value, (str, bytes)):
         return value
     if isinstance(value, os.PathLike):

@@ -187,5 +187,5 @@ class Encoder:
 
 
 def _plain(picture: Any) -> Any:
-    """A picture that an engine wraps: NumPy's strings and bytes are Python's."""
-    return picture.item() if isinstance(picture, np.generic) else b"" if picture is None else picture
+    """A picture as a row has it; none is one that cannot be read."""
+    return b"" if picture is None else picture

@@ -199,6 +199,9 @@ class Model:
             raise InputError(f"errors is {errors!r}; give 'raise' or 'nan'")
         if isinstance(images, (str, bytes, bytearray, memoryview, os.PathLike)) or _images.is_pil(images):
             images = [images]  # type: ignore[list-item]
+        if _images.is_array(images) and _images.array(images).dtype.kind in "OUS":
+            # A column of paths or bytes.
+            images = list(_images.array(images).ravel())
         if _images.is_array(images):
             given = _images.network_input(images)
             if given.ndim in (2, 3) and given.dtype == np.uint8:
