@@ -14,6 +14,7 @@
 //! [embedding]: https://github.com/tome-wgpu/tome-wgpu/blob/main/docs/embedding.md
 //! [evaluation]: https://github.com/tome-wgpu/tome-wgpu/blob/main/docs/evaluation.md
 //! [performance]: https://github.com/tome-wgpu/tome-wgpu/blob/main/docs/performance.md
+//! [python]: https://github.com/tome-wgpu/tome-wgpu/blob/main/bindings/python/README.md
 //! [kernel]: https://github.com/tome-wgpu/tome-wgpu/blob/main/docs/adding-a-kernel.md
 //! [examples]: https://github.com/tome-wgpu/tome-wgpu/tree/main/examples
 //!

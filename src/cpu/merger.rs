@@ -42,9 +42,12 @@ impl MergeInput<'_> {
         shape.partition.check(tokens, shape.protect)?;
         shape.partition.check_similarity(shape.similarity)?;
         shape.check_threshold()?;
-        if [batch, tokens, channels, heads, head_width].contains(&0) {
-            let why = format!("a merge of [{batch}, {tokens}, {channels}] by {heads} heads of {head_width}");
-            return Err(Error::Input(why));
+        let key = u64::from(shape.key_start) + u64::from(heads) * u64::from(head_width);
+        if [batch, tokens, channels, heads, head_width].contains(&0) || key > u64::from(key_stride) {
+            return Err(Error::Input(format!(
+                "a merge of [{batch}, {tokens}, {channels}] by {heads} heads of {head_width}, from {} on of {key_stride}",
+                shape.key_start
+            )));
         }
         if !(0.0..=MOST_BY_SIZE).contains(&shape.by_size) {
             return Err(Error::Input(format!(

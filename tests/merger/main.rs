@@ -3,6 +3,7 @@
 #[path = "../common/mod.rs"]
 mod common;
 
+mod slices;
 mod ways;
 
 use common::{Random, Rig, Tol, close, rigs, same, set};

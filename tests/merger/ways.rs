@@ -36,7 +36,7 @@ const MARGIN: f32 = 0.3;
 
 /// Whether no rounding decides which energy is higher: a cosine is off by 1e-7, and so is a mean of what it gives, but
 /// where it falls on the other side of the margin.
-fn decided(shape: MergeShape, input: &Input) -> bool {
+pub fn decided(shape: MergeShape, input: &Input) -> bool {
     if !matches!(shape.partition, Partition::Energy { .. }) {
         return true;
     }
@@ -55,7 +55,7 @@ fn decided(shape: MergeShape, input: &Input) -> bool {
 }
 
 /// The same merge by the reference.
-fn merge_by_reference(shape: MergeShape, input: &Input) -> Merged {
+pub fn merge_by_reference(shape: MergeShape, input: &Input) -> Merged {
     let MergeShape { batch, tokens, head_width, protect, partition, similarity, .. } = shape;
     let r = shape.r_clamped();
     let metric = metrics(shape, input);
@@ -112,7 +112,7 @@ fn merged_by_reference(shape: MergeShape, input: &Input, plan: &[u32]) -> Merged
 }
 
 /// Calls `check` with a merge of two images for every partition, with other modes and similarities in turn.
-fn every_way(mut check: impl FnMut(&str, MergeShape)) {
+pub fn every_way(mut check: impl FnMut(&str, MergeShape)) {
     let mut turn = 0;
     for free in [1, 2, 3, 5, 12, 35, 48] {
         for protect in [0, 1, 2, 5] {

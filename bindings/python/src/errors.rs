@@ -21,6 +21,15 @@ pub fn exception(py: Python<'_>, error: &Error) -> PyErr {
     named(py, class(error), error.to_string())
 }
 
+/// Pictures that cannot be read: their places in a batch, and the exceptions.
+pub type Broken<'py> = Vec<(usize, Bound<'py, PyAny>)>;
+
+/// Errors about pictures as their exceptions.
+pub fn raised(py: Python<'_>, errors: Vec<(usize, Error)>) -> Broken<'_> {
+    let raised = |(place, error)| (place, exception(py, &error).into_value(py).into_bound(py).into_any());
+    errors.into_iter().map(raised).collect()
+}
+
 /// What does not fit the call.
 pub fn input(py: Python<'_>, why: impl Into<String>) -> PyErr {
     exception(py, &Error::Input(why.into()))

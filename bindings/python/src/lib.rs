@@ -5,6 +5,7 @@ mod arrays;
 mod command;
 mod describe;
 mod errors;
+mod features;
 mod fit;
 mod judge;
 mod merging;
@@ -24,6 +25,9 @@ fn _native(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add_class::<stream::Stream>()?;
     module.add_class::<judge::Judge>()?;
     module.add_class::<merging::Merger>()?;
+    module.add_class::<features::Probe>()?;
+    module.add_function(wrap_pyfunction!(features::binomial, module)?)?;
+    module.add_function(wrap_pyfunction!(features::neighbours, module)?)?;
     module.add_function(wrap_pyfunction!(fit::fit, module)?)?;
     module.add_function(wrap_pyfunction!(command::run, module)?)?;
     module.add_function(wrap_pyfunction!(describe::adapters, module)?)?;

@@ -12,7 +12,7 @@ use tome_wgpu::{DeviceChoice, Element, Error, Session};
 
 use crate::arrays::{array, outputs, values, wanted};
 use crate::describe;
-use crate::errors::{Raised, exception, input};
+use crate::errors::{Broken, Raised, input, raised};
 use crate::options::{Knobs, Options};
 use crate::pictures::{Picture, load, load_one};
 use crate::process::{Own, enter};
@@ -86,6 +86,7 @@ impl Network {
                 weights.resample_positions(&mut config, size)?;
             }
             changes.apply(&mut config)?;
+            tome_command::imagenet::name_classes(&mut config);
             let session = Session::with_element(config.clone(), &weights, &device, element)?;
             Ok((session, config, weights.warnings().to_vec()))
         });
@@ -133,13 +134,12 @@ impl Network {
         &self,
         py: Python<'py>,
         items: Vec<Bound<'py, PyAny>>,
-    ) -> PyResult<(Bound<'py, PyArrayDyn<u8>>, Vec<(usize, Bound<'py, PyAny>)>)> {
+    ) -> PyResult<(Bound<'py, PyArrayDyn<u8>>, Broken<'py>)> {
         enter(py)?;
         let pictures = Picture::all(&items)?;
         let loaded = py.detach(|| load(&pictures, 0, &self.config));
         py.check_signals()?;
-        let raised = |(place, error)| (place, exception(py, &error).into_value(py).into_bound(py).into_any());
-        let errors = loaded.broken.into_iter().map(raised).collect();
+        let errors = raised(py, loaded.broken);
         let Config { in_chans, image_size: [height, width], .. } = self.config;
         let shape = [pictures.len(), height as usize, width as usize, in_chans as usize];
         Ok((array(py, loaded.pixels, &shape)?, errors))

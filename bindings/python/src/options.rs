@@ -19,6 +19,9 @@ pub struct Options {
     pub schedule: Option<String>,
 }
 
+/// `from_json` and its arguments.
+type Pickled<'py> = (Bound<'py, PyAny>, (Bound<'py, PyBytes>, Option<String>));
+
 /// What may be said of merging, whatever the schedule; what is absent stays as it is.
 #[derive(FromPyObject, Default)]
 #[pyo3(from_item_all)]
@@ -118,10 +121,7 @@ impl Options {
         self.fitted.options.schedule.per_block(self.fitted.depth as usize)
     }
 
-    fn __reduce__<'py>(
-        &self,
-        py: Python<'py>,
-    ) -> PyResult<(Bound<'py, PyAny>, (Bound<'py, PyBytes>, Option<String>))> {
+    fn __reduce__<'py>(&self, py: Python<'py>) -> PyResult<Pickled<'py>> {
         let make = py.get_type::<Options>().getattr("from_json")?;
         Ok((make, (PyBytes::new(py, self.to_json(py)?.as_bytes()), self.schedule.clone())))
     }

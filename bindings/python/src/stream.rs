@@ -11,15 +11,12 @@ use tome_wgpu::Error;
 use tome_wgpu::vit::{Config, Want};
 
 use crate::arrays::outputs;
-use crate::errors::{Raised, exception, named};
+use crate::errors::{Broken, Raised, named, raised};
 use crate::pictures::{Loaded, Picture, load};
 use crate::process::Own;
 
 /// How often Python's signals are looked after while pictures are decoded.
 const LOOK: Duration = Duration::from_millis(50);
-
-/// Pictures that cannot be read: their places in the batch, and why.
-type Broken = Vec<(usize, Error)>;
 
 #[pyclass(frozen, module = "tome_wgpu._native")]
 pub struct Stream {
@@ -33,7 +30,8 @@ struct Inner {
     /// Pictures so far.
     count: usize,
     decoding: VecDeque<Receiver<Loaded>>,
-    running: VecDeque<Broken>,
+    /// Of each batch the pictures that could not be read.
+    running: VecDeque<Vec<(usize, Error)>>,
 }
 
 impl Stream {
@@ -52,7 +50,7 @@ impl Stream {
 }
 
 /// A batch of results with its errors.
-type Batch<'py> = (Bound<'py, PyDict>, Vec<(usize, Bound<'py, PyAny>)>);
+type Batch<'py> = (Bound<'py, PyDict>, Broken<'py>);
 
 #[pymethods]
 impl Stream {
@@ -97,11 +95,7 @@ impl Stream {
         let popped = py.detach(|| device.pop()).raised(py)?;
         py.check_signals()?;
         let Some(popped) = popped else { return Ok(None) };
-        let errors = broken
-            .into_iter()
-            .map(|(place, error)| (place, exception(py, &error).into_value(py).into_bound(py).into_any()));
-        let errors = errors.collect();
-        Ok(Some((outputs(py, popped, &self.config, self.want)?, errors)))
+        Ok(Some((outputs(py, popped, &self.config, self.want)?, raised(py, broken))))
     }
 }
 

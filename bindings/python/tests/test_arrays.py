@@ -45,7 +45,9 @@ def merged_by_numpy(keys: NDArray, x: NDArray, size: NDArray, r: int, protect: i
     return sums / sizes[:, None], sizes, target
 
 
-@pytest.mark.parametrize(("tokens", "heads", "r", "protect"), [(50, 3, 12, 1), (33, 1, 16, 0), (16, 2, 0, 1), (20, 2, 99, 2)])
+@pytest.mark.parametrize(
+    ("tokens", "heads", "r", "protect"), [(50, 3, 12, 1), (33, 1, 16, 0), (16, 2, 0, 1), (20, 2, 99, 2)]
+)
 def test_a_merge_is_numpys(device: str, tokens: int, heads: int, r: int, protect: int) -> None:
     random = np.random.default_rng(tokens)
     keys = random.normal(size=(2, tokens, heads, 8)).astype(np.float32)

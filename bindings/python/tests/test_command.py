@@ -50,3 +50,11 @@ def test_it_works_without_a_vulkan_loader(monkeypatch: pytest.MonkeyPatch) -> No
     code = "import tome_wgpu; print(tome_wgpu.adapters(), tome_wgpu.load().device)"
     out = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True).stdout
     assert out.startswith("[] CPU, f32: no Vulkan, Metal or DX12 adapter")
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="Mesa's layers are Linux's")
+def test_drivers_are_kept_quiet(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("XDG_RUNTIME_DIR", raising=False)
+    code = "import os, tome_wgpu; tome_wgpu.load(); tome_wgpu.adapters(); assert 'XDG_RUNTIME_DIR' not in os.environ"
+    done = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True)
+    assert done.stderr == ""

@@ -22,15 +22,27 @@ def test_figures_are_the_commands(clutter: tome_wgpu.Model, tmp_path: Path) -> N
     for path in paths:
         (tmp_path / path.parent.name).mkdir(exist_ok=True)
         (tmp_path / path.parent.name / path.name).write_bytes(path.read_bytes())
-    command = [sys.executable, "-m", "tome_wgpu", "eval", "--model", CLUTTER, "--images", tmp_path, "--labels", "folder-names"]
+    command = [
+        sys.executable,
+        "-m",
+        "tome_wgpu",
+        "eval",
+        "--model",
+        CLUTTER,
+        "--images",
+        tmp_path,
+        "--labels",
+        "folder-names",
+    ]
     command += ["--r", "6", "--device", "cpu", "--json"]
     report = json.loads(subprocess.run(command, check=True, capture_output=True, text=True).stdout)
-    rows = report["schedules"] if "schedules" in report else report["rows"]
-    assert len(got.rows) == len(rows) == 2 and got.count == len(paths)
-    for own, other in zip(got.rows, rows):
-        assert own.top1 is not None and own.agreement is not None
-        text = json.dumps(other)
-        assert repr(round(own.top1.estimate, 6))[:6] in text or f"{own.top1.estimate}" in text
+    assert len(got.rows) == len(report["rows"]) == 2 and got.count == len(paths)
+    figures = ("top1", "top5", "top1_change", "top5_change", "agreement", "divergence", "features")
+    for own, other in zip(got.rows, report["rows"]):
+        assert own.promised_speedup == pytest.approx(other["promised_speedup"])
+        for name in figures:
+            want = [other[name][key] for key in ("estimate", "low", "high")]
+            assert getattr(own, name) == pytest.approx(want, rel=1e-6, abs=1e-9), name
     assert got.rows[1].top1_change is not None and got.rows[1].features is not None and got.rows[1].dense is None
     assert got.rows[0].features is not None and got.rows[0].features.estimate == 0
     assert f"{len(paths)} pictures" in str(got)
@@ -62,3 +74,22 @@ def test_a_fit_is_found_kept_and_used(clutter: tome_wgpu.Model, tmp_path: Path) 
             clutter.fit(pixels, wrong)
     with pytest.raises(tome_wgpu.InputError, match="a fit needs"):
         clutter.fit(pixels[:2])
+
+
+def test_features_are_judged() -> None:
+    random = np.random.default_rng(0)
+    labels = np.array(["cat", "dog", "cow"])[random.integers(0, 3, 120)]
+    features = random.normal(size=(120, 8)).astype(np.float32)
+    for number, label in enumerate(("cat", "dog", "cow")):
+        features[labels == label, number] += 6
+    assert tome_wgpu.neighbours(features, labels).share.estimate > 0.95
+    probe = tome_wgpu.Probe(features, labels)
+    judged = probe.judge(features)
+    assert judged.share.low > 0.9 and judged.right.shape == (120,)
+    features[5] = np.nan
+    assert not probe.judge(features).right[5] and not tome_wgpu.neighbours(features, labels).right[5]
+    for wrong in (features[:5], features[:, :4]):
+        with pytest.raises(tome_wgpu.InputError):
+            probe.judge(wrong)
+    with pytest.raises(tome_wgpu.InputError):
+        tome_wgpu.neighbours(features, labels[:3])

@@ -33,7 +33,15 @@ def test_pictures_paths_bytes_and_pixels_are_the_same(clutter: tome_wgpu.Model, 
     files = [path.read_bytes() for path in paths]
     images = [Image.open(path) for path in paths]
     arrays = [np.asarray(image.convert("RGB")) for image in images]
-    for given in (list(map(str, paths)), files, images, arrays, [paths[0], files[1], images[2]]):
+    for given in (
+        list(map(str, paths)),
+        np.array(list(map(str, paths))),
+        np.array(files, object),
+        files,
+        images,
+        arrays,
+        [paths[0], files[1], images[2]],
+    ):
         assert np.array_equal(clutter(given, r=4).logits, want)
     assert np.array_equal(clutter(images[0], r=4).logits, want[:1])
     pixels = clutter.preprocess(paths)
@@ -113,6 +121,7 @@ def test_exif_turns_only_where_the_network_says_so(clutter: tome_wgpu.Model) -> 
         ([3], "a int is no picture"),
         (iter([]), "stream"),
         ([b"no picture"], "picture 0"),
+        (np.array([b"x", b"yz"]), "lost zeros"),
     ],
 )
 def test_what_is_no_image_is_refused(clutter: tome_wgpu.Model, images: object, why: str) -> None:
@@ -136,7 +145,9 @@ def test_a_file_is_named(clutter: tome_wgpu.Model, tmp_path: Path) -> None:
 
 def test_results(clutter: tome_wgpu.Model, pictures: list[Path]) -> None:
     config = clutter.config
-    outputs = clutter(pictures[:2], r=5, want=["logits", "features", "tokens", "size", "source", "dense", "source_per_block"])
+    outputs = clutter(
+        pictures[:2], r=5, want=["logits", "features", "tokens", "size", "source", "dense", "source_per_block"]
+    )
     left = config.tokens - 5 * config.depth
     rows, columns = config.grid
     assert outputs.logits.shape == (2, config.classes)
@@ -165,5 +176,7 @@ def test_results(clutter: tome_wgpu.Model, pictures: list[Path]) -> None:
 def test_nothing_else_is_imported() -> None:
     import subprocess
 
-    code = "import sys, tome_wgpu; print([name for name in ('torch', 'PIL', 'tqdm', 'matplotlib') if name in sys.modules])"
+    code = (
+        "import sys, tome_wgpu; print([name for name in ('torch', 'PIL', 'tqdm', 'matplotlib') if name in sys.modules])"
+    )
     assert subprocess.check_output([sys.executable, "-c", code], text=True).strip() == "[]"

@@ -60,9 +60,7 @@ def test_options_are_kept(clutter: tome_wgpu.Model, tmp_path: Path, pictures: li
 
 
 def test_a_fitted_file_beside_a_network(clutter: tome_wgpu.Model, pictures: list[Path]) -> None:
-    assert np.array_equal(
-        clutter(pictures[:1], "fitted").logits, clutter(pictures[:1], CLUTTER / "fitted.json").logits
-    )
+    assert np.array_equal(clutter(pictures[:1], "fitted").logits, clutter(pictures[:1], CLUTTER / "fitted.json").logits)
     digits = tome_wgpu.load()
     with pytest.raises(tome_wgpu.InputError, match="beside"):
         digits.options("fitted")
@@ -107,7 +105,9 @@ def test_words(clutter: tome_wgpu.Model) -> None:
 
 
 def test_preprocessing_is_overruled() -> None:
-    model = tome_wgpu.load(CLUTTER, "cpu", mean=0.5, std=[0.2, 0.3, 0.4], crop=0.5, interpolation="box", resize="squash")
+    model = tome_wgpu.load(
+        CLUTTER, "cpu", mean=0.5, std=[0.2, 0.3, 0.4], crop=0.5, interpolation="box", resize="squash"
+    )
     assert model.preprocess.mean == (0.5,) * 3 and model.preprocess.crop == 0.5
     assert "changed by the caller" in model.preprocess.source
     for wrong in ({"std": 0}, {"crop": 2.0}, {"interpolation": "x"}, {"resize": "x"}, {"mean": [1, 2]}):

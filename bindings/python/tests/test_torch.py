@@ -64,9 +64,10 @@ def test_tensors_are_taken_as_they_are(network: tuple[object, tome_wgpu.Model]) 
     assert tome_wgpu.merge(x, x, r=4).x.shape == (1, 16, 8)
 
 
-
 def test_a_folder_of_transformers_is_taken_as_it_is(tmp_path: Path) -> None:
-    transformers = pytest.importorskip("transformers", reason="transformers is not installed: nothing is compared with it")
+    transformers = pytest.importorskip(
+        "transformers", reason="transformers is not installed: nothing is compared with it"
+    )
     torch.manual_seed(1)
     config = transformers.ViTConfig(
         hidden_size=48, num_hidden_layers=3, num_attention_heads=3, intermediate_size=96, image_size=64, num_labels=5

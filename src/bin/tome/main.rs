@@ -14,7 +14,7 @@ mod evaluation;
 mod finished;
 mod fit;
 mod folders;
-mod imagenet;
+pub mod imagenet;
 mod infer;
 mod inputs;
 mod labels;

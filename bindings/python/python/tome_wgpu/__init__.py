@@ -15,9 +15,10 @@ from . import errors
 from ._native import Options, __version__, architectures
 from .config import Adapter, Config, Device, adapters
 from .encoder import Encoder, device_from_environment
-from .errors import *  # noqa: F403
+from .errors import *
 from .evaluation import Evaluation, Interval, Row
 from .fitting import Fit
+from .judging import Judged, Probe, neighbours
 from .merging import Match, Merged, match, merge, unmerge
 from .model import Model, load
 from .outputs import Class, Outputs
@@ -33,6 +34,7 @@ __all__ = [
     "Evaluation",
     "Fit",
     "Interval",
+    "Judged",
     "Match",
     "Merged",
     "Model",
@@ -40,6 +42,7 @@ __all__ = [
     "Outputs",
     "Plan",
     "Preprocess",
+    "Probe",
     "Row",
     "__version__",
     "adapters",
@@ -48,6 +51,7 @@ __all__ = [
     "load",
     "match",
     "merge",
+    "neighbours",
     "unmerge",
 ]
 __all__ += errors.__all__

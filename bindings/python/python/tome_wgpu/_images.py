@@ -51,7 +51,9 @@ def array(value: Any, name: str = "images") -> NDArray[Any]:
         made: NDArray[Any] = np.from_dlpack(value)
         return made
     except (TypeError, RuntimeError, ValueError, BufferError) as error:
-        raise InputError(f"`{name}` is no array in host memory ({error}); of a torch tensor give .detach().cpu()") from error
+        raise InputError(
+            f"`{name}` is no array in host memory ({error}); of a torch tensor give .detach().cpu()"
+        ) from error
 
 
 def floats(value: Any, name: str) -> NDArray[np.float32]:
@@ -69,11 +71,17 @@ def network_input(value: Any) -> NDArray[np.float32] | NDArray[np.uint8]:
         return np.ascontiguousarray(given)
     if given.dtype.kind == "f":
         return np.ascontiguousarray(given, dtype=np.float32)
-    raise InputError(f"images of type {given.dtype}; give normalised floats [B, C, H, W] or pixels [B, H, W, C] in uint8")
+    raise InputError(
+        f"images of type {given.dtype}; give normalised floats [B, C, H, W] or pixels [B, H, W, C] in uint8"
+    )
 
 
 def item(value: Any, exif: bool) -> Item:
     """A picture as the native part takes it; `exif` turns PIL's upright."""
+    if isinstance(value, np.bytes_):
+        raise InputError(
+            "a picture in an array of bytes of one length, which has lost zeros at their ends; give objects"
+        )
     if isinstance(value, (str, bytes)):
         return value
     if isinstance(value, os.PathLike):

@@ -12,11 +12,14 @@ __all__ = [
     "Merger",
     "Network",
     "Options",
+    "Probe",
     "Stream",
     "__version__",
     "adapters",
     "architectures",
+    "binomial",
     "fit",
+    "neighbours",
     "run",
 ]
 
@@ -33,6 +36,8 @@ def adapters() -> list[dict[str, Any]]: ...
 def architectures() -> list[str]:
     """The architectures that are known by name, for weights without a `config.json`."""
 
+def binomial(right: int, of: int) -> tuple[float, float, float]: ...
+def neighbours(features: _Floats, labels: Sequence[int]) -> list[int | None]: ...
 def fit(
     network: Network,
     images: _Bytes | _Floats,
@@ -116,3 +121,8 @@ class Merger:
         self, keys: _Floats, x: _Floats, size: _Floats | None, source: _Indices | None, way: Mapping[str, Any]
     ) -> tuple[_Floats, _Floats, _Indices]: ...
     def unmerge(self, x: _Floats, source: _Indices, residual: _Floats | None) -> _Floats: ...
+
+@final
+class Probe:
+    def __new__(cls, features: _Floats, labels: Sequence[int]) -> Self: ...
+    def best(self, features: _Floats) -> list[int | None]: ...

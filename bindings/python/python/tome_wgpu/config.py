@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 from . import _native
+from ._vulkan import quiet
 
 
 @dataclass(frozen=True)
@@ -94,4 +95,5 @@ class Adapter:
 
 def adapters() -> list[Adapter]:
     """Every adapter, in the order of their numbers."""
-    return [Adapter(**fields) for fields in _native.adapters()]
+    with quiet():
+        return [Adapter(**fields) for fields in _native.adapters()]

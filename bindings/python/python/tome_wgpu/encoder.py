@@ -170,7 +170,9 @@ class Encoder:
         rows = {name: values for name, values in batch.items() if self.keep_column or name != self.column}
         if len(pictures) == 0:
             return rows
-        outputs = self.loaded()([_plain(picture) for picture in pictures], self.r, self.want, errors=errors, **self.more)
+        outputs = self.loaded()(
+            [_plain(picture) for picture in pictures], self.r, self.want, errors=errors, **self.more
+        )
         rows |= outputs.as_dict()
         if self.error_column is not None:
             why = np.empty(len(pictures), object)
@@ -185,5 +187,5 @@ class Encoder:
 
 
 def _plain(picture: Any) -> Any:
-    """A picture that an engine wraps: NumPy's strings and bytes are Python's."""
-    return picture.item() if isinstance(picture, np.generic) else b"" if picture is None else picture
+    """A picture as a row has it; none is one that cannot be read."""
+    return b"" if picture is None else picture

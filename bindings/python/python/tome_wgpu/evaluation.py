@@ -122,7 +122,9 @@ def run(
 def _classes(labels: Sequence[Any], config: Config) -> list[int | None]:
     """The classes that labels are: numbers, or the classes' names."""
     if config.scores is None:
-        raise InputError(f"{config.name} has no classes that labels could name; leave them out and compare features")
+        raise InputError(
+            f"{config.name} has no classes that labels could name; leave them out, and judge features by `neighbours` and `Probe`"
+        )
     # A name may be a list of synonyms, "tench, Tinca tinca".
     names: dict[str, int] = {}
     for index, label in enumerate(config.labels):

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from . import _images
 from ._native import Merger
+from ._vulkan import quiet
 from .errors import InputError
 
 _mergers: dict[str, Merger] = {}
@@ -39,7 +40,8 @@ class Match(NamedTuple):
 def _merger(device: str | int) -> Merger:
     with _lock:
         if str(device) not in _mergers:
-            _mergers[str(device)] = Merger(str(device))
+            with quiet():
+                _mergers[str(device)] = Merger(str(device))
         return _mergers[str(device)]
 
 
@@ -109,7 +111,9 @@ def merge(
     return Merged(*_merger(device).merge(rows, values, sizes, map_, way))
 
 
-def match(keys: _images.Array, size: _images.Array | None = None, *, r: int, device: str | int = "cpu", **way: Any) -> Match:
+def match(
+    keys: _images.Array, size: _images.Array | None = None, *, r: int, device: str | int = "cpu", **way: Any
+) -> Match:
     """Which tokens `merge` with the same arguments would merge, for tensors that merge by them elsewhere.
 
     Sums by `np.add.at(out, target, x)`, rows by `np.take_along_axis(x, kept[..., None], 1)`.

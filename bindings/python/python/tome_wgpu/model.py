@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 
 from . import _images, evaluation, fitting, knobs
 from ._native import Network, Options
+from ._vulkan import quiet
 from .config import Config, Device
 from .errors import InputError, TomeError, TomeWarning
 from .outputs import Class, Outputs
@@ -44,9 +45,10 @@ class _Recipe:
 
     def open(self, progress: bool) -> Network:
         changes = dict.fromkeys(_CHANGES) | dict(self.changes)
-        return Network(
-            self.source, self.device, self.precision, self.config, self.arch, self.image_size, changes, progress
-        )
+        with quiet():
+            return Network(
+                self.source, self.device, self.precision, self.config, self.arch, self.image_size, changes, progress
+            )
 
 
 def load(
@@ -80,7 +82,9 @@ def load(
     """
     unknown = [name for name in preprocess if name not in _CHANGES]
     if unknown:
-        raise TypeError(f"load() got an unexpected argument {unknown[0]!r}; of pictures there are {', '.join(_CHANGES)}")
+        raise TypeError(
+            f"load() got an unexpected argument {unknown[0]!r}; of pictures there are {', '.join(_CHANGES)}"
+        )
     changes: dict[str, Any] = dict(preprocess)
     for name in {"mean", "std"} & set(changes):
         changes[name] = [float(value) for value in np.atleast_1d(changes[name])]
@@ -195,13 +199,18 @@ class Model:
             raise InputError(f"errors is {errors!r}; give 'raise' or 'nan'")
         if isinstance(images, (str, bytes, bytearray, memoryview, os.PathLike)) or _images.is_pil(images):
             images = [images]  # type: ignore[list-item]
+        if _images.is_array(images) and _images.array(images).dtype.kind in "OUS":
+            # A column of paths or bytes.
+            images = list(_images.array(images).ravel())
         if _images.is_array(images):
             given = _images.network_input(images)
             if given.ndim in (2, 3) and given.dtype == np.uint8:
                 raise InputError(f"images of shape {given.shape}; a picture of any size goes in a list: [picture]")
             return given, {}
         if not isinstance(images, Sequence):
-            raise InputError(f"images are a {type(images).__name__}; give an array, or pictures in a list (`stream` takes any iterable)")
+            raise InputError(
+                f"images are a {type(images).__name__}; give an array, or pictures in a list (`stream` takes any iterable)"
+            )
         if len(images) == 0:
             raise InputError("images are an empty list")
         exif = self.preprocess.exif
@@ -233,7 +242,9 @@ class Model:
             raise InputError(f"errors is {errors!r}; give 'raise' or 'nan'")
         options, names = self.options(r, **more), knobs.wanted(want)
         native = self._network.stream(options, names)
-        return through(native, images, names, self.preprocess.exif, batch_size, self.config, errors == "raise", progress)
+        return through(
+            native, images, names, self.preprocess.exif, batch_size, self.config, errors == "raise", progress
+        )
 
     def classify(
         self, images: _images.Images, top: int = 5, r: knobs.R = 0, **more: Unpack[knobs.Knobs]
@@ -255,11 +266,23 @@ class Model:
 
     @overload
     def visualize(
-        self, image: _images.Picture, r: knobs.R = ..., *, strip: bool = ..., array: Literal[True], **more: Unpack[knobs.Knobs]
+        self,
+        image: _images.Picture,
+        r: knobs.R = ...,
+        *,
+        strip: bool = ...,
+        array: Literal[True],
+        **more: Unpack[knobs.Knobs],
     ) -> NDArray[np.uint8]: ...
     @overload
     def visualize(
-        self, image: _images.Picture, r: knobs.R = ..., *, strip: bool = ..., array: Literal[False] = ..., **more: Unpack[knobs.Knobs]
+        self,
+        image: _images.Picture,
+        r: knobs.R = ...,
+        *,
+        strip: bool = ...,
+        array: Literal[False] = ...,
+        **more: Unpack[knobs.Knobs],
     ) -> PILImage: ...
     def visualize(
         self,
@@ -312,7 +335,9 @@ class Model:
         ways = [self.options(0, **more), *(self.options(one, **more) for one in r)]
         names = knobs.wanted(want) if want is not None else ["features"] + ["logits"] * (self.config.scores is not None)
         exif = self.preprocess.exif
-        return evaluation.run(self._network, self.config, exif, images, labels, ways, names, batch_size, speed, progress)
+        return evaluation.run(
+            self._network, self.config, exif, images, labels, ways, names, batch_size, speed, progress
+        )
 
     def fit(
         self,
@@ -343,7 +368,9 @@ class Model:
         names = knobs.wanted(want) if want else []
         base = self.options(0, **more)
         path = None if log is None else os.fsdecode(log)
-        return fitting.run(self._network, pixels, base, target, names, measured, batch_size, tries, seed, path, progress)
+        return fitting.run(
+            self._network, pixels, base, target, names, measured, batch_size, tries, seed, path, progress
+        )
 
     def __repr__(self) -> str:
         name = "digits" if self._recipe.source is None else self._recipe.source
