@@ -88,3 +88,24 @@ fn a_broken_picture_is_an_error_at_any_size() {
         assert!(error.contains("cut.jpg"), "{error}");
     }
 }
+
+#[test]
+fn spoilt_bytes_are_pictures_or_errors() {
+    let mut config = config(16, Resample::Bicubic);
+    config.preprocess.reduced = true;
+    for (subsampling, progressive) in [(Some(Subsampling::S420), false), (Some(Subsampling::S422), true)] {
+        let whole = jpeg(301, 299, 5, Stored { subsampling, progressive, orientation: 6 });
+        let mut at = 1usize;
+        for spoilt in 0..300 {
+            let mut bytes = whole.clone();
+            for _ in 0..3 {
+                at = at.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+                let place = (at >> 20) % if spoilt % 2 == 0 { 700 } else { bytes.len() };
+                bytes[place] = (at >> 50) as u8;
+            }
+            if let Ok(picture) = load_bytes(&bytes, Path::new("spoilt.jpg"), &config) {
+                assert_eq!((picture.width(), picture.height()), (16, 16));
+            }
+        }
+    }
+}
