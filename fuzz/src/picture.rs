@@ -6,13 +6,15 @@ use std::sync::LazyLock;
 
 use libfuzzer_sys::fuzz_target;
 use tempfile::NamedTempFile;
-use tome_wgpu::files::{fit, normalise, open_image};
+use tome_wgpu::files::{fit, load_bytes, normalise, open_image};
 use tome_wgpu::vit::Config;
 
 static CONFIGS: LazyLock<[Config; 2]> = LazyLock::new(|| {
     [1, 3].map(|channels| {
         let mut config = Config::preset("vit_tiny_patch16_224").expect("a preset");
         (config.image_size, config.in_chans) = ([32, 48], channels);
+        // For `load_bytes` alone.
+        config.preprocess.reduced = true;
         config
     })
 });
@@ -25,4 +27,5 @@ fuzz_target!(|bytes: &[u8]| {
     let config = &CONFIGS[bytes.len() % 2];
     let fitted = fit(picture, config).expect("has pixels");
     normalise(&fitted, config).expect("fits");
+    _ = load_bytes(bytes, file.path(), config);
 });

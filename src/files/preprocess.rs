@@ -56,8 +56,8 @@ fn too_few() -> Error {
 /// large picture (more than 16 million pixels' worth of file or canvas) is in memory at a time.
 ///
 /// Where [`Preprocess::reduced`](crate::vit::Preprocess::reduced) asks for it, and the filter is not the box, a JPEG is decoded
-/// at 1/8 or 1/4 of its size, one without coarser colours also at 1/2, as far as what is left still shrinks by 2 at least. On
-/// pictures like photographs the result is then within 24 of 255 of the whole decoded, and within 1.5 on average.
+/// at 1/8 or 1/4 of its size where what is left still shrinks by 2 at least. On pictures like photographs the result is then
+/// within 24 of 255 of the whole decoded, and within 1.5 on average.
 ///
 /// # Errors
 /// Theirs; all name the file.

@@ -82,8 +82,8 @@ pub struct Preprocess {
     /// Whether a picture is turned upright as its EXIF data says, which transformers' pipelines do and timm and torchvision
     /// do not.
     pub exif: bool,
-    /// Whether a JPEG file that shrinks to less than half is decoded at 1/2, 1/4 or 1/8 of its size before it is resized:
-    /// near what the whole gives, and not the same. No network's files ask for it.
+    /// Whether a JPEG file that shrinks to less than 1/8 is decoded at 1/4 or 1/8 of its size before it is resized: near what
+    /// the whole gives, and not the same. No network's files ask for it.
     pub reduced: bool,
     /// What says all this, for people: a file, an architecture, or the rule by which it was assumed.
     pub source: String,

@@ -42,12 +42,9 @@ fn reduced_pictures_are_near_whole_ones() {
             // Sides that 8 does not divide.
             let bytes = jpeg(1003, 777, seed as u32, stored);
             for resample in [Resample::Bilinear, Resample::Bicubic, Resample::Lanczos, Resample::Hamming] {
-                // They shrink 17, 8.9 and 4.5 times: at 1/8, 1/4 and 1/2.
-                for (side, halves) in [(40, false), (76, false), (152, true)] {
-                    let apart = apart(&bytes, &config(side, resample));
-                    let fine = matches!(subsampling, None | Some(Subsampling::S444));
-                    assert_eq!(apart.is_some(), fine || !halves, "{stored:?} {side}");
-                    let Some((most, mean)) = apart else { continue };
+                // They shrink 17 and 8.9 times: at 1/8 and 1/4.
+                for side in [40, 76] {
+                    let (most, mean) = apart(&bytes, &config(side, resample)).expect("it is reduced");
                     println!("{stored:?} {resample} {side}: {most}, {mean:.2}");
                     assert!(most <= MOST && mean <= MEAN, "{stored:?} {resample} {side}: {most}, {mean}");
                     worst = (worst.0.max(most), worst.1.max(mean));
@@ -75,8 +72,8 @@ fn turned_and_squashed_pictures_stay_in_their_places() {
 #[test]
 fn what_shrinks_too_little_is_decoded_whole() {
     let bytes = jpeg(640, 480, 3, PLAIN);
-    // To 256 pixels of 480, less than 4 times; and a box has edges between its pixels.
-    assert_eq!(apart(&bytes, &config(224, Resample::Bicubic)), None);
+    // 480 pixels to 71, less than 8 times; and a box has edges between its pixels.
+    assert_eq!(apart(&bytes, &config(64, Resample::Bicubic)), None);
     assert_eq!(apart(&bytes, &config(32, Resample::Box)), None);
     assert!(apart(&bytes, &config(32, Resample::Bicubic)).is_some());
 }
@@ -89,5 +86,26 @@ fn a_broken_picture_is_an_error_at_any_size() {
     for cut in [3, 100, bytes.len() / 2, bytes.len() - 400] {
         let error = load_bytes(&bytes[..cut], Path::new("cut.jpg"), &config).unwrap_err().to_string();
         assert!(error.contains("cut.jpg"), "{error}");
+    }
+}
+
+#[test]
+fn spoilt_bytes_are_pictures_or_errors() {
+    let mut config = config(16, Resample::Bicubic);
+    config.preprocess.reduced = true;
+    for (subsampling, progressive) in [(Some(Subsampling::S420), false), (Some(Subsampling::S422), true)] {
+        let whole = jpeg(301, 299, 5, Stored { subsampling, progressive, orientation: 6 });
+        let mut at = 1usize;
+        for spoilt in 0..300 {
+            let mut bytes = whole.clone();
+            for _ in 0..3 {
+                at = at.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+                let place = (at >> 20) % if spoilt % 2 == 0 { 700 } else { bytes.len() };
+                bytes[place] = (at >> 50) as u8;
+            }
+            if let Ok(picture) = load_bytes(&bytes, Path::new("spoilt.jpg"), &config) {
+                assert_eq!((picture.width(), picture.height()), (16, 16));
+            }
+        }
     }
 }

@@ -34,8 +34,8 @@ pub struct PictureArgs {
     /// Whether a picture is turned upright as its EXIF data says
     #[arg(long, help_heading = HEADING, value_enum)]
     exif: Option<OnOff>,
-    /// Whether JPEGs are decoded whole, or large ones at 1/2, 1/4 or 1/8 of their size where they still shrink by 2 then: at
-    /// most 24 of 255 away, 1.5 on average, and faster the larger they are
+    /// Whether JPEGs are decoded whole, or at 1/4 or 1/8 of their size those that still shrink by 2 then: at most 24 of 255
+    /// away from whole ones, 1.5 on average, and about twice as fast
     #[arg(long, help_heading = HEADING, value_enum, default_value = "whole")]
     jpeg: Jpeg,
 }

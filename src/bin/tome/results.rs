@@ -39,7 +39,7 @@ pub struct Results {
 
 enum Files {
     Tensors { writer: TensorWriter, rows: Rows },
-    Table(Table),
+    Table(Box<Table>),
 }
 
 impl Results {
@@ -55,7 +55,7 @@ impl Results {
         let merged = options.tokens_per_block(config).last().copied().unwrap_or_default();
         let counts = options.threshold.is_some();
         let files = match is_table(path) {
-            true => Files::Table(Table::create(path, want, merged, config, counts, about)?),
+            true => Files::Table(Box::new(Table::create(path, want, merged, config, counts, about)?)),
             false => {
                 let rows = Rows::create(path)?;
                 let tensors = want.outputs().map(|output| tensor(output, inputs.count(), merged, config));

@@ -26,7 +26,7 @@ impl Shard {
     /// Whether a picture of this name is in it: in one of all N, whatever other pictures there are.
     pub fn holds(self, name: &str) -> bool {
         // Spread evenly over 2^32, then cut into N.
-        let place = (mixed(name) >> 32) * u64::from(self.count) >> 32;
+        let place = ((mixed(name) >> 32) * u64::from(self.count)) >> 32;
         place == u64::from(self.number - 1)
     }
 

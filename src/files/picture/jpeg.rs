@@ -8,9 +8,8 @@ use super::decode::{Picture, check_size};
 use super::extent::Extent;
 
 /// The scale at which a picture may be decoded that `shrinks` so many times then, told by its size, height first, and its
-/// orientation: 8, 4, 2 or 1. What is left has to shrink at least [`LEFT`] times.
-///
-/// Half the size is for colours as fine as the brightness alone: this decoder takes as long for the halves of others.
+/// orientation: 8, 4 or 1. What is left has to shrink at least [`LEFT`] times. Half the size takes this decoder longer than
+/// the whole, for which it has vector instructions.
 pub(in super::super) fn scale(bytes: &[u8], shrinks: impl Fn([u32; 2], Orientation) -> f64) -> u32 {
     let Ok(decoder) = Decoder::new(bytes) else { return 1 };
     let header = decoder.header();
@@ -22,14 +21,8 @@ pub(in super::super) fn scale(bytes: &[u8], shrinks: impl Fn([u32; 2], Orientati
         [header.height, header.width].map(u32::from),
         orientation.unwrap_or(Orientation::NoTransforms),
     );
-    let first = &header.components[0];
-    let fine = header.components.iter().all(|component| {
-        (component.horizontal_sampling, component.vertical_sampling)
-            == (first.horizontal_sampling, first.vertical_sampling)
-    });
-    let scales: &[u32] = if fine { &[8, 4, 2] } else { &[8, 4] };
     let fits = |scale: &&u32| shrunk >= LEFT * f64::from(**scale);
-    scales.iter().find(fits).copied().unwrap_or(1)
+    [8, 4].iter().find(fits).copied().unwrap_or(1)
 }
 
 /// How many times a picture at reduced size still shrinks at least. By 2 no value of 8 bits was more than 18 from the whole
