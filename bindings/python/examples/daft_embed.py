@@ -14,7 +14,7 @@ import daft
 import numpy as np
 import pyarrow as pa
 from daft import DataType
-from parts import PICTURES, Parts, files, missing
+from parts import PICTURES, Parts, inputs, missing
 
 import tome_wgpu
 
@@ -51,7 +51,7 @@ def main() -> None:
 
     parts = Parts.of(args.output, tome_wgpu.Encoder(args.model, args.r))
     done = parts.done()
-    paths = missing(pa.array(files(args.input, PICTURES), pa.string()), done)
+    paths = missing(pa.array(inputs(args.input, PICTURES), pa.string()), done)
     width = tome_wgpu.load(args.model, "cpu").config.channels
     embed = encoder_of(args.model, args.r, width, args)
     pictures = daft.from_arrow(pa.table({"path": paths}))

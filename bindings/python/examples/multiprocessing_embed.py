@@ -14,7 +14,7 @@ import os
 from concurrent.futures import ProcessPoolExecutor, as_completed
 
 import pyarrow as pa
-from parts import PICTURES, Parts, encoded, files, missing
+from parts import PICTURES, Parts, encoded, inputs, missing
 
 import tome_wgpu
 
@@ -48,7 +48,7 @@ def main() -> None:
     given = tome_wgpu.Encoder(args.model, args.r)
     parts = Parts.of(args.output, given)
     done = parts.done()
-    paths = missing(pa.array(files(args.input, PICTURES), pa.string()), done).to_pylist()
+    paths = missing(pa.array(inputs(args.input, PICTURES), pa.string()), done).to_pylist()
     cards = args.cards.split(",") if args.cards else [""]
     # Processes that are forked would have neither the threads nor the device of their parent.
     context = multiprocessing.get_context("spawn")

@@ -26,7 +26,8 @@ PICTURES = (".jpg", ".jpeg", ".png", ".webp", ".gif", ".bmp", ".tif", ".tiff")
 
 def opened(uri: str) -> tuple[pa.fs.FileSystem, str]:
     """A file system, and a path in it: `s3://bucket/folder`, `gs://...`, or a path here."""
-    return pa.fs.FileSystem.from_uri(uri if "://" in uri else os.path.abspath(uri))
+    system, path = pa.fs.FileSystem.from_uri(uri if "://" in uri else os.path.abspath(uri))
+    return system, path
 
 
 def files(uri: str, suffixes: tuple[str, ...]) -> list[str]:
@@ -35,6 +36,16 @@ def files(uri: str, suffixes: tuple[str, ...]) -> list[str]:
     scheme = uri.split("://")[0] + "://" if "://" in uri and not uri.startswith("file:") else ""
     found = system.get_file_info(pa.fs.FileSelector(root, recursive=True))
     return sorted(scheme + info.path for info in found if info.is_file and info.path.lower().endswith(suffixes))
+
+
+def inputs(uri: str, suffixes: tuple[str, ...]) -> list[str]:
+    """As `files`; none at all is an error."""
+    try:
+        if found := files(uri, suffixes):
+            return found
+    except OSError as error:
+        raise SystemExit(str(error)) from error
+    raise SystemExit(f"{uri}: has no file that ends in {', '.join(suffixes)}")
 
 
 @dataclass(frozen=True)

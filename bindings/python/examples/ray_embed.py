@@ -18,7 +18,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute
 import ray
-from parts import PICTURES, Parts, files, missing, opened
+from parts import PICTURES, Parts, inputs, missing, opened
 
 import tome_wgpu
 
@@ -88,15 +88,15 @@ def source(args: argparse.Namespace, done: pa.Array) -> ray.data.Dataset:
 
     if args.source == "parquet":
         finished = ray.put(done)
-        pictures = ray.data.read_parquet(files(args.input, (".parquet",)), columns=[args.key, args.column])
+        pictures = ray.data.read_parquet(inputs(args.input, (".parquet",)), columns=[args.key, args.column])
         pictures = pictures.rename_columns({args.key: "path", args.column: "image"})
         return pictures.map_batches(only_missing, batch_size=None, batch_format="pyarrow")
     if args.source == "tars":
         finished = ray.put(done)
-        tars = blocks(pa.array(files(args.input, (".tar", ".tar.gz", ".tgz")), pa.string()), 1)
+        tars = blocks(pa.array(inputs(args.input, (".tar", ".tar.gz", ".tgz")), pa.string()), 1)
         pictures = tars.map_batches(read_tars, batch_size=1, num_cpus=0.5)
         return pictures.map_batches(only_missing, batch_size=None, batch_format="pyarrow", num_cpus=0.5)
-    paths = missing(pa.array(files(args.input, PICTURES), pa.string()), done)
+    paths = missing(pa.array(inputs(args.input, PICTURES), pa.string()), done)
     return blocks(paths, args.rows_per_file).map_batches(read_files, batch_size=None, num_cpus=0.5)
 
 

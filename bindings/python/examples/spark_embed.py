@@ -15,7 +15,7 @@ from pathlib import Path
 
 import pandas as pd
 import pyarrow as pa
-from parts import PICTURES, Parts, encoded, encoder_of_process, files, missing
+from parts import PICTURES, Parts, encoded, encoder_of_process, inputs, missing
 from pyspark import TaskContext
 from pyspark.sql import SparkSession
 
@@ -54,7 +54,7 @@ def main() -> None:
 
     parts = Parts.of(args.output, tome_wgpu.Encoder(args.model, args.r))
     done = parts.done()
-    paths = missing(pa.array(files(args.input, PICTURES), pa.string()), done).to_pylist()
+    paths = missing(pa.array(inputs(args.input, PICTURES), pa.string()), done).to_pylist()
     spark = SparkSession.builder.appName("embed").getOrCreate()
     spark.sparkContext.addPyFile(str(Path(__file__).with_name("parts.py")))
     spark.conf.set("spark.sql.execution.arrow.maxRecordsPerBatch", args.rows_per_file)
