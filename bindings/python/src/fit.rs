@@ -58,5 +58,5 @@ pub fn fit(
         },
     };
     let text = serde_json::to_string(&report.to_json()).map_err(|error| input(py, error.to_string()))?;
-    Ok((Options { fitted: report.fitted, schedule: None }, text))
+    Ok((Options { fitted: report.fitted }, text))
 }

@@ -11,16 +11,14 @@ use tome_wgpu::vit::{self, Config, Rule};
 use crate::errors::{Raised, input};
 
 /// How much and how tokens merge, for one network.
-#[pyclass(frozen, eq, module = "tome_wgpu._native")]
-#[derive(Clone, PartialEq)]
+#[pyclass(frozen, module = "tome_wgpu._native")]
+#[derive(Clone)]
 pub struct Options {
     pub fitted: Fitted,
-    /// As it was written, where it was not fitted.
-    pub schedule: Option<String>,
 }
 
 /// `from_json` and its arguments.
-type Pickled<'py> = (Bound<'py, PyAny>, (Bound<'py, PyBytes>, Option<String>));
+type Pickled<'py> = (Bound<'py, PyAny>, (Bound<'py, PyBytes>,));
 
 /// What may be said of merging, whatever the schedule; what is absent stays as it is.
 #[derive(FromPyObject, Default)]
@@ -46,7 +44,7 @@ impl Options {
         let mut options = vit::Options::for_network(config, parsed);
         knobs.turn(&mut options)?;
         options.check(config)?;
-        Ok(Options { fitted: Fitted::new(config, options), schedule: Some(schedule.into()) })
+        Ok(Options { fitted: Fitted::new(config, options) })
     }
 
     /// What was fitted, or made for this network before.
@@ -98,16 +96,14 @@ impl Knobs {
 impl Options {
     /// What a file of `tome fit` holds, or `to_json` gave.
     #[staticmethod]
-    #[pyo3(signature = (text, schedule=None))]
-    fn from_json(py: Python<'_>, text: &[u8], schedule: Option<String>) -> PyResult<Self> {
-        let fitted = Fitted::from_json(text).raised(py)?;
-        Ok(Options { fitted, schedule })
+    fn from_json(py: Python<'_>, text: &[u8]) -> PyResult<Self> {
+        Ok(Options { fitted: Fitted::from_json(text).raised(py)? })
     }
 
     /// Reads a file that `tome fit` or `save` has written.
     #[staticmethod]
     fn load(py: Python<'_>, path: &str) -> PyResult<Self> {
-        Ok(Options { fitted: Fitted::read(Path::new(path)).raised(py)?, schedule: None })
+        Ok(Options { fitted: Fitted::read(Path::new(path)).raised(py)? })
     }
 
     /// Everything as the text of a file that `load` reads.
@@ -121,9 +117,14 @@ impl Options {
         self.fitted.options.schedule.per_block(self.fitted.depth as usize)
     }
 
+    /// Whether it says the same, block by block.
+    fn __eq__(&self, other: &Self) -> bool {
+        self.fitted.to_json() == other.fitted.to_json()
+    }
+
     fn __reduce__<'py>(&self, py: Python<'py>) -> PyResult<Pickled<'py>> {
         let make = py.get_type::<Options>().getattr("from_json")?;
-        Ok((make, (PyBytes::new(py, self.to_json(py)?.as_bytes()), self.schedule.clone())))
+        Ok((make, (PyBytes::new(py, self.to_json(py)?.as_bytes()),)))
     }
 
     fn __repr__(&self) -> String {

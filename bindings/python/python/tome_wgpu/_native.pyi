@@ -60,7 +60,7 @@ class Options:
     """
 
     @staticmethod
-    def from_json(text: bytes, schedule: str | None = None) -> Options:
+    def from_json(text: bytes) -> Options:
         """What a file of `tome fit` holds, or `to_json` gave."""
     @staticmethod
     def load(path: str) -> Options:

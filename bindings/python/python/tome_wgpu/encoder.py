@@ -111,7 +111,7 @@ class Encoder:
         dataset.map_batches(Encoder, fn_constructor_args=("hf-hub:facebook/dinov2-small",), batch_size=32, ...)
 
     Args:
-        model: What `load` takes, or a model that is loaded already, whose recipe is taken.
+        model: What `load` takes, or a model, whose recipe is taken, its device included.
         r: Tokens merged in each block.
         want: Results to add as columns.
         column: The column of pictures: files' bytes, paths, or pixels `[H, W, 3]` in uint8; or an array of all of them.
