@@ -49,7 +49,7 @@ mod written {
             tome(&[&args[..], &["--want", "features,logits,source", "--r", "8", "--batch", "2"]].concat())
         };
         run(&tensors).failed("with NaN for them");
-        run(&table).failed("with null for them");
+        run(&table).failed("with NaN for them");
         assert_eq!(listing(folder.path()), ["album", "out.jsonl", "out.parquet", "out.safetensors"]);
 
         let (rows, about) = read(&table);
@@ -66,7 +66,13 @@ mod written {
             let (shape, want) = floats(&file, name);
             let lists = rows[name].as_fixed_size_list();
             assert_eq!(lists.value_length() as usize, shape[1], "{name}");
-            assert_eq!([0, 1, 2].map(|row| lists.is_null(row)), [false, true, false], "{name}");
+            // Arrow's C++ reader takes no null among lists of a fixed size.
+            assert_eq!(lists.null_count(), 0, "{name}");
+            let unreadable = lists.value(1);
+            assert!(
+                unreadable.as_primitive::<Float32Type>().values().iter().all(|value| value.is_nan()),
+                "{name}"
+            );
             for row in [0, 2] {
                 let got = lists.value(row).as_primitive::<Float32Type>().values().to_vec();
                 assert_eq!(got, want[row * shape[1]..][..shape[1]], "{name} of {row}");

@@ -14,7 +14,7 @@ use crate::args::{DeviceArgs, ModelArgs};
 use crate::inputs::Inputs;
 use crate::merging::MergeArgs;
 use crate::pictures::PictureArgs;
-use crate::results::{Results, is_table, nothing};
+use crate::results::{Results, is_table};
 use crate::shard::Shard;
 use crate::text::shown;
 use crate::{finished, model, table};
@@ -30,8 +30,7 @@ use crate::{finished, model, table};
 /// named in a warning and its row holds NaN, or 4294967295 for indices; the output is written all the same, and the command
 /// fails in the end. If no picture can be read nothing is written.
 ///
-/// A name that ends in .parquet gives a table instead, with the columns path, error and one for each result, null where there
-/// is an error.
+/// A name that ends in .parquet gives a table instead, with the columns path, error and one for each result.
 #[derive(clap::Args)]
 #[command(after_help = "\
 Examples:
@@ -148,9 +147,8 @@ fn wanted(named: &[Output], table: bool) -> Want {
 /// Fails where images could not be read.
 fn tell_unreadable(unreadable: usize, count: usize, output: &Path) -> Result<()> {
     if unreadable > 0 {
-        let nothing = nothing(output);
         bail!(
-            "{unreadable} of {count} images could not be read; {} is written, with {nothing} for them",
+            "{unreadable} of {count} images could not be read; {} is written, with NaN for them",
             shown(output)
         );
     }
@@ -202,7 +200,7 @@ fn through(
                 }
             };
             for (_, why) in &images.unreadable {
-                tracing::warn!("{why}; its results are {}", results.nothing);
+                tracing::warn!("{why}; its results are NaN");
             }
             stream.push(images.values())?;
             unreadable.push_back(images.unreadable);

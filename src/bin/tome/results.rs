@@ -18,19 +18,12 @@ pub fn is_table(path: &Path) -> bool {
     path.extension().is_some_and(|suffix| suffix == "parquet")
 }
 
-/// What stands in an output where an image could not be read, in words.
-pub fn nothing(path: &Path) -> &'static str {
-    if is_table(path) { "null" } else { "NaN" }
-}
-
 /// Files that are written and not yet in their places.
 pub struct Results {
     files: Files,
     want: Want,
     /// Whether images have tokens of their own number.
     counts: bool,
-    /// What stands for the results of an image that could not be read, in words.
-    pub nothing: &'static str,
     /// Images whose results are written.
     pub images: usize,
     /// Those of them that could not be read.
@@ -64,7 +57,7 @@ impl Results {
                 Files::Tensors { writer: TensorWriter::create(path, tensors, about)?, rows }
             }
         };
-        Ok(Results { files, want, counts, nothing: nothing(path), images: 0, unreadable: 0 })
+        Ok(Results { files, want, counts, images: 0, unreadable: 0 })
     }
 
     /// Writes the results of the next images; those that could not be read, by their places among these, have none.
@@ -78,12 +71,12 @@ impl Results {
             self.counts.then(|| (0..outputs.batch).map(|image| outputs.tokens_of(image)).collect());
         let names: Vec<String> =
             (self.images..self.images + outputs.batch).map(|row| inputs.name(row)).collect();
+        for &(image, _) in unreadable {
+            blank(&mut outputs, image);
+        }
         match &mut self.files {
             Files::Table(table) => table.append(&names, unreadable, tokens.as_deref(), &outputs)?,
             Files::Tensors { writer, rows } => {
-                for &(image, _) in unreadable {
-                    blank(&mut outputs, image);
-                }
                 for (tensor, output) in self.want.outputs().enumerate() {
                     match outputs.get(output) {
                         Values::F32(values) => writer.append(tensor, values)?,

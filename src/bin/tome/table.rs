@@ -6,9 +6,8 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use anyhow::{Context, Result};
-use arrow_array::builder::{FixedSizeListBuilder, PrimitiveBuilder};
 use arrow_array::types::{ArrowPrimitiveType, Float32Type, UInt32Type};
-use arrow_array::{ArrayRef, RecordBatch, StringArray, UInt32Array};
+use arrow_array::{ArrayRef, FixedSizeListArray, PrimitiveArray, RecordBatch, StringArray, UInt32Array};
 use arrow_schema::{DataType, Field, FieldRef, Schema, SchemaRef};
 use parquet::arrow::ArrowWriter;
 use parquet::file::metadata::KeyValue;
@@ -30,7 +29,8 @@ const TOKENS_LEFT: &str = "tokens_left";
 /// In the metadata: images that could not be read.
 pub const UNREADABLE: &str = "unreadable";
 
-/// `path`, `error`, with a threshold `tokens_left`, and each result as a list of a fixed size, null where there is an error.
+/// `path`, `error`, with a threshold `tokens_left`, and each result as a list of a fixed size: NaN, or
+/// 4294967295 for indices, where there is an error. No list is null, which Arrow's C++ reader does not read.
 pub struct Table {
     writer: ArrowWriter<NamedTempFile>,
     target: PathBuf,
@@ -79,7 +79,7 @@ impl Table {
             let list = DataType::FixedSizeList(Arc::new(Field::new("item", kind, false)), length);
             // Rows of several dimensions are flat, which not every reader would take otherwise.
             let shape = HashMap::from([("shape".to_owned(), format!("{shape:?}"))]);
-            fields.push(Field::new(output.name(), list, true).with_metadata(shape));
+            fields.push(Field::new(output.name(), list, false).with_metadata(shape));
         }
         let schema = Arc::new(Schema::new(fields));
         // Floats of a network hardly compress, and paths are few bytes beside them.
@@ -119,8 +119,8 @@ impl Table {
         }
         for (output, field) in self.want.outputs().zip(&self.schema.fields()[columns.len()..]) {
             columns.push(match outputs.get(output) {
-                Values::F32(values) => lists::<Float32Type>(field, values, &there),
-                Values::U32(values) => lists::<UInt32Type>(field, values, &there),
+                Values::F32(values) => lists::<Float32Type>(field, values),
+                Values::U32(values) => lists::<UInt32Type>(field, values),
             });
         }
         let unwritten = || format!("{}: cannot be written", shown(&self.target));
@@ -143,14 +143,9 @@ impl Table {
     }
 }
 
-/// A list for each row, null where there is none.
-fn lists<T: ArrowPrimitiveType>(field: &FieldRef, values: &[T::Native], there: &[bool]) -> ArrayRef {
+/// A list for each row.
+fn lists<T: ArrowPrimitiveType>(field: &FieldRef, values: &[T::Native]) -> ArrayRef {
     let DataType::FixedSizeList(item, length) = field.data_type() else { unreachable!("a list") };
-    let items = PrimitiveBuilder::<T>::with_capacity(values.len());
-    let mut lists = FixedSizeListBuilder::with_capacity(items, *length, there.len()).with_field(item.clone());
-    for (values, &there) in values.chunks_exact(*length as usize).zip(there) {
-        lists.values().append_slice(values);
-        lists.append(there);
-    }
-    Arc::new(lists.finish())
+    let values = PrimitiveArray::<T>::from_iter_values(values.iter().copied());
+    Arc::new(FixedSizeListArray::new(item.clone(), *length, Arc::new(values), None))
 }
