@@ -123,7 +123,9 @@ def test_a_fork_before_the_first_use_is_none(tmp_path: Path, pictures: list[Path
 )
 def test_an_interruption_is_heard(work: str) -> None:
     code = f"""
-        import itertools, numpy as np, tome_wgpu
+        import itertools, signal, numpy as np, tome_wgpu
+        # Where tests run in the background it is ignored, and so it is in what they start.
+        signal.signal(signal.SIGINT, signal.default_int_handler)
         model = tome_wgpu.load({str(CLUTTER)!r}, "cpu")
         print("ready", flush=True)
         try:
