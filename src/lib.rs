@@ -4,7 +4,6 @@
 //! [page.png]: https://raw.githubusercontent.com/tome-wgpu/tome-wgpu/main/web/page/page.png
 //! [page]: https://github.com/tome-wgpu/tome-wgpu/blob/main/web/page/README.md
 //! [npm]: https://github.com/tome-wgpu/tome-wgpu/blob/main/web/README.md
-//! [python]: https://github.com/tome-wgpu/tome-wgpu/blob/main/bindings/python/README.md
 //! [many]: https://github.com/tome-wgpu/tome-wgpu/blob/main/docs/many-pictures.md
 //! [browser]: https://github.com/tome-wgpu/tome-wgpu/blob/main/docs/browser.md
 //! [digits]: https://github.com/tome-wgpu/tome-wgpu/blob/main/models/digits/README.md
