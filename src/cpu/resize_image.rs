@@ -1,9 +1,6 @@
 use super::slices::{elements, part, part_mut};
 use super::threads::for_each_chunk;
-use crate::kernels::resize_image::{Order, Params};
-
-/// Bits behind the point of a weight.
-const FRACTION: u32 = 22;
+use crate::kernels::resize_image::{FRACTION, Order, Params};
 
 /// A picture of bytes, `[image_height, image_width, 4]`, resized across, then down, rounded to 8 bits after each, and
 /// normalised.

@@ -70,6 +70,8 @@ choice! {
 
 /// Pixels of a tile's side: `SIDE` of the shader.
 pub(crate) const SIDE: u32 = 16;
+/// Bits behind the point of a weight, as Pillow has them for pixels of 8 bits: `FRACTION` of the shader.
+pub(crate) const FRACTION: u32 = 22;
 
 /// An image of a texture, prepared: resized across, then down, rounded to 8 bits after each, then normalised. With
 /// [`Taps::params`](crate::vit::Taps::params) and tables of [`Taps`](crate::vit::Taps) bytes are Pillow's to the last bit.

@@ -6,7 +6,7 @@ use super::config::Config;
 use super::crop::Crop;
 use super::preprocess::Resample;
 use crate::error::{Error, Result};
-use crate::kernels::resize_image::{Order, Params, SIDE};
+use crate::kernels::resize_image::{FRACTION, Order, Params, SIDE};
 
 /// For each row (or column) of a resized picture the rows (or columns) of the picture that it is made of, and their
 /// weights: Pillow's, to the last bit. Where a picture shrinks, the filter grows wider with it, so that no pixel is passed
@@ -19,8 +19,6 @@ pub struct Taps {
     words: Vec<i32>,
 }
 
-/// Bits behind the point of a weight, as Pillow has them for pixels of 8 bits.
-const FRACTION: u32 = 22;
 /// Pixels of a side at most: many more than any texture's.
 const LONGEST: u32 = 1 << 24;
 
