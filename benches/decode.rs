@@ -1,7 +1,8 @@
 //! JPEGs on their way into a network: decoded alone, whole and at reduced size; the network alone; and both together, as
 //! `tome infer` does it. `TOME_DEVICE` picks the device (auto), `TOME_PICTURES` how many pictures go through (400).
 //!
-//! The network is the built-in one on inputs of 56 pixels, where decoding is the slower part, and of more, where the device is.
+//! The network is the built-in one on inputs of 56 pixels, where decoding is the slower part, and of more, where the device is;
+//! or the one in the folder `TOME_MODEL`, on its own input, stored in 16 bits where `TOME_PRECISION` is f16, and nothing else.
 
 #[path = "../tests/common/photo.rs"]
 mod photo;
@@ -15,7 +16,7 @@ use photo::{Stored, jpeg};
 use rayon::prelude::*;
 use tome_wgpu::files::{load_bytes, load_image, load_model};
 use tome_wgpu::vit::{Config, Options, Want};
-use tome_wgpu::{DeviceChoice, Schedule, Session};
+use tome_wgpu::{DeviceChoice, Element, Schedule, Session};
 
 /// Pictures at once.
 const BATCH: usize = 16;
@@ -29,7 +30,10 @@ fn main() {
     let test = std::env::args().any(|arg| arg == "--test");
     let count = std::env::var("TOME_PICTURES").map(|n| n.parse().expect("TOME_PICTURES is a number"));
     let count = count.unwrap_or(if test { 2 * BATCH } else { 400 });
-    decoders(test);
+    let model = std::env::var_os("TOME_MODEL");
+    if model.is_none() {
+        decoders(test);
+    }
     let device = std::env::var("TOME_DEVICE").unwrap_or_else(|_| "auto".into());
     let folder = tempfile::tempdir().expect("a temporary folder");
     let pictures = album(folder.path(), count, if test { [320, 240] } else { [1920, 1080] });
@@ -37,8 +41,12 @@ fn main() {
         "\n{count} pictures on {device}, pictures/s\n\n| input | decoding alone | network alone | together | of the slower |"
     );
     println!("|---|---|---|---|---|");
-    for side in if test { &SIDES[..1] } else { &SIDES } {
-        together(&pictures, &device, *side, folder.path());
+    if let Some(model) = model {
+        return together(&pictures, &device, Path::new(&model), None, folder.path());
+    }
+    let digits = Path::new(env!("CARGO_MANIFEST_DIR")).join("models/digits");
+    for &side in if test { &SIDES[..1] } else { &SIDES } {
+        together(&pictures, &device, &digits, Some(side), folder.path());
     }
 }
 
@@ -82,16 +90,22 @@ fn album(folder: &Path, count: usize, [width, height]: [usize; 2]) -> Vec<PathBu
     paths
 }
 
-fn together(pictures: &[PathBuf], device: &str, side: u32, folder: &Path) {
-    let digits = Path::new(env!("CARGO_MANIFEST_DIR")).join("models/digits");
-    let (mut config, mut weights) = load_model(&digits, None).expect("the built-in network");
+fn together(pictures: &[PathBuf], device: &str, model: &Path, side: Option<u32>, folder: &Path) {
+    let (mut config, mut weights) = load_model(model, None).expect("a network");
+    let side = side.unwrap_or(config.image_size[0]);
     weights.resample_positions(&mut config, [side; 2]).expect("positions");
+    let precision = std::env::var("TOME_PRECISION").unwrap_or_else(|_| "f32".into());
+    let element = match precision.as_str() {
+        "f32" => Element::F32,
+        "f16" => Element::F16,
+        other => panic!("TOME_PRECISION is {other}"),
+    };
     let start = Instant::now();
     pictures.par_iter().for_each(|path| drop(load_image(path, &config).expect("a picture")));
     let decoding = pictures.len() as f64 / start.elapsed().as_secs_f64();
 
     let choice: DeviceChoice = device.parse().expect("TOME_DEVICE names a device");
-    let session = Session::new(config.clone(), &weights, &choice).expect("a device");
+    let session = Session::with_element(config.clone(), &weights, &choice, element).expect("a device");
     let options = Options::for_network(&config, Schedule::NONE);
     let batch = vec![100u8; BATCH * config.image_values()];
     let through = |batches: usize| {
@@ -112,9 +126,10 @@ fn together(pictures: &[PathBuf], device: &str, side: u32, folder: &Path) {
     let infer = |count: usize| {
         let start = Instant::now();
         let status = Command::new(env!("CARGO_BIN_EXE_tome"))
-            .args(["infer", "--quiet", "--want", "features", "--device", device, "--model"])
+            .args(["infer", "--quiet", "--want", "features", "--device", device])
+            .args(["--precision", &precision, "--model"])
             .args([
-                digits.as_os_str(),
+                model.as_os_str(),
                 "--image-size".as_ref(),
                 side.to_string().as_ref(),
                 "--output".as_ref(),

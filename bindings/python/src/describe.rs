@@ -48,6 +48,7 @@ pub fn preprocess<'py>(py: Python<'py>, config: &Config) -> PyResult<Bound<'py, 
     dict.set_item("crop", preprocess.crop)?;
     dict.set_item("channel_order", if preprocess.bgr { "bgr" } else { "rgb" })?;
     dict.set_item("exif", preprocess.exif)?;
+    dict.set_item("jpeg", if preprocess.reduced { "reduced" } else { "whole" })?;
     dict.set_item("source", &preprocess.source)?;
     dict.set_item("words", preprocess.to_string())?;
     Ok(dict)

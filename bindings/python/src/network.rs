@@ -49,6 +49,7 @@ struct Changes {
     crop: Option<f32>,
     channel_order: Option<String>,
     exif: Option<bool>,
+    jpeg: Option<String>,
 }
 
 impl Network {
@@ -306,7 +307,7 @@ fn read(
 impl Changes {
     fn apply(self, config: &mut Config) -> tome_wgpu::Result<()> {
         let before = config.preprocess.clone();
-        let Preprocess { mean, std, resample, resize, crop, bgr, exif, .. } = &mut config.preprocess;
+        let Preprocess { mean, std, resample, resize, crop, bgr, exif, reduced, .. } = &mut config.preprocess;
         for (given, values) in [(self.mean, mean), (self.std, std)] {
             match given {
                 Some(given) if given.len() == 1 => *values = vec![given[0]; values.len()],
@@ -330,6 +331,11 @@ impl Changes {
             Some(other) => return Err(Error::Input(format!("channel_order `{other}`; give rgb or bgr"))),
         }
         *exif = self.exif.unwrap_or(*exif);
+        match self.jpeg.as_deref() {
+            None => {}
+            Some(jpeg @ ("whole" | "reduced")) => *reduced = jpeg == "reduced",
+            Some(other) => return Err(Error::Input(format!("jpeg `{other}`; give whole or reduced"))),
+        }
         if config.preprocess != before {
             config.preprocess.source += ", changed by the caller";
         }

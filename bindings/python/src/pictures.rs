@@ -9,7 +9,7 @@ use pyo3::prelude::*;
 use pyo3::pybacked::PyBackedBytes;
 use pyo3::types::PyBytes;
 use rayon::prelude::*;
-use tome_wgpu::files::{decode_image, fit, load_image};
+use tome_wgpu::files::{fit, load_bytes, load_image};
 use tome_wgpu::vit::Config;
 use tome_wgpu::{Error, Result};
 
@@ -64,7 +64,7 @@ impl Picture {
     fn fit(&self, name: &Path, config: &Config) -> Result<DynamicImage> {
         match self {
             Picture::File(path) => load_image(path, config),
-            Picture::Bytes(bytes) => fit(decode_image(bytes, name)?, config),
+            Picture::Bytes(bytes) => load_bytes(bytes, name, config),
             Picture::Pixels(picture) => fit(picture.clone(), config),
         }
     }

@@ -33,6 +33,19 @@ def test_a_batch_is_encoded(clutter: tome_wgpu.Model, pictures: list[Path]) -> N
     assert np.array_equal(as_bytes["features"], want.features)
 
 
+def test_prepared_pixels_are_taken_as_they_are(clutter: tome_wgpu.Model, pictures: list[Path]) -> None:
+    pixels = clutter.preprocess(pictures[:3])
+    want = clutter(pixels, want="features").features
+    encoder = tome_wgpu.Encoder(clutter, prepared=True)
+    rows = np.empty(3, object)
+    rows[:] = list(pixels)
+    for column in (pixels, rows):
+        assert np.array_equal(encoder({"image": column})["features"], want)
+    rows[1] = pixels[1, 1:]
+    with pytest.raises(tome_wgpu.InputError, match="one size"):
+        encoder({"image": rows})
+
+
 def test_broken_rows_are_named() -> None:
     encoder = tome_wgpu.Encoder(CLUTTER, device="cpu", column="bytes", keep_column=True)
     batch = np.array([png(), b"nothing", None], object)

@@ -106,6 +106,20 @@ def test_exif_turns_only_where_the_network_says_so(clutter: tome_wgpu.Model) -> 
     assert not np.array_equal(turned.preprocess(file.getvalue()), upright)
 
 
+def test_jpegs_are_decoded_at_reduced_size_where_that_is_asked_for(clutter: tome_wgpu.Model) -> None:
+    y, x = np.mgrid[0:1200, 0:1200]
+    smooth = np.stack([x, y, x + y], -1) * 255 // 2400
+    file = io.BytesIO()
+    Image.fromarray(smooth.astype(np.uint8)).save(file, "JPEG", quality=95)
+    reduced = tome_wgpu.load(clutter._recipe.source, "cpu", jpeg="reduced")
+    assert (clutter.preprocess.jpeg, reduced.preprocess.jpeg) == ("whole", "reduced")
+    whole, other = (model.preprocess(file.getvalue()).astype(int) for model in (clutter, reduced))
+    # Another picture, within the bound of docs/many-pictures.md.
+    assert 0 < np.abs(whole - other).max() <= 24
+    with pytest.raises(tome_wgpu.InputError, match="whole or reduced"):
+        tome_wgpu.load(clutter._recipe.source, "cpu", jpeg="half")  # type: ignore[arg-type]
+
+
 @pytest.mark.parametrize(
     ("images", "why"),
     [

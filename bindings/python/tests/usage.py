@@ -10,7 +10,7 @@ from PIL import Image
 
 import tome_wgpu
 
-model: tome_wgpu.Model = tome_wgpu.load("hf-hub:facebook/dinov2-small", device=0, precision="f16", mean=0.5, exif=True)
+model: tome_wgpu.Model = tome_wgpu.load("hf-hub:facebook/dinov2-small", device=0, precision="f16", mean=0.5, exif=True, jpeg="reduced")
 floats: NDArray[np.float32] = np.zeros((1, 3, 224, 224), np.float32)
 pixels: NDArray[np.uint8] = np.zeros((1, 224, 224, 3), np.uint8)
 

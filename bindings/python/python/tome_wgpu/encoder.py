@@ -118,6 +118,8 @@ class Encoder:
         device: `environment`, the card that the engine has given this process, or what `load` takes.
         keep_column: Whether the pictures go on to the results.
         error_column: The column that says why a row is NaN, None where it is not; without a name an error is raised.
+        prepared: Whether the column's pixels are the network's own already, as `Model.preprocess` makes them, and are not
+            resized and cropped once more.
         load_options: Further arguments of `load`.
         more: How tokens merge.
     """
@@ -133,6 +135,7 @@ class Encoder:
         precision: Literal["f32", "f16"] = "f32",
         keep_column: bool = False,
         error_column: str | None = "error",
+        prepared: bool = False,
         load_options: Mapping[str, Any] | None = None,
         **more: Unpack[knobs.Knobs],
     ) -> None:
@@ -142,6 +145,7 @@ class Encoder:
         self.model = model if model is None or isinstance(model, Model) else os.fsdecode(model)
         self.r, self.more = r, more
         self.column, self.keep_column, self.error_column = column, keep_column, error_column
+        self.prepared = prepared
         self.device = device
         self.precision: Literal["f32", "f16"] = precision
         self.load_options = dict(load_options or {})
@@ -170,9 +174,8 @@ class Encoder:
         rows = {name: values for name, values in batch.items() if self.keep_column or name != self.column}
         if len(pictures) == 0:
             return rows
-        outputs = self.loaded()(
-            [_plain(picture) for picture in pictures], self.r, self.want, errors=errors, **self.more
-        )
+        images = _stacked(pictures) if self.prepared else [_plain(picture) for picture in pictures]
+        outputs = self.loaded()(images, self.r, self.want, errors=errors, **self.more)
         rows |= outputs.as_dict()
         if self.error_column is not None:
             why = np.empty(len(pictures), object)
@@ -184,6 +187,16 @@ class Encoder:
     def __repr__(self) -> str:
         state = "loaded" if self._loaded is not None else "not loaded yet"
         return f"<Encoder {self.model}, r={self.r!r}: {self.column} -> {', '.join(self.want)}; {state}>"
+
+
+def _stacked(pictures: NDArray[Any]) -> NDArray[Any]:
+    """Pixels of one size as one array."""
+    if pictures.dtype != object:
+        return pictures
+    try:
+        return np.stack([np.asarray(picture) for picture in pictures])
+    except ValueError as error:
+        raise InputError(f"prepared pixels are of one size: {error}") from error
 
 
 def _plain(picture: Any) -> Any:

@@ -75,7 +75,7 @@ def load(
         image_size: Height and width of the input in pixels; positions are resampled as the network's own code does.
         progress: Whether downloads draw bars on a terminal.
         preprocess: What overrules the network's files about pictures: `mean`, `std`, `interpolation`, `resize`, `crop`,
-            `channel_order`, `exif`.
+            `channel_order`, `exif`, `jpeg`.
 
     Warns:
         TomeWarning: Where something about the network had to be guessed.

@@ -30,6 +30,8 @@ class Changes(TypedDict, total=False):
     channel_order: Literal["rgb", "bgr"]
     #: Whether a picture is turned upright as its EXIF data says.
     exif: bool
+    #: Whether JPEGs are decoded whole, or faster at a reduced size where they shrink much: another picture, within a bound.
+    jpeg: Literal["whole", "reduced"]
 
 
 @dataclass(frozen=True)
@@ -50,6 +52,8 @@ class Preprocess:
     channel_order: str
     #: Whether a picture is turned upright as its EXIF data says.
     exif: bool
+    #: Whether JPEGs are decoded `whole`, or `reduced` where they shrink much.
+    jpeg: str
     #: What says all this: a file, an architecture, or the rule by which it was assumed.
     source: str
     #: All of it in one line.
