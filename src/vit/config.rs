@@ -1,6 +1,7 @@
 //! A network's dimensions and options, after timm's `VisionTransformer`.
 
 use super::preprocess::Preprocess;
+use super::rotary::Rotary;
 use crate::error::{Error, Result};
 use crate::kernels::{Activation, embed_patches};
 
@@ -90,6 +91,8 @@ pub struct Config {
     pub mlp_hidden: u32,
     /// Whether the projection to q, k and v has a bias.
     pub qkv_bias: bool,
+    /// Whether that bias has a part for k; without one it is 0 there.
+    pub k_bias: bool,
     /// Whether q and k are normalised over each head's values.
     pub qk_norm: bool,
     /// The way the tokens become one row.
@@ -102,6 +105,8 @@ pub struct Config {
     pub reg_tokens: u32,
     /// Whether there is a table of learned positions; without it nothing is added to the tokens.
     pub pos_embed: bool,
+    /// Rotary positions, where there are some.
+    pub rotary: Option<Rotary>,
     /// Positions are for patches only; the prefix tokens have none.
     pub no_embed_class: bool,
     /// A LayerNorm before the blocks; the patch projection has no bias then.
@@ -289,6 +294,7 @@ impl Config {
             return wrong("norm_eps", format!("{} is not a positive number", self.norm_eps));
         }
         self.preprocess.check(self.in_chans)?;
+        self.rotary.map_or(Ok(()), |rotary| rotary.check(self))?;
         let unsupported = |field: &str, value: u32, why: &str| {
             Err(Error::Unsupported { field: field.into(), value: value.to_string(), why: why.into() })
         };

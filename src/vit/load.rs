@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 
 use super::config::{Config, Mlp, Pool};
 use super::fold::Fold;
+use super::rotary::FREQUENCIES;
 use super::parameters::{AttentionPool, Block, Linear, Norm, Parameters, Storage};
 use super::tensors::{Tensors, missing};
 use crate::error::{Error, Result};
@@ -46,7 +47,7 @@ impl<T> Parameters<T> {
             let into_mlp = load.norm_before(&name("norm2"))?;
             let (fc1, gate) = load.mlp(config.mlp, &name("mlp"), &into_mlp)?;
             blocks.push(Block {
-                qkv: load.linear(&name("attn.qkv"), Storage::Elem, &into_attention)?,
+                qkv: load.qkv(config, i, &name("attn.qkv"), &into_attention)?,
                 qk_norm: if config.qk_norm { Some(load.qk_norm(&name("attn"), scale)?) } else { None },
                 proj: load.linear(&name("attn.proj"), Storage::Elem, &behind_attention)?,
                 fc1,
@@ -165,6 +166,29 @@ impl<'a, T, P: FnMut(&str, Storage, Cow<'_, [f32]>) -> Result<T>> Loader<'a, P> 
         self.layer(name, storage, inner, weight, bias)
     }
 
+    /// The projection to q, k and v.
+    fn qkv(&mut self, config: &Config, block: u32, name: &str, fold: &Fold<'_>) -> Result<Linear<T>> {
+        let weight = self.floats(&format!("{name}.weight"))?;
+        let mut bias = self.floats_if_any(&format!("{name}.bias"))?;
+        let inner = self.inner(name)?;
+        if let Some(bias) = &mut bias
+            && !config.k_bias
+        {
+            let (q, v) = bias.split_at(inner);
+            *bias = [q, &vec![0.0; inner], v].concat().into();
+        }
+        let (mut weight, mut bias) = fold.layer(weight, bias, inner);
+        let Some(rotary) = config.rotary else { return self.layer(name, Storage::Elem, inner, weight, bias) };
+        rotary.neighbours(config, weight.to_mut(), inner);
+        if let Some(bias) = &mut bias {
+            rotary.neighbours(config, bias.to_mut(), 1);
+        }
+        let learned = self.floats_if_any(FREQUENCIES)?;
+        let turns = rotary.turns(config, block, learned.as_deref())?;
+        let turns = (self.place)(&format!("{name}.turns"), Storage::F32, turns.into())?;
+        Ok(Linear { turns: Some(turns), ..self.layer(name, Storage::Elem, inner, weight, bias)? })
+    }
+
     /// Values in a row of a layer's weight.
     fn inner(&self, name: &str) -> Result<usize> {
         let name = format!("{name}.weight");
@@ -183,7 +207,7 @@ impl<'a, T, P: FnMut(&str, Storage, Cow<'_, [f32]>) -> Result<T>> Loader<'a, P> 
         let columns = (weight.len() / inner) as u32;
         let weight = (self.place)(&format!("{name}.weight"), storage, weight)?;
         let bias = bias.map(|bias| (self.place)(&format!("{name}.bias"), Storage::F32, bias)).transpose()?;
-        Ok(Linear { weight, bias, columns, inner: inner as u32 })
+        Ok(Linear { weight, bias, turns: None, columns, inner: inner as u32 })
     }
 
     /// q's norm and k's as one, q's with a factor.

@@ -4,6 +4,7 @@ use std::borrow::Cow;
 use std::collections::BTreeMap;
 
 use super::config::{Config, Mlp, Pool};
+use super::rotary::{Angles, FREQUENCIES, Rotary};
 use super::tensor::Tensor;
 use crate::error::{Error, Result};
 
@@ -69,6 +70,10 @@ impl Config {
         if self.pos_embed {
             add("pos_embed".into(), &[1, positions, c]);
         }
+        if let Some(Rotary { angles: Angles::Learned, .. }) = self.rotary {
+            let [depth, heads] = [self.depth, self.num_heads].map(|v| v as usize);
+            add(FREQUENCIES.into(), &[2, depth, heads, c / heads / 2]);
+        }
         if self.class_token {
             add("cls_token".into(), &[1, 1, c]);
         }
@@ -91,7 +96,7 @@ impl Config {
             norms.push(format!("{block}.norm2"));
             add(format!("{block}.attn.qkv.weight"), &[3 * c, c]);
             if self.qkv_bias {
-                add(format!("{block}.attn.qkv.bias"), &[3 * c]);
+                add(format!("{block}.attn.qkv.bias"), &[if self.k_bias { 3 * c } else { 2 * c }]);
             }
             if self.qk_norm {
                 for name in ["q_norm", "k_norm"] {

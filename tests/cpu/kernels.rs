@@ -44,8 +44,8 @@ fn matmul_at_any_size_and_with_any_part() {
                     .map(|(bit, values)| (parts & bit > 0).then_some(&values[..]));
                 let params = matmul::Params::new(rows, inner, columns).activation(activation);
                 let [mut y, mut want] = outputs(rows * columns);
-                cpu::matmul(&params, &x, &w, bias, gate, residual, &mut y);
-                reference::matmul(&params, &x, &w, bias, gate, residual, &mut want);
+                cpu::matmul(&params, &x, &w, bias, gate, residual, None, &mut y);
+                reference::matmul(&params, &x, &w, bias, gate, residual, None, &mut want);
                 let tol = Tol { abs: 5e-8 * inner as f32 + 1e-6, rel: 1e-6 };
                 close(format!("{params:?} parts {parts}"), &y, &want, tol);
             }
@@ -61,11 +61,11 @@ fn activations_are_right_everywhere() {
     for &activation in Activation::ALL {
         let params = matmul::Params::new(rows, 1, 1).activation(activation);
         let [mut y, mut want] = outputs(rows);
-        cpu::matmul(&params, &x, &[1.0], None, None, None, &mut y);
-        reference::matmul(&params, &x, &[1.0], None, None, None, &mut want);
+        cpu::matmul(&params, &x, &[1.0], None, None, None, None, &mut y);
+        reference::matmul(&params, &x, &[1.0], None, None, None, None, &mut want);
         close(format!("{activation:?}"), &y, &want, Tol { abs: 2e-7, rel: 2e-7 });
 
-        cpu::matmul(&params, &vec![f32::NAN; x.len()], &[1.0], None, None, None, &mut y);
+        cpu::matmul(&params, &vec![f32::NAN; x.len()], &[1.0], None, None, None, None, &mut y);
         assert!(y.iter().all(|v| v.is_nan()), "{activation:?} of NaN");
     }
 }
@@ -288,7 +288,7 @@ fn match_and_merge(batch: u32, tokens: u32, protect: u32, partition: Partition) 
                 let [mut size_out, mut want_size] = outputs(merged);
                 let [mut source_out, mut want_source] = indices(batch * sources);
                 let [mut normed, mut want_normed] = outputs(merged * channels);
-                cpu::merge_tokens(&params, &plan, &x, size, &mut x_out, &mut size_out, Some(&mut normed));
+                cpu::merge_tokens(&params, &plan, &x, size, &mut x_out, &mut size_out, Some(&mut normed), None);
                 let want_normed_out = Some(&mut want_normed[..]);
                 reference::merge_tokens(
                     &params,
@@ -298,6 +298,7 @@ fn match_and_merge(batch: u32, tokens: u32, protect: u32, partition: Partition) 
                     &mut want_x,
                     &mut want_size,
                     want_normed_out,
+                    None,
                 );
                 let map = merge_source::Params::new(batch, tokens, r, sources);
                 cpu::merge_source(&map, &plan, source, &mut source_out);

@@ -51,7 +51,7 @@ impl Case {
     fn on_reference(&self) -> Vec<f32> {
         let mut y = vec![f32::NAN; (self.params.rows * self.params.columns) as usize];
         let [bias, gate, residual] = [&self.bias, &self.gate, &self.residual].map(|data| data.as_deref());
-        reference::matmul(&self.params, &self.x, &self.w, bias, gate, residual, &mut y);
+        reference::matmul(&self.params, &self.x, &self.w, bias, gate, residual, None, &mut y);
         y
     }
 

@@ -55,7 +55,7 @@ impl Case {
     fn on_reference(&self) -> Merged {
         let [mut x, mut size] = self.lens().map(|len| vec![f32::NAN; len as usize]);
         let Case { params, plan, .. } = self;
-        reference::merge_tokens(params, plan, &self.x, self.size.as_deref(), &mut x, &mut size, None);
+        reference::merge_tokens(params, plan, &self.x, self.size.as_deref(), &mut x, &mut size, None, None);
         (x, size)
     }
 
