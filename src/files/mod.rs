@@ -20,7 +20,7 @@ mod sniff;
 mod tensor_reader;
 mod timm_config;
 mod torchvision;
-mod transformers_config;
+mod transformers;
 
 pub use checkpoint::Checkpoint;
 #[cfg(feature = "hub")]
