@@ -89,6 +89,7 @@ impl Preset {
             pre_norm: family.pre_norm,
             fc_norm: family.fc_norm.unwrap_or(family.pool == Pool::Average),
             final_norm: family.final_norm,
+            head_norm: false,
             layer_scale: family.layer_scale,
             activation: family.activation,
             norm_eps: family.norm_eps,
@@ -106,6 +107,7 @@ impl Preset {
                 source: format!("timm's {}", self.name),
                 crop,
             },
+            sound: None,
             scores: if classes > 0 { Scores::Softmax } else { Scores::None },
             labels: Vec::new(),
         }

@@ -85,6 +85,9 @@ impl Config {
         if self.final_norm {
             norms.push(if self.fc_norm { "fc_norm" } else { "norm" }.to_owned());
         }
+        if self.head_norm {
+            norms.push("fc_norm".to_owned());
+        }
         for i in 0..self.depth {
             let block = format!("blocks.{i}");
             norms.push(format!("{block}.norm1"));
