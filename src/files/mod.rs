@@ -22,7 +22,7 @@ mod sound;
 mod tensor_reader;
 mod timm_config;
 mod torchvision;
-mod transformers_config;
+mod transformers;
 
 pub use checkpoint::Checkpoint;
 #[cfg(feature = "hub")]

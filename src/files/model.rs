@@ -13,7 +13,7 @@ use super::settle::settle;
 use super::shards::Shards;
 use super::{
     Checkpoint, ModelFiles, TensorReader, broken, open_clip, processor, timm_config, torchvision,
-    transformers_config,
+    transformers,
 };
 use crate::error::{Error, Result};
 use crate::vit::{Config, Tensor, Weights};
@@ -159,7 +159,7 @@ pub fn read_weights<R: Read + Seek>(reader: &mut TensorReader<R>) -> Result<Weig
 
 fn parse(top: Fields) -> Result<(Config, &'static Layout)> {
     match is_transformers(&top) && !timm_config::is_wrapped(&top) {
-        true => transformers_config::parse(top),
+        true => transformers::parse(top),
         false => Ok((timm_config::parse(top)?, &names::TIMM)),
     }
 }
