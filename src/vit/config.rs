@@ -2,6 +2,7 @@
 
 use super::preprocess::Preprocess;
 use super::rotary::Rotary;
+use super::sound::Sound;
 use crate::error::{Error, Result};
 use crate::kernels::{Activation, embed_patches};
 
@@ -20,6 +21,8 @@ pub enum Pool {
     Distilled,
     /// The class token and the mean of the patch tokens, side by side into one head: DINOv2's linear classifier.
     TokenAndAverage,
+    /// The mean of the tokens before the patches: AST's class and distillation token.
+    Prefix,
 }
 
 /// The MLP of a block.
@@ -91,8 +94,6 @@ pub struct Config {
     pub mlp_hidden: u32,
     /// Whether the projection to q, k and v has a bias.
     pub qkv_bias: bool,
-    /// Whether that bias has a part for k; without one it is 0 there.
-    pub k_bias: bool,
     /// Whether q and k are normalised over each head's values.
     pub qk_norm: bool,
     /// The way the tokens become one row.
@@ -115,6 +116,8 @@ pub struct Config {
     pub fc_norm: bool,
     /// Whether there is a final LayerNorm at all.
     pub final_norm: bool,
+    /// Whether another LayerNorm follows pooling, besides one before: part of AST's head.
+    pub head_norm: bool,
     /// Whether both branches of a block are scaled per channel before they are added (`init_values`).
     pub layer_scale: bool,
     /// The MLP's activation.
@@ -128,6 +131,9 @@ pub struct Config {
     pub position_resample: PositionResample,
     /// The way a picture becomes the input.
     pub preprocess: Preprocess,
+    /// The way a sound becomes the input, where the network listens: its image is a spectrogram then, of one channel, a row
+    /// for each band from the lowest up and a column for each window.
+    pub sound: Option<Sound>,
     /// What the results are.
     pub scores: Scores,
     /// Names of the classes, where known.
@@ -287,6 +293,12 @@ impl Config {
         if pools_token && !self.class_token {
             return wrong("global_pool", "`token` needs a class token".into());
         }
+        if self.pool == Pool::Prefix && self.prefix() == 0 {
+            return wrong("global_pool", "there are no tokens before the patches".into());
+        }
+        if self.head_norm && self.fc_norm {
+            return wrong("fc_norm", "is there already, instead of the norm before pooling".into());
+        }
         if self.pool == Pool::Distilled && !self.dist_token {
             return wrong("global_pool", "two heads need a distillation token".into());
         }
@@ -295,6 +307,12 @@ impl Config {
         }
         self.preprocess.check(self.in_chans)?;
         self.rotary.map_or(Ok(()), |rotary| rotary.check(self))?;
+        if let Some(sound) = &self.sound {
+            sound.check()?;
+            if [self.in_chans, self.frames] != [1, 1] {
+                return wrong("num_channels", "a spectrogram is one image of one channel".into());
+            }
+        }
         let unsupported = |field: &str, value: u32, why: &str| {
             Err(Error::Unsupported { field: field.into(), value: value.to_string(), why: why.into() })
         };

@@ -33,7 +33,7 @@ impl<T> Parameters<T> {
         let mut norm_if = |there: bool, name: &str| if there { load.norm(name).map(Some) } else { Ok(None) };
         let norm_pre = norm_if(config.pre_norm, "norm_pre")?;
         let norm = norm_if(config.final_norm && !config.fc_norm, "norm")?;
-        let fc_norm = norm_if(config.final_norm && config.fc_norm, "fc_norm")?;
+        let fc_norm = norm_if(config.final_norm && config.fc_norm || config.head_norm, "fc_norm")?;
         let scale = config.attention_scale();
         // Queries that are brought to norm lose any factor; there it is the norm's.
         let scale_of_queries = vec![scale as f32; if config.qk_norm { 0 } else { c }];
@@ -169,14 +169,8 @@ impl<'a, T, P: FnMut(&str, Storage, Cow<'_, [f32]>) -> Result<T>> Loader<'a, P> 
     /// The projection to q, k and v.
     fn qkv(&mut self, config: &Config, block: u32, name: &str, fold: &Fold<'_>) -> Result<Linear<T>> {
         let weight = self.floats(&format!("{name}.weight"))?;
-        let mut bias = self.floats_if_any(&format!("{name}.bias"))?;
+        let bias = self.floats_if_any(&format!("{name}.bias"))?;
         let inner = self.inner(name)?;
-        if let Some(bias) = &mut bias
-            && !config.k_bias
-        {
-            let (q, v) = bias.split_at(inner);
-            *bias = [q, &vec![0.0; inner], v].concat().into();
-        }
         let (mut weight, mut bias) = fold.layer(weight, bias, inner);
         let Some(rotary) = config.rotary else { return self.layer(name, Storage::Elem, inner, weight, bias) };
         rotary.neighbours(config, weight.to_mut(), inner);
@@ -276,7 +270,7 @@ impl<'a, T, P: FnMut(&str, Storage, Cow<'_, [f32]>) -> Result<T>> Loader<'a, P> 
     fn heads(&mut self, config: &Config) -> Result<Vec<Linear<T>>> {
         let inner = config.embed_dim as usize;
         match config.pool {
-            Pool::Token | Pool::Average | Pool::Attention => {
+            Pool::Token | Pool::Average | Pool::Attention | Pool::Prefix => {
                 Ok(vec![self.linear("head", Storage::F32, &Fold::default())?])
             }
             // The mean of two heads is the sum of their halves.

@@ -156,7 +156,8 @@ impl<'a, E: Engine> Walk<'a, E> {
     /// tokens may wait until they are the only ones left.
     fn features(&mut self) -> Result<()> {
         let poolings = self.options.pooling(self.config);
-        let single = poolings.iter().all(|(_, mode)| *mode == PoolMode::Token);
+        // Where another norm follows, the final one cannot.
+        let single = poolings.iter().all(|(_, mode)| *mode == PoolMode::Token) && self.p.fc_norm.is_none();
         let (x, late) = match (&self.p.norm, single) {
             (Some(norm), false) => (self.norm_all(norm)?, &self.p.fc_norm),
             (norm, _) => (self.x(), if norm.is_some() { norm } else { &self.p.fc_norm }),

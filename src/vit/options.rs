@@ -186,6 +186,7 @@ impl Options {
             Pool::Average => vec![average],
             Pool::Distilled => vec![(0, PoolMode::Token), (1, PoolMode::Token)],
             Pool::TokenAndAverage => vec![(0, PoolMode::Token), average],
+            Pool::Prefix => vec![(config.prefix(), PoolMode::MeanBefore)],
             Pool::Attention => Vec::new(),
         }
     }

@@ -79,7 +79,6 @@ impl Preset {
             mlp: family.mlp,
             mlp_hidden: if family.mlp == Mlp::GateFirst { hidden / 2 } else { hidden },
             qkv_bias: family.qkv_bias,
-            k_bias: true,
             qk_norm: false,
             pool: family.pool,
             class_token: family.class_token,
@@ -91,6 +90,7 @@ impl Preset {
             pre_norm: family.pre_norm,
             fc_norm: family.fc_norm.unwrap_or(family.pool == Pool::Average),
             final_norm: family.final_norm,
+            head_norm: false,
             layer_scale: family.layer_scale,
             activation: family.activation,
             norm_eps: family.norm_eps,
@@ -108,6 +108,7 @@ impl Preset {
                 source: format!("timm's {}", self.name),
                 crop,
             },
+            sound: None,
             scores: if classes > 0 { Scores::Softmax } else { Scores::None },
             labels: Vec::new(),
         }

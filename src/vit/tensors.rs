@@ -90,13 +90,16 @@ impl Config {
         if self.final_norm {
             norms.push(if self.fc_norm { "fc_norm" } else { "norm" }.to_owned());
         }
+        if self.head_norm {
+            norms.push("fc_norm".to_owned());
+        }
         for i in 0..self.depth {
             let block = format!("blocks.{i}");
             norms.push(format!("{block}.norm1"));
             norms.push(format!("{block}.norm2"));
             add(format!("{block}.attn.qkv.weight"), &[3 * c, c]);
             if self.qkv_bias {
-                add(format!("{block}.attn.qkv.bias"), &[if self.k_bias { 3 * c } else { 2 * c }]);
+                add(format!("{block}.attn.qkv.bias"), &[3 * c]);
             }
             if self.qk_norm {
                 for name in ["q_norm", "k_norm"] {

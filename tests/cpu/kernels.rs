@@ -171,6 +171,8 @@ fn pool_in_every_mode() {
     for (batch, tokens, channels, first) in [(1, 1, 4, 0), (3, 5, 12, 4), (2, 197, 20, 1)] {
         let (x, size) = (random.floats(batch * tokens * channels), random.sizes(batch * tokens));
         for &mode in pool::PoolMode::ALL {
+            // There must be one before.
+            let first = if mode == pool::PoolMode::MeanBefore { first.max(1) } else { first };
             let params = pool::Params::new([batch, tokens, channels], first, mode);
             let [mut y, mut want] = outputs(batch * channels);
             cpu::pool(&params, &x, Some(&size), &mut y);

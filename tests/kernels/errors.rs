@@ -247,6 +247,7 @@ fn parameters_that_make_no_sense_are_named() {
         (call!(gpu, b, pool, channels: 3), "channels is 3"),
         (call!(gpu, b, pool, first_token: 5), "no token from 5 on, of 5"),
         (call!(gpu, b, pool, mode: pool::PoolMode::MeanBySize), "needs sizes"),
+        (call!(gpu, b, pool, mode: pool::PoolMode::MeanBefore, first_token: 0), "no tokens before 0"),
         (call!(gpu, b, unmerge, channels: 0), "channels is 0"),
         (call!(gpu, b, unmerge, tokens: 0), "0 tokens"),
         (call!(gpu, b, unmerge, sources: 0), "from 0"),

@@ -219,4 +219,5 @@ fn pool_by_hand() {
     assert_eq!(pooled(1, pool::PoolMode::Mean, None), [6.0, 7.0]);
     // (3 * 4 + 8) / 4.
     assert_eq!(pooled(1, pool::PoolMode::MeanBySize, Some(&size)), [5.0, 6.0]);
+    assert_eq!(pooled(2, pool::PoolMode::MeanBefore, Some(&size)), [2.0, 3.0]);
 }

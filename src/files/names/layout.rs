@@ -44,6 +44,8 @@ pub(in crate::files) struct Source {
     pub name: String,
     /// Which thirds of its first dimension; all where there is none.
     pub thirds: Option<(u8, u8)>,
+    /// Zeros of its shape instead of its values.
+    pub zeros: bool,
 }
 
 impl Layout {
@@ -64,11 +66,18 @@ impl Layout {
                     Nth(order) => (order, None),
                     Thirds(from, to) => (0, Some((from, to))),
                 };
-                let source = Source { name: name.into(), thirds };
+                let source = Source { name: name.into(), thirds, zeros: false };
                 if let Some(other) = all.entry(target).or_default().insert(order, source) {
                     let why = format!("means the same as `{}`", other.name);
                     return Err(Error::Weight { name: name.into(), why });
                 }
+            }
+        }
+        // Some attention has no bias for its keys.
+        for (_, parts) in all.iter_mut().filter(|(target, _)| target.ends_with("attn.qkv.bias")) {
+            if let (Some(q), None, Some(_)) = (parts.get(&0), parts.get(&1), parts.get(&2)) {
+                let k = Source { name: q.name.clone(), zeros: true, ..*q };
+                parts.insert(1, k);
             }
         }
         Ok(all.into_iter().map(|(target, parts)| (target, parts.into_values().collect())).collect())
