@@ -96,8 +96,16 @@ pub struct Config {
     pub qkv_bias: bool,
     /// Whether q and k are normalised over each head's values.
     pub qk_norm: bool,
+    /// Whether what attention gives is normalised before its projection: `scale_attn_norm`.
+    pub attn_norm: bool,
+    /// Whether what enters the MLP's second layer is normalised: `scale_mlp_norm`.
+    pub mlp_norm: bool,
     /// The way the tokens become one row.
     pub pool: Pool,
+    /// Heads of [`Pool::Attention`], where they are not as many as the blocks'.
+    pub pool_heads: Option<u32>,
+    /// Hidden values of its MLP, where they are not those that [`Config::pool_hidden`] has otherwise.
+    pub pool_mlp: Option<u32>,
     /// Whether a class token comes first.
     pub class_token: bool,
     /// Whether a distillation token follows the class token.
@@ -217,15 +225,25 @@ impl Config {
 
     /// Hidden values of the MLP in the head of [`Pool::Attention`]: `int(embed_dim * mlp_ratio)`.
     pub fn pool_hidden(&self) -> u32 {
-        match self.mlp {
+        self.pool_mlp.unwrap_or(match self.mlp {
             Mlp::Plain | Mlp::GateApart => self.mlp_hidden,
             Mlp::GateFirst | Mlp::GateLast => 2 * self.mlp_hidden,
-        }
+        })
+    }
+
+    /// Heads of [`Pool::Attention`].
+    pub(crate) fn heads_of_pool(&self) -> u32 {
+        self.pool_heads.unwrap_or(self.num_heads)
+    }
+
+    /// The MLP's width as kernels see it: what is beyond [`mlp_hidden`](Self::mlp_hidden) is 0.
+    pub(crate) fn mlp_width(&self) -> u32 {
+        self.mlp_hidden.next_multiple_of(4)
     }
 
     /// Values of a token where it is widest: q, k and v together, or the MLP's inside.
     pub(crate) fn widest(&self) -> u32 {
-        (3 * self.embed_dim).max(self.mlp_hidden).max(self.pool_hidden())
+        (3 * self.embed_dim).max(self.mlp_width()).max(self.pool_hidden())
     }
 
     /// Values of an image.
@@ -323,12 +341,32 @@ impl Config {
                 "a head is a multiple of 4 wide, 128 at most",
             );
         }
-        if !self.mlp_hidden.is_multiple_of(4) {
-            return unsupported(
-                "embed_dim * mlp_ratio",
-                self.mlp_hidden,
-                "the MLP's width is a multiple of 4",
-            );
+        if self.attn_norm || self.mlp_norm || self.mlp_hidden % 4 > 0 {
+            return unsupported("scale_mlp", self.mlp_hidden, "norms within branches are not supported");
+        }
+        if self.pool == Pool::Attention {
+            let heads = self.heads_of_pool();
+            if !self.embed_dim.is_multiple_of(heads) {
+                return wrong(
+                    "attn_pool_num_heads",
+                    format!("{} channels are not divisible by {heads} heads", self.embed_dim),
+                );
+            }
+            let width = self.embed_dim / heads;
+            if !width.is_multiple_of(4) || width > 128 {
+                return unsupported(
+                    "embed_dim / attn_pool_num_heads",
+                    width,
+                    "a head is a multiple of 4 wide, 128 at most",
+                );
+            }
+            if !self.pool_hidden().is_multiple_of(4) {
+                return unsupported(
+                    "embed_dim * attn_pool_mlp_ratio",
+                    self.pool_hidden(),
+                    "the width of the head's MLP is a multiple of 4",
+                );
+            }
         }
         Ok(())
     }
@@ -350,6 +388,8 @@ impl Config {
             ("depth", self.depth, 1 << 12),
             ("num_heads", self.num_heads, 1 << 16),
             ("mlp_ratio", self.mlp_hidden, 1 << 20),
+            ("attn_pool_num_heads", self.heads_of_pool(), 1 << 16),
+            ("attn_pool_mlp_ratio", self.pool_mlp.unwrap_or(1), 1 << 20),
         ] {
             if value == 0 || value > most {
                 return wrong(field, format!("{value} is not between 1 and {most}"));

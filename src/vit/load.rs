@@ -247,7 +247,7 @@ impl<'a, T, P: FnMut(&str, Storage, Cow<'_, [f32]>) -> Result<T>> Loader<'a, P> 
         let data = |name: &str| self.floats(&format!("attn_pool.{name}"));
         let (latent, weight, bias) = (data("latent")?, data("q.weight")?, data("q.bias")?);
         let rows = weight.chunks_exact(config.embed_dim as usize).zip(&bias[..]);
-        let scale = config.attention_scale();
+        let scale = f64::from(config.embed_dim / config.heads_of_pool()).sqrt().recip();
         let project = |(row, &bias): (&[f32], &f32)| {
             let product: f64 = row.iter().zip(&latent[..]).map(|(&w, &x)| f64::from(w) * f64::from(x)).sum();
             (scale * (product + f64::from(bias))) as f32

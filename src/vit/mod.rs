@@ -22,7 +22,7 @@ mod preprocess;
 pub(crate) mod preset;
 pub(crate) mod presets;
 mod recorder;
-mod rotary;
+pub(crate) mod rotary;
 mod sound;
 mod step;
 mod taps;

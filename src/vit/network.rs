@@ -176,7 +176,8 @@ impl<'a, E: Engine> Walk<'a, E> {
 
     /// Final norm, then attention of the learned query to every token, projection, and an MLP.
     fn attention_pool(&mut self, pool: &AttentionPool<E::Tensor>) -> Result<()> {
-        let Config { embed_dim, num_heads, activation, .. } = *self.config;
+        let Config { embed_dim, activation, .. } = *self.config;
+        let heads = self.config.heads_of_pool();
         let tokens = match &self.p.norm {
             Some(norm) => self.norm_all(norm)?,
             None => self.x(),
@@ -190,7 +191,7 @@ impl<'a, E: Engine> Walk<'a, E> {
             k_start: 0,
             v_start: embed_dim,
             scale: 1.0,
-            ..attention::Params::fused(self.batch, self.tokens, num_heads, self.config.head_width())
+            ..attention::Params::fused(self.batch, self.tokens, heads, embed_dim / heads)
         };
         let size = self.counts(self.options.pool_by == PoolBy::Size).filter(|_| self.merged > 0);
         self.engine.attention(params, Query::Learned(&pool.query), Place::Qkv, size, Place::Pooled)?;

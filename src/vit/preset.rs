@@ -1,6 +1,7 @@
 //! One architecture as a row of a table, and the config that it makes.
 
 use super::config::{Config, Mlp, Pool, PositionResample, Scores};
+use super::rotary::Rotary;
 use super::preprocess::{Preprocess, Resample, Resize};
 use crate::kernels::Activation;
 
@@ -47,6 +48,18 @@ pub(crate) struct Family {
     pub layer_scale: bool,
     pub norm_eps: f32,
     pub position_resample: PositionResample,
+    /// Of timm's `Eva`.
+    pub eva: Option<Eva>,
+}
+
+/// What timm's `Eva` has beside what its `VisionTransformer` has.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Eva {
+    pub rotary: Option<Rotary>,
+    pub pos_embed: bool,
+    pub attn_norm: bool,
+    pub mlp_norm: bool,
+    pub pool_heads: Option<u32>,
 }
 
 /// How pictures were prepared, but for the crop.
@@ -64,6 +77,9 @@ impl Preset {
         let Preset { name, size, patch, pixels, family, picture, crop, classes } = *self;
         // Truncated as Python's int() does it.
         let hidden = (f64::from(size.dim) * size.mlp_ratio) as u32;
+        let packs = family.mlp == Mlp::GateFirst && family.eva.is_none();
+        let of_eva = |part: fn(&Eva) -> bool| family.eva.as_ref().is_some_and(part);
+        let pool_heads = family.eva.and_then(|eva| eva.pool_heads);
         Config {
             name: name.into(),
             image_size: [pixels; 2],
@@ -77,15 +93,15 @@ impl Preset {
             depth: size.depth,
             num_heads: size.heads,
             mlp: family.mlp,
-            mlp_hidden: if family.mlp == Mlp::GateFirst { hidden / 2 } else { hidden },
+            mlp_hidden: if packs { hidden / 2 } else { hidden },
             qkv_bias: family.qkv_bias,
             qk_norm: false,
             pool: family.pool,
             class_token: family.class_token,
             dist_token: family.dist_token,
             reg_tokens: family.reg_tokens,
-            pos_embed: true,
-            rotary: None,
+            pos_embed: family.eva.is_none_or(|eva| eva.pos_embed),
+            rotary: family.eva.and_then(|eva| eva.rotary),
             no_embed_class: family.no_embed_class,
             pre_norm: family.pre_norm,
             fc_norm: family.fc_norm.unwrap_or(family.pool == Pool::Average),
@@ -95,6 +111,11 @@ impl Preset {
             activation: family.activation,
             norm_eps: family.norm_eps,
             prop_attn: true,
+            attn_norm: of_eva(|eva| eva.attn_norm),
+            mlp_norm: of_eva(|eva| eva.mlp_norm),
+            pool_heads,
+            // Four times the channels in all that have heads of their own there.
+            pool_mlp: pool_heads.map(|_| 4 * size.dim),
             position_resample: family.position_resample,
             preprocess: Preprocess {
                 mean: picture.mean.to_vec(),

@@ -42,6 +42,7 @@ pub(super) const PLAIN: Family = Family {
     layer_scale: false,
     norm_eps: 1e-6,
     position_resample: PositionResample { antialias: true, offset: 0.0 },
+    eva: None,
 };
 pub(super) const DISTILLED: Family = Family { pool: Pool::Distilled, dist_token: true, ..PLAIN };
 /// LayerScale.
