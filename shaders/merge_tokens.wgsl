@@ -8,6 +8,7 @@ struct Params {
     channels: u32,
     mode: u32,
     eps: f32,
+    kind: u32,
 }
 
 @group(0) @binding(0) var<uniform> params: Params;
@@ -25,6 +26,7 @@ const MIN: u32 = 4u;
 const KEEP_ONE: u32 = 5u;
 const MLERP: u32 = 6u;
 const MAX_MAGNITUDE: u32 = 7u;
+const RMS: u32 = 1u;
 const END: u32 = 0xffffffffu;
 
 fn size_of(token: u32) -> f32 {
@@ -163,7 +165,7 @@ fn merge_tokens(
         return;
     }
     // As layer_norm; each lane reads what it has written itself.
-    let mean = row_sum(lane, sum) / f32(params.channels);
+    let mean = select(row_sum(lane, sum) / f32(params.channels), 0.0, params.kind == RMS);
     var squares = 0.0;
     for (var i = row_lane; i < end; i += ROW_LANES) {
         let centred = x_out[index * vectors + i] - mean;

@@ -21,7 +21,7 @@ pub fn merge_tokens(
     size_out: &mut [f32],
     normed: Option<&mut [f32]>,
 ) {
-    let &Params { batch, tokens, r, channels, mode, eps } = params;
+    let &Params { batch, tokens, r, channels, mode, eps, kind } = params;
     assert!(r < tokens, "r is {r} of {tokens} tokens");
     let (merged, plan_len) = (tokens - r, 3 * tokens - r);
     let plan = part("plan", plan, &[batch, plan_len]);
@@ -52,7 +52,7 @@ pub fn merge_tokens(
                 kept => image.gather(mode, kept, &mut sums, x_out),
             };
             if let Some(normed) = normed {
-                normalise(x_out, eps, normed);
+                normalise(kind, x_out, eps, normed);
             }
         }
     });

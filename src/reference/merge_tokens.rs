@@ -22,7 +22,7 @@ pub fn merge_tokens(
     size_out: &mut [f32],
     mut normed: Option<&mut [f32]>,
 ) {
-    let &Params { batch, tokens, r, channels, mode, eps, .. } = params;
+    let &Params { batch, tokens, r, channels, mode, eps, kind, .. } = params;
     let [batch, tokens, r, channels] = [batch, tokens, r, channels].map(|v| v as usize);
     let merged = tokens - r;
     for item in 0..batch {
@@ -54,7 +54,7 @@ pub fn merge_tokens(
             }
             (0..channels).for_each(|i| x_out[i] = row[i] as f32);
             if let Some(normed) = &mut normed {
-                let normal = normalise(x_out, eps);
+                let normal = normalise(kind, x_out, eps);
                 (0..channels).for_each(|i| normed[out * channels + i] = normal[i] as f32);
             }
         }

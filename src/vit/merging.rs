@@ -31,7 +31,7 @@ impl<E: Engine> Walk<'_, E> {
             Metric::Attention => self.x(),
             Metric::Final => {
                 let norm = self.p.norm.as_ref().or(self.p.fc_norm.as_ref());
-                self.engine.layer_norm(self.norm_of(self.rows()), self.x(), norm, Place::Normed)?;
+                self.engine.layer_norm(self.norm_of(self.rows()), self.x(), norm, None, Place::Normed)?;
                 Place::Normed
             }
         };
@@ -95,7 +95,7 @@ impl<E: Engine> Walk<'_, E> {
     }
 
     fn merge_shape(&self, block: u32, merge: BlockMerge) -> MergeShape {
-        let Config { embed_dim, num_heads, depth, norm_eps: eps, .. } = *self.config;
+        let Config { embed_dim, num_heads, depth, norm: kind, norm_eps: eps, .. } = *self.config;
         let Rule { metric, similarity, by_size, merge: mode } = self.options.rule(block);
         let projected = metric.of_projection();
         MergeShape {
@@ -118,6 +118,7 @@ impl<E: Engine> Walk<'_, E> {
             keys_in_f32: projected.is_none(),
             masked: false,
             eps,
+            kind,
         }
     }
 }

@@ -174,9 +174,10 @@ impl Options {
 
     /// For each pooled row the first token and the mode; empty where attention pools.
     pub(crate) fn pooling(&self, config: &Config) -> Vec<(u32, PoolMode)> {
+        let first = if config.pool_prefix { 0 } else { config.prefix() };
         let average = match self.pool_by {
-            PoolBy::Plain => (config.prefix(), PoolMode::Mean),
-            PoolBy::Size => (config.prefix(), PoolMode::MeanBySize),
+            PoolBy::Plain => (first, PoolMode::Mean),
+            PoolBy::Size => (first, PoolMode::MeanBySize),
         };
         match config.pool {
             Pool::Token => vec![(0, PoolMode::Token)],
