@@ -10,6 +10,7 @@ struct Params {
     mode: u32,
     positions: u32,
     eps: f32,
+    kind: u32,
 }
 
 @group(0) @binding(0) var<uniform> params: Params;
@@ -30,6 +31,7 @@ const KEEP_ONE: u32 = 5u;
 const MLERP: u32 = 6u;
 const MAX_MAGNITUDE: u32 = 7u;
 const KEPT: u32 = 1u;
+const RMS: u32 = 1u;
 const END: u32 = 0xffffffffu;
 
 fn size_of(token: u32) -> f32 {
@@ -185,7 +187,7 @@ fn merge_tokens(
         return;
     }
     // As layer_norm; each lane reads what it has written itself.
-    let mean = row_sum(lane, sum) / f32(params.channels);
+    let mean = select(row_sum(lane, sum) / f32(params.channels), 0.0, params.kind == RMS);
     var squares = 0.0;
     for (var i = row_lane; i < end; i += ROW_LANES) {
         let centred = x_out[index * vectors + i] - mean;

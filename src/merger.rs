@@ -5,8 +5,8 @@ use crate::error::{Error, Result};
 use crate::gpu::Gpu;
 use crate::kernels::key_metric::Length;
 use crate::kernels::{
-    self, MergeMode, MergedPosition, Similarity, choose_matches, find_matches, key_metric, match_lines, merge_source,
-    merge_tokens, rank_matches, split_tokens, token_energy, unmerge,
+    self, MergeMode, MergedPosition, NormKind, Similarity, choose_matches, find_matches, key_metric,
+    match_lines, merge_source, merge_tokens, rank_matches, split_tokens, token_energy, unmerge,
 };
 use crate::matching;
 use crate::merge_io::MergeIo;
@@ -60,6 +60,8 @@ pub struct MergeShape {
     pub masked: bool,
     /// Added to the variance of [`MergeIo::normed`]; not read without it.
     pub eps: f32,
+    /// The norm of [`MergeIo::normed`]; not read without it.
+    pub kind: NormKind,
 }
 
 impl MergeShape {
@@ -167,8 +169,8 @@ impl MergeShape {
     }
 
     pub(crate) fn merge_tokens(&self) -> merge_tokens::Params {
-        let &MergeShape { batch, tokens, channels, mode, positions, eps, .. } = self;
-        merge_tokens::Params { batch, tokens, r: self.gone(), channels, mode, positions, eps }
+        let &MergeShape { batch, tokens, channels, mode, positions, eps, kind, .. } = self;
+        merge_tokens::Params { batch, tokens, r: self.gone(), channels, mode, positions, eps, kind }
     }
 
     pub(crate) fn merge_source(&self) -> merge_source::Params {

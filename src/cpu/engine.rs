@@ -100,6 +100,11 @@ pub(super) fn run_from(
     Ok((runner.memory.outputs(config, merges, ends), kept))
 }
 
+/// A norm's weight and bias, as far as it has them.
+fn parts(norm: Option<&Norm<Vec<f32>>>) -> (Option<&[f32]>, Option<&[f32]>) {
+    (norm.map(|norm| &norm.weight[..]), norm.and_then(|norm| norm.bias.as_deref()))
+}
+
 impl Engine for Runner<'_, '_> {
     type Tensor = Vec<f32>;
 
@@ -120,10 +125,12 @@ impl Engine for Runner<'_, '_> {
         params: kernels::layer_norm::Params,
         x: Place,
         norm: Option<&Norm<Vec<f32>>>,
+        residual: Option<&Vec<f32>>,
         y: Place,
     ) -> Result<()> {
-        let (weight, bias) = (norm.map(|norm| &norm.weight[..]), norm.map(|norm| &norm.bias[..]));
-        self.memory.write(y, |all, y| layer_norm(&params, all.floats(x), weight, bias, y))
+        let (weight, bias) = parts(norm);
+        let residual = residual.map(|residual| &residual[..]);
+        self.memory.write(y, |all, y| layer_norm(&params, all.floats(x), weight, bias, residual, y))
     }
 
     /// Weights have been packed.
@@ -147,10 +154,11 @@ impl Engine for Runner<'_, '_> {
     fn norm_heads(
         &mut self,
         params: kernels::norm_heads::Params,
-        norm: &Norm<Vec<f32>>,
+        norm: Option<&Norm<Vec<f32>>>,
         x: Place,
     ) -> Result<()> {
-        self.memory.write(x, |_, x| norm_heads(&params, &norm.weight, &norm.bias, x))
+        let (weight, bias) = parts(norm);
+        self.memory.write(x, |_, x| norm_heads(&params, weight, bias, x))
     }
 
     fn attention(

@@ -2,6 +2,8 @@
 
 use std::f32::consts::{FRAC_1_SQRT_2, FRAC_2_PI, LOG2_E};
 
+use crate::kernels::NormKind;
+
 /// Running sums side by side: additions that wait for each other cannot be vectorised.
 const LANES: usize = 16;
 
@@ -63,9 +65,9 @@ wide! {
         (highest > f32::NEG_INFINITY).then_some((highest, skip + place))
     }
 
-    /// y = (x - mean) / sqrt(variance + eps)
-    pub fn normalise(x: &'a [f32], eps: f32, y: &'a mut [f32]) {
-        let mean = sum(x, |v| v) / x.len() as f64;
+    /// y = (x - mean) / sqrt(variance + eps); an RMSNorm takes the mean for 0
+    pub fn normalise(kind: NormKind, x: &'a [f32], eps: f32, y: &'a mut [f32]) {
+        let mean = if kind == NormKind::Rms { 0.0 } else { sum(x, |v| v) / x.len() as f64 };
         let variance = sum(x, |v| (v - mean) * (v - mean)) / x.len() as f64;
         let scale = 1.0 / (variance + f64::from(eps)).sqrt();
         let (mean, scale) = (mean as f32, scale as f32);

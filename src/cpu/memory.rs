@@ -49,7 +49,7 @@ impl Memory {
         let rows = |width: u32| vec![0.0; n * width as usize];
         let row = || vec![0.0; config.embed_dim as usize];
         let classes = || vec![0.0; config.num_classes as usize];
-        let gate = if config.mlp == Mlp::Plain { 0 } else { config.mlp_hidden };
+        let gate = if config.mlp == Mlp::Plain { 0 } else { config.mlp_width() };
         let position = config.rotary.map_or_else(Vec::new, |rotary| rotary.positions(config));
         Memory {
             floats: vec![

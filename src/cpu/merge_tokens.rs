@@ -3,9 +3,9 @@ use std::iter::successors;
 use super::math::{add_row, divide_row, normalise, squares};
 use super::slices::{part, part_mut};
 use super::threads::{for_each_chunk, threads};
-use crate::kernels::merge_tokens::{MergeMode, Params};
 #[cfg(doc)]
 use crate::kernels::merge_tokens::MergedPosition;
+use crate::kernels::merge_tokens::{MergeMode, Params};
 use crate::kernels::rank_matches::END;
 
 /// Each output token gathers its group: x becomes one value by the mode, size the sum; `normed` is x brought to mean 0
@@ -26,7 +26,7 @@ pub fn merge_tokens(
     normed: Option<&mut [f32]>,
     positions: Option<(&[f32], &mut [f32])>,
 ) {
-    let &Params { batch, tokens, r, channels, mode, eps, .. } = params;
+    let &Params { batch, tokens, r, channels, mode, eps, kind, .. } = params;
     assert!(r < tokens, "r is {r} of {tokens} tokens");
     let (merged, plan_len) = (tokens - r, 3 * tokens - r);
     let plan = part("plan", plan, &[batch, plan_len]);
@@ -62,7 +62,7 @@ pub fn merge_tokens(
                 kept => image.gather(mode, kept, &mut sums, x_out),
             };
             if let Some(normed) = normed {
-                normalise(x_out, eps, normed);
+                normalise(kind, x_out, eps, normed);
             }
         }
     });

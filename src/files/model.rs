@@ -65,7 +65,11 @@ struct Described {
     warnings: Vec<String>,
 }
 
-fn load(mut files: ModelFiles, weights: &str, known: Option<(Config, &'static Layout)>) -> Result<(Config, Checkpoint)> {
+fn load(
+    mut files: ModelFiles,
+    weights: &str,
+    known: Option<(Config, &'static Layout)>,
+) -> Result<(Config, Checkpoint)> {
     let (Described { mut config, layout, warnings }, shards) = match known {
         Some(known) => as_told(known, Shards::open(&mut files, weights)?),
         None if files.has(CONFIG) => {

@@ -159,7 +159,9 @@ fn model_args(config: &mut Config, preset: &Preset, args: &mut Fields, pool: Opt
     mlp(config, preset, args, no_act)?;
 
     refuse_others(args, &WITHOUT_EFFECT, |key| match key {
-        "scale_attn_norm" | "scale_mlp_norm" | "pool_include_prefix" | "dynamic_img_pad" => Some(false.into()),
+        "scale_attn_norm" | "scale_mlp_norm" | "pool_include_prefix" | "dynamic_img_pad" => {
+            Some(false.into())
+        }
         "proj_bias" => Some(true.into()),
         "pos_embed" => Some("learn".into()),
         "norm_layer" => Some("layernorm".into()),

@@ -66,6 +66,8 @@ fn pooling(config: &mut Config, preset: &Preset, args: &mut Fields, pool: Option
             return Err(unsupported("global_pool", quoted(other), "known are `token`, `avg` and `map`"));
         }
     };
+    // The head attends to all tokens, an average is of patches.
+    config.pool_prefix = config.pool == Pool::Attention;
     let said = |args: &mut Fields, key, otherwise| if args.has(key) { args.take(key) } else { Ok(otherwise) };
     let behind_pool = said(args, "use_fc_norm", preset.family.fc_norm)?;
     config.fc_norm = behind_pool.unwrap_or(config.pool == Pool::Average);

@@ -90,7 +90,9 @@ pub fn matmul(gpu: &Gpu, params: Params, io: Io<'_>) -> Result<Dispatch> {
     let name = SPEC.name;
     multiple_of_four(name, "inner", inner)?;
     require(name, columns > 0, || "columns is 0".into())?;
-    require(name, io.position.is_some() == io.turn.is_some(), || "`position` and `turn` come together".into())?;
+    require(name, io.position.is_some() == io.turn.is_some(), || {
+        "`position` and `turn` come together".into()
+    })?;
     if io.turn.is_some() {
         multiple_of_four(name, "columns", columns)?;
     }

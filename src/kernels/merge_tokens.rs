@@ -2,6 +2,7 @@
 //! later papers).
 
 use super::declare::{choice, kernel};
+use super::layer_norm::NormKind;
 use super::{elements, multiple_of_four, require};
 use crate::dispatch::Dispatch;
 use crate::error::Result;
@@ -25,6 +26,8 @@ kernel! {
         pub positions: MergedPosition,
         /// Added to the variance of `normed`; not read without it.
         pub eps: f32,
+        /// The norm of `normed`; not read without it.
+        pub kind: NormKind,
     }
     read {
         /// `[batch, 3 tokens - r]`, u32, of [`rank_matches`](crate::kernels::rank_matches()). A place that keeps no
@@ -47,8 +50,8 @@ kernel! {
         size_out: Word,
     }
     write? {
-        /// `[batch, tokens - r, channels]`, written where there is one: `x_out` brought to mean 0 and variance 1 over the
-        /// channels, [`layer_norm`](crate::kernels::layer_norm()) without weight and bias.
+        /// `[batch, tokens - r, channels]`, written where there is one: `x_out` brought to norm over the channels,
+        /// [`layer_norm`](crate::kernels::layer_norm()) without weight and bias.
         normed: Elem,
         /// `[batch, tokens - r, 2]`, written where there is `position`: where each group lies; 0, 0 where there is none.
         position_out: Word,

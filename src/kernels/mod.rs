@@ -28,7 +28,7 @@ pub use choose_matches::choose_matches;
 pub use embed_patches::embed_patches;
 pub use find_matches::{Similarity, find_matches};
 pub use key_metric::key_metric;
-pub use layer_norm::layer_norm;
+pub use layer_norm::{NormKind, layer_norm};
 pub use match_lines::match_lines;
 pub use matmul::{Activation, matmul};
 pub use merge_source::merge_source;

@@ -27,7 +27,7 @@ pub fn merge_tokens(
     mut normed: Option<&mut [f32]>,
     mut positions: Option<(&[f32], &mut [f32])>,
 ) {
-    let &Params { batch, tokens, r, channels, mode, eps, .. } = params;
+    let &Params { batch, tokens, r, channels, mode, eps, kind, .. } = params;
     let stays = params.positions == MergedPosition::Kept || mode == MergeMode::KeepOne;
     let position_mode = if stays { MergeMode::KeepOne } else { MergeMode::WeightedMean };
     let [batch, tokens, r, channels] = [batch, tokens, r, channels].map(|v| v as usize);
@@ -69,7 +69,7 @@ pub fn merge_tokens(
             }
             (0..channels).for_each(|i| x_out[i] = row[i] as f32);
             if let Some(normed) = &mut normed {
-                let normal = normalise(x_out, eps);
+                let normal = normalise(kind, x_out, eps);
                 (0..channels).for_each(|i| normed[out * channels + i] = normal[i] as f32);
             }
         }

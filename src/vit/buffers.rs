@@ -90,7 +90,7 @@ impl Buffers {
             wide: elems("tome.wide", widest)?,
             gate: match config.mlp {
                 Mlp::Plain => None,
-                _ => Some(elems("tome.gate", config.mlp_hidden.into())?),
+                _ => Some(elems("tome.gate", config.mlp_width().into())?),
             },
             scratch: MergeScratch::new(gpu, batch, config.tokens(), metric_width)?,
             metric_width,

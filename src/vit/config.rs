@@ -4,7 +4,7 @@ use super::preprocess::Preprocess;
 use super::rotary::Rotary;
 use super::sound::Sound;
 use crate::error::{Error, Result};
-use crate::kernels::{Activation, embed_patches};
+use crate::kernels::{Activation, NormKind, embed_patches};
 
 /// The way the tokens become one row: timm's `global_pool`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -94,6 +94,10 @@ pub struct Config {
     pub mlp_hidden: u32,
     /// Whether the projection to q, k and v has a bias.
     pub qkv_bias: bool,
+    /// Whether the projection behind attention has a bias.
+    pub proj_bias: bool,
+    /// Whether the layers of the MLP have a bias.
+    pub mlp_bias: bool,
     /// Whether q and k are normalised over each head's values.
     pub qk_norm: bool,
     /// Whether what attention gives is normalised before its projection: `scale_attn_norm`.
@@ -118,11 +122,15 @@ pub struct Config {
     pub rotary: Option<Rotary>,
     /// Positions are for patches only; the prefix tokens have none.
     pub no_embed_class: bool,
-    /// A LayerNorm before the blocks; the patch projection has no bias then.
+    /// Whether patches are normalised before their positions are added; there are no tokens before them then.
+    pub embed_norm: bool,
+    /// A norm before the blocks; the patch projection has no bias then.
     pub pre_norm: bool,
-    /// The final LayerNorm comes after pooling instead of before.
+    /// Pooling counts the tokens before the patches too: `pool_include_prefix`.
+    pub pool_prefix: bool,
+    /// The final norm comes after pooling instead of before.
     pub fc_norm: bool,
-    /// Whether there is a final LayerNorm at all.
+    /// Whether there is a final norm at all.
     pub final_norm: bool,
     /// Whether another LayerNorm follows pooling, besides one before: part of AST's head.
     pub head_norm: bool,
@@ -130,7 +138,9 @@ pub struct Config {
     pub layer_scale: bool,
     /// The MLP's activation.
     pub activation: Activation,
-    /// Epsilon of every LayerNorm.
+    /// What every norm of rows is.
+    pub norm: NormKind,
+    /// Epsilon of every norm.
     pub norm_eps: f32,
     /// Whether attention should count merged tokens by their sizes: not in masked autoencoders that never saw merging
     /// (paper, table 1). [`Options`](super::Options) decide.
@@ -314,6 +324,9 @@ impl Config {
         if self.pool == Pool::Prefix && self.prefix() == 0 {
             return wrong("global_pool", "there are no tokens before the patches".into());
         }
+        if self.embed_norm && self.prefix() > 0 {
+            return wrong("embed_norm", "is of patches alone, and there are tokens before them".into());
+        }
         if self.head_norm && self.fc_norm {
             return wrong("fc_norm", "is there already, instead of the norm before pooling".into());
         }
@@ -341,8 +354,13 @@ impl Config {
                 "a head is a multiple of 4 wide, 128 at most",
             );
         }
-        if self.attn_norm || self.mlp_norm || self.mlp_hidden % 4 > 0 {
-            return unsupported("scale_mlp", self.mlp_hidden, "norms within branches are not supported");
+        let keeps_zeros = self.mlp != Mlp::Plain || self.activation != Activation::Sigmoid;
+        if self.mlp_norm && !self.mlp_hidden.is_multiple_of(4) && !keeps_zeros {
+            return unsupported(
+                "embed_dim * mlp_ratio",
+                self.mlp_hidden,
+                "a norm behind a sigmoid is a multiple of 4 wide",
+            );
         }
         if self.pool == Pool::Attention {
             let heads = self.heads_of_pool();

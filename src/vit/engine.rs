@@ -77,6 +77,7 @@ pub(crate) trait Engine {
         params: layer_norm::Params,
         x: Place,
         norm: Option<&Norm<Self::Tensor>>,
+        residual: Option<&Self::Tensor>,
         y: Place,
     ) -> Result<()>;
     fn matmul(
@@ -87,7 +88,12 @@ pub(crate) trait Engine {
         then: Then,
         y: Place,
     ) -> Result<()>;
-    fn norm_heads(&mut self, params: norm_heads::Params, norm: &Norm<Self::Tensor>, x: Place) -> Result<()>;
+    fn norm_heads(
+        &mut self,
+        params: norm_heads::Params,
+        norm: Option<&Norm<Self::Tensor>>,
+        x: Place,
+    ) -> Result<()>;
     fn attention(
         &mut self,
         params: attention::Params,

@@ -106,8 +106,14 @@ impl<'a, E: Engine> Walk<'a, E> {
     fn embed(&mut self) -> Result<()> {
         let params = self.config.embedding(self.batch);
         self.engine.embed_patches(params, &self.p.patch, &self.p.base, self.x())?;
+        if let Some((norm, positions)) = &self.p.embed_norm {
+            let residual_rows = self.config.patches();
+            let params = layer_norm::Params { residual_rows, ..self.norm_of(self.rows()) };
+            self.engine.layer_norm(params, self.x(), Some(norm), Some(positions), self.x_next())?;
+            self.turn();
+        }
         if let Some(norm) = &self.p.norm_pre {
-            self.engine.layer_norm(self.norm_of(self.rows()), self.x(), Some(norm), self.x_next())?;
+            self.engine.layer_norm(self.norm_of(self.rows()), self.x(), Some(norm), None, self.x_next())?;
             self.turn();
         }
         self.name("embed", self.x(), self.rows());
@@ -117,25 +123,29 @@ impl<'a, E: Engine> Walk<'a, E> {
     /// Attention, merging, MLP (paper, section 3): the MLP works on what merging left. The norms' weights and biases are
     /// part of the layers that follow them, and queries come scaled.
     fn block(&mut self, p: &Block<E::Tensor>, index: u32, merge: BlockMerge) -> Result<()> {
-        let Config { num_heads: heads, norm_eps: eps, activation, .. } = *self.config;
+        let Config { num_heads: heads, norm: kind, norm_eps: eps, activation, .. } = *self.config;
         let head_width = self.config.head_width();
 
-        self.engine.layer_norm(self.norm_of(self.rows()), self.x(), None, Place::Normed)?;
+        self.engine.layer_norm(self.norm_of(self.rows()), self.x(), None, None, Place::Normed)?;
         let then = Then { position: self.position(), ..Then::default() };
         self.linear(&p.qkv, Activation::None, Place::Normed, then, Place::Qkv)?;
         if let Some(norm) = &p.qk_norm {
-            let params = norm_heads::Params::fused(self.rows(), heads, head_width, eps);
-            self.engine.norm_heads(params, norm, Place::Qkv)?;
+            let fused = norm_heads::Params::fused(self.rows(), heads, head_width, eps);
+            let params = norm_heads::Params { kind, ..fused };
+            self.engine.norm_heads(params, Some(norm), Place::Qkv)?;
         }
         let fused = attention::Params::fused(self.batch, self.tokens, heads, head_width);
         let params = attention::Params { scale: 1.0, ..fused };
         let size = self.counts(self.options.prop_attn);
         self.engine.attention(params, Query::Tokens, Place::Qkv, size, Place::Attended)?;
+        if self.config.attn_norm {
+            self.norm_inside(Place::Attended, p.proj.inner)?;
+        }
         self.add(&p.proj, Place::Attended)?;
         self.name("attn", self.x(), self.rows());
 
         match merge.r {
-            0 => self.engine.layer_norm(self.norm_of(self.rows()), self.x(), None, Place::Normed)?,
+            0 => self.engine.layer_norm(self.norm_of(self.rows()), self.x(), None, None, Place::Normed)?,
             _ => self.merge(index, merge)?,
         }
 
@@ -146,6 +156,9 @@ impl<'a, E: Engine> Walk<'a, E> {
                 self.linear(&p.fc1, Activation::None, Place::Normed, then, Place::Hidden)?;
             }
             None => self.linear(&p.fc1, activation, Place::Normed, Then::default(), Place::Hidden)?,
+        }
+        if self.config.mlp_norm {
+            self.norm_inside(Place::Hidden, self.config.mlp_hidden)?;
         }
         self.add(&p.fc2, Place::Hidden)?;
         self.name("tokens", self.x(), self.rows());
@@ -183,7 +196,9 @@ impl<'a, E: Engine> Walk<'a, E> {
             None => self.x(),
         };
         self.linear(&pool.kv, Activation::None, tokens, Then::default(), Place::Qkv)?;
+        let skip = if self.config.pool_prefix { 0 } else { self.config.prefix() };
         let params = attention::Params {
+            skip,
             queries: 1,
             q_image: 0,
             q_stride: embed_dim,
@@ -191,7 +206,7 @@ impl<'a, E: Engine> Walk<'a, E> {
             k_start: 0,
             v_start: embed_dim,
             scale: 1.0,
-            ..attention::Params::fused(self.batch, self.tokens, heads, embed_dim / heads)
+            ..attention::Params::fused(self.batch, self.tokens - skip, heads, embed_dim / heads)
         };
         let size = self.counts(self.options.pool_by == PoolBy::Size).filter(|_| self.merged > 0);
         self.engine.attention(params, Query::Learned(&pool.query), Place::Qkv, size, Place::Pooled)?;
@@ -258,17 +273,25 @@ impl<'a, E: Engine> Walk<'a, E> {
 
     /// The residual stream, normalised, to the place that it is not in.
     fn norm_all(&mut self, norm: &Norm<E::Tensor>) -> Result<Place> {
-        self.engine.layer_norm(self.norm_of(self.rows()), self.x(), Some(norm), self.x_next())?;
+        self.engine.layer_norm(self.norm_of(self.rows()), self.x(), Some(norm), None, self.x_next())?;
         Ok(self.x_next())
+    }
+
+    /// What stands between two layers of a branch, normalised in its place.
+    fn norm_inside(&mut self, at: Place, width: u32) -> Result<()> {
+        let Config { norm: kind, norm_eps, .. } = *self.config;
+        let params = norm_heads::Params { kind, ..norm_heads::Params::whole(self.rows(), width, norm_eps) };
+        self.engine.norm_heads(params, None, at)
     }
 
     /// One row an image, normalised.
     fn norm_row(&mut self, norm: &Norm<E::Tensor>, x: Place, y: Place) -> Result<()> {
-        self.engine.layer_norm(self.norm_of(self.batch), x, Some(norm), y)
+        self.engine.layer_norm(self.norm_of(self.batch), x, Some(norm), None, y)
     }
 
     pub(super) fn norm_of(&self, rows: u32) -> layer_norm::Params {
-        layer_norm::Params::new(rows, self.config.embed_dim, self.config.norm_eps)
+        let Config { embed_dim, norm: kind, norm_eps, .. } = *self.config;
+        layer_norm::Params { kind, ..layer_norm::Params::new(rows, embed_dim, norm_eps) }
     }
 
     /// Names rows of tokens.

@@ -177,9 +177,10 @@ impl Options {
 
     /// For each pooled row the first token and the mode; empty where attention pools.
     pub(crate) fn pooling(&self, config: &Config) -> Vec<(u32, PoolMode)> {
+        let first = if config.pool_prefix { 0 } else { config.prefix() };
         let average = match self.pool_by {
-            PoolBy::Plain => (config.prefix(), PoolMode::Mean),
-            PoolBy::Size => (config.prefix(), PoolMode::MeanBySize),
+            PoolBy::Plain => (first, PoolMode::Mean),
+            PoolBy::Size => (first, PoolMode::MeanBySize),
         };
         match config.pool {
             Pool::Token => vec![(0, PoolMode::Token)],
@@ -234,7 +235,8 @@ impl Options {
             return Err(Error::Unsupported {
                 field: "protect".into(),
                 value: self.protect.to_string(),
-                why: "the network has rotary positions, and a register that merges with a patch has none".into(),
+                why: "the network has rotary positions, and a register that merges with a patch has none"
+                    .into(),
             });
         }
         Ok(())

@@ -1,9 +1,9 @@
 //! One architecture as a row of a table, and the config that it makes.
 
 use super::config::{Config, Mlp, Pool, PositionResample, Scores};
-use super::rotary::Rotary;
 use super::preprocess::{Preprocess, Resample, Resize};
-use crate::kernels::Activation;
+use super::rotary::Rotary;
+use crate::kernels::{Activation, NormKind};
 
 /// One row of the table.
 #[derive(Clone, Copy, Debug)]
@@ -36,16 +36,23 @@ pub(crate) struct Family {
     pub mlp: Mlp,
     pub activation: Activation,
     pub qkv_bias: bool,
+    /// timm's `proj_bias`, of the MLP as well.
+    pub proj_bias: bool,
+    /// timm's `scale_attn_norm` and `scale_mlp_norm`.
+    pub inner_norms: bool,
     pub pool: Pool,
     pub class_token: bool,
     pub dist_token: bool,
     pub reg_tokens: u32,
     pub no_embed_class: bool,
+    pub embed_norm: bool,
     pub pre_norm: bool,
+    pub pool_prefix: bool,
     /// None follows from the pooling.
     pub fc_norm: Option<bool>,
     pub final_norm: bool,
     pub layer_scale: bool,
+    pub norm: NormKind,
     pub norm_eps: f32,
     pub position_resample: PositionResample,
     /// Of timm's `Eva`.
@@ -95,7 +102,11 @@ impl Preset {
             mlp: family.mlp,
             mlp_hidden: if packs { hidden / 2 } else { hidden },
             qkv_bias: family.qkv_bias,
+            proj_bias: family.proj_bias,
+            mlp_bias: family.proj_bias,
             qk_norm: false,
+            attn_norm: family.inner_norms || of_eva(|eva| eva.attn_norm),
+            mlp_norm: family.inner_norms || of_eva(|eva| eva.mlp_norm),
             pool: family.pool,
             class_token: family.class_token,
             dist_token: family.dist_token,
@@ -103,16 +114,17 @@ impl Preset {
             pos_embed: family.eva.is_none_or(|eva| eva.pos_embed),
             rotary: family.eva.and_then(|eva| eva.rotary),
             no_embed_class: family.no_embed_class,
+            embed_norm: family.embed_norm,
             pre_norm: family.pre_norm,
+            pool_prefix: family.pool_prefix,
             fc_norm: family.fc_norm.unwrap_or(family.pool == Pool::Average),
             final_norm: family.final_norm,
             head_norm: false,
             layer_scale: family.layer_scale,
             activation: family.activation,
+            norm: family.norm,
             norm_eps: family.norm_eps,
             prop_attn: true,
-            attn_norm: of_eva(|eva| eva.attn_norm),
-            mlp_norm: of_eva(|eva| eva.mlp_norm),
             pool_heads,
             // Four times the channels in all that have heads of their own there.
             pool_mlp: pool_heads.map(|_| 4 * size.dim),

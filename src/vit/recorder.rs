@@ -74,11 +74,13 @@ impl Engine for Recorder<'_> {
         params: layer_norm::Params,
         x: Place,
         norm: Option<&Norm<wgpu::Buffer>>,
+        residual: Option<&wgpu::Buffer>,
         y: Place,
     ) -> Result<()> {
         let io = layer_norm::Io {
             weight: norm.map(|norm| (&norm.weight).into()),
-            bias: norm.map(|norm| (&norm.bias).into()),
+            bias: norm.and_then(|norm| norm.bias.as_ref()).map(Into::into),
+            residual: residual.map(Into::into),
             ..layer_norm::Io::new(self.at(x), self.at(y))
         };
         // Whatever is not on its way into a linear layer is kept in 32 bits.
@@ -105,8 +107,17 @@ impl Engine for Recorder<'_> {
         self.push(kernels::matmul(&self.gpu, params, io)?)
     }
 
-    fn norm_heads(&mut self, params: norm_heads::Params, norm: &Norm<wgpu::Buffer>, x: Place) -> Result<()> {
-        let io = norm_heads::Io::new(&norm.weight, &norm.bias, self.at(x));
+    fn norm_heads(
+        &mut self,
+        params: norm_heads::Params,
+        norm: Option<&Norm<wgpu::Buffer>>,
+        x: Place,
+    ) -> Result<()> {
+        let io = norm_heads::Io {
+            weight: norm.map(|norm| (&norm.weight).into()),
+            bias: norm.and_then(|norm| norm.bias.as_ref()).map(Into::into),
+            ..norm_heads::Io::new(self.at(x))
+        };
         self.push(kernels::norm_heads(&self.gpu, params, io)?)
     }
 

@@ -75,7 +75,10 @@ impl Rotary {
             }
         }
         if config.qk_norm {
-            return unsupported("qk_norm", "queries and keys are turned as they are made, before they are normalised");
+            return unsupported(
+                "qk_norm",
+                "queries and keys are turned as they are made, before they are normalised",
+            );
         }
         if config.frames > 1 {
             return unsupported("num_frames", "positions are those of pictures, without a time");
@@ -115,7 +118,8 @@ impl Rotary {
     /// is the whole tensor.
     pub(super) fn turns(&self, config: &Config, block: u32, learned: Option<&[f32]>) -> Result<Vec<f32>> {
         let [heads, pairs] = [config.num_heads, config.head_width() / 2].map(|v| v as usize);
-        let sided = |first: f32, second: f32| if self.columns_first { [second, first] } else { [first, second] };
+        let sided =
+            |first: f32, second: f32| if self.columns_first { [second, first] } else { [first, second] };
         let mut turns = Vec::with_capacity(6 * heads * pairs);
         match (self.angles, learned) {
             (Angles::Learned, Some(learned)) => {

@@ -105,9 +105,14 @@ fn dinov3_is_read_as_it_is_published() {
     let small = published(json!({}));
     let rotary = small.rotary.expect("rotary positions");
     assert_eq!((rotary.coordinates, rotary.angles), (Coordinates::Centres, Angles::Powers { theta: 100.0 }));
-    assert!(rotary.halves && !rotary.columns_first && !small.pos_embed && small.layer_scale && small.qkv_bias);
+    assert!(
+        rotary.halves && !rotary.columns_first && !small.pos_embed && small.layer_scale && small.qkv_bias
+    );
     assert_eq!((small.reg_tokens, small.tokens(), small.norm_eps, small.pool), (4, 201, 1e-5, Pool::Token));
-    assert_eq!((small.mlp, small.preprocess.resize, small.preprocess.mean[0]), (Mlp::Plain, Resize::Squash, 0.485));
+    assert_eq!(
+        (small.mlp, small.preprocess.resize, small.preprocess.mean[0]),
+        (Mlp::Plain, Resize::Squash, 0.485)
+    );
     for (changes, width, depth, hidden, mlp, biased) in [
         (json!({ "hidden_act": "silu", "use_gated_mlp": true }), 384, 12, 1536, Mlp::GateFirst, true),
         (

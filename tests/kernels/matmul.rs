@@ -180,7 +180,12 @@ fn what_is_turned_by_the_same_keeps_its_products() {
     let (of_q, of_k) = turn.split_at_mut(width as usize);
     of_k.copy_from_slice(of_q);
     let moved: Vec<f32> = position.chunks(2).flat_map(|at| [at[0] + 3.0, at[1] - 1.5]).collect();
-    let there = Case { turned: Some([moved, turn.clone()]), x: case.x.clone(), w: case.w.clone(), ..Case::product(rows, 32, 2 * width) };
+    let there = Case {
+        turned: Some([moved, turn.clone()]),
+        x: case.x.clone(),
+        w: case.w.clone(),
+        ..Case::product(rows, 32, 2 * width)
+    };
     let scores = |y: &[f32]| -> Vec<f32> {
         let rows: Vec<_> = y.chunks(2 * width as usize).map(|row| row.split_at(width as usize)).collect();
         let product = |q: &[f32], k: &[f32]| q.iter().zip(k).map(|(q, k)| q * k).sum::<f32>();

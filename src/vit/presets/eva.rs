@@ -35,13 +35,8 @@ const fn columns_first(rotary: Rotary) -> Rotary {
     Rotary { columns_first: true, ..rotary }
 }
 
-const NO_ROTARY: Eva = Eva {
-    rotary: None,
-    pos_embed: true,
-    attn_norm: false,
-    mlp_norm: false,
-    pool_heads: None,
-};
+const NO_ROTARY: Eva =
+    Eva { rotary: None, pos_embed: true, attn_norm: false, mlp_norm: false, pool_heads: None };
 /// EVA: average pooling, then the norm.
 const EVA: Family =
     Family { pool: Pool::Average, fc_norm: None, norm_eps: 1e-6, eva: Some(NO_ROTARY), ..PLAIN };
@@ -61,19 +56,12 @@ const EVA02_CLIP: Family = Family {
 };
 
 /// timm's own with registers and without a class token.
-const SBB: Family = Family {
-    class_token: false,
-    layer_scale: true,
-    eva: Some(Eva { pos_embed: false, ..OF_EVA02 }),
-    ..EVA
-};
+const SBB: Family =
+    Family { class_token: false, layer_scale: true, eva: Some(Eva { pos_embed: false, ..OF_EVA02 }), ..EVA };
 
 /// Naver's.
-const OF_AXIAL: Eva = Eva {
-    rotary: Some(columns_first(powers(100.0, numbers(0.0, None)))),
-    pos_embed: false,
-    ..NO_ROTARY
-};
+const OF_AXIAL: Eva =
+    Eva { rotary: Some(columns_first(powers(100.0, numbers(0.0, None)))), pos_embed: false, ..NO_ROTARY };
 const LEARNED: Rotary = Rotary { angles: Angles::Learned, ..columns_first(powers(10.0, numbers(0.0, None))) };
 const OF_MIXED: Eva = Eva { rotary: Some(LEARNED), ..OF_AXIAL };
 const AXIAL: Family = Family { layer_scale: true, pool: Pool::Token, eva: Some(OF_AXIAL), ..EVA };
@@ -100,8 +88,7 @@ const DINOV3: Family = Family {
     ..EVA
 };
 const DINOV3_QKVB: Family = Family { qkv_bias: true, ..DINOV3 };
-const DINOV3_GATED: Family =
-    Family { mlp: Mlp::GateApart, activation: Activation::Silu, ..DINOV3 };
+const DINOV3_GATED: Family = Family { mlp: Mlp::GateApart, activation: Activation::Silu, ..DINOV3 };
 const DINOV3_GATED_QKVB: Family = Family { qkv_bias: true, ..DINOV3_GATED };
 const LINGBOT: Family = Family { pool: Pool::Token, ..DINOV3_QKVB };
 const LINGBOT_GATED: Family = Family { pool: Pool::Token, ..DINOV3_GATED };
@@ -117,13 +104,12 @@ const fn of_pe(first: f32, side: u32) -> Eva {
 /// Without a norm behind the blocks.
 const PE: Family = Family { pre_norm: true, fc_norm: Some(false), final_norm: false, norm_eps: 1e-5, ..EVA };
 /// With attention pooling.
-const PE_CORE: Family = Family { pool: Pool::Attention, final_norm: true, ..PE };
+const PE_CORE: Family = Family { pool: Pool::Attention, pool_prefix: true, final_norm: true, ..PE };
 const PE_CORE_14: Family = Family { eva: Some(of_pe(1.0, 14)), ..PE_CORE };
 const PE_CORE_24: Family = Family { eva: Some(of_pe(1.0, 24)), ..PE_CORE };
 const PE_SPATIAL: Family = Family { eva: Some(of_pe(1.0, 32)), ..PE };
 const PE_LANG: Family = Family { layer_scale: true, ..PE_SPATIAL };
-const PE_LANG_G: Family =
-    Family { class_token: false, layer_scale: true, eva: Some(of_pe(0.0, 32)), ..PE };
+const PE_LANG_G: Family = Family { class_token: false, layer_scale: true, eva: Some(of_pe(0.0, 32)), ..PE };
 
 #[rustfmt::skip]
 pub(super) static ROWS: [Preset; 58] = [

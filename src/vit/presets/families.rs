@@ -1,6 +1,6 @@
 //! The sizes, options and pictures that rows of the tables share.
 
-use crate::kernels::Activation;
+use crate::kernels::{Activation, NormKind};
 use crate::vit::config::{Mlp, Pool, PositionResample};
 use crate::vit::preset::{Family, Picture, Size, picture, size};
 
@@ -31,15 +31,20 @@ pub(super) const PLAIN: Family = Family {
     mlp: Mlp::Plain,
     activation: Activation::Gelu,
     qkv_bias: true,
+    proj_bias: true,
+    inner_norms: false,
     pool: Pool::Token,
     class_token: true,
     dist_token: false,
     reg_tokens: 0,
     no_embed_class: false,
+    embed_norm: false,
     pre_norm: false,
+    pool_prefix: false,
     fc_norm: None,
     final_norm: true,
     layer_scale: false,
+    norm: NormKind::Layer,
     norm_eps: 1e-6,
     position_resample: PositionResample { antialias: true, offset: 0.0 },
     eva: None,
