@@ -1,11 +1,11 @@
-// One row an image: its token at `first_token`, or the mean of all from there, plain or weighted by size. A token
-// of size 0 counts for nothing.
+// One row an image: its token at `first_token`, the mean of all from there, plain or weighted by size, or the mean of
+// those before it. A token of size 0 counts for nothing.
 struct Params {
     batch: u32,
     tokens: u32,
     channels: u32,
     first_token: u32,
-    mode: u32, // 0 token, 1 mean, 2 mean weighted by size
+    mode: u32, // 0 token, 1 mean, 2 mean weighted by size, 3 mean of those before
 }
 
 @group(0) @binding(0) var<uniform> params: Params;
@@ -15,6 +15,7 @@ struct Params {
 
 const TOKEN: u32 = 0u;
 const MEAN_BY_SIZE: u32 = 2u;
+const MEAN_BEFORE: u32 = 3u;
 
 const LANES: u32 = 64u;
 
@@ -29,11 +30,14 @@ fn pool(
         return;
     }
     let vectors = params.channels / 4u;
-    let end = select(params.tokens, params.first_token + 1u, params.mode == TOKEN);
+    let before = params.mode == MEAN_BEFORE;
+    let begin = select(params.first_token, 0u, before);
+    var end = select(params.tokens, params.first_token, before);
+    end = select(end, params.first_token + 1u, params.mode == TOKEN);
     for (var i = lane; i < vectors; i += LANES) {
         var sum = vec4<f32>();
         var total = 0.0;
-        for (var token = params.first_token; token < end; token++) {
+        for (var token = begin; token < end; token++) {
             let at = item * params.tokens + token;
             var weight = 1.0;
             if HAS_SIZE != 0u && params.mode != TOKEN {

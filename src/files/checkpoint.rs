@@ -35,6 +35,8 @@ struct Stretch {
     file: usize,
     name: String,
     values: Range<usize>,
+    /// Zeros in their places.
+    zeros: bool,
 }
 
 impl Checkpoint {
@@ -109,7 +111,10 @@ impl Checkpoint {
         })
     }
 
-    fn read(&self, Stretch { file, name, values }: &Stretch) -> Result<TensorData> {
+    fn read(&self, Stretch { file, name, values, zeros }: &Stretch) -> Result<TensorData> {
+        if *zeros {
+            return Ok(vec![0.0; values.len()].into());
+        }
         // A panic of another reader leaves nothing half done: each seeks first.
         let mut file = self.files[*file].lock().unwrap_or_else(PoisonError::into_inner);
         file.read(name, values.clone())
@@ -120,7 +125,7 @@ impl Checkpoint {
 fn together(shards: &Shards, name: &str, sources: Vec<Source>) -> Result<Entry> {
     let mut whole: Vec<usize> = Vec::new();
     let mut stretches = Vec::new();
-    for Source { name: source, thirds } in sources {
+    for Source { name: source, thirds, zeros } in sources {
         let Home { file, name: ref source } = shards.home[&source];
         shards.files[file].check_type(source)?;
         let mut shape = shards.files[file].shape(source)?.to_vec();
@@ -152,7 +157,7 @@ fn together(shards: &Shards, name: &str, sources: Vec<Source>) -> Result<Entry> 
                 }
             }
         }
-        stretches.push(Stretch { file, name: source.clone(), values });
+        stretches.push(Stretch { file, name: source.clone(), values, zeros });
     }
     Ok(Entry::There { shape: whole, stretches })
 }

@@ -17,10 +17,13 @@ mod processor;
 mod settle;
 mod shards;
 mod sniff;
+#[cfg(feature = "sound")]
+mod sound;
 mod tensor_reader;
 mod timm_config;
+mod timm_eva;
 mod torchvision;
-mod transformers_config;
+mod transformers;
 
 pub use checkpoint::Checkpoint;
 #[cfg(feature = "hub")]
@@ -29,6 +32,8 @@ pub use model::{load_files, load_model, load_model_as, parse_config, read_weight
 pub use model_files::ModelFiles;
 pub use picture::{Picture, decode_image, is_picture, open_image};
 pub use preprocess::{fit, load_bytes, load_image, normalise};
+#[cfg(feature = "sound")]
+pub use sound::{Heard, hear, hear_bytes, hear_samples, is_sound};
 pub use tensor_reader::TensorReader;
 
 /// The error about a file at `path`.

@@ -13,7 +13,7 @@ use super::settle::settle;
 use super::shards::Shards;
 use super::{
     Checkpoint, ModelFiles, TensorReader, broken, open_clip, processor, timm_config, torchvision,
-    transformers_config,
+    transformers,
 };
 use crate::error::{Error, Result};
 use crate::vit::{Config, Tensor, Weights};
@@ -42,9 +42,9 @@ pub fn load_model(path: &Path, config: Option<&Path>) -> Result<(Config, Checkpo
 /// # Errors
 /// As [`load_model`].
 pub fn load_model_as(path: &Path, architecture: &str) -> Result<(Config, Checkpoint)> {
-    let config = timm_config::named(architecture)?;
+    let known = timm_config::named(architecture)?;
     let (files, weights) = locate(path, None)?;
-    load(files, &weights, Some(config))
+    load(files, &weights, Some(known))
 }
 
 /// Loads a network from files that need not lie on a disk: `model.safetensors` (or `model.safetensors.index.json` and
@@ -65,9 +65,13 @@ struct Described {
     warnings: Vec<String>,
 }
 
-fn load(mut files: ModelFiles, weights: &str, known: Option<Config>) -> Result<(Config, Checkpoint)> {
+fn load(
+    mut files: ModelFiles,
+    weights: &str,
+    known: Option<(Config, &'static Layout)>,
+) -> Result<(Config, Checkpoint)> {
     let (Described { mut config, layout, warnings }, shards) = match known {
-        Some(config) => as_told(config, Shards::open(&mut files, weights)?),
+        Some(known) => as_told(known, Shards::open(&mut files, weights)?),
         None if files.has(CONFIG) => {
             let described = read_config(&mut files)?;
             (described, Shards::open(&mut files, weights)?)
@@ -94,10 +98,10 @@ fn load(mut files: ModelFiles, weights: &str, known: Option<Config>) -> Result<(
 }
 
 /// A network that the caller names, of timm's or torchvision's tensors.
-fn as_told(mut config: Config, mut shards: Shards) -> (Described, Shards) {
+fn as_told((mut config, own): (Config, &'static Layout), mut shards: Shards) -> (Described, Shards) {
     torchvision::canonical(&mut shards);
     let of_torchvision = shards.shape("conv_proj.weight").is_some();
-    let layout = if of_torchvision { &names::TORCHVISION } else { &names::TIMM };
+    let layout = if of_torchvision { &names::TORCHVISION } else { own };
     let head = [shards.shape("heads.head.weight"), shards.shape("head.weight")].into_iter().flatten().next();
     config.num_classes = head.and_then(|shape| u32::try_from(*shape.first()?).ok()).unwrap_or(0);
     config.scores = timm_config::scores(config.num_classes);
@@ -159,8 +163,8 @@ pub fn read_weights<R: Read + Seek>(reader: &mut TensorReader<R>) -> Result<Weig
 
 fn parse(top: Fields) -> Result<(Config, &'static Layout)> {
     match is_transformers(&top) && !timm_config::is_wrapped(&top) {
-        true => transformers_config::parse(top),
-        false => Ok((timm_config::parse(top)?, &names::TIMM)),
+        true => transformers::parse(top),
+        false => timm_config::parse(top),
     }
 }
 

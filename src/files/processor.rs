@@ -14,7 +14,7 @@ const IMAGENET: [[f32; 3]; 2] = [[0.485, 0.456, 0.406], [0.229, 0.224, 0.225]];
 const HALF: [[f32; 3]; 2] = [[0.5; 3]; 2];
 
 /// What a class of transformers does where its file leaves something out.
-struct Class {
+pub(super) struct Class {
     values: [[f32; 3]; 2],
     resample: Resample,
     /// What a size that is one number is for.
@@ -23,12 +23,14 @@ struct Class {
     sides: [u32; 2],
 }
 
-const VIT: Class =
+pub(super) const VIT: Class =
     Class { values: HALF, resample: Resample::Bilinear, bare: Resize::Squash, sides: [224, 224] };
-const SIGLIP: Class = Class { resample: Resample::Bicubic, ..VIT };
-const DEIT: Class = Class { sides: [256, 224], ..SIGLIP };
-const CLIP: Class = Class { values: OPENAI, bare: Resize::Shortest, ..SIGLIP };
-const DINOV3: Class = Class { values: IMAGENET, ..VIT };
+pub(super) const SIGLIP: Class = Class { resample: Resample::Bicubic, ..VIT };
+pub(super) const DEIT: Class = Class { sides: [256, 224], ..SIGLIP };
+pub(super) const CLIP: Class = Class { values: OPENAI, bare: Resize::Shortest, ..SIGLIP };
+/// The class does otherwise where nothing is said, but all networks of this kind were trained like this.
+pub(super) const DINOV2: Class = Class { values: IMAGENET, sides: [256, 224], ..CLIP };
+pub(super) const DINOV3: Class = Class { values: IMAGENET, ..VIT };
 /// Shortest edge and crop below 384 pixels, see [`by_share`].
 const CONVNEXT: Class = Class { bare: Resize::Shortest, sides: [256, 224], ..VIT };
 
@@ -45,6 +47,11 @@ const CLASSES: [(&str, Class); 8] = [
 ];
 
 impl Class {
+    /// How pictures are most likely prepared for a model type whose files do not say it.
+    pub(super) fn assumed(&self, model_type: &str, channels: u32) -> Preprocess {
+        self.preprocess(channels, format!("assumed for `{model_type}`"))
+    }
+
     fn preprocess(&self, channels: u32, source: String) -> Preprocess {
         // Other numbers of channels take the first value for each.
         let per_channel = |values: [f32; 3]| match channels {
@@ -66,19 +73,6 @@ impl Class {
             source,
         }
     }
-}
-
-/// How pictures are most likely prepared for a model type whose files do not say it.
-pub(super) fn assumed(model_type: &str, channels: u32) -> Preprocess {
-    let class = match model_type {
-        "clip" | "clip_vision_model" => CLIP,
-        // The class does otherwise where nothing is said, but all networks of this kind were trained like this.
-        "dinov2" | "dinov2_with_registers" => Class { values: IMAGENET, sides: [256, 224], ..CLIP },
-        "deit" => DEIT,
-        "siglip" | "siglip_vision_model" => SIGLIP,
-        _ => VIT,
-    };
-    class.preprocess(channels, format!("assumed for `{model_type}`"))
 }
 
 /// Reads a `preprocessor_config.json`, or the `processor_config.json` that transformers 5 writes for CLIP and SigLIP; what
@@ -213,7 +207,7 @@ fn geometry(config: &mut Config, fields: &mut Fields, size: &Value) -> Result<()
     }
     config.preprocess.resize = resize;
     config.preprocess.crop = Preprocess::share(input[0].min(input[1]), picture[0].min(picture[1]));
-    if config.name.starts_with("dinov2") {
+    if config.name.starts_with("dinov2") || config.name.starts_with("dinov3") {
         config.image_size = input;
     }
     Ok(())

@@ -16,7 +16,8 @@ kernel! {
         pub tokens: u32,
         /// Values in a token; a multiple of 4.
         pub channels: u32,
-        /// The first token that counts: the number of prefix tokens for a mean.
+        /// The first token that counts: the number of prefix tokens for a mean. With [`PoolMode::MeanBefore`] the first
+        /// that does not.
         pub first_token: u32,
         /// The way they become one row.
         pub mode: PoolMode,
@@ -44,6 +45,8 @@ choice! {
         Mean,
         /// The mean of the tokens from `first_token` on, each counting as often as its size says.
         MeanBySize,
+        /// The mean of the tokens before `first_token`, each counting once.
+        MeanBefore,
     }
 }
 
@@ -57,13 +60,18 @@ impl Params {
 /// The pooled row of each image, prepared.
 ///
 /// # Errors
-/// [`Error::Params`](crate::Error::Params) where `channels` is no multiple of 4, no token is left from `first_token` on, or
-/// sizes are needed and absent; buffer errors.
+/// [`Error::Params`](crate::Error::Params) where `channels` is no multiple of 4, no token is left from `first_token` on or
+/// before it, or sizes are needed and absent; buffer errors.
 pub fn pool(gpu: &Gpu, params: Params, io: Io<'_>) -> Result<Dispatch> {
     let Params { batch, tokens, channels, first_token, mode } = params;
     let name = SPEC.name;
     multiple_of_four(name, "channels", channels)?;
-    require(name, first_token < tokens, || format!("no token from {first_token} on, of {tokens}"))?;
+    match mode {
+        PoolMode::MeanBefore => require(name, (1..=tokens).contains(&first_token), || {
+            format!("no tokens before {first_token}, of {tokens}")
+        })?,
+        _ => require(name, first_token < tokens, || format!("no token from {first_token} on, of {tokens}"))?,
+    }
     require(name, mode != PoolMode::MeanBySize || io.size.is_some(), || "a mean by size needs sizes".into())?;
     gpu.dispatch(Call {
         spec: &SPEC,

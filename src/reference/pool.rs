@@ -1,7 +1,7 @@
 use super::rows::size_of;
 use crate::kernels::pool::{Params, PoolMode};
 
-/// One row an image, timm's `global_pool`: the token at `first_token`; or the mean of the tokens from there on,
+/// One row an image, timm's `global_pool`: the token at `first_token`; or the mean of the tokens from there on, or of those before,
 /// `y = sum of weight * x / sum of weight`, with weights of 1 or, as a merged token stands for several, with sizes.
 ///
 /// Where sizes are given, a token of size 0 counts in no mean. A mean of no tokens is 0.
@@ -19,6 +19,7 @@ pub fn pool(params: &Params, x: &[f32], size: Option<&[f32]>, y: &mut [f32]) {
         let weight = |token: usize| if mode == PoolMode::MeanBySize { size(token) } else { 1.0 };
         let counting: Vec<usize> = match mode {
             PoolMode::Token => vec![first_token],
+            PoolMode::MeanBefore => (0..first_token).filter(|&token| size(token) > 0.0).collect(),
             _ => (first_token..tokens).filter(|&token| size(token) > 0.0).collect(),
         };
         let total: f64 = counting.iter().map(|&token| weight(token)).sum();

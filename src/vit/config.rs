@@ -1,8 +1,10 @@
 //! A network's dimensions and options, after timm's `VisionTransformer`.
 
 use super::preprocess::Preprocess;
+use super::rotary::Rotary;
+use super::sound::Sound;
 use crate::error::{Error, Result};
-use crate::kernels::{Activation, embed_patches};
+use crate::kernels::{Activation, NormKind, embed_patches};
 
 /// The way the tokens become one row: timm's `global_pool`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -19,6 +21,8 @@ pub enum Pool {
     Distilled,
     /// The class token and the mean of the patch tokens, side by side into one head: DINOv2's linear classifier.
     TokenAndAverage,
+    /// The mean of the tokens before the patches: AST's class and distillation token.
+    Prefix,
 }
 
 /// The MLP of a block.
@@ -90,10 +94,22 @@ pub struct Config {
     pub mlp_hidden: u32,
     /// Whether the projection to q, k and v has a bias.
     pub qkv_bias: bool,
+    /// Whether the projection behind attention has a bias.
+    pub proj_bias: bool,
+    /// Whether the layers of the MLP have a bias.
+    pub mlp_bias: bool,
     /// Whether q and k are normalised over each head's values.
     pub qk_norm: bool,
+    /// Whether what attention gives is normalised before its projection: `scale_attn_norm`.
+    pub attn_norm: bool,
+    /// Whether what enters the MLP's second layer is normalised: `scale_mlp_norm`.
+    pub mlp_norm: bool,
     /// The way the tokens become one row.
     pub pool: Pool,
+    /// Heads of [`Pool::Attention`], where they are not as many as the blocks'.
+    pub pool_heads: Option<u32>,
+    /// Hidden values of its MLP, where they are not those that [`Config::pool_hidden`] has otherwise.
+    pub pool_mlp: Option<u32>,
     /// Whether a class token comes first.
     pub class_token: bool,
     /// Whether a distillation token follows the class token.
@@ -102,19 +118,29 @@ pub struct Config {
     pub reg_tokens: u32,
     /// Whether there is a table of learned positions; without it nothing is added to the tokens.
     pub pos_embed: bool,
+    /// Rotary positions, where there are some.
+    pub rotary: Option<Rotary>,
     /// Positions are for patches only; the prefix tokens have none.
     pub no_embed_class: bool,
-    /// A LayerNorm before the blocks; the patch projection has no bias then.
+    /// Whether patches are normalised before their positions are added; there are no tokens before them then.
+    pub embed_norm: bool,
+    /// A norm before the blocks; the patch projection has no bias then.
     pub pre_norm: bool,
-    /// The final LayerNorm comes after pooling instead of before.
+    /// Pooling counts the tokens before the patches too: `pool_include_prefix`.
+    pub pool_prefix: bool,
+    /// The final norm comes after pooling instead of before.
     pub fc_norm: bool,
-    /// Whether there is a final LayerNorm at all.
+    /// Whether there is a final norm at all.
     pub final_norm: bool,
+    /// Whether another LayerNorm follows pooling, besides one before: part of AST's head.
+    pub head_norm: bool,
     /// Whether both branches of a block are scaled per channel before they are added (`init_values`).
     pub layer_scale: bool,
     /// The MLP's activation.
     pub activation: Activation,
-    /// Epsilon of every LayerNorm.
+    /// What every norm of rows is.
+    pub norm: NormKind,
+    /// Epsilon of every norm.
     pub norm_eps: f32,
     /// Whether attention should count merged tokens by their sizes: not in masked autoencoders that never saw merging
     /// (paper, table 1). [`Options`](super::Options) decide.
@@ -123,6 +149,9 @@ pub struct Config {
     pub position_resample: PositionResample,
     /// The way a picture becomes the input.
     pub preprocess: Preprocess,
+    /// The way a sound becomes the input, where the network listens: its image is a spectrogram then, of one channel, a row
+    /// for each band from the lowest up and a column for each window.
+    pub sound: Option<Sound>,
     /// What the results are.
     pub scores: Scores,
     /// Names of the classes, where known.
@@ -206,15 +235,25 @@ impl Config {
 
     /// Hidden values of the MLP in the head of [`Pool::Attention`]: `int(embed_dim * mlp_ratio)`.
     pub fn pool_hidden(&self) -> u32 {
-        match self.mlp {
+        self.pool_mlp.unwrap_or(match self.mlp {
             Mlp::Plain | Mlp::GateApart => self.mlp_hidden,
             Mlp::GateFirst | Mlp::GateLast => 2 * self.mlp_hidden,
-        }
+        })
+    }
+
+    /// Heads of [`Pool::Attention`].
+    pub(crate) fn heads_of_pool(&self) -> u32 {
+        self.pool_heads.unwrap_or(self.num_heads)
+    }
+
+    /// The MLP's width as kernels see it: what is beyond [`mlp_hidden`](Self::mlp_hidden) is 0.
+    pub(crate) fn mlp_width(&self) -> u32 {
+        self.mlp_hidden.next_multiple_of(4)
     }
 
     /// Values of a token where it is widest: q, k and v together, or the MLP's inside.
     pub(crate) fn widest(&self) -> u32 {
-        (3 * self.embed_dim).max(self.mlp_hidden).max(self.pool_hidden())
+        (3 * self.embed_dim).max(self.mlp_width()).max(self.pool_hidden())
     }
 
     /// Values of an image.
@@ -282,6 +321,15 @@ impl Config {
         if pools_token && !self.class_token {
             return wrong("global_pool", "`token` needs a class token".into());
         }
+        if self.pool == Pool::Prefix && self.prefix() == 0 {
+            return wrong("global_pool", "there are no tokens before the patches".into());
+        }
+        if self.embed_norm && self.prefix() > 0 {
+            return wrong("embed_norm", "is of patches alone, and there are tokens before them".into());
+        }
+        if self.head_norm && self.fc_norm {
+            return wrong("fc_norm", "is there already, instead of the norm before pooling".into());
+        }
         if self.pool == Pool::Distilled && !self.dist_token {
             return wrong("global_pool", "two heads need a distillation token".into());
         }
@@ -289,6 +337,13 @@ impl Config {
             return wrong("norm_eps", format!("{} is not a positive number", self.norm_eps));
         }
         self.preprocess.check(self.in_chans)?;
+        self.rotary.map_or(Ok(()), |rotary| rotary.check(self))?;
+        if let Some(sound) = &self.sound {
+            sound.check()?;
+            if [self.in_chans, self.frames] != [1, 1] {
+                return wrong("num_channels", "a spectrogram is one image of one channel".into());
+            }
+        }
         let unsupported = |field: &str, value: u32, why: &str| {
             Err(Error::Unsupported { field: field.into(), value: value.to_string(), why: why.into() })
         };
@@ -299,12 +354,37 @@ impl Config {
                 "a head is a multiple of 4 wide, 128 at most",
             );
         }
-        if !self.mlp_hidden.is_multiple_of(4) {
+        let keeps_zeros = self.mlp != Mlp::Plain || self.activation != Activation::Sigmoid;
+        if self.mlp_norm && !self.mlp_hidden.is_multiple_of(4) && !keeps_zeros {
             return unsupported(
                 "embed_dim * mlp_ratio",
                 self.mlp_hidden,
-                "the MLP's width is a multiple of 4",
+                "a norm behind a sigmoid is a multiple of 4 wide",
             );
+        }
+        if self.pool == Pool::Attention {
+            let heads = self.heads_of_pool();
+            if !self.embed_dim.is_multiple_of(heads) {
+                return wrong(
+                    "attn_pool_num_heads",
+                    format!("{} channels are not divisible by {heads} heads", self.embed_dim),
+                );
+            }
+            let width = self.embed_dim / heads;
+            if !width.is_multiple_of(4) || width > 128 {
+                return unsupported(
+                    "embed_dim / attn_pool_num_heads",
+                    width,
+                    "a head is a multiple of 4 wide, 128 at most",
+                );
+            }
+            if !self.pool_hidden().is_multiple_of(4) {
+                return unsupported(
+                    "embed_dim * attn_pool_mlp_ratio",
+                    self.pool_hidden(),
+                    "the width of the head's MLP is a multiple of 4",
+                );
+            }
         }
         Ok(())
     }
@@ -326,6 +406,8 @@ impl Config {
             ("depth", self.depth, 1 << 12),
             ("num_heads", self.num_heads, 1 << 16),
             ("mlp_ratio", self.mlp_hidden, 1 << 20),
+            ("attn_pool_num_heads", self.heads_of_pool(), 1 << 16),
+            ("attn_pool_mlp_ratio", self.pool_mlp.unwrap_or(1), 1 << 20),
         ] {
             if value == 0 || value > most {
                 return wrong(field, format!("{value} is not between 1 and {most}"));

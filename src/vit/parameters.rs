@@ -1,12 +1,12 @@
 //! A network's numbers in the shapes that the kernels read, on the device or on the CPU.
 
-/// A LayerNorm's numbers.
+/// A norm's numbers.
 #[derive(Clone, Debug)]
 pub struct Norm<T> {
     /// `[channels]`
     pub weight: T,
-    /// `[channels]`
-    pub bias: T,
+    /// `[channels]`; an RMSNorm has none.
+    pub bias: Option<T>,
 }
 
 /// A linear layer's numbers, with what is [folded](Parameters) into them.
@@ -16,17 +16,20 @@ pub struct Linear<T> {
     pub weight: T,
     /// `[columns]`
     pub bias: Option<T>,
+    /// `[columns / 2, 2]`: what pairs of columns are turned by, where there are rotary positions, see
+    /// [`matmul`](crate::kernels::matmul()).
+    pub turns: Option<T>,
     /// Rows of the weight.
     pub columns: u32,
     /// Columns of the weight.
     pub inner: u32,
 }
 
-/// One block's numbers. Its two LayerNorms have none left: they only bring rows to mean 0 and variance 1.
+/// One block's numbers. Its norms have none left but those of q and k: they only bring rows to norm.
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct Block<T> {
-    /// To q, k and v, `[3, heads, head_width]`.
+    /// To q, k and v, `[3, heads, head_width]`. With rotary positions the two values of a pair are neighbours in q and k.
     pub qkv: Linear<T>,
     /// Of each head's values of q and of k, `[2, head_width]`.
     pub qk_norm: Option<Norm<T>>,
@@ -69,7 +72,7 @@ pub enum Storage {
 
 /// All of a network's numbers; `T` is a buffer on the device or a vector.
 ///
-/// Constants before and behind a linear layer of a block are folded into that layer: a LayerNorm's weight and
+/// Constants before and behind a linear layer of a block are folded into that layer: a norm's weight and
 /// bias into what reads it, LayerScale's gamma into what it scales, and attention's `head_width^-0.5` into what makes
 /// the queries, so that they come out scaled.
 #[derive(Clone, Debug)]
@@ -80,6 +83,8 @@ pub struct Parameters<T> {
     /// `[tokens, channels]`, what each token starts from: the tokens before the patches with their positions, then for
     /// each patch the projection's bias, where it has one, and the patch's position.
     pub base: T,
+    /// Of the patches, and `[patches, channels]`, their positions, which are added to them behind it instead of in `base`.
+    pub embed_norm: Option<(Norm<T>, T)>,
     /// Before the blocks.
     pub norm_pre: Option<Norm<T>>,
     /// The blocks in order.

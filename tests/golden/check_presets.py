@@ -1,4 +1,4 @@
-"""Holds the table of architectures in src/vit/presets.rs against timm.
+"""Holds the tables of architectures in src/vit/presets against timm.
 
     python3 check_presets.py
 
@@ -14,7 +14,8 @@ import torch
 from torch import nn
 from timm.models.vision_transformer import Block, VisionTransformer
 
-SOURCE = (Path(__file__).resolve().parents[2] / "src/vit/presets.rs").read_text()
+PRESETS = Path(__file__).resolve().parents[2] / "src/vit/presets"
+SOURCE = "\n".join((PRESETS / f"{name}.rs").read_text() for name in ("families", "timm", "dinov2"))
 OPTIONS = {
     "mlp": "Plain", "activation": "GELU", "qkv_bias": True, "pool": "Token", "class_token": True, "dist_token": False,
     "reg_tokens": 0, "no_embed_class": False, "pre_norm": False, "fc_norm": None, "final_norm": True, "layer_scale": False,

@@ -1,120 +1,10 @@
-//! The architectures that are known by name, as data: timm's `VisionTransformer`s that this crate can run, and DINOv2
-//! under its own names. `tests/golden/check_presets.py` holds every row against timm itself.
+//! timm's `VisionTransformer`s that this crate can run.
 
-use super::config::{Config, Mlp, Pool, PositionResample};
-use super::preset::{Family, Picture, Preset, Size, picture, row, size};
-use crate::error::{Error, Result};
-use crate::kernels::Activation;
+use super::families::*;
+use crate::vit::preset::{Preset, row};
 
-impl Config {
-    /// The architectures that are known by name: timm's, and DINOv2's own (`dinov2_vits14` and its like).
-    pub const PRESETS: [&'static str; ALL.len()] = names();
-
-    /// An architecture with timm's defaults.
-    ///
-    /// # Errors
-    /// [`Error::Unsupported`] for a name that is not in [`Config::PRESETS`].
-    pub fn preset(name: &str) -> Result<Self> {
-        named(name).map(Preset::config)
-    }
-}
-
-/// The row of this name.
-///
-/// # Errors
-/// [`Error::Unsupported`] where there is none.
-pub(crate) fn named(name: &str) -> Result<&'static Preset> {
-    ALL.iter().find(|preset| preset.name == name).ok_or_else(|| Error::Unsupported {
-        field: "architecture".into(),
-        value: format!("`{name}`"),
-        why: format!(
-            "{} architectures are known, among them {}",
-            Config::PRESETS.len(),
-            close(name).iter().take(6).copied().collect::<Vec<_>>().join(", ")
-        ),
-    })
-}
-
-/// Those that begin most like a name, the closest first.
-fn close(name: &str) -> Vec<&'static str> {
-    let alike = |other: &str| name.bytes().zip(other.bytes()).take_while(|(a, b)| a == b).count();
-    let mut all = Config::PRESETS.to_vec();
-    all.sort_by_key(|other| std::cmp::Reverse(alike(other)));
-    all
-}
-
-/// The names in the order of the table.
-const fn names<const N: usize>() -> [&'static str; N] {
-    let mut names = [""; N];
-    let mut i = 0;
-    while i < N {
-        names[i] = ALL[i].name;
-        i += 1;
-    }
-    names
-}
-
-const TINY: Size = size(192, 12, 3, 4.0);
-const XSMALL: Size = size(256, 10, 4, 4.0);
-const WEE: Size = size(256, 14, 4, 5.0);
-const LITTLE: Size = size(320, 14, 5, 5.6);
-const SMALL: Size = size(384, 12, 6, 4.0);
-const SMALL_36: Size = size(384, 36, 6, 4.0);
-const MEDIUM: Size = size(512, 12, 8, 4.0);
-const MEDIUM_DEEP: Size = size(512, 20, 8, 4.0);
-const BETWIXT: Size = size(640, 12, 10, 4.0);
-const BASE: Size = size(768, 12, 12, 4.0);
-const BASE_16_HEADS: Size = size(768, 12, 16, 4.0);
-const SO150M2: Size = size(832, 21, 13, 34.0 / 13.0);
-const PLUS: Size = size(896, 12, 14, 4.0);
-const SO150M: Size = size(896, 18, 14, 2.572);
-const LARGE: Size = size(1024, 24, 16, 4.0);
-const SO400M: Size = size(1152, 27, 16, 3.7362);
-const HUGE: Size = size(1280, 32, 16, 4.0);
-const GIANT: Size = size(1408, 40, 16, 48.0 / 11.0);
-const GIANT_OPT: Size = size(1536, 40, 16, 4.0);
-const GIANT_24_HEADS: Size = size(1536, 40, 24, 4.0);
-const GIANT_GATED: Size = size(1536, 40, 24, 5.33334);
-const GIGANTIC: Size = size(1664, 48, 16, 64.0 / 13.0);
-
-const PLAIN: Family = Family {
-    mlp: Mlp::Plain,
-    activation: Activation::Gelu,
-    qkv_bias: true,
-    pool: Pool::Token,
-    class_token: true,
-    dist_token: false,
-    reg_tokens: 0,
-    no_embed_class: false,
-    pre_norm: false,
-    fc_norm: None,
-    final_norm: true,
-    layer_scale: false,
-    norm_eps: 1e-6,
-    position_resample: PositionResample { antialias: true, offset: 0.0 },
-};
-const DISTILLED: Family = Family { pool: Pool::Distilled, dist_token: true, ..PLAIN };
-/// LayerScale.
-const SCALED: Family = Family { layer_scale: true, ..PLAIN };
-/// LayerScale and SwiGLU.
-const GATED: Family = Family { mlp: Mlp::GateFirst, activation: Activation::Silu, ..SCALED };
-const CLIP: Family = Family { pre_norm: true, norm_eps: 1e-5, ..PLAIN };
-const QUICK_CLIP: Family = Family { activation: Activation::QuickGelu, ..CLIP };
-/// Attention pooling.
-const MAP: Family = Family { pool: Pool::Attention, class_token: false, ..PLAIN };
-/// Average pooling after the final norm.
-const GAP: Family = Family { pool: Pool::Average, class_token: false, fc_norm: Some(false), ..PLAIN };
-/// Average pooling before the final norm.
-const FC_GAP: Family = Family { fc_norm: Some(true), ..GAP };
-
-const UNIT: Picture = picture([0.0; 3], [1.0; 3]);
-const HALF: Picture = picture([0.5; 3], [0.5; 3]);
-const IMAGENET: Picture = picture([0.485, 0.456, 0.406], [0.229, 0.224, 0.225]);
-const OPENAI: Picture = picture([0.48145466, 0.4578275, 0.40821073], [0.26862954, 0.261_302_6, 0.275_777_1]);
-
-/// The table.
 #[rustfmt::skip]
-static ALL: [Preset; 157] = [
+pub(super) static ROWS: [Preset; 149] = [
     row("deit3_base_patch16_224", BASE, 16, 224, SCALED.unplaced(), IMAGENET, 0.9, 1000),
     row("deit3_base_patch16_384", BASE, 16, 384, SCALED.unplaced(), IMAGENET, 1.0, 1000),
     row("deit3_huge_patch14_224", HUGE, 14, 224, SCALED.unplaced(), IMAGENET, 0.9, 1000),
@@ -264,12 +154,4 @@ static ALL: [Preset; 157] = [
     row("vit_tiny_patch16_384", TINY, 16, 384, PLAIN, HALF, 1.0, 1000),
     row("vit_wee_patch16_reg1_gap_256", WEE, 16, 256, FC_GAP.scaled().registers(1).unplaced(), HALF, 0.95, 1000),
     row("vit_xsmall_patch16_clip_224", XSMALL, 16, 224, CLIP, OPENAI, 0.9, 512),
-    row("dinov2_vits14", SMALL, 14, 518, SCALED.offset(), IMAGENET, 1.0, 0),
-    row("dinov2_vitb14", BASE, 14, 518, SCALED.offset(), IMAGENET, 1.0, 0),
-    row("dinov2_vitl14", LARGE, 14, 518, SCALED.offset(), IMAGENET, 1.0, 0),
-    row("dinov2_vitg14", GIANT_GATED, 14, 518, GATED.offset(), IMAGENET, 1.0, 0),
-    row("dinov2_vits14_reg", SMALL, 14, 518, SCALED.registers(4).unplaced(), IMAGENET, 1.0, 0),
-    row("dinov2_vitb14_reg", BASE, 14, 518, SCALED.registers(4).unplaced(), IMAGENET, 1.0, 0),
-    row("dinov2_vitl14_reg", LARGE, 14, 518, SCALED.registers(4).unplaced(), IMAGENET, 1.0, 0),
-    row("dinov2_vitg14_reg", GIANT_GATED, 14, 518, GATED.registers(4).unplaced(), IMAGENET, 1.0, 0),
 ];

@@ -1,0 +1,13 @@
+//! From the names of a checkpoint's layout to timm's: the way it is done, and a table for each layout.
+
+mod layout;
+mod open_clip;
+mod timm;
+mod torchvision;
+mod transformers;
+
+pub(super) use layout::{Layout, Source};
+pub(super) use open_clip::OPEN_CLIP;
+pub(super) use timm::{EVA, TIMM};
+pub(super) use torchvision::TORCHVISION;
+pub(super) use transformers::{DINOV3, TOWER, TOWER_WITHOUT_HEAD, TOWER_WITHOUT_NORM, VIT};

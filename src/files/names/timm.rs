@@ -1,0 +1,29 @@
+//! timm's names.
+
+use super::layout::Layout;
+use super::layout::Part::{Nth, Whole};
+
+/// timm's, and what DINOv2's own code names otherwise.
+pub(in crate::files) const TIMM: Layout = Layout {
+    prefixes: &[],
+    blocks: &["blocks."],
+    inside: &[("mlp.w12.", "mlp.fc1.", Whole), ("mlp.w3.", "mlp.fc2.", Whole)],
+    outside: &[("register_tokens", "reg_token", Whole)],
+    dropped: &["mask_token"],
+    turns_projection: false,
+};
+
+/// timm's `Eva`.
+pub(in crate::files) const EVA: Layout = Layout {
+    inside: &[
+        ("attn.q_proj.", "attn.qkv.", Nth(0)),
+        ("attn.k_proj.", "attn.qkv.", Nth(1)),
+        ("attn.v_proj.", "attn.qkv.", Nth(2)),
+        ("attn.q_bias", "attn.qkv.bias", Nth(0)),
+        ("attn.v_bias", "attn.qkv.bias", Nth(2)),
+        ("gamma_1", "ls1.gamma", Whole),
+        ("gamma_2", "ls2.gamma", Whole),
+    ],
+    outside: &[],
+    ..TIMM
+};

@@ -1,0 +1,16 @@
+//! DINOv2 under its own names.
+
+use super::families::*;
+use crate::vit::preset::{Preset, row};
+
+#[rustfmt::skip]
+pub(super) static ROWS: [Preset; 8] = [
+    row("dinov2_vits14", SMALL, 14, 518, SCALED.offset(), IMAGENET, 1.0, 0),
+    row("dinov2_vitb14", BASE, 14, 518, SCALED.offset(), IMAGENET, 1.0, 0),
+    row("dinov2_vitl14", LARGE, 14, 518, SCALED.offset(), IMAGENET, 1.0, 0),
+    row("dinov2_vitg14", GIANT_GATED, 14, 518, GATED.offset(), IMAGENET, 1.0, 0),
+    row("dinov2_vits14_reg", SMALL, 14, 518, SCALED.registers(4).unplaced(), IMAGENET, 1.0, 0),
+    row("dinov2_vitb14_reg", BASE, 14, 518, SCALED.registers(4).unplaced(), IMAGENET, 1.0, 0),
+    row("dinov2_vitl14_reg", LARGE, 14, 518, SCALED.registers(4).unplaced(), IMAGENET, 1.0, 0),
+    row("dinov2_vitg14_reg", GIANT_GATED, 14, 518, GATED.registers(4).unplaced(), IMAGENET, 1.0, 0),
+];

@@ -1,0 +1,9 @@
+//! The architectures that are known by name, as data: a table for each library, and the way into them.
+
+mod dinov2;
+mod eva;
+mod families;
+mod named;
+mod timm;
+
+pub(crate) use named::named;

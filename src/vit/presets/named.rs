@@ -1,0 +1,71 @@
+//! The architectures that are known by name. `tests/golden/check_presets.py` holds every row of the tables against timm
+//! itself.
+
+use super::{dinov2, eva, timm};
+use crate::error::{Error, Result};
+use crate::vit::config::Config;
+use crate::vit::preset::Preset;
+
+/// The tables.
+const TABLES: [&[Preset]; 3] = [&timm::ROWS, &eva::ROWS, &dinov2::ROWS];
+
+/// Rows in all of them.
+const COUNT: usize = {
+    let (mut count, mut table) = (0, 0);
+    while table < TABLES.len() {
+        (count, table) = (count + TABLES[table].len(), table + 1);
+    }
+    count
+};
+
+impl Config {
+    /// The architectures that are known by name: timm's, and DINOv2's own (`dinov2_vits14` and its like).
+    pub const PRESETS: [&'static str; COUNT] = names();
+
+    /// An architecture with timm's defaults.
+    ///
+    /// # Errors
+    /// [`Error::Unsupported`] for a name that is not in [`Config::PRESETS`].
+    pub fn preset(name: &str) -> Result<Self> {
+        named(name).map(Preset::config)
+    }
+}
+
+/// The row of this name.
+///
+/// # Errors
+/// [`Error::Unsupported`] where there is none.
+pub(crate) fn named(name: &str) -> Result<&'static Preset> {
+    TABLES.iter().copied().flatten().find(|preset| preset.name == name).ok_or_else(|| Error::Unsupported {
+        field: "architecture".into(),
+        value: format!("`{name}`"),
+        why: format!(
+            "{} architectures are known, among them {}",
+            Config::PRESETS.len(),
+            close(name).iter().take(6).copied().collect::<Vec<_>>().join(", ")
+        ),
+    })
+}
+
+/// Those that begin most like a name, the closest first.
+fn close(name: &str) -> Vec<&'static str> {
+    let alike = |other: &str| name.bytes().zip(other.bytes()).take_while(|(a, b)| a == b).count();
+    let mut all = Config::PRESETS.to_vec();
+    all.sort_by_key(|other| std::cmp::Reverse(alike(other)));
+    all
+}
+
+/// The names in the order of the tables.
+const fn names() -> [&'static str; COUNT] {
+    let mut names = [""; COUNT];
+    let (mut i, mut table) = (0, 0);
+    while table < TABLES.len() {
+        let mut row = 0;
+        while row < TABLES[table].len() {
+            names[i] = TABLES[table][row].name;
+            (i, row) = (i + 1, row + 1);
+        }
+        table += 1;
+    }
+    names
+}
