@@ -1,4 +1,5 @@
-//! The trained network that merging costs something: held-out pictures against PyTorch (models/clutter/evaluate.py).
+//! The trained networks that merging costs something, with a table of positions and with rotary ones: held-out pictures
+//! against PyTorch (models/clutter/evaluate.py, models/rotary/train_rotary.py).
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -15,8 +16,8 @@ use crate::common::{place, rigs};
 /// few of these add up. The merges of these pictures are decided by more than rounding.
 const TOLERANCE: f32 = 1e-4;
 
-/// Percent of the pictures below that PyTorch reads right without merging, and with 24 tokens merged in each block.
-const RIGHT: [f64; 2] = [96.7, 80.4];
+/// Percent of the pictures below that PyTorch reads right with so many tokens merged in each block.
+const RIGHT: [(&str, u32, f64); 3] = [("clutter", 0, 96.7), ("clutter", 24, 80.4), ("rotary", 0, 97.5)];
 
 /// A held-out picture and its logits by schedule.
 #[derive(Deserialize)]
@@ -25,15 +26,29 @@ struct Case {
     logits: BTreeMap<String, Vec<f32>>,
 }
 
-fn network() -> (PathBuf, Config, Checkpoint) {
-    let folder = place!("CARGO_MANIFEST_DIR").join("models/clutter");
+fn network(name: &str) -> (PathBuf, Config, Checkpoint) {
+    let folder = place!("CARGO_MANIFEST_DIR").join("models").join(name);
     let (config, weights) = load_model(&folder, None).expect("the network");
     (folder, config, weights)
 }
 
+/// The pictures of both.
+fn held_out() -> PathBuf {
+    place!("CARGO_MANIFEST_DIR").join("models/clutter/heldout")
+}
+
 #[test]
 fn letters_in_clutter_are_read_as_pytorch_reads_them() {
-    let (folder, config, weights) = network();
+    read_as_pytorch("clutter");
+}
+
+#[test]
+fn letters_in_clutter_are_read_by_rotary_positions_as_pytorch_reads_them() {
+    read_as_pytorch("rotary");
+}
+
+fn read_as_pytorch(name: &str) {
+    let (folder, config, weights) = network(name);
     let file = fs::read(folder.join("logits.json")).expect("logits");
     let cases: Vec<Case> = serde_json::from_slice(&file).expect("cases");
     assert!(cases.len() >= 4, "{} pictures", cases.len());
@@ -48,7 +63,7 @@ fn letters_in_clutter_are_read_as_pytorch_reads_them() {
         })
         .collect();
     for Case { picture, logits } in &cases {
-        let pixels = load_image(&folder.join("heldout").join(picture), &config).expect("a picture");
+        let pixels = load_image(&held_out().join(picture), &config).expect("a picture");
         let image = normalise(&pixels, &config).expect("an image");
         for (r, want) in logits {
             let options = Options::with_schedule(r.parse().expect("a schedule"));
@@ -75,22 +90,22 @@ fn letters_in_clutter_are_read_as_pytorch_reads_them() {
 #[test]
 fn merging_costs_the_letters_as_much_as_by_pytorch() {
     const POINTS: f64 = 2.0;
-    let (folder, config, weights) = network();
-    let vit = cpu::VisionTransformer::new(config.clone(), &weights).expect("a network");
-    let (mut images, mut labels) = (Vec::new(), Vec::new());
-    for (label, letter) in config.labels.iter().enumerate() {
-        for number in (0..40).step_by(4) {
-            let path = folder.join(format!("heldout/{letter}/{number:02}.png"));
-            let pixels = load_image(&path, &config).expect("a picture");
-            images.extend(normalise(&pixels, &config).expect("an image"));
-            labels.push(label);
+    for (name, r, want) in RIGHT {
+        let (_, config, weights) = network(name);
+        let vit = cpu::VisionTransformer::new(config.clone(), &weights).expect("a network");
+        let (mut images, mut labels) = (Vec::new(), Vec::new());
+        for (label, letter) in config.labels.iter().enumerate() {
+            for number in (0..40).step_by(4) {
+                let path = held_out().join(format!("{letter}/{number:02}.png"));
+                let pixels = load_image(&path, &config).expect("a picture");
+                images.extend(normalise(&pixels, &config).expect("an image"));
+                labels.push(label);
+            }
         }
-    }
-    for (r, want) in [0, 24].into_iter().zip(RIGHT) {
         let options = Options::with_schedule(Schedule::constant(r));
         let outputs = vit.forward(&images, &options).expect("logits");
         let right = (0..labels.len()).filter(|&image| outputs.top(image, 1)[0].0 == labels[image]).count();
         let share = 100.0 * right as f64 / labels.len() as f64;
-        assert!((share - want).abs() <= POINTS, "r = {r}: {share} % right, {want} % by PyTorch");
+        assert!((share - want).abs() <= POINTS, "{name}, r = {r}: {share} % right, {want} % by PyTorch");
     }
 }
