@@ -4,6 +4,7 @@ use serde_json::{Map, Value};
 
 use super::fields::{Fields, Sides, quoted, set, unsupported, wrong};
 use crate::error::Result;
+use crate::kernels::NormKind;
 use crate::kernels::matmul::Activation;
 use crate::vit::preset::Preset;
 use crate::vit::presets;
@@ -110,7 +111,12 @@ fn model_args(config: &mut Config, preset: &Preset, args: &mut Fields, pool: Opt
     set(&mut config.no_embed_class, args.take("no_embed_class")?);
     set(&mut config.pre_norm, args.take("pre_norm")?);
     set(&mut config.final_norm, args.take("final_norm")?);
-    set(&mut config.norm_eps, args.take("norm_eps")?);
+    norms(config, args)?;
+    set(&mut config.proj_bias, args.take("proj_bias")?);
+    config.mlp_bias = config.proj_bias;
+    set(&mut config.attn_norm, args.take("scale_attn_norm")?);
+    set(&mut config.mlp_norm, args.take("scale_mlp_norm")?);
+    set(&mut config.pool_prefix, args.take("pool_include_prefix")?);
     // Null is a value here and in `fc_norm`: it takes back what the architecture says.
     if args.has("init_values") {
         let init_values: Option<f64> = args.take("init_values")?;
@@ -150,12 +156,8 @@ fn model_args(config: &mut Config, preset: &Preset, args: &mut Fields, pool: Opt
 
     for (key, value) in &args.0 {
         let plain = match key.as_str() {
-            "scale_attn_norm" | "scale_mlp_norm" | "pool_include_prefix" | "dynamic_img_pad" => {
-                Value::Bool(false)
-            }
-            "proj_bias" => Value::Bool(true),
+            "dynamic_img_pad" => Value::Bool(false),
             "pos_embed" => "learn".into(),
-            "norm_layer" => "layernorm".into(),
             key if WITHOUT_EFFECT.contains(&key) => continue,
             _ if value.is_null() => continue,
             _ => return Err(unsupported(key, value.to_string(), "this argument is not known")),
@@ -165,6 +167,34 @@ fn model_args(config: &mut Config, preset: &Preset, args: &mut Fields, pool: Opt
         }
     }
     Ok(())
+}
+
+/// What the norms are. One that is named has timm's epsilon unless it is said.
+fn norms(config: &mut Config, args: &mut Fields) -> Result<()> {
+    if let Some(kind) = norm_kind(args, "norm_layer")? {
+        (config.norm, config.norm_eps) = (kind, 1e-6);
+    }
+    set(&mut config.norm_eps, args.take("norm_eps")?);
+    if let Some(kind) = norm_kind(args, "embed_norm_layer")? {
+        config.embed_norm = true;
+        if kind != config.norm {
+            return Err(unsupported(
+                "embed_norm_layer",
+                format!("{kind:?}"),
+                "it is of the kind of `norm_layer`",
+            ));
+        }
+    }
+    Ok(())
+}
+
+fn norm_kind(args: &mut Fields, field: &str) -> Result<Option<NormKind>> {
+    match args.take::<String>(field)?.as_deref() {
+        None => Ok(None),
+        Some("layernorm") => Ok(Some(NormKind::Layer)),
+        Some("rmsnorm") => Ok(Some(NormKind::Rms)),
+        Some(other) => Err(unsupported(field, quoted(other), "known are `layernorm` and `rmsnorm`")),
+    }
 }
 
 /// The MLP's kind and width.
