@@ -96,7 +96,12 @@ fn stem(architecture: &str) -> String {
 }
 
 /// Overrides the architecture's defaults; refuses what is left over.
-fn model_args(config: &mut Config, preset: &Preset, args: &mut Fields, pool: Option<String>) -> Result<()> {
+fn model_args(
+    config: &mut Config,
+    preset: &Preset,
+    args: &mut Fields,
+    pool_name: Option<String>,
+) -> Result<()> {
     set(&mut config.image_size, args.take("img_size")?.map(Sides::pair));
     set(&mut config.patch_size, args.take("patch_size")?.map(Sides::pair));
     set(&mut config.in_chans, args.take("in_chans")?);
@@ -123,17 +128,12 @@ fn model_args(config: &mut Config, preset: &Preset, args: &mut Fields, pool: Opt
         config.layer_scale = init_values.is_some_and(|value| value != 0.0);
     }
 
-    let pool: Option<String> = args.take("global_pool")?.or(pool);
-    config.pool = match pool.as_deref() {
-        None => config.pool,
-        Some("token") if config.dist_token => Pool::Distilled,
-        Some("token") => Pool::Token,
-        Some("avg") => Pool::Average,
-        Some("map") => Pool::Attention,
-        Some(other) => {
-            return Err(unsupported("global_pool", quoted(other), "known are `token`, `avg` and `map`"));
-        }
-    };
+    if let Some(name) = args.take("global_pool")?.or(pool_name) {
+        config.pool = match pool(&name)? {
+            Pool::Token if config.dist_token => Pool::Distilled,
+            pool => pool,
+        };
+    }
     let fc_norm = if args.has("fc_norm") { args.take("fc_norm")? } else { preset.family.fc_norm };
     config.fc_norm = fc_norm.unwrap_or(config.pool == Pool::Average);
 
@@ -167,6 +167,16 @@ fn model_args(config: &mut Config, preset: &Preset, args: &mut Fields, pool: Opt
         }
     }
     Ok(())
+}
+
+/// A way of pooling by timm's name.
+pub(super) fn pool(name: &str) -> Result<Pool> {
+    match name {
+        "token" => Ok(Pool::Token),
+        "avg" => Ok(Pool::Average),
+        "map" => Ok(Pool::Attention),
+        other => Err(unsupported("global_pool", quoted(other), "known are `token`, `avg` and `map`")),
+    }
 }
 
 /// What the norms are. One that is named has timm's epsilon unless it is said.
