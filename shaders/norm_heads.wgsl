@@ -5,6 +5,7 @@ struct Params {
     parts: u32,
     heads: u32,
     head_width: u32,
+    filled: u32, // values of a head that count, 0 for all: those behind are 0
     stride: u32, // values between two tokens
     eps: f32,
     kind: u32,
@@ -37,19 +38,22 @@ fn norm_heads(
     let vectors = select(0u, width, index < all);
     let start = row * (params.stride / 4u) + head * width;
     let of_part = head / params.heads * width;
+    let filled = select(params.filled, params.head_width, params.filled == 0u);
 
     var sum = 0.0;
     for (var i = place; i < vectors; i += ROW_LANES) {
         sum += dot(vec4<f32>(x[start + i]), vec4<f32>(1.0));
     }
-    let mean = select(row_sum(lane, sum) / f32(params.head_width), 0.0, params.kind == RMS);
+    let mean = select(row_sum(lane, sum) / f32(filled), 0.0, params.kind == RMS);
 
     var squares = 0.0;
     for (var i = place; i < vectors; i += ROW_LANES) {
         let centred = vec4<f32>(x[start + i]) - mean;
         squares += dot(centred, centred);
     }
-    let variance = row_sum(lane, squares) / f32(params.head_width);
+    // Each of those behind has brought the mean's.
+    let beyond = mean * mean * f32(params.head_width - filled);
+    let variance = (row_sum(lane, squares) - beyond) / f32(filled);
 
     let scale = 1.0 / sqrt(variance + params.eps);
     for (var i = place; i < vectors; i += ROW_LANES) {

@@ -8,9 +8,10 @@ use crate::kernels::norm_heads::Params;
 /// # Panics
 /// Where a dimension is 0, `stride` less than all parts together, or a slice too short.
 pub fn norm_heads(params: &Params, weight: Option<&[f32]>, bias: Option<&[f32]>, x: &mut [f32]) {
-    let &Params { rows, parts, heads, head_width, stride, eps, kind } = params;
+    let &Params { rows, parts, heads, head_width, stride, eps, kind, .. } = params;
     let (all, stride) = (elements(&[parts, heads, head_width]), stride as usize);
     let (channels, width) = (elements(&[heads, head_width]), head_width as usize);
+    let counted = params.counted() as usize;
     assert!(all <= stride, "stride {stride} is less than all parts, {all}");
 
     let [weight, bias] =
@@ -18,9 +19,10 @@ pub fn norm_heads(params: &Params, weight: Option<&[f32]>, bias: Option<&[f32]>,
     // The last row ends after its own values.
     let end = (rows as usize * stride).saturating_sub(stride - all);
     for_each_chunk(&mut x[..end], stride, |_, x| {
-        let mut head = vec![0.0; width];
+        let mut head = vec![0.0; counted];
         for (part, x) in x[..all].chunks_exact_mut(channels).enumerate() {
             for x in x.chunks_exact_mut(width) {
+                let x = &mut x[..counted];
                 normalise(kind, x, eps, &mut head);
                 x.copy_from_slice(&head);
                 if let Some(weight) = weight {

@@ -42,9 +42,9 @@ pub fn load_model(path: &Path, config: Option<&Path>) -> Result<(Config, Checkpo
 /// # Errors
 /// As [`load_model`].
 pub fn load_model_as(path: &Path, architecture: &str) -> Result<(Config, Checkpoint)> {
-    let config = timm_config::named(architecture)?;
+    let known = timm_config::named(architecture)?;
     let (files, weights) = locate(path, None)?;
-    load(files, &weights, Some(config))
+    load(files, &weights, Some(known))
 }
 
 /// Loads a network from files that need not lie on a disk: `model.safetensors` (or `model.safetensors.index.json` and
@@ -65,9 +65,13 @@ struct Described {
     warnings: Vec<String>,
 }
 
-fn load(mut files: ModelFiles, weights: &str, known: Option<Config>) -> Result<(Config, Checkpoint)> {
+fn load(
+    mut files: ModelFiles,
+    weights: &str,
+    known: Option<(Config, &'static Layout)>,
+) -> Result<(Config, Checkpoint)> {
     let (Described { mut config, layout, warnings }, shards) = match known {
-        Some(config) => as_told(config, Shards::open(&mut files, weights)?)?,
+        Some(known) => as_told(known, Shards::open(&mut files, weights)?)?,
         None if files.has(CONFIG) => {
             let described = read_config(&mut files)?;
             (described, Shards::open(&mut files, weights)?)
@@ -94,13 +98,13 @@ fn load(mut files: ModelFiles, weights: &str, known: Option<Config>) -> Result<(
 }
 
 /// A network that the caller names, of timm's, torchvision's, or OpenAI's and open_clip's tensors.
-fn as_told(mut config: Config, mut shards: Shards) -> Result<(Described, Shards)> {
+fn as_told((mut config, own): (Config, &'static Layout), mut shards: Shards) -> Result<(Described, Shards)> {
     torchvision::canonical(&mut shards);
     let has = |name: &str| shards.shape(name).is_some();
     let layout = match (has("conv_proj.weight"), has("visual.conv1.weight")) {
         (true, _) => &names::TORCHVISION,
         (_, true) => &names::OPEN_CLIP,
-        _ => &names::TIMM,
+        _ => own,
     };
     let heads = ["heads.head.weight", "head.weight", "linear_head.weight", "visual.proj"];
     let head = heads.iter().find_map(|name| shards.shape(name)).unwrap_or_default();
@@ -179,7 +183,7 @@ pub fn read_weights<R: Read + Seek>(reader: &mut TensorReader<R>) -> Result<Weig
 fn parse(top: Fields) -> Result<(Config, &'static Layout)> {
     match is_transformers(&top) && !timm_config::is_wrapped(&top) {
         true => transformers::parse(top),
-        false => Ok((timm_config::parse(top)?, &names::TIMM)),
+        false => timm_config::parse(top),
     }
 }
 

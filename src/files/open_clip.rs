@@ -62,7 +62,7 @@ fn of_timm(name: &str, tower: &mut Fields, width: u32) -> Result<Config> {
         ("num_classes".to_owned(), Value::from(classes)),
     ]);
     if !pool.is_empty() {
-        if projection == "linear" && timm_config::named(name)?.pool != timm_config::pool(&pool)? {
+        if projection == "linear" && timm_config::named(name)?.0.pool != timm_config::pool(&pool)? {
             return Err(unsupported(
                 "timm_pool",
                 quoted(&pool),
@@ -71,7 +71,7 @@ fn of_timm(name: &str, tower: &mut Fields, width: u32) -> Result<Config> {
         }
         timm.insert("global_pool".into(), pool.into());
     }
-    let mut config = timm_config::parse(Fields(timm))?;
+    let (mut config, _) = timm_config::parse(Fields(timm))?;
     set(&mut config.image_size, tower.take("image_size")?.map(Sides::pair));
     Ok(config)
 }

@@ -30,7 +30,7 @@ pub(super) const DEIT: Class = Class { sides: [256, 224], ..SIGLIP };
 pub(super) const CLIP: Class = Class { values: OPENAI, bare: Resize::Shortest, ..SIGLIP };
 /// The class does otherwise where nothing is said, but all networks of this kind were trained like this.
 pub(super) const DINOV2: Class = Class { values: IMAGENET, sides: [256, 224], ..CLIP };
-const DINOV3: Class = Class { values: IMAGENET, ..VIT };
+pub(super) const DINOV3: Class = Class { values: IMAGENET, ..VIT };
 /// Shortest edge and crop below 384 pixels, see [`by_share`].
 const CONVNEXT: Class = Class { bare: Resize::Shortest, sides: [256, 224], ..VIT };
 
@@ -207,7 +207,7 @@ fn geometry(config: &mut Config, fields: &mut Fields, size: &Value) -> Result<()
     }
     config.preprocess.resize = resize;
     config.preprocess.crop = Preprocess::share(input[0].min(input[1]), picture[0].min(picture[1]));
-    if config.name.starts_with("dinov2") {
+    if config.name.starts_with("dinov2") || config.name.starts_with("dinov3") {
         config.image_size = input;
     }
     Ok(())

@@ -3,6 +3,8 @@
 use serde_json::{Map, Value};
 
 use super::fields::{Fields, Sides, quoted, set, unsupported, wrong};
+use super::names::{self, Layout};
+use super::timm_eva;
 use crate::error::Result;
 use crate::kernels::NormKind;
 use crate::kernels::matmul::Activation;
@@ -26,7 +28,7 @@ const WITHOUT_EFFECT: [&str; 9] = [
 /// Reads timm's hub `config.json`: `architecture` gives the defaults, `model_args` overrides them, `num_classes`,
 /// `global_pool` and `pretrained_cfg` say the rest, with timm's defaults for what they leave out. Class names come
 /// from `label_names` and `label_descriptions`.
-pub(super) fn parse(mut top: Fields) -> Result<Config> {
+pub(super) fn parse(mut top: Fields) -> Result<(Config, &'static Layout)> {
     let wrapped = is_wrapped(&top);
     let mut args = Fields(top.take("model_args")?.unwrap_or_default());
     // Before timm 0.9 the file was what is now `pretrained_cfg`.
@@ -62,7 +64,7 @@ pub(super) fn parse(mut top: Fields) -> Result<Config> {
     config.scores = scores(config.num_classes);
     config.labels = labels(&mut top, &mut pretrained, config.num_classes)?;
     config.check()?;
-    Ok(config)
+    Ok((config, layout(preset)))
 }
 
 /// Whether it is transformers' config around timm's.
@@ -70,9 +72,14 @@ pub(super) fn is_wrapped(top: &Fields) -> bool {
     top.0.get("model_type").and_then(Value::as_str) == Some("timm_wrapper")
 }
 
-/// An architecture with timm's defaults, by a name with or without its training.
-pub(super) fn named(architecture: &str) -> Result<Config> {
-    presets::named(&stem(architecture)).map(Preset::config)
+/// An architecture with timm's defaults, by a name with or without its training, and how its tensors are named.
+pub(super) fn named(architecture: &str) -> Result<(Config, &'static Layout)> {
+    presets::named(&stem(architecture)).map(|preset| (preset.config(), layout(preset)))
+}
+
+/// How timm names an architecture's tensors.
+fn layout(preset: &Preset) -> &'static Layout {
+    if preset.family.eva.is_some() { &names::EVA } else { &names::TIMM }
 }
 
 /// What so many logits are.
@@ -112,11 +119,14 @@ fn model_args(
     set(&mut config.qk_norm, args.take("qk_norm")?);
     set(&mut config.qkv_bias, args.take("qkv_bias")?);
     set(&mut config.class_token, args.take("class_token")?);
-    set(&mut config.reg_tokens, args.take("reg_tokens")?);
     set(&mut config.no_embed_class, args.take("no_embed_class")?);
+    norms(config, args)?;
+    if let Some(eva) = &preset.family.eva {
+        return timm_eva::model_args(config, preset, eva, args, pool_name);
+    }
+    set(&mut config.reg_tokens, args.take("reg_tokens")?);
     set(&mut config.pre_norm, args.take("pre_norm")?);
     set(&mut config.final_norm, args.take("final_norm")?);
-    norms(config, args)?;
     set(&mut config.proj_bias, args.take("proj_bias")?);
     config.mlp_bias = config.proj_bias;
     set(&mut config.attn_norm, args.take("scale_attn_norm")?);
@@ -154,16 +164,29 @@ fn model_args(
     };
     mlp(config, preset, args, no_act)?;
 
+    refuse_others(args, &WITHOUT_EFFECT, |key| match key {
+        "dynamic_img_pad" => Some(false.into()),
+        "pos_embed" => Some("learn".into()),
+        _ => None,
+    })
+}
+
+/// Refuses what is left over, but for what has no effect or is as it would be without.
+pub(super) fn refuse_others(
+    args: &Fields,
+    without_effect: &[&str],
+    plain: impl Fn(&str) -> Option<Value>,
+) -> Result<()> {
     for (key, value) in &args.0 {
-        let plain = match key.as_str() {
-            "dynamic_img_pad" => Value::Bool(false),
-            "pos_embed" => "learn".into(),
-            key if WITHOUT_EFFECT.contains(&key) => continue,
-            _ if value.is_null() => continue,
-            _ => return Err(unsupported(key, value.to_string(), "this argument is not known")),
-        };
-        if !value.is_null() && *value != plain {
-            return Err(unsupported(key, value.to_string(), &format!("only {plain} is")));
+        if value.is_null() || without_effect.contains(&key.as_str()) {
+            continue;
+        }
+        match plain(key) {
+            None => return Err(unsupported(key, value.to_string(), "this argument is not known")),
+            Some(plain) if *value != plain => {
+                return Err(unsupported(key, value.to_string(), &format!("only {plain} is")));
+            }
+            Some(_) => {}
         }
     }
     Ok(())

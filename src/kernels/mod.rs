@@ -32,7 +32,7 @@ pub use layer_norm::{NormKind, layer_norm};
 pub use match_lines::match_lines;
 pub use matmul::{Activation, matmul};
 pub use merge_source::merge_source;
-pub use merge_tokens::{MergeMode, merge_tokens};
+pub use merge_tokens::{MergeMode, MergedPosition, merge_tokens};
 pub use norm_heads::norm_heads;
 pub use pool::{PoolMode, pool};
 pub use rank_matches::rank_matches;

@@ -19,6 +19,9 @@ kernel! {
         pub heads: u32,
         /// Values of a head; a multiple of 4.
         pub head_width: u32,
+        /// Those of them that count, 0 for all: what is behind them is 0, as where a width was rounded up, and means nothing
+        /// afterwards.
+        pub filled: u32,
         /// Values from one token to the next: three times the channels for the output of a fused projection; a multiple
         /// of 4.
         pub stride: u32,
@@ -43,13 +46,19 @@ impl Params {
     /// The norm of q and k in the output of one projection to q, k and v, `[rows, 3, heads, head_width]`.
     pub fn fused(rows: u32, heads: u32, head_width: u32, eps: f32) -> Self {
         let stride = 3 * heads * head_width;
-        Params { rows, parts: 2, heads, head_width, stride, eps, kind: NormKind::Layer }
+        Params { rows, parts: 2, heads, head_width, filled: 0, stride, eps, kind: NormKind::Layer }
     }
 
-    /// The norm of rows as a whole, `[rows, channels]`.
+    /// The norm of rows as a whole, `[rows, channels]`; rows lie a multiple of 4 apart.
     pub fn whole(rows: u32, channels: u32, eps: f32) -> Self {
-        let kind = NormKind::Layer;
-        Params { rows, parts: 1, heads: 1, head_width: channels, stride: channels, eps, kind }
+        let (kind, stride) = (NormKind::Layer, channels.next_multiple_of(4));
+        Params { rows, parts: 1, heads: 1, head_width: stride, filled: channels, stride, eps, kind }
+    }
+
+    /// The values of a head that count.
+    #[cfg(feature = "cpu")]
+    pub(crate) fn counted(&self) -> u32 {
+        if self.filled == 0 { self.head_width } else { self.filled }
     }
 }
 
@@ -57,7 +66,8 @@ impl Params {
 /// where `kind` says so, and an absent part left out.
 ///
 /// # Errors
-/// [`Error::Params`](crate::Error::Params) where a width or stride is no multiple of 4 or too short, or `parts` or `heads` is 0;
+/// [`Error::Params`](crate::Error::Params) where a width or stride is no multiple of 4 or too short, `filled` is more than
+/// the width, or `parts` or `heads` is 0;
 /// buffer errors.
 pub fn norm_heads(gpu: &Gpu, params: Params, io: Io<'_>) -> Result<Dispatch> {
     let Params { rows, parts, heads, head_width, stride, .. } = params;
@@ -65,6 +75,9 @@ pub fn norm_heads(gpu: &Gpu, params: Params, io: Io<'_>) -> Result<Dispatch> {
     multiple_of_four(name, "head_width", head_width)?;
     multiple_of_four(name, "stride", stride)?;
     require(name, parts > 0 && heads > 0, || "parts and heads must be positive".into())?;
+    require(name, params.filled <= head_width, || {
+        format!("filled is {} of {head_width} values", params.filled)
+    })?;
     let all = elements(name, "parts", &[parts, heads, head_width])?;
     require(name, u64::from(stride) >= all, || format!("stride {stride} is less than all parts, {all}"))?;
     // The last token ends after its own values, not after a whole stride.

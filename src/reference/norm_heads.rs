@@ -5,17 +5,20 @@ use crate::kernels::norm_heads::Params;
 /// `x = (x - mean) / sqrt(variance + eps) * weight + bias`, where mean and variance are those of a head; an RMSNorm takes
 /// the mean for 0.
 ///
+/// Of each head only the first [`filled`](Params::filled) values are read and written where that is not 0.
+///
 /// `x` is `[rows, parts, heads, head_width]`, a row every `stride` values, `weight` (1 where absent) and `bias` (0 where
 /// absent) `[parts, head_width]`.
 pub fn norm_heads(params: &Params, weight: Option<&[f32]>, bias: Option<&[f32]>, x: &mut [f32]) {
-    let &Params { rows, parts, heads, head_width, stride, eps, kind } = params;
+    let &Params { rows, parts, heads, head_width, stride, eps, kind, .. } = params;
     let [rows, parts, heads, width, stride] = [rows, parts, heads, head_width, stride].map(|v| v as usize);
+    let counted = params.counted() as usize;
     for row in 0..rows {
         for part in 0..parts {
             for head in 0..heads {
-                let x = &mut x[row * stride + (part * heads + head) * width..][..width];
+                let x = &mut x[row * stride + (part * heads + head) * width..][..counted];
                 let normal = normalise(kind, x, eps);
-                for i in 0..width {
+                for i in 0..counted {
                     let weight = weight.map_or(1.0, |weight| f64::from(weight[part * width + i]));
                     let bias = bias.map_or(0.0, |bias| f64::from(bias[part * width + i]));
                     x[i] = (normal[i] * weight + bias) as f32;

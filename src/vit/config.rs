@@ -1,6 +1,7 @@
 //! A network's dimensions and options, after timm's `VisionTransformer`.
 
 use super::preprocess::Preprocess;
+use super::rotary::Rotary;
 use super::sound::Sound;
 use crate::error::{Error, Result};
 use crate::kernels::{Activation, NormKind, embed_patches};
@@ -105,6 +106,10 @@ pub struct Config {
     pub mlp_norm: bool,
     /// The way the tokens become one row.
     pub pool: Pool,
+    /// Heads of [`Pool::Attention`], where they are not as many as the blocks'.
+    pub pool_heads: Option<u32>,
+    /// Hidden values of its MLP, where they are not those that [`Config::pool_hidden`] has otherwise.
+    pub pool_mlp: Option<u32>,
     /// Whether a class token comes first.
     pub class_token: bool,
     /// Whether a distillation token follows the class token.
@@ -113,6 +118,8 @@ pub struct Config {
     pub reg_tokens: u32,
     /// Whether there is a table of learned positions; without it nothing is added to the tokens.
     pub pos_embed: bool,
+    /// Rotary positions, where there are some.
+    pub rotary: Option<Rotary>,
     /// Positions are for patches only; the prefix tokens have none.
     pub no_embed_class: bool,
     /// Whether patches are normalised before their positions are added; there are no tokens before them then.
@@ -228,15 +235,25 @@ impl Config {
 
     /// Hidden values of the MLP in the head of [`Pool::Attention`]: `int(embed_dim * mlp_ratio)`.
     pub fn pool_hidden(&self) -> u32 {
-        match self.mlp {
+        self.pool_mlp.unwrap_or(match self.mlp {
             Mlp::Plain | Mlp::GateApart => self.mlp_hidden,
             Mlp::GateFirst | Mlp::GateLast => 2 * self.mlp_hidden,
-        }
+        })
+    }
+
+    /// Heads of [`Pool::Attention`].
+    pub(crate) fn heads_of_pool(&self) -> u32 {
+        self.pool_heads.unwrap_or(self.num_heads)
+    }
+
+    /// The MLP's width as kernels see it: what is beyond [`mlp_hidden`](Self::mlp_hidden) is 0.
+    pub(crate) fn mlp_width(&self) -> u32 {
+        self.mlp_hidden.next_multiple_of(4)
     }
 
     /// Values of a token where it is widest: q, k and v together, or the MLP's inside.
     pub(crate) fn widest(&self) -> u32 {
-        (3 * self.embed_dim).max(self.mlp_hidden).max(self.pool_hidden())
+        (3 * self.embed_dim).max(self.mlp_width()).max(self.pool_hidden())
     }
 
     /// Values of an image.
@@ -320,6 +337,7 @@ impl Config {
             return wrong("norm_eps", format!("{} is not a positive number", self.norm_eps));
         }
         self.preprocess.check(self.in_chans)?;
+        self.rotary.map_or(Ok(()), |rotary| rotary.check(self))?;
         if let Some(sound) = &self.sound {
             sound.check()?;
             if [self.in_chans, self.frames] != [1, 1] {
@@ -336,12 +354,37 @@ impl Config {
                 "a head is a multiple of 4 wide, 128 at most",
             );
         }
-        if !self.mlp_hidden.is_multiple_of(4) {
+        let keeps_zeros = self.mlp != Mlp::Plain || self.activation != Activation::Sigmoid;
+        if self.mlp_norm && !self.mlp_hidden.is_multiple_of(4) && !keeps_zeros {
             return unsupported(
                 "embed_dim * mlp_ratio",
                 self.mlp_hidden,
-                "the MLP's width is a multiple of 4",
+                "a norm behind a sigmoid is a multiple of 4 wide",
             );
+        }
+        if self.pool == Pool::Attention {
+            let heads = self.heads_of_pool();
+            if !self.embed_dim.is_multiple_of(heads) {
+                return wrong(
+                    "attn_pool_num_heads",
+                    format!("{} channels are not divisible by {heads} heads", self.embed_dim),
+                );
+            }
+            let width = self.embed_dim / heads;
+            if !width.is_multiple_of(4) || width > 128 {
+                return unsupported(
+                    "embed_dim / attn_pool_num_heads",
+                    width,
+                    "a head is a multiple of 4 wide, 128 at most",
+                );
+            }
+            if !self.pool_hidden().is_multiple_of(4) {
+                return unsupported(
+                    "embed_dim * attn_pool_mlp_ratio",
+                    self.pool_hidden(),
+                    "the width of the head's MLP is a multiple of 4",
+                );
+            }
         }
         Ok(())
     }
@@ -363,6 +406,8 @@ impl Config {
             ("depth", self.depth, 1 << 12),
             ("num_heads", self.num_heads, 1 << 16),
             ("mlp_ratio", self.mlp_hidden, 1 << 20),
+            ("attn_pool_num_heads", self.heads_of_pool(), 1 << 16),
+            ("attn_pool_mlp_ratio", self.pool_mlp.unwrap_or(1), 1 << 20),
         ] {
             if value == 0 || value > most {
                 return wrong(field, format!("{value} is not between 1 and {most}"));

@@ -26,6 +26,8 @@ pub(crate) enum Place {
     Gate,
     /// `[b, n]`: how many original tokens each stands for, after so many merges.
     Size(usize),
+    /// `[b, n, 2]`: where each token lies, after so many merges, of networks with rotary positions.
+    Position(usize),
     /// `[b, original tokens]`, u32: the token that holds each, after so many merges.
     Source(usize),
     /// `[b, n, metric's width]`
@@ -117,7 +119,7 @@ pub(crate) trait Engine {
     fn match_lines(&mut self, params: match_lines::Params) -> Result<()>;
     /// `Metric`, and `Qkv` where attention decides, to `Plan`.
     fn match_otherwise(&mut self, by: &Otherwise) -> Result<()>;
-    /// Tokens and sizes by `Plan`, and what they become to `Normed` as well, normalised.
+    /// Tokens and sizes by `Plan`, positions where they have some, and what they become to `Normed` as well, normalised.
     fn merge_tokens(
         &mut self,
         params: merge_tokens::Params,
@@ -125,6 +127,7 @@ pub(crate) trait Engine {
         size: Place,
         x_out: Place,
         size_out: Place,
+        positions: Option<[Place; 2]>,
     ) -> Result<()>;
     /// A source map by `Plan`.
     fn merge_source(&mut self, params: merge_source::Params, source: Place, source_out: Place) -> Result<()>;
@@ -156,6 +159,8 @@ pub(crate) struct Otherwise {
 pub(crate) struct Then {
     pub gate: Option<Place>,
     pub residual: Option<Place>,
+    /// By which pairs are turned, of a layer that has turns.
+    pub position: Option<Place>,
 }
 
 /// Where the results stand.

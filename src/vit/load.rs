@@ -6,6 +6,7 @@ use std::collections::BTreeMap;
 use super::config::{Config, Mlp, Pool};
 use super::fold::Fold;
 use super::parameters::{AttentionPool, Block, Linear, Norm, Parameters, Storage};
+use super::rotary::FREQUENCIES;
 use super::tensors::{Tensors, missing};
 use crate::error::{Error, Result};
 
@@ -48,12 +49,12 @@ impl<T> Parameters<T> {
             let into_mlp = load.norm_before(&name("norm2"))?;
             let (fc1, gate) = load.mlp(config.mlp, &name("mlp"), &into_mlp)?;
             blocks.push(Block {
-                qkv: load.linear(&name("attn.qkv"), Storage::Elem, &into_attention)?,
+                qkv: load.qkv(config, i, &name("attn.qkv"), &into_attention)?,
                 qk_norm: if config.qk_norm { Some(load.qk_norm(&name("attn"), scale)?) } else { None },
                 proj: load.linear(&name("attn.proj"), Storage::Elem, &behind_attention)?,
                 fc1,
                 gate,
-                fc2: load.linear(&name("mlp.fc2"), Storage::Elem, &behind_mlp)?,
+                fc2: load.out_of_mlp(&name("mlp.fc2"), &behind_mlp)?,
             });
         }
         let pool = if config.pool == Pool::Attention { Some(load.attention_pool(config)?) } else { None };
@@ -177,6 +178,23 @@ impl<'a, T, P: FnMut(&str, Storage, Cow<'_, [f32]>) -> Result<T>> Loader<'a, P> 
         self.layer(name, storage, inner, weight, bias)
     }
 
+    /// The projection to q, k and v.
+    fn qkv(&mut self, config: &Config, block: u32, name: &str, fold: &Fold<'_>) -> Result<Linear<T>> {
+        let weight = self.floats(&format!("{name}.weight"))?;
+        let bias = self.floats_if_any(&format!("{name}.bias"))?;
+        let inner = self.inner(name)?;
+        let (mut weight, mut bias) = fold.layer(weight, bias, inner);
+        let Some(rotary) = config.rotary else { return self.layer(name, Storage::Elem, inner, weight, bias) };
+        rotary.neighbours(config, weight.to_mut(), inner);
+        if let Some(bias) = &mut bias {
+            rotary.neighbours(config, bias.to_mut(), 1);
+        }
+        let learned = self.floats_if_any(FREQUENCIES)?;
+        let turns = rotary.turns(config, block, learned.as_deref())?;
+        let turns = (self.place)(&format!("{name}.turns"), Storage::F32, turns.into())?;
+        Ok(Linear { turns: Some(turns), ..self.layer(name, Storage::Elem, inner, weight, bias)? })
+    }
+
     /// Values in a row of a layer's weight.
     fn inner(&self, name: &str) -> Result<usize> {
         let name = format!("{name}.weight");
@@ -195,7 +213,7 @@ impl<'a, T, P: FnMut(&str, Storage, Cow<'_, [f32]>) -> Result<T>> Loader<'a, P> 
         let columns = (weight.len() / inner) as u32;
         let weight = (self.place)(&format!("{name}.weight"), storage, weight)?;
         let bias = bias.map(|bias| (self.place)(&format!("{name}.bias"), Storage::F32, bias)).transpose()?;
-        Ok(Linear { weight, bias, columns, inner: inner as u32 })
+        Ok(Linear { weight, bias, turns: None, columns, inner: inner as u32 })
     }
 
     /// q's norm and k's as one, q's with a factor.
@@ -213,11 +231,16 @@ impl<'a, T, P: FnMut(&str, Storage, Cow<'_, [f32]>) -> Result<T>> Loader<'a, P> 
     /// The layers into the MLP: the plain one, and the gate where there is one.
     fn mlp(&mut self, mlp: Mlp, name: &str, fold: &Fold<'_>) -> Result<(Linear<T>, Option<Linear<T>>)> {
         let fc1 = format!("{name}.fc1");
+        let whole = |load: &mut Self, name: String| {
+            let weight = load.floats(&format!("{name}.weight"))?;
+            let bias = load.floats_if_any(&format!("{name}.bias"))?;
+            load.into_mlp(&name, weight, bias, fold)
+        };
         let gate_first = match mlp {
-            Mlp::Plain => return Ok((self.linear(&fc1, Storage::Elem, fold)?, None)),
+            Mlp::Plain => return Ok((whole(self, fc1)?, None)),
             Mlp::GateApart => {
-                let gate = self.linear(&format!("{fc1}_g"), Storage::Elem, fold)?;
-                return Ok((self.linear(&format!("{fc1}_x"), Storage::Elem, fold)?, Some(gate)));
+                let gate = whole(self, format!("{fc1}_g"))?;
+                return Ok((whole(self, format!("{fc1}_x"))?, Some(gate)));
             }
             Mlp::GateFirst => true,
             Mlp::GateLast => false,
@@ -231,13 +254,48 @@ impl<'a, T, P: FnMut(&str, Storage, Cow<'_, [f32]>) -> Result<T>> Loader<'a, P> 
             weights.reverse();
             (bias, gates_bias) = (gates_bias, bias);
         }
-        let inner = self.inner(&fc1)?;
-        let mut rows = |weight, bias| {
-            let (weight, bias) = fold.layer(weight, bias, inner);
-            self.layer(&fc1, Storage::Elem, inner, weight, bias)
-        };
         let [weight, of_gate] = weights;
-        Ok((rows(weight, bias)?, Some(rows(of_gate, gates_bias)?)))
+        let plain = self.into_mlp(&fc1, weight, bias, fold)?;
+        Ok((plain, Some(self.into_mlp(&fc1, of_gate, gates_bias, fold)?)))
+    }
+
+    /// A layer into the MLP, its rows filled up with zeros to a multiple of 4: every activation but the sigmoid keeps 0, and
+    /// what comes out of the MLP takes no notice.
+    fn into_mlp(
+        &mut self,
+        name: &str,
+        weight: Cow<'_, [f32]>,
+        bias: Option<Cow<'_, [f32]>>,
+        fold: &Fold<'_>,
+    ) -> Result<Linear<T>> {
+        // The same for both gates in one.
+        let inner = self.inner(name)?;
+        let (mut weight, mut bias) = fold.layer(weight, bias, inner);
+        let rows = weight.len() / inner;
+        if !rows.is_multiple_of(4) {
+            weight.to_mut().resize(rows.next_multiple_of(4) * inner, 0.0);
+            if let Some(bias) = &mut bias {
+                bias.to_mut().resize(rows.next_multiple_of(4), 0.0);
+            }
+        }
+        self.layer(name, Storage::Elem, inner, weight, bias)
+    }
+
+    /// The layer out of the MLP, which takes that many values in.
+    fn out_of_mlp(&mut self, name: &str, fold: &Fold<'_>) -> Result<Linear<T>> {
+        let inner = self.inner(name)?;
+        if inner.is_multiple_of(4) {
+            return self.linear(name, Storage::Elem, fold);
+        }
+        let bias = self.floats_if_any(&format!("{name}.bias"))?;
+        let (weight, bias) = fold.layer(self.floats(&format!("{name}.weight"))?, bias, inner);
+        let wide = inner.next_multiple_of(4);
+        let mut filled = Vec::with_capacity(weight.len() / inner * wide);
+        for row in weight.chunks_exact(inner) {
+            filled.extend_from_slice(row);
+            filled.resize(filled.len() + wide - inner, 0.0);
+        }
+        self.layer(name, Storage::Elem, wide, filled.into(), bias)
     }
 
     fn attention_pool(&mut self, config: &Config) -> Result<AttentionPool<T>> {
@@ -245,7 +303,7 @@ impl<'a, T, P: FnMut(&str, Storage, Cow<'_, [f32]>) -> Result<T>> Loader<'a, P> 
         let data = |name: &str| self.floats(&format!("attn_pool.{name}"));
         let (latent, weight, bias) = (data("latent")?, data("q.weight")?, data("q.bias")?);
         let rows = weight.chunks_exact(config.embed_dim as usize).zip(&bias[..]);
-        let scale = config.attention_scale();
+        let scale = f64::from(config.embed_dim / config.heads_of_pool()).sqrt().recip();
         let project = |(row, &bias): (&[f32], &f32)| {
             let product: f64 = row.iter().zip(&latent[..]).map(|(&w, &x)| f64::from(w) * f64::from(x)).sum();
             (scale * (product + f64::from(bias))) as f32

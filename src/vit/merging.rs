@@ -47,7 +47,8 @@ impl<E: Engine> Walk<'_, E> {
 
         let [from, to] = [self.merged, self.merged + 1];
         let [size, size_out] = [from, to].map(Place::Size);
-        self.engine.merge_tokens(shape.merge_tokens(), self.x(), size, self.x_next(), size_out)?;
+        let positions = self.config.rotary.map(|_| [from, to].map(Place::Position));
+        self.engine.merge_tokens(shape.merge_tokens(), self.x(), size, self.x_next(), size_out, positions)?;
         self.turn();
         self.partition = self.partition.after(shape.tokens, shape.protect, merge.gone);
         (self.merged, self.tokens) = (to, shape.tokens_out());
@@ -115,6 +116,7 @@ impl<E: Engine> Walk<'_, E> {
             similarity,
             by_size,
             mode,
+            positions: self.options.positions,
             keys_in_f32: projected.is_none(),
             masked: false,
             eps,

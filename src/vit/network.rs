@@ -57,8 +57,8 @@ impl<'a, E: Engine> Walk<'a, E> {
         self.embed()
     }
 
-    /// What enters a block is in X(0), and where any have merged its sizes and map in Size(1) and Source(1), with a
-    /// threshold its mask in Mask: the walk goes on from there.
+    /// What enters a block is in X(0), and where any have merged its sizes, positions and map in Size(1), Position(1) and
+    /// Source(1), with a threshold its mask in Mask: the walk goes on from there.
     #[cfg(feature = "blocking")]
     pub fn resume(&mut self, block: usize, merges: &[BlockMerge]) {
         self.merging = merges.iter().any(|merge| merge.r > 0);
@@ -70,10 +70,16 @@ impl<'a, E: Engine> Walk<'a, E> {
         }
     }
 
-    /// The engine, and where the residual stream, sizes and map stand.
+    /// The engine, and where the residual stream, sizes and map stand, and positions where there are some.
     #[cfg(feature = "blocking")]
-    pub fn standing(&self) -> (&E, [Place; 3]) {
-        (self.engine, [self.x(), Place::Size(self.merged), Place::Source(self.merged)])
+    pub fn standing(&self) -> (&E, [Place; 3], Option<Place>) {
+        let places = [self.x(), Place::Size(self.merged), Place::Source(self.merged)];
+        (self.engine, places, self.position())
+    }
+
+    /// Where the tokens' positions stand, of a network with rotary ones.
+    pub(super) fn position(&self) -> Option<Place> {
+        self.config.rotary.map(|_| Place::Position(self.merged))
     }
 
     /// One block, by what merges in it.
@@ -121,7 +127,8 @@ impl<'a, E: Engine> Walk<'a, E> {
         let head_width = self.config.head_width();
 
         self.engine.layer_norm(self.norm_of(self.rows()), self.x(), None, None, Place::Normed)?;
-        self.linear(&p.qkv, Activation::None, Place::Normed, Then::default(), Place::Qkv)?;
+        let then = Then { position: self.position(), ..Then::default() };
+        self.linear(&p.qkv, Activation::None, Place::Normed, then, Place::Qkv)?;
         if let Some(norm) = &p.qk_norm {
             let fused = norm_heads::Params::fused(self.rows(), heads, head_width, eps);
             let params = norm_heads::Params { kind, ..fused };
@@ -145,13 +152,13 @@ impl<'a, E: Engine> Walk<'a, E> {
         match &p.gate {
             Some(gate) => {
                 self.linear(gate, activation, Place::Normed, Then::default(), Place::Gate)?;
-                let then = Then { gate: Some(Place::Gate), residual: None };
+                let then = Then { gate: Some(Place::Gate), ..Then::default() };
                 self.linear(&p.fc1, Activation::None, Place::Normed, then, Place::Hidden)?;
             }
             None => self.linear(&p.fc1, activation, Place::Normed, Then::default(), Place::Hidden)?,
         }
         if self.config.mlp_norm {
-            self.norm_inside(Place::Hidden, p.fc2.inner)?;
+            self.norm_inside(Place::Hidden, self.config.mlp_hidden)?;
         }
         self.add(&p.fc2, Place::Hidden)?;
         self.name("tokens", self.x(), self.rows());
@@ -182,7 +189,8 @@ impl<'a, E: Engine> Walk<'a, E> {
 
     /// Final norm, then attention of the learned query to every token, projection, and an MLP.
     fn attention_pool(&mut self, pool: &AttentionPool<E::Tensor>) -> Result<()> {
-        let Config { embed_dim, num_heads, activation, .. } = *self.config;
+        let Config { embed_dim, activation, .. } = *self.config;
+        let heads = self.config.heads_of_pool();
         let tokens = match &self.p.norm {
             Some(norm) => self.norm_all(norm)?,
             None => self.x(),
@@ -198,7 +206,7 @@ impl<'a, E: Engine> Walk<'a, E> {
             k_start: 0,
             v_start: embed_dim,
             scale: 1.0,
-            ..attention::Params::fused(self.batch, self.tokens - skip, num_heads, self.config.head_width())
+            ..attention::Params::fused(self.batch, self.tokens - skip, heads, embed_dim / heads)
         };
         let size = self.counts(self.options.pool_by == PoolBy::Size).filter(|_| self.merged > 0);
         self.engine.attention(params, Query::Learned(&pool.query), Place::Qkv, size, Place::Pooled)?;
@@ -252,12 +260,12 @@ impl<'a, E: Engine> Walk<'a, E> {
         y: Place,
     ) -> Result<()> {
         let params = matmul::Params::new(self.batch, linear.inner, linear.columns).activation(activation);
-        self.engine.matmul(params, x, linear, Then { gate: None, residual }, y)
+        self.engine.matmul(params, x, linear, Then { residual, ..Then::default() }, y)
     }
 
     /// A branch back into the residual stream.
     fn add(&mut self, linear: &Linear<E::Tensor>, x: Place) -> Result<()> {
-        let then = Then { gate: None, residual: Some(self.x()) };
+        let then = Then { residual: Some(self.x()), ..Then::default() };
         self.linear(linear, Activation::None, x, then, self.x_next())?;
         self.turn();
         Ok(())

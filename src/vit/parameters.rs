@@ -16,6 +16,9 @@ pub struct Linear<T> {
     pub weight: T,
     /// `[columns]`
     pub bias: Option<T>,
+    /// `[columns / 2, 2]`: what pairs of columns are turned by, where there are rotary positions, see
+    /// [`matmul`](crate::kernels::matmul()).
+    pub turns: Option<T>,
     /// Rows of the weight.
     pub columns: u32,
     /// Columns of the weight.
@@ -26,7 +29,7 @@ pub struct Linear<T> {
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct Block<T> {
-    /// To q, k and v, `[3, heads, head_width]`.
+    /// To q, k and v, `[3, heads, head_width]`. With rotary positions the two values of a pair are neighbours in q and k.
     pub qkv: Linear<T>,
     /// Of each head's values of q and of k, `[2, head_width]`.
     pub qk_norm: Option<Norm<T>>,

@@ -2,6 +2,7 @@
 
 use super::config::{Config, Mlp, Pool, PositionResample, Scores};
 use super::preprocess::{Preprocess, Resample, Resize};
+use super::rotary::Rotary;
 use crate::kernels::{Activation, NormKind};
 
 /// One row of the table.
@@ -54,6 +55,18 @@ pub(crate) struct Family {
     pub norm: NormKind,
     pub norm_eps: f32,
     pub position_resample: PositionResample,
+    /// Of timm's `Eva`.
+    pub eva: Option<Eva>,
+}
+
+/// What timm's `Eva` has beside what its `VisionTransformer` has.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Eva {
+    pub rotary: Option<Rotary>,
+    pub pos_embed: bool,
+    pub attn_norm: bool,
+    pub mlp_norm: bool,
+    pub pool_heads: Option<u32>,
 }
 
 /// How pictures were prepared, but for the crop.
@@ -71,6 +84,9 @@ impl Preset {
         let Preset { name, size, patch, pixels, family, picture, crop, classes } = *self;
         // Truncated as Python's int() does it.
         let hidden = (f64::from(size.dim) * size.mlp_ratio) as u32;
+        let packs = family.mlp == Mlp::GateFirst && family.eva.is_none();
+        let of_eva = |part: fn(&Eva) -> bool| family.eva.as_ref().is_some_and(part);
+        let pool_heads = family.eva.and_then(|eva| eva.pool_heads);
         Config {
             name: name.into(),
             image_size: [pixels; 2],
@@ -84,18 +100,19 @@ impl Preset {
             depth: size.depth,
             num_heads: size.heads,
             mlp: family.mlp,
-            mlp_hidden: if family.mlp == Mlp::GateFirst { hidden / 2 } else { hidden },
+            mlp_hidden: if packs { hidden / 2 } else { hidden },
             qkv_bias: family.qkv_bias,
             proj_bias: family.proj_bias,
             mlp_bias: family.proj_bias,
             qk_norm: false,
-            attn_norm: family.inner_norms,
-            mlp_norm: family.inner_norms,
+            attn_norm: family.inner_norms || of_eva(|eva| eva.attn_norm),
+            mlp_norm: family.inner_norms || of_eva(|eva| eva.mlp_norm),
             pool: family.pool,
             class_token: family.class_token,
             dist_token: family.dist_token,
             reg_tokens: family.reg_tokens,
-            pos_embed: true,
+            pos_embed: family.eva.is_none_or(|eva| eva.pos_embed),
+            rotary: family.eva.and_then(|eva| eva.rotary),
             no_embed_class: family.no_embed_class,
             embed_norm: family.embed_norm,
             pre_norm: family.pre_norm,
@@ -108,6 +125,9 @@ impl Preset {
             norm: family.norm,
             norm_eps: family.norm_eps,
             prop_attn: true,
+            pool_heads,
+            // Four times the channels in all that have heads of their own there.
+            pool_mlp: pool_heads.map(|_| 4 * size.dim),
             position_resample: family.position_resample,
             preprocess: Preprocess {
                 mean: picture.mean.to_vec(),

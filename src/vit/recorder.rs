@@ -93,13 +93,15 @@ impl Engine for Recorder<'_> {
         params: matmul::Params,
         x: Place,
         linear: &Linear<wgpu::Buffer>,
-        Then { gate, residual }: Then,
+        Then { gate, residual, position }: Then,
         y: Place,
     ) -> Result<()> {
         let io = matmul::Io {
             bias: linear.bias.as_ref().map(Into::into),
             gate: gate.map(|place| self.at(place)),
             residual: residual.map(|place| self.at(place)),
+            position: position.map(|place| self.at(place)),
+            turn: linear.turns.as_ref().map(Into::into),
             ..matmul::Io::new(self.at(x), &linear.weight, self.at(y))
         };
         self.push(kernels::matmul(&self.gpu, params, io)?)
@@ -206,9 +208,14 @@ impl Engine for Recorder<'_> {
         size: Place,
         x_out: Place,
         size_out: Place,
+        positions: Option<[Place; 2]>,
     ) -> Result<()> {
+        let [position, position_out] =
+            positions.map_or([None; 2], |places| places.map(|place| Some(self.at(place))));
         let io = merge_tokens::Io {
             size: Some(self.at(size)),
+            position,
+            position_out,
             normed: Some(self.at(Place::Normed)),
             ..merge_tokens::Io::new(self.at(Place::Plan), self.at(x), self.at(x_out), self.at(size_out))
         };

@@ -4,6 +4,7 @@ use std::borrow::Cow;
 use std::collections::BTreeMap;
 
 use super::config::{Config, Mlp, Pool};
+use super::rotary::{Angles, FREQUENCIES, Rotary};
 use super::tensor::Tensor;
 use crate::error::{Error, Result};
 use crate::kernels::NormKind;
@@ -69,6 +70,10 @@ impl Config {
         }
         if self.pos_embed {
             add("pos_embed".into(), &[1, positions, c]);
+        }
+        if let Some(Rotary { angles: Angles::Learned, .. }) = self.rotary {
+            let [depth, heads] = [self.depth, self.num_heads].map(|v| v as usize);
+            add(FREQUENCIES.into(), &[2, depth, heads, c / heads / 2]);
         }
         if self.class_token {
             add("cls_token".into(), &[1, 1, c]);

@@ -35,21 +35,43 @@ fn matmul_at_any_size_and_with_any_part() {
     for (rows, inner, columns) in
         [(1, 4, 1), (1, 64, 10), (5, 8, 7), (17, 100, 33), (197, 64, 192), (33, 1030, 20)]
     {
+        // Angles of up to 12.
+        let position: Vec<f32> = random.floats(2 * rows).iter().map(|v| v * 6.0).collect();
+        let turn = random.floats(columns);
         let [x, w] = [rows, columns].map(|rows| random.floats(rows * inner));
         let bias = random.floats(columns);
         let [gate, residual] = [(); 2].map(|()| random.floats(rows * columns));
         for &activation in Activation::ALL {
-            for parts in 0..8 {
+            for parts in 0..16 {
+                let turned =
+                    (parts & 8 > 0 && columns.is_multiple_of(2)).then_some((&position[..], &turn[..]));
                 let [bias, gate, residual] = [(1, &bias), (2, &gate), (4, &residual)]
                     .map(|(bit, values)| (parts & bit > 0).then_some(&values[..]));
                 let params = matmul::Params::new(rows, inner, columns).activation(activation);
                 let [mut y, mut want] = outputs(rows * columns);
-                cpu::matmul(&params, &x, &w, bias, gate, residual, &mut y);
-                reference::matmul(&params, &x, &w, bias, gate, residual, &mut want);
+                cpu::matmul(&params, &x, &w, bias, gate, residual, turned, &mut y);
+                reference::matmul(&params, &x, &w, bias, gate, residual, turned, &mut want);
                 let tol = Tol { abs: 5e-8 * inner as f32 + 1e-6, rel: 1e-6 };
                 close(format!("{params:?} parts {parts}"), &y, &want, tol);
             }
         }
+    }
+}
+
+#[test]
+fn angles_are_exact_to_their_last_place() {
+    // The point (1, 0) turned by angles of every size: columns are their cosines and sines.
+    for most in [1.0f32, 50.0, 8000.0] {
+        let rows = 20_001;
+        let position: Vec<f32> = (0..rows).flat_map(|i| [(i as f32 / 10_000.0 - 1.0) * most, 0.0]).collect();
+        let x = vec![1.0; rows as usize];
+        let params = matmul::Params::new(rows, 1, 2);
+        let turned = Some((&position[..], &[1.0, 0.0][..]));
+        let [mut y, mut want] = outputs(2 * rows);
+        cpu::matmul(&params, &x, &[1.0, 0.0], None, None, None, turned, &mut y);
+        reference::matmul(&params, &x, &[1.0, 0.0], None, None, None, turned, &mut want);
+        // The polynomials' 1.5e-7, and half a place of n times what half of pi is rounded to.
+        close(format!("{most}"), &y, &want, Tol { abs: 4e-7, rel: 0.0 });
     }
 }
 
@@ -61,11 +83,11 @@ fn activations_are_right_everywhere() {
     for &activation in Activation::ALL {
         let params = matmul::Params::new(rows, 1, 1).activation(activation);
         let [mut y, mut want] = outputs(rows);
-        cpu::matmul(&params, &x, &[1.0], None, None, None, &mut y);
-        reference::matmul(&params, &x, &[1.0], None, None, None, &mut want);
+        cpu::matmul(&params, &x, &[1.0], None, None, None, None, &mut y);
+        reference::matmul(&params, &x, &[1.0], None, None, None, None, &mut want);
         close(format!("{activation:?}"), &y, &want, Tol { abs: 2e-7, rel: 2e-7 });
 
-        cpu::matmul(&params, &vec![f32::NAN; x.len()], &[1.0], None, None, None, &mut y);
+        cpu::matmul(&params, &vec![f32::NAN; x.len()], &[1.0], None, None, None, None, &mut y);
         assert!(y.iter().all(|v| v.is_nan()), "{activation:?} of NaN");
     }
 }
@@ -296,7 +318,16 @@ fn match_and_merge(batch: u32, tokens: u32, protect: u32, partition: Partition) 
                 let [mut size_out, mut want_size] = outputs(merged);
                 let [mut source_out, mut want_source] = indices(batch * sources);
                 let [mut normed, mut want_normed] = outputs(merged * channels);
-                cpu::merge_tokens(&params, &plan, &x, size, &mut x_out, &mut size_out, Some(&mut normed));
+                cpu::merge_tokens(
+                    &params,
+                    &plan,
+                    &x,
+                    size,
+                    &mut x_out,
+                    &mut size_out,
+                    Some(&mut normed),
+                    None,
+                );
                 let want_normed_out = Some(&mut want_normed[..]);
                 reference::merge_tokens(
                     &params,
@@ -306,6 +337,7 @@ fn match_and_merge(batch: u32, tokens: u32, protect: u32, partition: Partition) 
                     &mut want_x,
                     &mut want_size,
                     want_normed_out,
+                    None,
                 );
                 let map = merge_source::Params::new(batch, tokens, r, sources);
                 cpu::merge_source(&map, &plan, source, &mut source_out);

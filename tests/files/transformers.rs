@@ -4,7 +4,7 @@ use serde_json::{Value, json};
 use tome_wgpu::Error;
 use tome_wgpu::files::parse_config;
 use tome_wgpu::kernels::matmul::Activation;
-use tome_wgpu::vit::{Config, Mlp, Pool, PositionResample, Resample, Resize};
+use tome_wgpu::vit::{Angles, Config, Coordinates, Mlp, Pool, PositionResample, Resample, Resize};
 
 fn parse(value: Value) -> Result<Config, Error> {
     parse_config(&value.to_string())
@@ -87,10 +87,81 @@ fn the_gated_mlps_width_is_dinov2s() {
 }
 
 #[test]
+fn dinov3_is_read_as_it_is_published() {
+    // facebook/dinov3-*-pretrain-lvd1689m, but for what differs.
+    let published = |changes: Value| {
+        let mut config = json!({
+            "architectures": ["DINOv3ViTModel"], "attention_dropout": 0.0, "drop_path_rate": 0.0, "hidden_act": "gelu",
+            "hidden_size": 384, "image_size": 224, "initializer_range": 0.02, "intermediate_size": 1536,
+            "key_bias": false, "layer_norm_eps": 1e-05, "layerscale_value": 1.0, "mlp_bias": true,
+            "model_type": "dinov3_vit", "num_attention_heads": 6, "num_channels": 3, "num_hidden_layers": 12,
+            "num_register_tokens": 4, "patch_size": 16, "pos_embed_jitter": null, "pos_embed_rescale": 2.0,
+            "pos_embed_shift": null, "proj_bias": true, "query_bias": true, "rope_theta": 100.0,
+            "torch_dtype": "float32", "transformers_version": "4.56.0", "use_gated_mlp": false, "value_bias": true
+        });
+        config.as_object_mut().unwrap().extend(changes.as_object().unwrap().clone());
+        parse(config).unwrap()
+    };
+    let small = published(json!({}));
+    let rotary = small.rotary.expect("rotary positions");
+    assert_eq!((rotary.coordinates, rotary.angles), (Coordinates::Centres, Angles::Powers { theta: 100.0 }));
+    assert!(
+        rotary.halves && !rotary.columns_first && !small.pos_embed && small.layer_scale && small.qkv_bias
+    );
+    assert_eq!((small.reg_tokens, small.tokens(), small.norm_eps, small.pool), (4, 201, 1e-5, Pool::Token));
+    assert_eq!(
+        (small.mlp, small.preprocess.resize, small.preprocess.mean[0]),
+        (Mlp::Plain, Resize::Squash, 0.485)
+    );
+    for (changes, width, depth, hidden, mlp, biased) in [
+        (json!({ "hidden_act": "silu", "use_gated_mlp": true }), 384, 12, 1536, Mlp::GateFirst, true),
+        (
+            json!({ "hidden_size": 768, "num_attention_heads": 12, "intermediate_size": 3072 }),
+            768,
+            12,
+            3072,
+            Mlp::Plain,
+            true,
+        ),
+        (
+            json!({ "hidden_size": 1024, "num_attention_heads": 16, "intermediate_size": 4096, "num_hidden_layers": 24 }),
+            1024,
+            24,
+            4096,
+            Mlp::Plain,
+            true,
+        ),
+        (
+            json!({ "hidden_size": 1280, "num_attention_heads": 20, "intermediate_size": 5120, "num_hidden_layers": 32,
+                    "hidden_act": "silu", "use_gated_mlp": true }),
+            1280,
+            32,
+            5120,
+            Mlp::GateFirst,
+            true,
+        ),
+        (
+            json!({ "hidden_size": 4096, "num_attention_heads": 32, "intermediate_size": 8192, "num_hidden_layers": 40,
+                    "hidden_act": "silu", "use_gated_mlp": true, "query_bias": false, "value_bias": false }),
+            4096,
+            40,
+            8192,
+            Mlp::GateFirst,
+            false,
+        ),
+    ] {
+        let config = published(changes);
+        assert_eq!((config.embed_dim, config.depth, config.mlp_hidden), (width, depth, hidden));
+        assert_eq!((config.mlp, config.qkv_bias), (mlp, biased));
+    }
+}
+
+#[test]
 fn what_is_not_supported_is_refused_by_name() {
     for (config, field) in [
         (json!({ "model_type": "siglip2" }), "model_type"),
-        (json!({ "model_type": "dinov3_vit" }), "model_type"),
+        (json!({ "model_type": "dinov3_vit", "query_bias": false }), "query_bias, key_bias, value_bias"),
+        (json!({ "model_type": "dinov3_vit", "mlp_bias": false }), "mlp_bias"),
         (json!({ "model_type": "swin" }), "model_type"),
         (json!({ "model_type": "vit", "architectures": ["ViTForSomethingElse"] }), "architectures"),
         (json!({ "model_type": "vit", "hidden_act": "mish" }), "hidden_act"),

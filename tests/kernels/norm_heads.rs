@@ -89,6 +89,32 @@ fn the_mean_stays_where_only_squares_count_and_rows_may_be_whole() {
 }
 
 #[test]
+fn zeros_behind_a_row_do_not_count() {
+    for rig in rigs_for(&SPEC) {
+        for (channels, kind) in
+            [(5, NormKind::Layer), (45, NormKind::Layer), (2730, NormKind::Layer), (45, NormKind::Rms)]
+        {
+            let rows = 6;
+            let params = set!(Params::whole(rows, channels, 1e-6); kind);
+            let mut x = Random(u64::from(channels)).floats(rows * params.stride);
+            // Means of about 1, which zeros that count would lower.
+            for row in x.chunks_exact_mut(params.stride as usize) {
+                row.iter_mut().for_each(|v| *v += 1.0);
+                row[channels as usize..].fill(0.0);
+            }
+            let case = Case { params, weight: None, bias: None, x };
+            let counting = |x: Vec<f32>| -> Vec<f32> {
+                x.chunks_exact(params.stride as usize)
+                    .flat_map(|row| row[..channels as usize].to_vec())
+                    .collect()
+            };
+            let (got, want) = (counting(case.on_gpu(rig)), counting(case.on_reference()));
+            close(format!("{} {params:?}", rig.id()), &got, &want, rig.stored(TOL));
+        }
+    }
+}
+
+#[test]
 fn values_and_what_lies_between_tokens_stay() {
     for rig in rigs_for(&SPEC) {
         let case = Case::new(9, 2, 8, 52);

@@ -89,14 +89,14 @@ fn matmul_by_hand() {
     let (x, w) = ([1.0, 2.0, 3.0, 4.0], [1.0, 0.0, 1.0, 1.0, -1.0, 2.0]);
     let mut params = set!(matmul::Params::default(); rows: 2, inner: 2, columns: 3);
     let mut y = [f32::NAN; 6];
-    reference::matmul(&params, &x, &w, None, None, None, &mut y);
+    reference::matmul(&params, &x, &w, None, None, None, None, &mut y);
     assert_eq!(y, [1.0, 3.0, 3.0, 3.0, 7.0, 5.0]);
 
     // With the bias 2, -1, 3 and 4, 3, 5; by the gate 2, 0, 6 and 8, 9, 5.
     params.activation = Activation::Relu;
     let (bias, gate) = ([1.0, -4.0, 0.0], [1.0, 9.0, 2.0, 2.0, 3.0, 1.0]);
     let residual = [10.0, 20.0, 30.0, 40.0, 50.0, 60.0];
-    reference::matmul(&params, &x, &w, Some(&bias), Some(&gate), Some(&residual), &mut y);
+    reference::matmul(&params, &x, &w, Some(&bias), Some(&gate), Some(&residual), None, &mut y);
     assert_eq!(y, [12.0, 20.0, 36.0, 48.0, 59.0, 65.0]);
 }
 
@@ -153,13 +153,13 @@ fn activations_are_those_of_the_books() {
     ] {
         let params = set!(matmul::Params::default(); rows: 7, inner: 1, columns: 1, activation);
         let mut y = [f32::NAN; 7];
-        reference::matmul(&params, &x, &[1.0], None, None, None, &mut y);
+        reference::matmul(&params, &x, &[1.0], None, None, None, None, &mut y);
         // The tail of the tanh is a difference of numbers near 1.
         close(format!("{activation:?}"), &y, &want.map(|v| v as f32), Tol { abs: 1e-16, rel: 6e-8 });
 
         let mut y = [0.0; 2];
         let params = set!(params; rows: 2);
-        reference::matmul(&params, &[f32::NAN, 0.0], &[1.0], None, None, None, &mut y);
+        reference::matmul(&params, &[f32::NAN, 0.0], &[1.0], None, None, None, None, &mut y);
         assert!(y[0].is_nan(), "{activation:?} of NaN");
         assert_eq!(y[1], if activation == Activation::Sigmoid { 0.5 } else { 0.0 }, "{activation:?} of 0");
     }

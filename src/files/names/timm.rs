@@ -1,7 +1,7 @@
 //! timm's names.
 
 use super::layout::Layout;
-use super::layout::Part::Whole;
+use super::layout::Part::{Nth, Whole};
 
 /// timm's, and what DINOv2's own code names otherwise.
 pub(in crate::files) const TIMM: Layout = Layout {
@@ -12,4 +12,19 @@ pub(in crate::files) const TIMM: Layout = Layout {
     outside: &[("register_tokens", "reg_token", Whole), ("linear_head.", "head.", Whole)],
     dropped: &["mask_token"],
     turns_projection: false,
+};
+
+/// timm's `Eva`.
+pub(in crate::files) const EVA: Layout = Layout {
+    inside: &[
+        ("attn.q_proj.", "attn.qkv.", Nth(0)),
+        ("attn.k_proj.", "attn.qkv.", Nth(1)),
+        ("attn.v_proj.", "attn.qkv.", Nth(2)),
+        ("attn.q_bias", "attn.qkv.bias", Nth(0)),
+        ("attn.v_bias", "attn.qkv.bias", Nth(2)),
+        ("gamma_1", "ls1.gamma", Whole),
+        ("gamma_2", "ls2.gamma", Whole),
+    ],
+    outside: &[],
+    ..TIMM
 };

@@ -46,6 +46,34 @@ pub(in crate::files) const VIT: Layout = Layout {
     turns_projection: false,
 };
 
+/// transformers' DINOv3, on the hub and in memory.
+pub(in crate::files) const DINOV3: Layout = Layout {
+    prefixes: &[],
+    blocks: &["layer.", "model.layer."],
+    inside: &[
+        ("norm1.", "norm1.", Whole),
+        ("attention.q_proj.", "attn.qkv.", Nth(0)),
+        ("attention.k_proj.", "attn.qkv.", Nth(1)),
+        ("attention.v_proj.", "attn.qkv.", Nth(2)),
+        ("attention.o_proj.", "attn.proj.", Whole),
+        ("layer_scale1.lambda1", "ls1.gamma", Whole),
+        ("norm2.", "norm2.", Whole),
+        // Without a gate the second is all.
+        ("mlp.gate_proj.", "mlp.fc1.", Nth(0)),
+        ("mlp.up_proj.", "mlp.fc1.", Nth(1)),
+        ("mlp.down_proj.", "mlp.fc2.", Whole),
+        ("layer_scale2.lambda1", "ls2.gamma", Whole),
+    ],
+    outside: &[
+        ("embeddings.patch_embeddings.", "patch_embed.proj.", Whole),
+        ("embeddings.cls_token", "cls_token", Whole),
+        ("embeddings.register_tokens", "reg_token", Whole),
+        ("norm.", "norm.", Whole),
+    ],
+    dropped: &["embeddings.mask_token", "rope_embeddings."],
+    turns_projection: false,
+};
+
 /// transformers' image towers of CLIP and SigLIP.
 pub(in crate::files) const TOWER: Layout = Layout {
     prefixes: &["vision_model."],

@@ -1,7 +1,7 @@
 //! The families of transformers' networks.
 
 use super::class::Head;
-use super::{dinov2, towers, vit};
+use super::{dinov2, dinov3, towers, vit};
 use crate::error::Result;
 use crate::files::fields::{Fields, quoted, unsupported};
 use crate::files::names::Layout;
@@ -24,7 +24,7 @@ pub(super) struct Family {
 }
 
 /// Every family.
-const ALL: [&[Family]; 3] = [&vit::FAMILIES, &dinov2::FAMILIES, &towers::FAMILIES];
+const ALL: [&[Family]; 4] = [&vit::FAMILIES, &dinov2::FAMILIES, &dinov3::FAMILIES, &towers::FAMILIES];
 
 /// The family of a `model_type`.
 ///

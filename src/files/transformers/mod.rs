@@ -4,6 +4,7 @@
 mod class;
 mod config;
 mod dinov2;
+mod dinov3;
 mod family;
 mod towers;
 mod vit;

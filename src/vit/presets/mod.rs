@@ -2,6 +2,7 @@
 
 mod dino;
 mod dinov2;
+mod eva;
 mod families;
 mod named;
 mod timm;
