@@ -8,7 +8,7 @@ use crate::error::Result;
 use crate::vit::{Config, Preprocess, Resample, Resize};
 
 /// Mean and deviation of OpenAI's CLIP.
-const OPENAI: [[f32; 3]; 2] =
+pub(super) const OPENAI: [[f32; 3]; 2] =
     [[0.481_454_66, 0.457_827_5, 0.408_210_73], [0.268_629_54, 0.261_302_6, 0.275_777_1]];
 const IMAGENET: [[f32; 3]; 2] = [[0.485, 0.456, 0.406], [0.229, 0.224, 0.225]];
 const HALF: [[f32; 3]; 2] = [[0.5; 3]; 2];

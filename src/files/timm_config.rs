@@ -6,6 +6,7 @@ use super::fields::{Fields, Sides, quoted, set, unsupported, wrong};
 use super::names::{self, Layout};
 use super::timm_eva;
 use crate::error::Result;
+use crate::kernels::NormKind;
 use crate::kernels::matmul::Activation;
 use crate::vit::preset::Preset;
 use crate::vit::presets;
@@ -102,7 +103,12 @@ fn stem(architecture: &str) -> String {
 }
 
 /// Overrides the architecture's defaults; refuses what is left over.
-fn model_args(config: &mut Config, preset: &Preset, args: &mut Fields, pool: Option<String>) -> Result<()> {
+fn model_args(
+    config: &mut Config,
+    preset: &Preset,
+    args: &mut Fields,
+    pool_name: Option<String>,
+) -> Result<()> {
     set(&mut config.image_size, args.take("img_size")?.map(Sides::pair));
     set(&mut config.patch_size, args.take("patch_size")?.map(Sides::pair));
     set(&mut config.in_chans, args.take("in_chans")?);
@@ -114,30 +120,30 @@ fn model_args(config: &mut Config, preset: &Preset, args: &mut Fields, pool: Opt
     set(&mut config.qkv_bias, args.take("qkv_bias")?);
     set(&mut config.class_token, args.take("class_token")?);
     set(&mut config.no_embed_class, args.take("no_embed_class")?);
-    set(&mut config.norm_eps, args.take("norm_eps")?);
+    norms(config, args)?;
     if let Some(eva) = &preset.family.eva {
-        return timm_eva::model_args(config, preset, eva, args, pool);
+        return timm_eva::model_args(config, preset, eva, args, pool_name);
     }
     set(&mut config.reg_tokens, args.take("reg_tokens")?);
     set(&mut config.pre_norm, args.take("pre_norm")?);
     set(&mut config.final_norm, args.take("final_norm")?);
+    set(&mut config.proj_bias, args.take("proj_bias")?);
+    config.mlp_bias = config.proj_bias;
+    set(&mut config.attn_norm, args.take("scale_attn_norm")?);
+    set(&mut config.mlp_norm, args.take("scale_mlp_norm")?);
+    set(&mut config.pool_prefix, args.take("pool_include_prefix")?);
     // Null is a value here and in `fc_norm`: it takes back what the architecture says.
     if args.has("init_values") {
         let init_values: Option<f64> = args.take("init_values")?;
         config.layer_scale = init_values.is_some_and(|value| value != 0.0);
     }
 
-    let pool: Option<String> = args.take("global_pool")?.or(pool);
-    config.pool = match pool.as_deref() {
-        None => config.pool,
-        Some("token") if config.dist_token => Pool::Distilled,
-        Some("token") => Pool::Token,
-        Some("avg") => Pool::Average,
-        Some("map") => Pool::Attention,
-        Some(other) => {
-            return Err(unsupported("global_pool", quoted(other), "known are `token`, `avg` and `map`"));
-        }
-    };
+    if let Some(name) = args.take("global_pool")?.or(pool_name) {
+        config.pool = match pool(&name)? {
+            Pool::Token if config.dist_token => Pool::Distilled,
+            pool => pool,
+        };
+    }
     let fc_norm = if args.has("fc_norm") { args.take("fc_norm")? } else { preset.family.fc_norm };
     config.fc_norm = fc_norm.unwrap_or(config.pool == Pool::Average);
 
@@ -159,12 +165,8 @@ fn model_args(config: &mut Config, preset: &Preset, args: &mut Fields, pool: Opt
     mlp(config, preset, args, no_act)?;
 
     refuse_others(args, &WITHOUT_EFFECT, |key| match key {
-        "scale_attn_norm" | "scale_mlp_norm" | "pool_include_prefix" | "dynamic_img_pad" => {
-            Some(false.into())
-        }
-        "proj_bias" => Some(true.into()),
+        "dynamic_img_pad" => Some(false.into()),
         "pos_embed" => Some("learn".into()),
-        "norm_layer" => Some("layernorm".into()),
         _ => None,
     })
 }
@@ -188,6 +190,44 @@ pub(super) fn refuse_others(
         }
     }
     Ok(())
+}
+
+/// A way of pooling by timm's name.
+pub(super) fn pool(name: &str) -> Result<Pool> {
+    match name {
+        "token" => Ok(Pool::Token),
+        "avg" => Ok(Pool::Average),
+        "map" => Ok(Pool::Attention),
+        other => Err(unsupported("global_pool", quoted(other), "known are `token`, `avg` and `map`")),
+    }
+}
+
+/// What the norms are. One that is named has timm's epsilon unless it is said.
+fn norms(config: &mut Config, args: &mut Fields) -> Result<()> {
+    if let Some(kind) = norm_kind(args, "norm_layer")? {
+        (config.norm, config.norm_eps) = (kind, 1e-6);
+    }
+    set(&mut config.norm_eps, args.take("norm_eps")?);
+    if let Some(kind) = norm_kind(args, "embed_norm_layer")? {
+        config.embed_norm = true;
+        if kind != config.norm {
+            return Err(unsupported(
+                "embed_norm_layer",
+                format!("{kind:?}"),
+                "it is of the kind of `norm_layer`",
+            ));
+        }
+    }
+    Ok(())
+}
+
+fn norm_kind(args: &mut Fields, field: &str) -> Result<Option<NormKind>> {
+    match args.take::<String>(field)?.as_deref() {
+        None => Ok(None),
+        Some("layernorm") => Ok(Some(NormKind::Layer)),
+        Some("rmsnorm") => Ok(Some(NormKind::Rms)),
+        Some(other) => Err(unsupported(field, quoted(other), "known are `layernorm` and `rmsnorm`")),
+    }
 }
 
 /// The MLP's kind and width.

@@ -1,7 +1,7 @@
 //! The arguments of timm's `Eva`: EVA, EVA-02, DINOv3, Perception Encoder and ViTs with rotary positions.
 
 use super::fields::{Fields, Sides, quoted, set, unsupported};
-use super::timm_config::refuse_others;
+use super::timm_config::{self, refuse_others};
 use crate::error::Result;
 use crate::kernels::matmul::Activation;
 use crate::vit::preset::{Eva, Preset};
@@ -56,16 +56,9 @@ pub(super) fn model_args(
 
 /// Pooling, the norms around it, and the head that attends.
 fn pooling(config: &mut Config, preset: &Preset, args: &mut Fields, pool: Option<String>) -> Result<()> {
-    let pool: Option<String> = args.take("global_pool")?.or(pool);
-    config.pool = match pool.as_deref() {
-        None => config.pool,
-        Some("token") => Pool::Token,
-        Some("avg") => Pool::Average,
-        Some("map") => Pool::Attention,
-        Some(other) => {
-            return Err(unsupported("global_pool", quoted(other), "known are `token`, `avg` and `map`"));
-        }
-    };
+    if let Some(name) = args.take("global_pool")?.or(pool) {
+        config.pool = timm_config::pool(&name)?;
+    }
     // The head attends to all tokens, an average is of patches.
     config.pool_prefix = config.pool == Pool::Attention;
     let said = |args: &mut Fields, key, otherwise| if args.has(key) { args.take(key) } else { Ok(otherwise) };

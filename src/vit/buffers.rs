@@ -57,7 +57,7 @@ impl Buffers {
         let identity: Vec<u32> = (0..batch).flat_map(|_| 0..config.tokens()).collect();
         // A head that attends to all tokens has k and v, and its MLP's inside, in 32 bits.
         let of_head = match config.pool {
-            Pool::Attention => u64::from((2 * config.embed_dim).max(config.pool_hidden())) * 4,
+            Pool::Attention | Pool::Query => u64::from((2 * config.embed_dim).max(config.pool_hidden())) * 4,
             _ => 0,
         };
         let widest = u64::from(config.widest()).max(of_head / gpu.variant().element.bytes());

@@ -16,6 +16,8 @@ pub enum Pool {
     Average,
     /// A learned query that attends to all tokens, then an MLP: timm's `map`, SigLIP's head.
     Attention,
+    /// A learned query, as it is, that attends to all tokens, then a projection: AIMv2's head.
+    Query,
     /// The class token and the distillation token, each with a head of its own, whose logits are averaged:
     /// DeiT's `VisionTransformerDistilled`.
     Distilled,

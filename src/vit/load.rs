@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 
 use super::config::{Config, Mlp, Pool};
 use super::fold::Fold;
-use super::parameters::{AttentionPool, Block, Linear, Norm, Parameters, Storage};
+use super::parameters::{AttentionPool, Block, Linear, Norm, Parameters, PoolMlp, Storage};
 use super::rotary::FREQUENCIES;
 use super::tensors::{Tensors, missing};
 use crate::error::{Error, Result};
@@ -57,7 +57,10 @@ impl<T> Parameters<T> {
                 fc2: load.out_of_mlp(&name("mlp.fc2"), &behind_mlp)?,
             });
         }
-        let pool = if config.pool == Pool::Attention { Some(load.attention_pool(config)?) } else { None };
+        let pool = match config.pool {
+            Pool::Attention | Pool::Query => Some(load.attention_pool(config)?),
+            _ => None,
+        };
         let heads = if config.num_classes > 0 { load.heads(config)? } else { Vec::new() };
         Ok(Parameters { patch, base, embed_norm, norm_pre, blocks, norm, fc_norm, pool, heads })
     }
@@ -299,34 +302,41 @@ impl<'a, T, P: FnMut(&str, Storage, Cow<'_, [f32]>) -> Result<T>> Loader<'a, P> 
     }
 
     fn attention_pool(&mut self, config: &Config) -> Result<AttentionPool<T>> {
-        // The query is the same for every image, so its projection is a constant.
         let data = |name: &str| self.floats(&format!("attn_pool.{name}"));
-        let (latent, weight, bias) = (data("latent")?, data("q.weight")?, data("q.bias")?);
-        let rows = weight.chunks_exact(config.embed_dim as usize).zip(&bias[..]);
+        let latent = data("latent")?;
         let scale = f64::from(config.embed_dim / config.heads_of_pool()).sqrt().recip();
-        let project = |(row, &bias): (&[f32], &f32)| {
-            let product: f64 = row.iter().zip(&latent[..]).map(|(&w, &x)| f64::from(w) * f64::from(x)).sum();
-            (scale * (product + f64::from(bias))) as f32
+        let query: Vec<f32> = match config.pool {
+            Pool::Query => latent.iter().map(|&x| (scale * f64::from(x)) as f32).collect(),
+            // The query is the same for every image, so its projection is a constant.
+            _ => {
+                let (weight, bias) = (data("q.weight")?, data("q.bias")?);
+                let rows = weight.chunks_exact(config.embed_dim as usize).zip(&bias[..]);
+                let project = |(row, &bias): (&[f32], &f32)| {
+                    let products = row.iter().zip(&latent[..]).map(|(&w, &x)| f64::from(w) * f64::from(x));
+                    (scale * (products.sum::<f64>() + f64::from(bias))) as f32
+                };
+                rows.map(project).collect()
+            }
         };
-        let query: Vec<f32> = rows.map(project).collect();
         let mut linear =
             |name: &str| self.linear(&format!("attn_pool.{name}"), Storage::F32, &Fold::default());
-        let (kv, proj, fc1, fc2) = (linear("kv")?, linear("proj")?, linear("mlp.fc1")?, linear("mlp.fc2")?);
-        Ok(AttentionPool {
-            query: (self.place)("attn_pool.query", Storage::F32, query.into())?,
-            kv,
-            proj,
-            norm: self.norm("attn_pool.norm")?,
-            fc1,
-            fc2,
-        })
+        let (kv, proj) = (linear("kv")?, linear("proj")?);
+        let mlp = match config.pool {
+            Pool::Query => None,
+            _ => {
+                let (fc1, fc2) = (linear("mlp.fc1")?, linear("mlp.fc2")?);
+                Some(PoolMlp { norm: self.norm("attn_pool.norm")?, fc1, fc2 })
+            }
+        };
+        let query = (self.place)("attn_pool.query", Storage::F32, query.into())?;
+        Ok(AttentionPool { query, kv, proj, mlp })
     }
 
     /// A head for each pooled row; their results add up to the logits.
     fn heads(&mut self, config: &Config) -> Result<Vec<Linear<T>>> {
         let inner = config.embed_dim as usize;
         match config.pool {
-            Pool::Token | Pool::Average | Pool::Attention | Pool::Prefix => {
+            Pool::Token | Pool::Average | Pool::Attention | Pool::Query | Pool::Prefix => {
                 Ok(vec![self.linear("head", Storage::F32, &Fold::default())?])
             }
             // The mean of two heads is the sum of their halves.

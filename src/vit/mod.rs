@@ -40,7 +40,7 @@ pub(crate) use images::normalise;
 pub use images::{Images, Input};
 pub use options::{Metric, Options, PoolBy, Protect, Rule};
 pub use outputs::{Output, Outputs, ValueKind, Values, ValuesMut};
-pub use parameters::{AttentionPool, Block, Linear, Norm, Parameters, Storage};
+pub use parameters::{AttentionPool, Block, Linear, Norm, Parameters, PoolMlp, Storage};
 pub use plan::Plan;
 pub use preprocess::{Preprocess, Resample, Resize};
 pub use rotary::{Angles, Coordinates, Rotary};

@@ -187,7 +187,7 @@ impl<'a, E: Engine> Walk<'a, E> {
         Ok(())
     }
 
-    /// Final norm, then attention of the learned query to every token, projection, and an MLP.
+    /// Final norm, then attention of the learned query to every token, projection, and an MLP if there is one.
     fn attention_pool(&mut self, pool: &AttentionPool<E::Tensor>) -> Result<()> {
         let Config { embed_dim, activation, .. } = *self.config;
         let heads = self.config.heads_of_pool();
@@ -212,16 +212,17 @@ impl<'a, E: Engine> Walk<'a, E> {
         self.engine.attention(params, Query::Learned(&pool.query), Place::Qkv, size, Place::Pooled)?;
 
         // Features(1) has room for one row more.
-        let row = Place::Features(1);
+        let end = Place::Features(0);
+        let row = if pool.mlp.is_some() || self.p.fc_norm.is_some() { Place::Features(1) } else { end };
         self.row(&pool.proj, Activation::None, Place::Pooled, None, row)?;
-        self.norm_row(&pool.norm, row, Place::Pooled)?;
-        self.row(&pool.fc1, activation, Place::Pooled, None, Place::Hidden)?;
-        let y = if self.p.fc_norm.is_some() { Place::Pooled } else { Place::Features(0) };
-        self.row(&pool.fc2, Activation::None, Place::Hidden, Some(row), y)?;
-        match &self.p.fc_norm {
-            Some(norm) => self.norm_row(norm, Place::Pooled, Place::Features(0)),
-            None => Ok(()),
-        }
+        let Some(mlp) = &pool.mlp else {
+            return self.p.fc_norm.as_ref().map_or(Ok(()), |norm| self.norm_row(norm, row, end));
+        };
+        self.norm_row(&mlp.norm, row, Place::Pooled)?;
+        self.row(&mlp.fc1, activation, Place::Pooled, None, Place::Hidden)?;
+        let y = if self.p.fc_norm.is_some() { Place::Pooled } else { end };
+        self.row(&mlp.fc2, Activation::None, Place::Hidden, Some(row), y)?;
+        self.p.fc_norm.as_ref().map_or(Ok(()), |norm| self.norm_row(norm, Place::Pooled, end))
     }
 
     /// Features to logits: each head adds to what those before it gave. Without a head the features are the result.

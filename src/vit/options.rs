@@ -188,7 +188,7 @@ impl Options {
             Pool::Distilled => vec![(0, PoolMode::Token), (1, PoolMode::Token)],
             Pool::TokenAndAverage => vec![(0, PoolMode::Token), average],
             Pool::Prefix => vec![(config.prefix(), PoolMode::MeanBefore)],
-            Pool::Attention => Vec::new(),
+            Pool::Attention | Pool::Query => Vec::new(),
         }
     }
 

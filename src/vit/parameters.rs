@@ -43,7 +43,7 @@ pub struct Block<T> {
     pub fc2: Linear<T>,
 }
 
-/// The numbers of an attention-pooling head, timm's `AttentionPoolLatent`.
+/// The numbers of an attention-pooling head, timm's `AttentionPoolLatent` or AIMv2's.
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct AttentionPool<T> {
@@ -53,11 +53,19 @@ pub struct AttentionPool<T> {
     pub kv: Linear<T>,
     /// After attention.
     pub proj: Linear<T>,
-    /// Before the MLP.
+    /// The MLP behind it; AIMv2 has none.
+    pub mlp: Option<PoolMlp<T>>,
+}
+
+/// The MLP of an attention-pooling head, which is added to what enters it.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub struct PoolMlp<T> {
+    /// Before it.
     pub norm: Norm<T>,
-    /// Into the MLP.
+    /// Into it.
     pub fc1: Linear<T>,
-    /// Out of the MLP.
+    /// Out of it.
     pub fc2: Linear<T>,
 }
 
@@ -107,7 +115,10 @@ impl<T> Parameters<T> {
             .blocks
             .iter_mut()
             .flat_map(|b| [&mut b.qkv, &mut b.proj, &mut b.fc1, &mut b.fc2].into_iter().chain(&mut b.gate));
-        let of_pool = self.pool.iter_mut().flat_map(|p| [&mut p.kv, &mut p.proj, &mut p.fc1, &mut p.fc2]);
+        let of_pool = self.pool.iter_mut().flat_map(|p| {
+            let mlp = p.mlp.iter_mut().flat_map(|mlp| [&mut mlp.fc1, &mut mlp.fc2]);
+            [&mut p.kv, &mut p.proj].into_iter().chain(mlp)
+        });
         of_blocks.chain(of_pool).chain(&mut self.heads)
     }
 }

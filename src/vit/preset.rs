@@ -192,6 +192,17 @@ impl Family {
         self
     }
 
+    /// All tokens are pooled, those before the patches too.
+    pub(super) const fn pooled_whole(mut self) -> Self {
+        self.pool_prefix = true;
+        self
+    }
+
+    pub(super) const fn rms(mut self) -> Self {
+        self.norm = NormKind::Rms;
+        self
+    }
+
     pub(super) const fn tanh(mut self) -> Self {
         self.activation = Activation::GeluTanh;
         self
@@ -207,7 +218,13 @@ impl Family {
         self
     }
 
-    /// Positions resampled as in DINOv2's own code, before it had registers.
+    /// A linear head over the class token and the mean of the patches.
+    pub(super) const fn linear(mut self) -> Self {
+        self.pool = Pool::TokenAndAverage;
+        self
+    }
+
+    /// Positions resampled as in DINO's and DINOv2's own code, before it had registers.
     pub(super) const fn offset(mut self) -> Self {
         self.position_resample = PositionResample { antialias: false, offset: 0.1 };
         self

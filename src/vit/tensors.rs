@@ -132,6 +132,11 @@ impl Config {
                 add(format!("{block}.ls2.gamma"), &[c]);
             }
         }
+        if self.pool == Pool::Query {
+            add("attn_pool.latent".into(), &[1, 1, c]);
+            linears.push(("attn_pool.kv".to_owned(), 2 * c, c, self.qkv_bias));
+            linears.push(("attn_pool.proj".to_owned(), c, c, true));
+        }
         if self.pool == Pool::Attention {
             add("attn_pool.latent".into(), &[1, 1, c]);
             norms.push(("attn_pool.norm".to_owned(), c));

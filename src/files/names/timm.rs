@@ -5,10 +5,11 @@ use super::layout::Part::{Nth, Whole};
 
 /// timm's, and what DINOv2's own code names otherwise.
 pub(in crate::files) const TIMM: Layout = Layout {
-    prefixes: &[],
+    // The network beside its head in what `torch.hub` makes of DINOv2.
+    prefixes: &["backbone."],
     blocks: &["blocks."],
     inside: &[("mlp.w12.", "mlp.fc1.", Whole), ("mlp.w3.", "mlp.fc2.", Whole)],
-    outside: &[("register_tokens", "reg_token", Whole)],
+    outside: &[("register_tokens", "reg_token", Whole), ("linear_head.", "head.", Whole)],
     dropped: &["mask_token"],
     turns_projection: false,
 };

@@ -23,7 +23,7 @@ pub(super) fn head(top: &mut Fields) -> Result<Head> {
     match class.as_str() {
         class if class.ends_with("ForImageClassificationWithTeacher") => Ok(Head::Teacher),
         class if class.ends_with("ForImageClassification") => Ok(Head::Classes),
-        "CLIPModel" | "CLIPVisionModelWithProjection" => Ok(Head::Projection),
+        "CLIPModel" | "CLIPVisionModelWithProjection" | "Aimv2Model" => Ok(Head::Projection),
         "ViTMAEForPreTraining" | "ViTForMaskedImageModeling" | "DeiTForMaskedImageModeling" => Ok(Head::None),
         class if class.ends_with("Model") || class.ends_with("Backbone") => Ok(Head::None),
         other => {

@@ -1,7 +1,7 @@
 //! The families of transformers' networks.
 
 use super::class::Head;
-use super::{dinov2, dinov3, towers, vit};
+use super::{aimv2, dinov2, dinov3, towers, vit};
 use crate::error::Result;
 use crate::files::fields::{Fields, quoted, unsupported};
 use crate::files::names::Layout;
@@ -14,6 +14,9 @@ pub(super) struct Family {
     pub name: &'static str,
     /// Whether the config is of a whole model of images and texts, with the images' tower in `vision_config`.
     pub whole: bool,
+    /// `hidden_size`, `num_hidden_layers`, `num_attention_heads` and `intermediate_size`.
+    pub sizes: [u32; 4],
+    pub qkv_bias: bool,
     pub patch_size: u32,
     pub hidden_act: &'static str,
     pub norm_eps: f32,
@@ -24,13 +27,32 @@ pub(super) struct Family {
 }
 
 /// Every family.
-const ALL: [&[Family]; 4] = [&vit::FAMILIES, &dinov2::FAMILIES, &dinov3::FAMILIES, &towers::FAMILIES];
+const ALL: [&[Family]; 5] =
+    [&vit::FAMILIES, &dinov2::FAMILIES, &dinov3::FAMILIES, &towers::FAMILIES, &aimv2::FAMILIES];
+
+/// Those that are known and not run, and why.
+const REFUSED: [(&str, &str); 6] = [
+    ("beit", RELATIVE),
+    ("data2vec-vision", RELATIVE),
+    ("siglip2", NAFLEX),
+    ("siglip2_vision_model", NAFLEX),
+    ("swin", WINDOWS),
+    ("swinv2", WINDOWS),
+];
+const RELATIVE: &str =
+    "its attention adds a bias for each pair of places, which merged tokens no longer have";
+const NAFLEX: &str =
+    "its inputs are patches of pictures of any shape (NaFlex); SigLIP 2 of a fixed size is run";
+const WINDOWS: &str = "its attention is within windows of the grid, which merged tokens leave";
 
 /// The family of a `model_type`.
 ///
 /// # Errors
 /// [`Error::Unsupported`](crate::Error::Unsupported) where there is none.
 pub(super) fn named(model_type: &str) -> Result<&'static Family> {
+    if let Some((_, why)) = REFUSED.iter().find(|(name, _)| *name == model_type) {
+        return Err(unsupported("model_type", quoted(model_type), why));
+    }
     let all = || ALL.into_iter().flatten();
     all().find(|family| family.name == model_type).ok_or_else(|| {
         let names: Vec<String> = all().map(|family| quoted(family.name)).collect();

@@ -1,6 +1,7 @@
 //! The `config.json` of Hugging Face transformers to a [`Config`](crate::vit::Config), and which names its tensors have:
 //! what all families share, and each family in a file of its own, which [`family::ALL`] lists.
 
+mod aimv2;
 mod class;
 mod config;
 mod dinov2;
