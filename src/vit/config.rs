@@ -1,5 +1,7 @@
 //! A network's dimensions and options, after timm's `VisionTransformer`.
 
+use std::borrow::Cow;
+
 use super::preprocess::Preprocess;
 use super::rotary::Rotary;
 use super::sound::Sound;
@@ -90,6 +92,9 @@ pub struct Config {
     pub depth: u32,
     /// Attention heads.
     pub num_heads: u32,
+    /// Heads of keys and values in each block, where they are fewer: each serves as many heads of queries, one behind the
+    /// other. They are multiplied when the network is loaded. Empty where there are as many.
+    pub kv_heads: Vec<u32>,
     /// The MLP's kind.
     pub mlp: Mlp,
     /// Values that enter the MLP's second layer: `int(embed_dim * mlp_ratio)`, half of it where `fc1` packs a gate.
@@ -138,6 +143,8 @@ pub struct Config {
     pub head_norm: bool,
     /// Whether both branches of a block are scaled per channel before they are added (`init_values`).
     pub layer_scale: bool,
+    /// Of the two only the attention's is.
+    pub attn_only_layer_scale: bool,
     /// The MLP's activation.
     pub activation: Activation,
     /// What every norm of rows is.
@@ -223,6 +230,25 @@ impl Config {
     /// Positions of tokens before the patches.
     pub(crate) fn prefix_positions(&self) -> u32 {
         if self.no_embed_class { 0 } else { self.prefix() }
+    }
+
+    /// Heads of keys and values in a block.
+    pub(crate) fn kv_heads_of(&self, block: u32) -> u32 {
+        self.kv_heads.get(block as usize).copied().unwrap_or(self.num_heads)
+    }
+
+    /// Rows of q, then of k and v of a block, of which each head of queries gets its own.
+    pub(crate) fn each_head<'a>(&self, block: u32, rows: Cow<'a, [f32]>, of_row: usize) -> Cow<'a, [f32]> {
+        let (heads, of_head) = (self.kv_heads_of(block), self.head_width() as usize * of_row);
+        if heads == self.num_heads {
+            return rows;
+        }
+        let (q, kv) = rows.split_at(self.embed_dim as usize * of_row);
+        let mut all = q.to_vec();
+        for head in kv.chunks_exact(of_head) {
+            (0..self.num_heads / heads).for_each(|_| all.extend_from_slice(head));
+        }
+        all.into()
     }
 
     /// Values of a head.
@@ -317,6 +343,14 @@ impl Config {
             return wrong(
                 "embed_dim",
                 format!("{} is not divisible by {} heads", self.embed_dim, self.num_heads),
+            );
+        }
+        let fits = |heads: &u32| *heads > 0 && self.num_heads.is_multiple_of(*heads);
+        let blocks = self.kv_heads.len();
+        if blocks > 0 && (blocks != self.depth as usize || !self.kv_heads.iter().all(fits)) {
+            return wrong(
+                "num_kv_heads",
+                format!("{:?} are not one for each of {} blocks and a part of {} heads", self.kv_heads, self.depth, self.num_heads),
             );
         }
         let pools_token = matches!(self.pool, Pool::Token | Pool::Distilled | Pool::TokenAndAverage);
