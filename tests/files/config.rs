@@ -177,12 +177,11 @@ fn nonsense_names_its_field() {
 fn what_is_not_supported_is_refused_by_name() {
     for (args, field) in [
         (json!({ "mlp_layer": "ConvMlp" }), "mlp_layer"),
-        (json!({ "norm_layer": "rmsnorm" }), "norm_layer"),
-        (json!({ "scale_attn_norm": true }), "scale_attn_norm"),
+        (json!({ "norm_layer": "groupnorm" }), "norm_layer"),
+        (json!({ "embed_norm_layer": "rmsnorm" }), "embed_norm_layer"),
         (json!({ "global_pool": "" }), "global_pool"),
         (json!({ "act_layer": "mish" }), "act_layer"),
         (json!({ "pos_embed": "none" }), "pos_embed"),
-        (json!({ "proj_bias": false }), "proj_bias"),
         (json!({ "flux_capacitor": 1.21 }), "flux_capacitor"),
     ] {
         match with_args(args.clone()) {
@@ -193,6 +192,8 @@ fn what_is_not_supported_is_refused_by_name() {
     for (config, field) in [
         (json!({ "architecture": "vit_base_patch16_xp_224" }), "architecture"),
         (json!({ "architecture": "resnet50" }), "architecture"),
+        (json!({ "architecture": "beitv2_base_patch16_224.in1k_ft_in22k" }), "architecture"),
+        (json!({ "architecture": "vit_relpos_base_patch16_224.sw_in1k" }), "architecture"),
         (json!({ "architecture": "vit_tiny_patch16_224", "global_pool": "avgmax" }), "global_pool"),
         (
             json!({ "architecture": "vit_tiny_patch16_224", "pretrained_cfg": { "interpolation": "nearest" } }),
