@@ -85,7 +85,9 @@ pub fn norm_heads(gpu: &Gpu, params: Params, io: Io<'_>) -> Result<Dispatch> {
     })?;
     let all = elements(name, "parts", &[parts, heads, head_width])?;
     require(name, u64::from(stride) >= all, || format!("stride {stride} is less than all parts, {all}"))?;
-    require(name, io.position.is_some() == io.turn.is_some(), || "`position` and `turn` come together".into())?;
+    require(name, io.position.is_some() == io.turn.is_some(), || {
+        "`position` and `turn` come together".into()
+    })?;
     // The last token ends after its own values, not after a whole stride.
     let end = elements(name, "x", &[rows, stride])?.saturating_sub(u64::from(stride) - all);
     let weights = elements(name, "weight", &[parts, head_width])?;

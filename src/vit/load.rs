@@ -50,7 +50,11 @@ impl<T> Parameters<T> {
             let (fc1, gate) = load.mlp(config.mlp, &name("mlp"), &into_mlp)?;
             blocks.push(Block {
                 qkv: load.qkv(config, i, &name("attn.qkv"), &into_attention)?,
-                qk_norm: if config.qk_norm { Some(load.qk_norm(config, &name("attn"), scale)?) } else { None },
+                qk_norm: if config.qk_norm {
+                    Some(load.qk_norm(config, &name("attn"), scale)?)
+                } else {
+                    None
+                },
                 proj: load.linear(&name("attn.proj"), Storage::Elem, &behind_attention)?,
                 fc1,
                 gate,

@@ -45,8 +45,18 @@ pub fn listing(folder: &Path) -> Vec<String> {
 fn options_of(case: &str) -> Vec<String> {
     let json = std::fs::read_to_string(golden(case).join("case.json")).unwrap();
     let json: serde_json::Value = serde_json::from_str(&json).unwrap();
-    let keys =
-        ["r", "threshold", "least", "prop_attn", "pool", "protect", "merge_mode", "positions", "partition", "matching"];
+    let keys = [
+        "r",
+        "threshold",
+        "least",
+        "prop_attn",
+        "pool",
+        "protect",
+        "merge_mode",
+        "positions",
+        "partition",
+        "matching",
+    ];
     keys.iter()
         .chain(&["metric", "similarity"])
         .filter_map(|key| Some((key, json.get(key)?)))

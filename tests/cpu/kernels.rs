@@ -123,7 +123,8 @@ fn norms_also_far_from_zero() {
             let [mut y, mut want] = [&x, &x].map(Clone::clone);
             let position = random.floats(2 * params.rows);
             let turn = random.floats(channels);
-            let turned = (stride == channels && channels.is_multiple_of(8)).then_some((&position[..], &turn[..]));
+            let turned =
+                (stride == channels && channels.is_multiple_of(8)).then_some((&position[..], &turn[..]));
             cpu::norm_heads(&params, Some(&weight), Some(&bias), turned, &mut y);
             reference::norm_heads(&params, Some(&weight), Some(&bias), turned, &mut want);
             // Heads of few values may lie close together.

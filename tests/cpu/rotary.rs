@@ -4,7 +4,7 @@ use tome_wgpu::kernels::{MergeMode, MergedPosition};
 use tome_wgpu::vit::{Angles, Config, Coordinates, Options, Protect, Rotary, Weights};
 use tome_wgpu::{Error, Schedule, cpu};
 
-use crate::common::{close, set, Tol};
+use crate::common::{Tol, close, set};
 use crate::network::{config, images, network};
 
 /// A small network whose patches have positions, and its prefix none.

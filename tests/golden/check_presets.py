@@ -100,6 +100,23 @@ def timms(model, cfg):
     return out
 
 
+def timms_rotary(model):
+    """timm's rotary positions, as the program's config shows them."""
+    rope = getattr(model, "rope", None)
+    if rope is None:
+        return "rotary: None"
+    numbers = {"first": float(getattr(rope, "grid_offset", 0.0)), "reference": getattr(rope, "ref_feat_shape", None)}
+    angles = f"Powers {{ theta: {float(rope.temperature)} }}"
+    coordinates = "Centres"
+    if type(rope).__name__ == "RotaryEmbeddingMixed":
+        angles = "Learned"
+    if type(rope).__name__ != "RotaryEmbeddingDinoV3":
+        reference = f"Some({list(numbers['reference'])})" if numbers["reference"] else "None"
+        coordinates = f"Numbers {{ first: {numbers['first']}, reference: {reference} }}"
+    first, halves = (str(v).lower() for v in (rope.grid_indexing == "xy", bool(model.blocks[0].attn.rotate_half)))
+    return f"rotary: Some(Rotary {{ coordinates: {coordinates}, angles: {angles}, columns_first: {first}, halves: {halves} }})"
+
+
 def same(key, ours, theirs):
     if isinstance(theirs, list):
         return all(abs(a - b) < 1e-6 for a, b in zip(json.loads(ours), theirs, strict=True))
@@ -123,6 +140,7 @@ if __name__ == "__main__":
         got, want = ours(rest), timms(*built[name])
         differing = {key: (got.get(key), value) for key, value in want.items() if not same(key, got.get(key), value)}
         assert not differing, f"{name}: {differing}"
+        assert timms_rotary(built[name][0]) in rest, f"{name}: {timms_rotary(built[name][0])}"
     print(f"{accepted} of {len(published)} published networks are accepted, each as timm has it; refused are")
     for reason, names in sorted(refused.items(), key=lambda item: -len(item[1])):
         print(f"{len(names):4} {reason}: {' '.join(sorted({name.split('.')[0] for name in names}))}")

@@ -31,8 +31,10 @@ impl Case {
         let x = rig.elems(&self.x);
         let (weight, bias) = (weight.as_ref().map(Into::into), bias.as_ref().map(Into::into));
         let turned = self.turned.as_ref().map(|parts| [rig.data(&parts[0]), rig.data(&parts[1])]);
-        let (position, turn) =
-            (turned.as_ref().map(|parts| (&parts[0]).into()), turned.as_ref().map(|parts| (&parts[1]).into()));
+        let (position, turn) = (
+            turned.as_ref().map(|parts| (&parts[0]).into()),
+            turned.as_ref().map(|parts| (&parts[1]).into()),
+        );
         let io = set!(Io::new(&x); weight, bias, position, turn);
         rig.run(&[norm_heads(&rig.gpu, self.params, io).unwrap()]);
         rig.read_elems(&x, self.x.len() as u32)
@@ -41,13 +43,7 @@ impl Case {
     fn on_reference(&self) -> Vec<f32> {
         let mut x = self.x.clone();
         let turned = self.turned.as_ref().map(|[position, turn]| (&position[..], &turn[..]));
-        reference::norm_heads(
-            &self.params,
-            self.weight.as_deref(),
-            self.bias.as_deref(),
-            turned,
-            &mut x,
-        );
+        reference::norm_heads(&self.params, self.weight.as_deref(), self.bias.as_deref(), turned, &mut x);
         x
     }
 
