@@ -13,7 +13,8 @@ fn main() {
     let config = Config::preset(&arch).expect("TOME_ARCH names an architecture");
     assert!(config.rotary.is_some(), "{arch} has no rotary positions");
     let weights = Weights::random(&config, 1);
-    let session = |config: Config| Session::new(config, &weights, &device).expect("TOME_DEVICE names a device");
+    let session =
+        |config: Config| Session::new(config, &weights, &device).expect("TOME_DEVICE names a device");
     let (with, without) = (session(config.clone()), session(config.with(|config| config.rotary = None)));
     println!("{arch} on {}, seconds an image, medians of {rounds} in turns", with.device());
     for r in [0, 13] {
@@ -28,13 +29,18 @@ fn main() {
                 }
             }
         }
-        let mut ratios: Vec<f64> = times[0].iter().zip(&times[1]).map(|(with, without)| with / without).collect();
-        let [with, without] = times.map(|mut times| median(&mut times));
+        let mut ratios: Vec<f64> =
+            times[0].iter().zip(&times[1]).map(|(with, without)| with / without).collect();
         let of_rounds = median(&mut ratios);
+        let [fast, fast_without] =
+            times.each_ref().map(|times| times.iter().copied().fold(f64::INFINITY, f64::min));
+        let [with, without] = times.map(|mut times| median(&mut times));
         println!(
-            "r = {r}: with {with:.4}, without {without:.4}, {:+.2} % by medians, {:+.2} % by the median of the rounds' ratios",
-            100.0 * (with / without - 1.0),
-            100.0 * (of_rounds - 1.0)
+            "r = {r}: medians {with:.3} with, {without:.3} without, {}; of the rounds' ratios {}; fastest {fast:.3}, \
+             {fast_without:.3}, {}",
+            more(with / without),
+            more(of_rounds),
+            more(fast / fast_without)
         );
     }
 }
@@ -42,4 +48,8 @@ fn main() {
 fn median(values: &mut [f64]) -> f64 {
     values.sort_by(f64::total_cmp);
     values[values.len() / 2]
+}
+
+fn more(ratio: f64) -> String {
+    format!("{:+.2} %", 100.0 * (ratio - 1.0))
 }

@@ -1,5 +1,5 @@
-// x = (x - mean) / sqrt(variance + eps) * weight + bias over each head's values of each part, in place; weight and bias
-// optional.
+// x = turned((x - mean) / sqrt(variance + eps) * weight + bias) over each head's values of each part, in place; weight, bias
+// and turns optional.
 struct Params {
     rows: u32,
     parts: u32,
@@ -14,7 +14,9 @@ struct Params {
 @group(0) @binding(0) var<uniform> params: Params;
 @group(0) @binding(1) var<storage, read> weight: array<vec4<f32>>; // [parts, head_width]
 @group(0) @binding(2) var<storage, read> bias: array<vec4<f32>>;   // [parts, head_width]
-@group(0) @binding(3) var<storage, read_write> x: array<Elem4>;    // [rows, parts, heads, head_width], strided
+@group(0) @binding(3) var<storage, read> position: array<vec2<f32>>; // [rows, 2]
+@group(0) @binding(4) var<storage, read> turn: array<vec4<f32>>;   // [parts, heads, head_width / 2, 2]
+@group(0) @binding(5) var<storage, read_write> x: array<Elem4>;    // [rows, parts, heads, head_width], strided
 
 const RMS: u32 = 1u;
 
@@ -63,6 +65,9 @@ fn norm_heads(
         }
         if HAS_BIAS != 0u {
             value += bias[of_part + i];
+        }
+        if HAS_TURN != 0u {
+            value = turned(value, position[row], turn[head * width + i]);
         }
         x[start + i] = Elem4(value);
     }

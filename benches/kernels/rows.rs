@@ -33,7 +33,7 @@ pub fn norm_heads(criterion: &mut Criterion) {
         let [weight, bias] = [(); 2].map(|()| random.floats(2 * HEAD_WIDTH));
         let x = random.floats(rows * stride);
         let mut want = x.clone();
-        cpu::norm_heads(&params, Some(&weight), Some(&bias), &mut want);
+        cpu::norm_heads(&params, Some(&weight), Some(&bias), None, &mut want);
         let call = format!("{}/batch {}", shape.name, shape.batch);
         let work = bytes(4 * rows * shape.channels());
         time(criterion, &norm_heads::SPEC, call, work, Want::Floats(&want), |rig| {

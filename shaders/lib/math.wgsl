@@ -33,6 +33,12 @@ fn erf_f32(x: f32) -> f32 {
     return sign(x) * (1.0 - p * exp_f32(-a * a));
 }
 
+// Two pairs of neighbours, each turned as a point of the plane by an angle: position . turns.xy and position . turns.zw.
+fn turned(v: vec4<f32>, position: vec2<f32>, turns: vec4<f32>) -> vec4<f32> {
+    let by = cos_sin_f32(vec2<f32>(dot(position, turns.xy), dot(position, turns.zw)));
+    return v * by.xxyy + vec4<f32>(-v.y, v.x, -v.w, v.z) * by.zzww;
+}
+
 // Cosines, then sines of two angles, within 1.5e-7 up to 2^13; WGSL's own may be off by 5e-4.
 fn cos_sin_f32(x: vec2<f32>) -> vec4<f32> {
     // The nearest quarter turn, and the rest. Half of pi in three parts, the first of so few digits that a multiple of it

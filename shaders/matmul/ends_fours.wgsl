@@ -6,14 +6,6 @@
 @group(0) @binding(7) var<storage, read> turn: array<vec4<f32>>;     // [columns / 2, 2]
 @group(0) @binding(8) var<storage, read_write> y: array<Out4>;       // [rows, columns]
 
-// Two pairs of neighbours, each turned by the angle that a row's position and the pair's turns make.
-fn rotated(v: vec4<f32>, row: u32, vector: u32) -> vec4<f32> {
-    let at = position[row];
-    let turns = turn[vector];
-    let by = cos_sin_f32(vec2<f32>(dot(at, turns.xy), dot(at, turns.zw)));
-    return v * by.xxyy + vec4<f32>(-v.y, v.x, -v.w, v.z) * by.zzww;
-}
-
 // Sums of a row from `column` on.
 fn put(row: u32, column: u32, sums: vec4<f32>) {
     if column >= params.columns {
@@ -25,7 +17,7 @@ fn put(row: u32, column: u32, sums: vec4<f32>) {
         v += bias[column / 4u];
     }
     if HAS_TURN != 0u {
-        v = rotated(v, row, column / 4u);
+        v = turned(v, position[row], turn[column / 4u]);
     }
     v = vec4<f32>(activate(v.x), activate(v.y), activate(v.z), activate(v.w));
     if HAS_GATE != 0u {

@@ -155,10 +155,14 @@ impl Engine for Runner<'_, '_> {
         &mut self,
         params: kernels::norm_heads::Params,
         norm: Option<&Norm<Vec<f32>>>,
+        turned: Option<(Place, &Vec<f32>)>,
         x: Place,
     ) -> Result<()> {
         let (weight, bias) = parts(norm);
-        self.memory.write(x, |_, x| norm_heads(&params, weight, bias, x))
+        self.memory.write(x, |all, x| {
+            let turned = turned.map(|(place, turns)| (all.floats(place), &turns[..]));
+            norm_heads(&params, weight, bias, turned, x);
+        })
     }
 
     fn attention(

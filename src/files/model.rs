@@ -3,7 +3,7 @@
 use std::io::{Read, Seek};
 use std::path::Path;
 
-use super::fields::{Fields, unsupported};
+use super::fields::Fields;
 use super::locate::locate;
 use super::model_files::{
     CONFIG, INDEX, LABELS, OPEN_CLIP, OPEN_CLIP_WEIGHTS, PROCESSOR, PROCESSORS, WEIGHTS,
@@ -16,7 +16,7 @@ use super::{
     transformers,
 };
 use crate::error::{Error, Result};
-use crate::vit::{Config, Pool, Scores, Tensor, Weights};
+use crate::vit::{Config, Scores, Tensor, Weights};
 
 /// Loads a network as it is downloaded, in the layout of timm, Hugging Face transformers, torchvision or SWAG. `path`
 /// is a folder that holds `model.safetensors` or, for shards, `model.safetensors.index.json`, or such a file itself;
@@ -71,7 +71,7 @@ fn load(
     known: Option<(Config, &'static Layout)>,
 ) -> Result<(Config, Checkpoint)> {
     let (Described { mut config, layout, warnings }, shards) = match known {
-        Some(known) => as_told(known, Shards::open(&mut files, weights)?)?,
+        Some(known) => as_told(known, Shards::open(&mut files, weights)?),
         None if files.has(CONFIG) => {
             let described = read_config(&mut files)?;
             (described, Shards::open(&mut files, weights)?)
@@ -98,7 +98,7 @@ fn load(
 }
 
 /// A network that the caller names, of timm's, torchvision's, or OpenAI's and open_clip's tensors.
-fn as_told((mut config, own): (Config, &'static Layout), mut shards: Shards) -> Result<(Described, Shards)> {
+fn as_told((mut config, own): (Config, &'static Layout), mut shards: Shards) -> (Described, Shards) {
     torchvision::canonical(&mut shards);
     let has = |name: &str| shards.shape(name).is_some();
     let layout = match (has("conv_proj.weight"), has("visual.conv1.weight")) {
@@ -112,16 +112,12 @@ fn as_told((mut config, own): (Config, &'static Layout), mut shards: Shards) -> 
     let rows = if layout.turns_projection { head.last() } else { head.first() };
     config.num_classes = rows.and_then(|&rows| u32::try_from(rows).ok()).unwrap_or(0);
     config.scores = timm_config::scores(config.num_classes);
-    if config.pool == Pool::TokenAndAverage && head.last() == Some(&(5 * config.embed_dim as usize)) {
-        let why = "DINOv2's over the last layer alone is (`layers=1`)";
-        return Err(unsupported("linear_head", "over 4 layers".into(), why));
-    }
     if layout.turns_projection {
         shards.only(open_clip::TOWER);
         config.scores = Scores::None;
     }
     let warnings = vec![format!("how pictures are prepared is assumed: {}", config.preprocess)];
-    Ok((Described { config, layout, warnings }, shards))
+    (Described { config, layout, warnings }, shards)
 }
 
 /// A network without a config, by its tensors.

@@ -179,12 +179,17 @@ pub(super) fn recognise(checkpoint: &Shards, file: &str) -> Result<Option<(Confi
     Ok(Some((config, if of_openai { Vec::new() } else { vec![warning] })))
 }
 
-/// Makes of a tower's tensors what timm has: the projection lies the other way round than a linear layer's weight, and the
-/// patches' never has a bias.
+/// Makes of a tower's tensors what timm has: the projection lies the other way round than a linear layer's weight, the
+/// patches' never has a bias, and the last norm has one name wherever it is.
 pub(super) fn complete(config: &Config, checkpoint: &mut Checkpoint) -> Result<()> {
     if !config.pre_norm {
         let channels = config.embed_dim as usize;
         checkpoint.insert("patch_embed.proj.bias", Tensor::new([channels], vec![0.0; channels]));
+    }
+    if config.fc_norm {
+        ["weight", "bias"]
+            .iter()
+            .for_each(|part| checkpoint.rename(&format!("norm.{part}"), &format!("fc_norm.{part}")));
     }
     let Some(&[rows, columns]) = checkpoint.shape("head.weight") else { return Ok(()) };
     let values = checkpoint.tensor("head.weight")?.data.to_f32().into_owned();

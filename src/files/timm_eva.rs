@@ -1,5 +1,7 @@
 //! The arguments of timm's `Eva`: EVA, EVA-02, DINOv3, Perception Encoder and ViTs with rotary positions.
 
+use serde::Deserialize;
+
 use super::fields::{Fields, Sides, quoted, set, unsupported};
 use super::timm_config::{self, refuse_others};
 use crate::error::Result;
@@ -25,6 +27,14 @@ const WITHOUT_EFFECT: [&str; 13] = [
     "attn_type",
 ];
 
+/// Heads of keys and values.
+#[derive(Deserialize)]
+#[serde(untagged, expecting = "expected a whole number or a list of them")]
+enum KvHeads {
+    Same(u32),
+    Each(Vec<u32>),
+}
+
 /// Overrides the architecture's defaults, but for those that all classes of timm share; refuses what is left over.
 pub(super) fn model_args(
     config: &mut Config,
@@ -44,11 +54,15 @@ pub(super) fn model_args(
     pooling(config, preset, args, pool)?;
     mlp(config, preset, args)?;
     config.rotary = rotary(eva, args)?;
-    if let Some(heads) = args.take::<u32>("num_kv_heads")?.filter(|&heads| heads != config.num_heads) {
-        let why = "keys and values have as many heads as queries";
-        return Err(unsupported("num_kv_heads", heads.to_string(), why));
+    set(&mut config.attn_only_layer_scale, args.take("attn_only_layer_scale")?);
+    if args.has("num_kv_heads") {
+        config.kv_heads = match args.take("num_kv_heads")? {
+            None => Vec::new(),
+            Some(KvHeads::Same(heads)) => vec![heads; config.depth.min(1 << 12) as usize],
+            Some(KvHeads::Each(heads)) => heads,
+        };
     }
-    let plain = [("use_post_norm", false), ("attn_only_layer_scale", false), ("dynamic_img_pad", false)];
+    let plain = [("use_post_norm", false), ("dynamic_img_pad", false)];
     refuse_others(args, &WITHOUT_EFFECT, |key| {
         plain.iter().find(|(name, _)| *name == key).map(|&(_, value)| value.into())
     })

@@ -9,7 +9,7 @@ use crate::gpu::{Call, Gpu};
 use crate::kernel::{Form, ROWS};
 
 kernel! {
-    "norm_heads" in "norm_heads": [Element Rows];
+    "norm_heads" in "norm_heads": [Element Rows Math];
     params {
         /// Batch times tokens.
         pub rows: u32,
@@ -35,6 +35,11 @@ kernel! {
         weight: Word,
         /// `[parts, head_width]`; likewise.
         bias: Word,
+        /// `[rows, 2]`: where each row's token lies. It comes with `turn`.
+        position: Word,
+        /// `[parts, heads, head_width / 2, 2]`: what each pair of neighbours is turned by at last, see
+        /// [`matmul`](crate::kernels::matmul()).
+        turn: Word,
     }
     write {
         /// `[rows, parts, heads, head_width]`, strided: overwritten.
@@ -62,7 +67,7 @@ impl Params {
     }
 }
 
-/// `x = (x - mean) / sqrt(variance + eps) * weight + bias` in place, prepared; mean and variance over each head, the mean 0
+/// `x = turned((x - mean) / sqrt(variance + eps) * weight + bias)` in place, prepared; mean and variance over each head, the mean 0
 /// where `kind` says so, and an absent part left out.
 ///
 /// # Errors
@@ -80,6 +85,9 @@ pub fn norm_heads(gpu: &Gpu, params: Params, io: Io<'_>) -> Result<Dispatch> {
     })?;
     let all = elements(name, "parts", &[parts, heads, head_width])?;
     require(name, u64::from(stride) >= all, || format!("stride {stride} is less than all parts, {all}"))?;
+    require(name, io.position.is_some() == io.turn.is_some(), || {
+        "`position` and `turn` come together".into()
+    })?;
     // The last token ends after its own values, not after a whole stride.
     let end = elements(name, "x", &[rows, stride])?.saturating_sub(u64::from(stride) - all);
     let weights = elements(name, "weight", &[parts, head_width])?;
@@ -89,7 +97,7 @@ pub fn norm_heads(gpu: &Gpu, params: Params, io: Io<'_>) -> Result<Dispatch> {
         form: Form::default(),
         params: params.uniform(),
         views: &io.views(),
-        elements: &[weights, weights, end],
+        elements: &[weights, weights, 2 * u64::from(rows), all, end],
         workgroups: elements(name, "heads", &[rows, parts, heads])?.div_ceil(ROWS.into()),
         shape: format!("[{rows}, {parts}, {heads}, {head_width}]"),
     })?;

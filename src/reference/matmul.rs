@@ -1,6 +1,6 @@
 use std::f64::consts::{FRAC_1_SQRT_2, FRAC_2_PI, FRAC_2_SQRT_PI, PI};
 
-use super::rows::dot;
+use super::rows::{angle, dot};
 use crate::kernels::matmul::{Activation, Params};
 
 /// A linear layer, `torch.nn.functional.linear`, and what follows it:
@@ -44,12 +44,6 @@ pub fn matmul(
             y[at] = (residual + gate * activate(params.activation, value)) as f32;
         }
     }
-}
-
-/// Sine and cosine of the angle that a position and a pair's turns make.
-fn angle(position: &[f32], turn: &[f32]) -> [f64; 2] {
-    let angle = f64::from(position[0]) * f64::from(turn[0]) + f64::from(position[1]) * f64::from(turn[1]);
-    [angle.sin(), angle.cos()]
 }
 
 /// The activations by their definitions; Φ is the normal distribution.

@@ -23,3 +23,9 @@ pub fn normalise(kind: NormKind, x: &[f32], eps: f32) -> Vec<f64> {
 pub fn size_of(size: Option<&[f32]>, token: usize) -> f64 {
     size.map_or(1.0, |size| size[token].into())
 }
+
+/// Sine and cosine of the angle that a position and a pair's turns make.
+pub fn angle(position: &[f32], turn: &[f32]) -> [f64; 2] {
+    let angle = f64::from(position[0]) * f64::from(turn[0]) + f64::from(position[1]) * f64::from(turn[1]);
+    [angle.sin(), angle.cos()]
+}

@@ -92,6 +92,7 @@ pub(crate) trait Engine {
         &mut self,
         params: norm_heads::Params,
         norm: Option<&Norm<Self::Tensor>>,
+        turned: Option<(Place, &Self::Tensor)>,
         x: Place,
     ) -> Result<()>;
     fn attention(

@@ -50,7 +50,11 @@ impl<T> Parameters<T> {
             let (fc1, gate) = load.mlp(config.mlp, &name("mlp"), &into_mlp)?;
             blocks.push(Block {
                 qkv: load.qkv(config, i, &name("attn.qkv"), &into_attention)?,
-                qk_norm: if config.qk_norm { Some(load.qk_norm(&name("attn"), scale)?) } else { None },
+                qk_norm: if config.qk_norm {
+                    Some(load.qk_norm(config, &name("attn"), scale)?)
+                } else {
+                    None
+                },
                 proj: load.linear(&name("attn.proj"), Storage::Elem, &behind_attention)?,
                 fc1,
                 gate,
@@ -186,11 +190,14 @@ impl<'a, T, P: FnMut(&str, Storage, Cow<'_, [f32]>) -> Result<T>> Loader<'a, P> 
         let weight = self.floats(&format!("{name}.weight"))?;
         let bias = self.floats_if_any(&format!("{name}.bias"))?;
         let inner = self.inner(name)?;
-        let (mut weight, mut bias) = fold.layer(weight, bias, inner);
+        let (weight, bias) = fold.layer(weight, bias, inner);
+        let mut weight = config.each_head(block, weight, inner);
+        let mut bias = bias.map(|bias| config.each_head(block, bias, 1));
         let Some(rotary) = config.rotary else { return self.layer(name, Storage::Elem, inner, weight, bias) };
-        rotary.neighbours(config, weight.to_mut(), inner);
+        let of_qk = 2 * config.embed_dim as usize;
+        rotary.neighbours(config, &mut weight.to_mut()[..of_qk * inner], inner);
         if let Some(bias) = &mut bias {
-            rotary.neighbours(config, bias.to_mut(), 1);
+            rotary.neighbours(config, &mut bias.to_mut()[..of_qk], 1);
         }
         let learned = self.floats_if_any(FREQUENCIES)?;
         let turns = rotary.turns(config, block, learned.as_deref())?;
@@ -220,12 +227,15 @@ impl<'a, T, P: FnMut(&str, Storage, Cow<'_, [f32]>) -> Result<T>> Loader<'a, P> 
     }
 
     /// q's norm and k's as one, q's with a factor.
-    fn qk_norm(&mut self, name: &str, scale: f64) -> Result<Norm<T>> {
+    fn qk_norm(&mut self, config: &Config, name: &str, scale: f64) -> Result<Norm<T>> {
         let biased = self.shapes.contains_key(&format!("{name}.q_norm.bias"));
         let mut both = |part: &str| {
             let mut both = self.floats(&format!("{name}.q_norm.{part}"))?.into_owned();
             both.iter_mut().for_each(|v| *v = (scale * f64::from(*v)) as f32);
             both.extend_from_slice(&self.floats(&format!("{name}.k_norm.{part}"))?);
+            if let Some(rotary) = config.rotary {
+                rotary.neighbours(config, &mut both, 1);
+            }
             (self.place)(&format!("{name}.qk_norm.{part}"), Storage::F32, both.into())
         };
         Ok(Norm { weight: both("weight")?, bias: if biased { Some(both("bias")?) } else { None } })

@@ -2,6 +2,7 @@
 //! (options), and the fixed list of dispatches that runs it (plan).
 
 mod buffers;
+mod check;
 mod config;
 pub(crate) mod crop;
 mod dense;

@@ -127,12 +127,15 @@ impl<'a, E: Engine> Walk<'a, E> {
         let head_width = self.config.head_width();
 
         self.engine.layer_norm(self.norm_of(self.rows()), self.x(), None, None, Place::Normed)?;
-        let then = Then { position: self.position(), ..Then::default() };
+        // Queries and keys that are brought to norm are turned behind that.
+        let position = self.position().filter(|_| p.qk_norm.is_none());
+        let then = Then { position, ..Then::default() };
         self.linear(&p.qkv, Activation::None, Place::Normed, then, Place::Qkv)?;
         if let Some(norm) = &p.qk_norm {
             let fused = norm_heads::Params::fused(self.rows(), heads, head_width, eps);
             let params = norm_heads::Params { kind, ..fused };
-            self.engine.norm_heads(params, Some(norm), Place::Qkv)?;
+            let turned = self.position().zip(p.qkv.turns.as_ref());
+            self.engine.norm_heads(params, Some(norm), turned, Place::Qkv)?;
         }
         let fused = attention::Params::fused(self.batch, self.tokens, heads, head_width);
         let params = attention::Params { scale: 1.0, ..fused };
@@ -282,7 +285,7 @@ impl<'a, E: Engine> Walk<'a, E> {
     fn norm_inside(&mut self, at: Place, width: u32) -> Result<()> {
         let Config { norm: kind, norm_eps, .. } = *self.config;
         let params = norm_heads::Params { kind, ..norm_heads::Params::whole(self.rows(), width, norm_eps) };
-        self.engine.norm_heads(params, None, at)
+        self.engine.norm_heads(params, None, None, at)
     }
 
     /// One row an image, normalised.

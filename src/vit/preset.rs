@@ -40,6 +40,7 @@ pub(crate) struct Family {
     pub proj_bias: bool,
     /// timm's `scale_attn_norm` and `scale_mlp_norm`.
     pub inner_norms: bool,
+    pub qk_norm: bool,
     pub pool: Pool,
     pub class_token: bool,
     pub dist_token: bool,
@@ -67,6 +68,12 @@ pub(crate) struct Eva {
     pub attn_norm: bool,
     pub mlp_norm: bool,
     pub pool_heads: Option<u32>,
+    /// Of so many blocks in the middle half as many heads of keys and values as of queries.
+    pub half_kv: u32,
+    /// LayerScale behind attention only.
+    pub attn_only_layer_scale: bool,
+    /// Height and width, where they are not the row's.
+    pub pixels: Option<[u32; 2]>,
 }
 
 /// How pictures were prepared, but for the crop.
@@ -89,7 +96,7 @@ impl Preset {
         let pool_heads = family.eva.and_then(|eva| eva.pool_heads);
         Config {
             name: name.into(),
-            image_size: [pixels; 2],
+            image_size: family.eva.and_then(|eva| eva.pixels).unwrap_or([pixels; 2]),
             patch_size: [patch; 2],
             patch_stride: None,
             frames: 1,
@@ -99,12 +106,13 @@ impl Preset {
             embed_dim: size.dim,
             depth: size.depth,
             num_heads: size.heads,
+            kv_heads: kv_heads(size, family.eva.map_or(0, |eva| eva.half_kv)),
             mlp: family.mlp,
             mlp_hidden: if packs { hidden / 2 } else { hidden },
             qkv_bias: family.qkv_bias,
             proj_bias: family.proj_bias,
             mlp_bias: family.proj_bias,
-            qk_norm: false,
+            qk_norm: family.qk_norm,
             attn_norm: family.inner_norms || of_eva(|eva| eva.attn_norm),
             mlp_norm: family.inner_norms || of_eva(|eva| eva.mlp_norm),
             pool: family.pool,
@@ -121,6 +129,7 @@ impl Preset {
             final_norm: family.final_norm,
             head_norm: false,
             layer_scale: family.layer_scale,
+            attn_only_layer_scale: of_eva(|eva| eva.attn_only_layer_scale),
             activation: family.activation,
             norm: family.norm,
             norm_eps: family.norm_eps,
@@ -146,6 +155,16 @@ impl Preset {
             labels: Vec::new(),
         }
     }
+}
+
+/// Heads of keys and values, half as many in so many blocks in the middle.
+fn kv_heads(size: Size, half: u32) -> Vec<u32> {
+    if half == 0 {
+        return Vec::new();
+    }
+    let first = (size.depth - half) / 2;
+    let heads = |block| if (first..first + half).contains(&block) { size.heads / 2 } else { size.heads };
+    (0..size.depth).map(heads).collect()
 }
 
 pub(super) const fn size(dim: u32, depth: u32, heads: u32, mlp_ratio: f64) -> Size {

@@ -101,7 +101,7 @@ impl Engine for Recorder<'_> {
             gate: gate.map(|place| self.at(place)),
             residual: residual.map(|place| self.at(place)),
             position: position.map(|place| self.at(place)),
-            turn: linear.turns.as_ref().map(Into::into),
+            turn: position.and(linear.turns.as_ref()).map(Into::into),
             ..matmul::Io::new(self.at(x), &linear.weight, self.at(y))
         };
         self.push(kernels::matmul(&self.gpu, params, io)?)
@@ -111,9 +111,12 @@ impl Engine for Recorder<'_> {
         &mut self,
         params: norm_heads::Params,
         norm: Option<&Norm<wgpu::Buffer>>,
+        turned: Option<(Place, &wgpu::Buffer)>,
         x: Place,
     ) -> Result<()> {
         let io = norm_heads::Io {
+            position: turned.map(|(place, _)| self.at(place)),
+            turn: turned.map(|(_, turns)| turns.into()),
             weight: norm.map(|norm| (&norm.weight).into()),
             bias: norm.and_then(|norm| norm.bias.as_ref()).map(Into::into),
             ..norm_heads::Io::new(self.at(x))

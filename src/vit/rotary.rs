@@ -74,12 +74,6 @@ impl Rotary {
                 return wrong("rope_theta", format!("{theta} makes angles beyond {MOST}"));
             }
         }
-        if config.qk_norm {
-            return unsupported(
-                "qk_norm",
-                "queries and keys are turned as they are made, before they are normalised",
-            );
-        }
         if config.frames > 1 {
             return unsupported("num_frames", "positions are those of pictures, without a time");
         }
@@ -151,14 +145,13 @@ impl Rotary {
         Ok(turns)
     }
 
-    /// Rows of q's and k's weights in the order in which the values of pairs are neighbours.
+    /// Rows of values of q and of k, or of heads of them, in the order in which the values of pairs are neighbours.
     pub(super) fn neighbours<T: Copy>(&self, config: &Config, rows: &mut [T], of_row: usize) {
         if !self.halves {
             return;
         }
         let (width, half) = (config.head_width() as usize, config.head_width() as usize / 2);
-        let both = 2 * config.embed_dim as usize * of_row;
-        for head in rows[..both].chunks_exact_mut(width * of_row) {
+        for head in rows.chunks_exact_mut(width * of_row) {
             let before = head.to_vec();
             for (to, row) in head.chunks_exact_mut(of_row).enumerate() {
                 let from = to / 2 + to % 2 * half;

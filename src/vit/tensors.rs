@@ -101,9 +101,10 @@ impl Config {
             let block = format!("blocks.{i}");
             norms.push((format!("{block}.norm1"), c));
             norms.push((format!("{block}.norm2"), c));
-            add(format!("{block}.attn.qkv.weight"), &[3 * c, c]);
+            let rows = c + 2 * (self.kv_heads_of(i) * self.head_width()) as usize;
+            add(format!("{block}.attn.qkv.weight"), &[rows, c]);
             if self.qkv_bias {
-                add(format!("{block}.attn.qkv.bias"), &[3 * c]);
+                add(format!("{block}.attn.qkv.bias"), &[rows]);
             }
             if self.qk_norm {
                 let width = self.head_width() as usize;
@@ -129,7 +130,9 @@ impl Config {
             }
             if self.layer_scale {
                 add(format!("{block}.ls1.gamma"), &[c]);
-                add(format!("{block}.ls2.gamma"), &[c]);
+                if !self.attn_only_layer_scale {
+                    add(format!("{block}.ls2.gamma"), &[c]);
+                }
             }
         }
         if self.pool == Pool::Query {

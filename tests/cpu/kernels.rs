@@ -121,8 +121,12 @@ fn norms_also_far_from_zero() {
                 rows: x.len() as u32 / stride, parts: 2, heads: 2, head_width: channels / 4, stride, eps: 1e-6
             );
             let [mut y, mut want] = [&x, &x].map(Clone::clone);
-            cpu::norm_heads(&params, Some(&weight), Some(&bias), &mut y);
-            reference::norm_heads(&params, Some(&weight), Some(&bias), &mut want);
+            let position = random.floats(2 * params.rows);
+            let turn = random.floats(channels);
+            let turned =
+                (stride == channels && channels.is_multiple_of(8)).then_some((&position[..], &turn[..]));
+            cpu::norm_heads(&params, Some(&weight), Some(&bias), turned, &mut y);
+            reference::norm_heads(&params, Some(&weight), Some(&bias), turned, &mut want);
             // Heads of few values may lie close together.
             close(format!("{params:?}"), &y, &want, Tol { abs: 10.0 * tol.abs, rel: 1e-5 });
         }

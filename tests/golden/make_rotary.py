@@ -15,6 +15,7 @@ import timm
 import torch
 import transformers as hf
 from safetensors.torch import save_file
+from timm.layers import RmsNorm
 from timm.models.eva import Eva
 from torch import nn
 
@@ -71,6 +72,18 @@ TABLE = {
     "eva_pe_spatial": ("vit_pe_spatial_tiny_patch16_512", PE | {"use_post_transformer_norm": False, "use_fc_norm": False}, {}),
     "eva_pe_core": ("vit_pe_core_tiny_patch16_384", PE | {"global_pool": "map", "attn_pool_num_heads": 4, "attn_pool_mlp_ratio": 3.0}, {}),
 }
+SAPIENS2 = {
+    "attn_type": "rope", "qkv_fused": False, "qk_norm": True, "global_pool": "token", "swiglu_mlp": True, "mlp_ratio": 1.5,
+    "init_values": 1.0, "attn_only_layer_scale": True, "rope_type": "dinov3", "rope_temperature": 100,
+    "rope_rotate_half": True, "use_abs_pos_emb": False, "num_reg_tokens": 8, "use_fc_norm": False, "norm_layer": "rmsnorm",
+    "norm_eps": 1e-6, "img_size": [28, 20], "num_classes": 0,
+}
+TABLE |= {
+    "eva_sapiens2": ("vit_base_patch16_sapiens2", SAPIENS2 | {"depth": 2}, {"pool": "plain"}),
+    "eva_sapiens2_grouped": (
+        "vit_large_patch16_sapiens2", SAPIENS2 | {"num_heads": 4, "num_kv_heads": [4, 2, 1], "mlp_ratio": 1.0}, {"pool": "plain"},
+    ),
+}
 PIXELS = 20
 HF = {
     "hidden_size": 32, "num_hidden_layers": 2, "num_attention_heads": 2, "intermediate_size": 64, "image_size": PIXELS,
@@ -86,7 +99,8 @@ HF_TABLE = {
 def build(args):
     args = dict(args)
     eps = args.pop("norm_eps", None)
-    norm = {"norm_layer": functools.partial(nn.LayerNorm, eps=eps)} if eps else {}
+    kind = {"layernorm": nn.LayerNorm, "rmsnorm": RmsNorm}[args.pop("norm_layer", "layernorm")]
+    norm = {"norm_layer": functools.partial(kind, eps=eps)} if eps else {}
     for pair in ("img_size", "ref_feat_shape"):
         if pair in args:
             args[pair] = tuple(args[pair])

@@ -64,11 +64,14 @@ def attention(attn, x, size, place, by):
         q, k, v = attn.qkv(x).chunk(3, dim=-1)
         if getattr(attn, "q_bias", None) is not None:
             q, v = q + attn.q_bias, v + attn.v_bias
-    q, k, v = (t.reshape(batch, n, attn.num_heads, -1).transpose(1, 2) for t in (q, k, v))
+    q, k, v = (t.reshape(batch, n, -1, attn.head_dim).transpose(1, 2) for t in (q, k, v))
+    q, k = attn.q_norm(q), attn.k_norm(k)
     half = bool(attn.rotate_half)
     if place is not None:
         angles = torch.einsum("bnk,hpk->bhnp", place, by)
         q, k = turned(q, angles, half), turned(k, angles, half)
+    # Fewer heads of keys and values serve as many heads of queries, one behind the other.
+    k, v = (t.repeat_interleave(attn.num_heads // t.shape[1], dim=1) for t in (k, v))
     logits = q @ k.transpose(2, 3) * attn.scale
     if size is not None:
         logits = logits + size.log()[:, None, None, :]

@@ -13,6 +13,8 @@ struct Case {
     weight: Option<Vec<f32>>,
     bias: Option<Vec<f32>>,
     x: Vec<f32>,
+    /// Positions and turns.
+    turned: Option<[Vec<f32>; 2]>,
 }
 
 impl Case {
@@ -21,21 +23,27 @@ impl Case {
         let [weight, bias] = [(); 2].map(|()| Some(random.floats(2 * head_width)));
         let x = random.floats(rows * stride);
         let params = set!(Params::default(); rows, parts: 2, heads, head_width, stride, eps: 1e-6);
-        Case { params, weight, bias, x }
+        Case { params, weight, bias, x, turned: None }
     }
 
     fn on_gpu(&self, rig: &Rig) -> Vec<f32> {
         let [weight, bias] = [&self.weight, &self.bias].map(|data| data.as_ref().map(|data| rig.data(data)));
         let x = rig.elems(&self.x);
         let (weight, bias) = (weight.as_ref().map(Into::into), bias.as_ref().map(Into::into));
-        let io = set!(Io::new(&x); weight, bias);
+        let turned = self.turned.as_ref().map(|parts| [rig.data(&parts[0]), rig.data(&parts[1])]);
+        let (position, turn) = (
+            turned.as_ref().map(|parts| (&parts[0]).into()),
+            turned.as_ref().map(|parts| (&parts[1]).into()),
+        );
+        let io = set!(Io::new(&x); weight, bias, position, turn);
         rig.run(&[norm_heads(&rig.gpu, self.params, io).unwrap()]);
         rig.read_elems(&x, self.x.len() as u32)
     }
 
     fn on_reference(&self) -> Vec<f32> {
         let mut x = self.x.clone();
-        reference::norm_heads(&self.params, self.weight.as_deref(), self.bias.as_deref(), &mut x);
+        let turned = self.turned.as_ref().map(|[position, turn]| (&position[..], &turn[..]));
+        reference::norm_heads(&self.params, self.weight.as_deref(), self.bias.as_deref(), turned, &mut x);
         x
     }
 
@@ -63,6 +71,24 @@ fn matches_the_reference() {
 }
 
 #[test]
+fn pairs_are_turned_behind_the_norm() {
+    for rig in rigs_for(&SPEC) {
+        for (rows, heads, head_width) in [(1, 1, 4), (5, 3, 12), (197, 3, 64)] {
+            let mut case = Case::new(rows, heads, head_width, 3 * heads * head_width);
+            let mut random = Random(u64::from(rows));
+            // Angles of up to 12.
+            let position = random.floats(2 * rows).iter().map(|v| v * 6.0).collect();
+            case.turned = Some([position, random.floats(2 * heads * head_width)]);
+            // Values of up to 4 turned by angles that are off by 6e-7.
+            case.check(rig, Tol { abs: 6e-6, rel: 1e-6 });
+            case.bias = None;
+            case.params.kind = NormKind::Rms;
+            case.check(rig, Tol { abs: 6e-6, rel: 1e-6 });
+        }
+    }
+}
+
+#[test]
 fn the_mean_stays_where_only_squares_count_and_rows_may_be_whole() {
     for rig in rigs_for(&SPEC) {
         let mut case = Case::new(6, 3, 32, 3 * 96);
@@ -79,7 +105,7 @@ fn the_mean_stays_where_only_squares_count_and_rows_may_be_whole() {
                 let params = set!(Params::whole(rows, channels, 1e-6); kind);
                 let mut random = Random(u64::from(channels));
                 let [weight, bias] = [(); 2].map(|()| Some(random.floats(channels)));
-                let case = Case { params, weight, bias, x: random.floats(rows * channels) };
+                let case = Case { params, weight, bias, x: random.floats(rows * channels), turned: None };
                 case.check(rig, TOL);
                 Case { bias: None, ..case.clone() }.check(rig, TOL);
                 Case { weight: None, bias: None, ..case }.check(rig, TOL);
@@ -102,7 +128,7 @@ fn zeros_behind_a_row_do_not_count() {
                 row.iter_mut().for_each(|v| *v += 1.0);
                 row[channels as usize..].fill(0.0);
             }
-            let case = Case { params, weight: None, bias: None, x };
+            let case = Case { params, weight: None, bias: None, x, turned: None };
             let counting = |x: Vec<f32>| -> Vec<f32> {
                 x.chunks_exact(params.stride as usize)
                     .flat_map(|row| row[..channels as usize].to_vec())

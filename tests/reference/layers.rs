@@ -80,7 +80,7 @@ fn norm_heads_by_hand() {
     let params =
         set!(norm_heads::Params::default(); rows: 1, parts: 2, heads: 2, head_width: 2, stride: 10, eps: 0.0);
     // Every head becomes -1, 1 or 1, -1.
-    reference::norm_heads(&params, Some(&[1.0, 2.0, 3.0, 4.0]), Some(&[0.0, 0.0, 10.0, 20.0]), &mut x);
+    reference::norm_heads(&params, Some(&[1.0, 2.0, 3.0, 4.0]), Some(&[0.0, 0.0, 10.0, 20.0]), None, &mut x);
     assert_eq!(x, [-1.0, 2.0, -1.0, 2.0, 7.0, 24.0, 13.0, 16.0, 7.0, 9.0]);
 }
 

@@ -7,6 +7,7 @@ use crate::files::fields::{Fields, quoted, unsupported};
 use crate::files::names::Layout;
 use crate::files::processor::Class;
 use crate::vit::Config;
+use crate::vit::presets::refused::{NAFLEX, RELATIVE, WINDOWS};
 
 /// What the library's code of a `model_type` says, where its config leaves a field out and beside its fields.
 pub(super) struct Family {
@@ -39,11 +40,6 @@ const REFUSED: [(&str, &str); 6] = [
     ("swin", WINDOWS),
     ("swinv2", WINDOWS),
 ];
-const RELATIVE: &str =
-    "its attention adds a bias for each pair of places, which merged tokens no longer have";
-const NAFLEX: &str =
-    "its inputs are patches of pictures of any shape (NaFlex); SigLIP 2 of a fixed size is run";
-const WINDOWS: &str = "its attention is within windows of the grid, which merged tokens leave";
 
 /// The family of a `model_type`.
 ///

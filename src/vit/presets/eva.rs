@@ -2,7 +2,7 @@
 //! what is built like it.
 
 use super::families::*;
-use crate::kernels::Activation;
+use crate::kernels::{Activation, NormKind};
 use crate::vit::config::{Mlp, Pool};
 use crate::vit::preset::{Eva, Family, Preset, Size, row, size};
 use crate::vit::rotary::{Angles, Coordinates, Rotary};
@@ -14,6 +14,7 @@ const EVA_TINY: Size = size(192, 12, 3, 8.0 / 3.0);
 const EVA_SMALL: Size = size(384, 12, 6, 8.0 / 3.0);
 const EVA_BASE: Size = size(768, 12, 12, 8.0 / 3.0);
 const EVA_LARGE: Size = size(1024, 24, 16, 8.0 / 3.0);
+const FIVE: Size = size(2432, 56, 32, 4.0);
 const PE_LANG_LARGE: Size = size(1024, 23, 16, 4.0);
 const PE_GIGANTIC: Size = size(1536, 50, 16, 35.0 / 6.0);
 const PE_LANG_GIGANTIC: Size = size(1536, 47, 16, 35.0 / 6.0);
@@ -35,8 +36,16 @@ const fn columns_first(rotary: Rotary) -> Rotary {
     Rotary { columns_first: true, ..rotary }
 }
 
-const NO_ROTARY: Eva =
-    Eva { rotary: None, pos_embed: true, attn_norm: false, mlp_norm: false, pool_heads: None };
+const NO_ROTARY: Eva = Eva {
+    rotary: None,
+    pos_embed: true,
+    attn_norm: false,
+    mlp_norm: false,
+    pool_heads: None,
+    half_kv: 0,
+    attn_only_layer_scale: false,
+    pixels: None,
+};
 /// EVA: average pooling, then the norm.
 const EVA: Family =
     Family { pool: Pool::Average, fc_norm: None, norm_eps: 1e-6, eva: Some(NO_ROTARY), ..PLAIN };
@@ -93,6 +102,28 @@ const DINOV3_GATED_QKVB: Family = Family { qkv_bias: true, ..DINOV3_GATED };
 const LINGBOT: Family = Family { pool: Pool::Token, ..DINOV3_QKVB };
 const LINGBOT_GATED: Family = Family { pool: Pool::Token, ..DINOV3_GATED };
 
+/// Sapiens 2: portraits, queries and keys brought to norm, in the middle half as many keys and values.
+const fn sapiens2(half_kv: u32) -> Family {
+    let eva = Eva { half_kv, attn_only_layer_scale: true, pixels: Some([1024, 768]), ..OF_DINOV3 };
+    Family {
+        mlp: Mlp::GateFirst,
+        activation: Activation::Silu,
+        layer_scale: true,
+        pool: Pool::Token,
+        reg_tokens: 8,
+        fc_norm: Some(false),
+        qk_norm: true,
+        norm: NormKind::Rms,
+        eva: Some(eva),
+        ..EVA
+    }
+}
+const SAPIENS2_BASE: Family = sapiens2(0);
+const SAPIENS2_LARGE: Family = sapiens2(8);
+const SAPIENS2_HUGE: Family = sapiens2(16);
+const SAPIENS2_GIANT: Family = sapiens2(24);
+const SAPIENS2_5B: Family = sapiens2(40);
+
 /// Perception Encoder's rotary positions: from `first` on, for a grid of so many.
 const fn of_pe(first: f32, side: u32) -> Eva {
     Eva {
@@ -112,7 +143,7 @@ const PE_LANG: Family = Family { layer_scale: true, ..PE_SPATIAL };
 const PE_LANG_G: Family = Family { class_token: false, layer_scale: true, eva: Some(of_pe(0.0, 32)), ..PE };
 
 #[rustfmt::skip]
-pub(super) static ROWS: [Preset; 58] = [
+pub(super) static ROWS: [Preset; 63] = [
     row("eva02_base_patch14_224", EVA_BASE, 14, 224, EVA02_NORMED, OPENAI, 0.9, 0),
     row("eva02_base_patch14_448", EVA_BASE, 14, 448, EVA02_NORMED, OPENAI.squash(), 1.0, 1000),
     row("eva02_base_patch16_clip_224", EVA_BASE, 16, 224, EVA02_CLIP, OPENAI, 0.9, 512),
@@ -128,6 +159,7 @@ pub(super) static ROWS: [Preset; 58] = [
     row("eva_giant_patch14_336", GIANT, 14, 336, EVA, OPENAI.squash(), 1.0, 1000),
     row("eva_giant_patch14_560", GIANT, 14, 560, EVA, IMAGENET.squash(), 1.0, 1000),
     row("eva_giant_patch14_clip_224", GIANT, 14, 224, EVA_CLIP, OPENAI, 0.9, 1024),
+    row("vit_5b_patch16_sapiens2", FIVE, 16, 1024, SAPIENS2_5B, IMAGENET.bilinear().squash(), 1.0, 0),
     row("vit_7b_patch16_dinov3", SEVEN, 16, 256, DINOV3_GATED, IMAGENET, 1.0, 0),
     row("vit_base_patch16_dinov3", BASE, 16, 256, DINOV3, IMAGENET, 1.0, 0),
     row("vit_base_patch16_dinov3_qkvb", BASE, 16, 256, DINOV3_QKVB, IMAGENET, 1.0, 0),
@@ -137,8 +169,11 @@ pub(super) static ROWS: [Preset; 58] = [
     row("vit_base_patch16_rope_mixed_224", BASE, 16, 224, MIXED, IMAGENET, 0.9, 1000),
     row("vit_base_patch16_rope_mixed_ape_224", BASE, 16, 224, MIXED_APE, IMAGENET, 0.9, 1000),
     row("vit_base_patch16_rope_reg1_gap_256", BASE, 16, 256, SBB.registers(1), HALF, 0.95, 1000),
+    row("vit_base_patch16_sapiens2", BASE, 16, 1024, SAPIENS2_BASE, IMAGENET.bilinear().squash(), 1.0, 0),
     row("vit_betwixt_patch16_rope_reg4_gap_256", BETWIXT, 16, 256, SBB.registers(4), OPENAI, 0.95, 1000),
     row("vit_giant_patch16_lingbot", LINGBOT_GIANT, 16, 512, LINGBOT_GATED, IMAGENET.bilinear().squash(), 1.0, 0),
+    row("vit_giant_patch16_sapiens2", GIANT_24_HEADS, 16, 1024, SAPIENS2_GIANT, IMAGENET.bilinear().squash(), 1.0, 0),
+    row("vit_huge_patch16_sapiens2", HUGE, 16, 1024, SAPIENS2_HUGE, IMAGENET.bilinear().squash(), 1.0, 0),
     row("vit_huge_plus_patch16_dinov3", HUGE_PLUS, 16, 256, DINOV3_GATED, IMAGENET, 1.0, 0),
     row("vit_huge_plus_patch16_dinov3_qkvb", HUGE_PLUS, 16, 256, DINOV3_GATED_QKVB, IMAGENET, 1.0, 0),
     row("vit_large_patch16_dinov3", LARGE, 16, 256, DINOV3, IMAGENET, 1.0, 0),
@@ -148,6 +183,7 @@ pub(super) static ROWS: [Preset; 58] = [
     row("vit_large_patch16_rope_ape_224", LARGE, 16, 224, AXIAL_APE, IMAGENET, 0.9, 1000),
     row("vit_large_patch16_rope_mixed_224", LARGE, 16, 224, MIXED, IMAGENET, 0.9, 1000),
     row("vit_large_patch16_rope_mixed_ape_224", LARGE, 16, 224, MIXED_APE, IMAGENET, 0.9, 1000),
+    row("vit_large_patch16_sapiens2", LARGE, 16, 1024, SAPIENS2_LARGE, IMAGENET.bilinear().squash(), 1.0, 0),
     row("vit_medium_patch16_rope_reg1_gap_256", MEDIUM, 16, 256, SBB.registers(1), HALF, 0.95, 1000),
     row("vit_mediumd_patch16_rope_reg1_gap_256", MEDIUM_DEEP, 16, 256, SBB.registers(1).no_qkv_bias(), HALF, 0.95, 1000),
     row("vit_pe_core_base_patch16_224", BASE, 16, 224, PE_CORE_14, HALF, 1.0, 1024),

@@ -42,6 +42,7 @@ pub(super) const PLAIN: Family = Family {
     qkv_bias: true,
     proj_bias: true,
     inner_norms: false,
+    qk_norm: false,
     pool: Pool::Token,
     class_token: true,
     dist_token: false,

@@ -5,6 +5,7 @@ mod dinov2;
 mod eva;
 mod families;
 mod named;
+pub(crate) mod refused;
 mod timm;
 
 pub(crate) use named::named;
