@@ -2,6 +2,7 @@
 //! tensors are read one by one, and pictures made into input.
 
 mod checkpoint;
+mod feature_extractor;
 mod fields;
 mod header;
 #[cfg(feature = "hub")]
@@ -23,6 +24,7 @@ mod tensor_reader;
 mod timm_config;
 mod torchvision;
 mod transformers;
+mod waves;
 
 pub use checkpoint::Checkpoint;
 #[cfg(feature = "hub")]

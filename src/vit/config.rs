@@ -121,6 +121,8 @@ pub struct Config {
     pub activation: Activation,
     /// Epsilon of every LayerNorm.
     pub norm_eps: f32,
+    /// Epsilon of the LayerNorm after pooling, where it is another.
+    pub pool_eps: Option<f32>,
     /// Whether attention should count merged tokens by their sizes: not in masked autoencoders that never saw merging
     /// (paper, table 1). [`Options`](super::Options) decide.
     pub prop_attn: bool,
@@ -299,8 +301,10 @@ impl Config {
         if self.pool == Pool::Distilled && !self.dist_token {
             return wrong("global_pool", "two heads need a distillation token".into());
         }
-        if !(self.norm_eps.is_finite() && self.norm_eps > 0.0) {
-            return wrong("norm_eps", format!("{} is not a positive number", self.norm_eps));
+        for eps in [Some(self.norm_eps), self.pool_eps].into_iter().flatten() {
+            if !(eps.is_finite() && eps > 0.0) {
+                return wrong("norm_eps", format!("{eps} is not a positive number"));
+            }
         }
         self.preprocess.check(self.in_chans)?;
         if let Some(sound) = &self.sound {

@@ -155,13 +155,14 @@ impl<'a, E: Engine> Walk<'a, E> {
             (Some(norm), false) => (self.norm_all(norm)?, &self.p.fc_norm),
             (norm, _) => (self.x(), if norm.is_some() { norm } else { &self.p.fc_norm }),
         };
+        let eps = self.config.pool_eps.filter(|_| self.p.fc_norm.is_some());
         for (i, (first, mode)) in poolings.into_iter().enumerate() {
             let shape = [self.batch, self.tokens, self.config.embed_dim];
             let params = pool::Params::new(shape, first, mode);
             let y = if late.is_some() { Place::Pooled } else { Place::Features(i) };
             self.engine.pool(params, x, Place::Size(self.merged), y)?;
             if let Some(norm) = late {
-                self.norm_row(norm, Place::Pooled, Place::Features(i))?;
+                self.norm_row(norm, eps, Place::Pooled, Place::Features(i))?;
             }
         }
         Ok(())
@@ -191,12 +192,12 @@ impl<'a, E: Engine> Walk<'a, E> {
         // Features(1) has room for one row more.
         let row = Place::Features(1);
         self.row(&pool.proj, Activation::None, Place::Pooled, None, row)?;
-        self.norm_row(&pool.norm, row, Place::Pooled)?;
+        self.norm_row(&pool.norm, None, row, Place::Pooled)?;
         self.row(&pool.fc1, activation, Place::Pooled, None, Place::Hidden)?;
         let y = if self.p.fc_norm.is_some() { Place::Pooled } else { Place::Features(0) };
         self.row(&pool.fc2, Activation::None, Place::Hidden, Some(row), y)?;
         match &self.p.fc_norm {
-            Some(norm) => self.norm_row(norm, Place::Pooled, Place::Features(0)),
+            Some(norm) => self.norm_row(norm, self.config.pool_eps, Place::Pooled, Place::Features(0)),
             None => Ok(()),
         }
     }
@@ -254,9 +255,10 @@ impl<'a, E: Engine> Walk<'a, E> {
         Ok(self.x_next())
     }
 
-    /// One row an image, normalised.
-    fn norm_row(&mut self, norm: &Norm<E::Tensor>, x: Place, y: Place) -> Result<()> {
-        self.engine.layer_norm(self.norm_of(self.batch), x, Some(norm), y)
+    /// One row an image, normalised, perhaps with an epsilon of its own.
+    fn norm_row(&mut self, norm: &Norm<E::Tensor>, eps: Option<f32>, x: Place, y: Place) -> Result<()> {
+        let params = self.norm_of(self.batch);
+        self.engine.layer_norm(layer_norm::Params { eps: eps.unwrap_or(params.eps), ..params }, x, Some(norm), y)
     }
 
     pub(super) fn norm_of(&self, rows: u32) -> layer_norm::Params {

@@ -93,6 +93,7 @@ impl Preset {
             layer_scale: family.layer_scale,
             activation: family.activation,
             norm_eps: family.norm_eps,
+            pool_eps: None,
             prop_attn: true,
             position_resample: family.position_resample,
             preprocess: Preprocess {

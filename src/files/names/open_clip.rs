@@ -27,4 +27,5 @@ pub(in crate::files) const OPEN_CLIP: Layout = Layout {
     ],
     dropped: &[],
     turns_projection: true,
+    waves: false,
 };

@@ -11,4 +11,5 @@ pub(in crate::files) const TIMM: Layout = Layout {
     outside: &[("register_tokens", "reg_token", Whole)],
     dropped: &["mask_token"],
     turns_projection: false,
+    waves: false,
 };

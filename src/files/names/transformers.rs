@@ -44,6 +44,7 @@ pub(in crate::files) const VIT: Layout = Layout {
     ],
     dropped: &["pooler.", "decoder.", "embeddings.mask_token"],
     turns_projection: false,
+    waves: false,
 };
 
 /// transformers' image towers of CLIP and SigLIP.
@@ -77,6 +78,7 @@ pub(in crate::files) const TOWER: Layout = Layout {
     ],
     dropped: &["text_model.", "text_projection.", "logit_scale", "logit_bias", "embeddings.position_ids"],
     turns_projection: false,
+    waves: false,
 };
 
 /// The same where the mean of the patches goes into the classifier: SigLIP's own head is not in use then.

@@ -1,7 +1,7 @@
 //! The families of transformers' networks.
 
 use super::class::Head;
-use super::{dinov2, towers, vit};
+use super::{ast, dinov2, towers, video, vit};
 use crate::error::Result;
 use crate::files::fields::{Fields, quoted, unsupported};
 use crate::files::names::Layout;
@@ -24,7 +24,8 @@ pub(super) struct Family {
 }
 
 /// Every family.
-const ALL: [&[Family]; 3] = [&vit::FAMILIES, &dinov2::FAMILIES, &towers::FAMILIES];
+const ALL: [&[Family]; 5] =
+    [&vit::FAMILIES, &dinov2::FAMILIES, &towers::FAMILIES, &ast::FAMILIES, &video::FAMILIES];
 
 /// The family of a `model_type`.
 ///

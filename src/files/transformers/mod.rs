@@ -1,11 +1,13 @@
 //! The `config.json` of Hugging Face transformers to a [`Config`](crate::vit::Config), and which names its tensors have:
 //! what all families share, and each family in a file of its own, which [`family::ALL`] lists.
 
+mod ast;
 mod class;
 mod config;
 mod dinov2;
 mod family;
 mod towers;
+mod video;
 mod vit;
 
 pub(super) use config::parse;
