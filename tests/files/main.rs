@@ -15,6 +15,8 @@ mod place;
 mod positions;
 mod processors;
 mod reduced;
+#[cfg(feature = "sound")]
+mod sounds;
 mod transformers;
 mod weights;
 
