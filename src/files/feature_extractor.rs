@@ -17,7 +17,10 @@ pub(super) fn apply(config: &mut Config, mut fields: Fields, file: &str) -> Resu
     for (field, side) in [("num_mel_bins", 0), ("max_length", 1)] {
         let value = fields.take(field)?.unwrap_or(if side == 0 { 128 } else { 1024 });
         if value != config.image_size[side] {
-            return Err(wrong(field, format!("{value} is not the {} of config.json", config.image_size[side])));
+            return Err(wrong(
+                field,
+                format!("{value} is not the {} of config.json", config.image_size[side]),
+            ));
         }
     }
     if let Some(other) = fields.take::<u32>("feature_size")?.filter(|&size| size != 1) {

@@ -13,8 +13,8 @@ use super::settle::settle;
 use super::shards::Shards;
 use super::waves;
 use super::{
-    Checkpoint, ModelFiles, TensorReader, broken, feature_extractor, open_clip, processor, timm_config, torchvision,
-    transformers,
+    Checkpoint, ModelFiles, TensorReader, broken, feature_extractor, open_clip, processor, timm_config,
+    torchvision, transformers,
 };
 use crate::error::{Error, Result};
 use crate::vit::{Config, Tensor, Weights};

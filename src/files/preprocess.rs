@@ -112,7 +112,9 @@ pub(super) fn alone(large: bool) -> Option<MutexGuard<'static, ()>> {
 pub fn normalise(picture: &DynamicImage, config: &Config) -> Result<Vec<f32>> {
     let bytes = picture.as_bytes();
     let [height, width] = config.image_size;
-    if (picture.width(), picture.height()) != (width, height) || bytes.len() * config.frames as usize != config.image_values() {
+    if (picture.width(), picture.height()) != (width, height)
+        || bytes.len() * config.frames as usize != config.image_values()
+    {
         return Err(Error::Input(format!(
             "a picture of {}x{} and {} bytes for a network of {width}x{height} and {} channels",
             picture.width(),

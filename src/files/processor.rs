@@ -25,8 +25,7 @@ pub(super) struct Class {
     offset: bool,
 }
 
-pub(super) const VIT: Class =
-    Class {
+pub(super) const VIT: Class = Class {
     values: HALF,
     resample: Resample::Bilinear,
     bare: Resize::Squash,

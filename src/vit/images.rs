@@ -66,7 +66,9 @@ impl<'a> Images<'a> {
     /// Whether the network has a sense for them.
     fn check_sense(&self, config: &Config) -> Result<()> {
         match config.sound.is_some() && self.input() != Input::Floats {
-            true => Err(Error::Input("the network hears sounds; give a spectrogram's values, no pixels".into())),
+            true => {
+                Err(Error::Input("the network hears sounds; give a spectrogram's values, no pixels".into()))
+            }
             false => Ok(()),
         }
     }

@@ -258,7 +258,12 @@ impl<'a, E: Engine> Walk<'a, E> {
     /// One row an image, normalised, perhaps with an epsilon of its own.
     fn norm_row(&mut self, norm: &Norm<E::Tensor>, eps: Option<f32>, x: Place, y: Place) -> Result<()> {
         let params = self.norm_of(self.batch);
-        self.engine.layer_norm(layer_norm::Params { eps: eps.unwrap_or(params.eps), ..params }, x, Some(norm), y)
+        self.engine.layer_norm(
+            layer_norm::Params { eps: eps.unwrap_or(params.eps), ..params },
+            x,
+            Some(norm),
+            y,
+        )
     }
 
     pub(super) fn norm_of(&self, rows: u32) -> layer_norm::Params {

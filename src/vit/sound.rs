@@ -36,8 +36,11 @@ impl Sound {
                 format!("{} is not between 1000 and 1000000 a second", self.sampling_rate),
             );
         }
-        if !self.mean.is_finite() || !(self.std.is_finite() && self.std > 0.0) {
-            return wrong("mean, std", format!("{}, {} are not finite, or std is not positive", self.mean, self.std));
+        if !(self.mean.is_finite() && self.std.is_finite() && self.std > 0.0) {
+            return wrong(
+                "mean, std",
+                format!("{}, {} are not finite, or std is not positive", self.mean, self.std),
+            );
         }
         Ok(())
     }
@@ -47,6 +50,9 @@ impl Sound {
 impl fmt::Display for Sound {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Sound { sampling_rate, mean, std, source } = self;
-        write!(f, "{sampling_rate} Hz, mel bands in windows of 25 ms, mean {mean}, twice std {std} ({source})")
+        write!(
+            f,
+            "{sampling_rate} Hz, mel bands in windows of 25 ms, mean {mean}, twice std {std} ({source})"
+        )
     }
 }

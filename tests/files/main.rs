@@ -2,6 +2,7 @@
 #![cfg(feature = "files")]
 
 mod brought;
+mod clips;
 mod config;
 mod guesses;
 mod handed;

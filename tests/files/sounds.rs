@@ -83,8 +83,10 @@ fn a_sound_is_heard_as_transformers_hears_it() {
         fixture("heard").as_chunks().0.iter().map(|&bytes| f32::from_le_bytes(bytes)).collect();
     let wav = heard(&fixture("wav")).unwrap();
     assert_eq!((wav.windows, &wav.changes[..]), (48, &[][..]));
-    let turned: Vec<f32> =
-        (0..BANDS).flat_map(|band| (0..TIMES).map(move |time| time * BANDS + band)).map(|at| library[at]).collect();
+    let turned: Vec<f32> = (0..BANDS)
+        .flat_map(|band| (0..TIMES).map(move |time| time * BANDS + band))
+        .map(|at| library[at])
+        .collect();
     let apart = furthest(&wav.values, &turned);
     assert!(apart < 2e-6, "{apart}");
     // Silence fills up.
@@ -92,7 +94,8 @@ fn a_sound_is_heard_as_transformers_hears_it() {
     assert_eq!(heard(&fixture("flac")).unwrap(), wav, "nothing is lost");
     let ogg = heard(&fixture("ogg")).unwrap();
     assert_eq!(ogg.windows, 48);
-    let near = ogg.values.iter().zip(&wav.values).map(|(a, b)| (a - b).abs()).sum::<f32>() / wav.values.len() as f32;
+    let near =
+        ogg.values.iter().zip(&wav.values).map(|(a, b)| (a - b).abs()).sum::<f32>() / wav.values.len() as f32;
     assert!(near > 1e-4 && near < 0.1, "{near}");
     for kind in ["wav", "flac", "ogg"] {
         assert!(is_sound(&fixture(kind)[..16]), "{kind}");
@@ -114,7 +117,9 @@ fn samples_of_every_kind_are_the_same_sound() {
     assert_eq!(heard(&wav(3, 1, 64, RATE, &doubles)).unwrap(), want);
     // In 8 bits there is noise in the quiet bands, and the tone's own stays what it was.
     let coarse = heard(&wav(1, 1, 8, RATE, &bytes_of(&samples, 8))).unwrap();
-    let loudest = |heard: &Heard| (0..BANDS).max_by(|&a, &b| heard.values[a * TIMES].total_cmp(&heard.values[b * TIMES]));
+    let loudest = |heard: &Heard| {
+        (0..BANDS).max_by(|&a, &b| heard.values[a * TIMES].total_cmp(&heard.values[b * TIMES]))
+    };
     let band = loudest(&want).unwrap();
     assert_eq!(loudest(&coarse), Some(band));
     assert!((coarse.values[band * TIMES] - want.values[band * TIMES]).abs() < 1e-2);
@@ -130,7 +135,9 @@ fn samples_of_every_kind_are_the_same_sound() {
 #[test]
 fn other_rates_are_resampled() {
     let want = hear_samples(&tone(RATE), RATE, &ears()).unwrap();
-    let loud = |heard: &Heard| heard.values.iter().map(|&value| if value > 0.3 { value } else { 0.0 }).collect::<Vec<_>>();
+    let loud = |heard: &Heard| {
+        heard.values.iter().map(|&value| if value > 0.3 { value } else { 0.0 }).collect::<Vec<_>>()
+    };
     for rate in [8_000, 11_025, 22_050, 44_100, 48_000, 96_000] {
         let got = heard(&wav(1, 1, 16, rate, &bytes_of(&tone(rate), 16))).unwrap();
         assert_eq!(got.changes, [format!("its {rate} samples a second are resampled to 16000")]);
@@ -144,7 +151,8 @@ fn other_rates_are_resampled() {
     }
     let high: Vec<f32> = (0..24_000).map(|i| 0.5 * (TAU * 12_000.0 * i as f32 / 48_000.0).sin()).collect();
     let silent = hear_samples(&high, 48_000, &ears()).unwrap();
-    let loudest = silent.values.chunks_exact(TIMES).flat_map(|band| &band[2..44]).copied().fold(f32::MIN, f32::max);
+    let loudest =
+        silent.values.chunks_exact(TIMES).flat_map(|band| &band[2..44]).copied().fold(f32::MIN, f32::max);
     // A tone in the band has 1.3; 1.5 less is a thousandth of its amplitude.
     assert!(loudest < -0.2, "{loudest}");
 }
@@ -168,14 +176,19 @@ fn what_is_too_long_is_heard_from_its_beginning() {
 #[test]
 fn broken_sounds_are_refused() {
     let whole = wav(1, 1, 16, RATE, &bytes_of(&tone(RATE), 16));
-    assert!(refused(&whole[..whole.len() - 4000]).contains("is cut short after 0."), "{}", refused(&whole[..4000]));
+    assert!(
+        refused(&whole[..whole.len() - 4000]).contains("is cut short after 0."),
+        "{}",
+        refused(&whole[..4000])
+    );
     for at in 0..44 {
         refused(&whole[..at]);
     }
     assert_eq!(refused(&wav(1, 1, 16, RATE, &[])), "has no samples");
     let short = refused(&wav(1, 1, 16, RATE, &bytes_of(&tone(RATE)[..399], 16)));
     assert_eq!(short, "is 399 samples long, less than a window of 400");
-    let nan: Vec<u8> = [0.0, f32::NAN].iter().cycle().take(8000).flat_map(|sample| sample.to_le_bytes()).collect();
+    let nan: Vec<u8> =
+        [0.0, f32::NAN].iter().cycle().take(8000).flat_map(|sample| sample.to_le_bytes()).collect();
     assert!(refused(&wav(3, 1, 32, RATE, &nan)).contains("no number"));
     refused(&wav(1, 0, 16, RATE, &[0; 2000]));
     refused(&wav(1, 1, 16, 0, &[0; 2000]));
@@ -196,7 +209,8 @@ fn broken_sounds_are_refused() {
 #[test]
 fn who_does_not_hear_says_so() {
     let eyes = Config::preset("vit_tiny_patch16_224").unwrap();
-    let refused = |result: Result<Heard>| matches!(result, Err(Error::Input(why)) if why.contains("hears no sounds"));
+    let refused =
+        |result: Result<Heard>| matches!(result, Err(Error::Input(why)) if why.contains("hears no sounds"));
     assert!(refused(hear_samples(&tone(RATE), RATE, &eyes)));
     assert!(refused(hear_bytes(&fixture("wav"), Path::new("a.wav"), &eyes)));
     assert!(matches!(hear_samples(&[f32::INFINITY; 800], RATE, &ears()), Err(Error::Input(_))));

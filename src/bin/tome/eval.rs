@@ -104,8 +104,7 @@ pub fn run(args: &Args, quiet: bool) -> Result<()> {
     check_names(args)?;
     let plot = args.plot.as_deref().map(output::beside).transpose()?;
     let (config, weights) = model::prepare(&args.model, &args.pictures)?;
-    let mut labelled =
-        Labelled::open(&args.images, args.labels.as_ref(), args.recursive, Kind::of(&config))?;
+    let mut labelled = Labelled::open(&args.images, args.labels.as_ref(), args.recursive, Kind::of(&config))?;
     if let Some(most) = args.limit {
         labelled.limit(most as usize);
     }

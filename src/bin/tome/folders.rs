@@ -18,8 +18,7 @@ const SUFFIXES: [&str; 20] = [
 ];
 
 /// The same for sounds.
-const SOUNDS: [&str; 11] =
-    ["wav", "wave", "flac", "ogg", "oga", "mp3", "m4a", "aac", "opus", "aif", "aiff"];
+const SOUNDS: [&str; 11] = ["wav", "wave", "flac", "ogg", "oga", "mp3", "m4a", "aac", "opus", "aif", "aiff"];
 
 /// What a network is shown.
 #[derive(Clone, Copy, PartialEq)]
@@ -119,7 +118,9 @@ impl Walk {
             } else {
                 match self.kind {
                     Kind::Pictures if is_meant(&path) || has_picture(&path) => self.found.push(path),
-                    Kind::Sounds if is_meant_as_sound(&path) || begins(&path, is_sound) => self.found.push(path),
+                    Kind::Sounds if is_meant_as_sound(&path) || begins(&path, is_sound) => {
+                        self.found.push(path)
+                    }
                     Kind::Clips if begins(&path, is_picture) && moves(&path) => self.found.push(path),
                     Kind::Clips if begins(&path, is_picture) => frames += 1,
                     _ => self.left_out.push(path),

@@ -130,7 +130,8 @@ pub fn load(path: &Path, config: &Config) -> Result<Seen> {
         (Kind::Pictures, None) => (Seen::Picture(load_image(path, config)?), Vec::new()),
         (Kind::Pictures, Some(bytes)) => (Seen::Picture(load_bytes(&bytes, path, config)?), Vec::new()),
         (Kind::Clips, stdin) => {
-            let clip = stdin.map_or_else(|| load_clip(path, config), |bytes| load_clip_bytes(&bytes, path, config))?;
+            let clip = stdin
+                .map_or_else(|| load_clip(path, config), |bytes| load_clip_bytes(&bytes, path, config))?;
             (Seen::Clip(clip.frames), clip.changes)
         }
         (Kind::Sounds, stdin) => {
@@ -154,7 +155,9 @@ fn say(path: &Path, changes: &[String]) {
     let changes = changes.join(", ");
     match SAID.fetch_add(1, Ordering::Relaxed) {
         before if before + 1 < MOST_SAID => tracing::info!("{name}: {changes}"),
-        before if before + 1 == MOST_SAID => tracing::info!("{name}: {changes}; -v says it of the others too"),
+        before if before + 1 == MOST_SAID => {
+            tracing::info!("{name}: {changes}; -v says it of the others too")
+        }
         _ => tracing::debug!("{name}: {changes}"),
     }
 }

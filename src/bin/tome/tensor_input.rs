@@ -62,12 +62,21 @@ impl TensorInput {
         if !turned && shape.get(1..) != Some(&image) {
             let wants = match config.sound {
                 Some(_) => format!("[sounds, {width}, {height}]"),
-                None => format!("[images, {}]", image.iter().map(usize::to_string).collect::<Vec<_>>().join(", ")),
+                None => {
+                    format!("[images, {}]", image.iter().map(usize::to_string).collect::<Vec<_>>().join(", "))
+                }
             };
             bail!("{tensor} has shape {shape:?}, and the network reads {wants}");
         }
         let turned = turned.then_some([width, height]);
-        Ok(TensorInput { source, name: tensor, count: shape[0], values: config.image_values(), turned, next: 0 })
+        Ok(TensorInput {
+            source,
+            name: tensor,
+            count: shape[0],
+            values: config.image_values(),
+            turned,
+            next: 0,
+        })
     }
 
     /// The next images.

@@ -21,7 +21,9 @@ const MOST_BYTES: u64 = 1 << 30;
 pub fn is_animated(bytes: &[u8]) -> bool {
     match image::guess_format(bytes) {
         Ok(ImageFormat::Gif) => true,
-        Ok(ImageFormat::Png) => PngDecoder::new(Cursor::new(bytes)).and_then(|png| png.is_apng()).unwrap_or(false),
+        Ok(ImageFormat::Png) => {
+            PngDecoder::new(Cursor::new(bytes)).and_then(|png| png.is_apng()).unwrap_or(false)
+        }
         // The decoder itself wants the whole file.
         Ok(ImageFormat::WebP) => {
             bytes.get(12..16) == Some(b"VP8X") && bytes.get(20).is_some_and(|flags| flags & 2 != 0)

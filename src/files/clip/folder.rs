@@ -41,7 +41,8 @@ fn order(name: &str) -> (Vec<(String, usize, String)>, String) {
     let mut rest = name;
     while !rest.is_empty() {
         let (text, after) = rest.split_at(rest.find(|c: char| c.is_ascii_digit()).unwrap_or(rest.len()));
-        let (number, after) = after.split_at(after.find(|c: char| !c.is_ascii_digit()).unwrap_or(after.len()));
+        let (number, after) =
+            after.split_at(after.find(|c: char| !c.is_ascii_digit()).unwrap_or(after.len()));
         let digits = number.trim_start_matches('0');
         parts.push((text.to_owned(), digits.len(), digits.to_owned()));
         rest = after;

@@ -96,7 +96,9 @@ fn sample(count: usize, config: &Config) -> Result<(Vec<usize>, Vec<String>), St
     let taken = (0..seen).map(|frame| frame * count / seen).collect();
     let change = match count {
         _ if count > seen => Some(format!("{seen} of its {count} frames are seen, at even distances")),
-        _ if count < seen => Some(format!("its {count} frames are seen more than once, as the network sees {seen}")),
+        _ if count < seen => {
+            Some(format!("its {count} frames are seen more than once, as the network sees {seen}"))
+        }
         _ => None,
     };
     Ok((taken, change.into_iter().collect()))

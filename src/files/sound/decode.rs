@@ -47,15 +47,19 @@ pub(super) fn decode(
 ) -> Result<Decoded> {
     let failed = |why: String| broken(name, why.replace(['\n', '\r'], " "));
     let stream = MediaSourceStream::new(source, Default::default());
-    let opened = get_probe().probe(&Hint::new(), stream, FormatOptions::default(), MetadataOptions::default());
+    let opened =
+        get_probe().probe(&Hint::new(), stream, FormatOptions::default(), MetadataOptions::default());
     let mut format = opened.map_err(|error| failed(unknown(&error)))?;
     decode_track(&mut *format, most).map_err(failed)
 }
 
 fn unknown(error: &Failure) -> String {
-    let read = "WAV, FLAC and Ogg Vorbis are read; ffmpeg -i IN -ac 1 -ar 16000 OUT.wav makes one of what is not";
+    let read =
+        "WAV, FLAC and Ogg Vorbis are read; ffmpeg -i IN -ac 1 -ar 16000 OUT.wav makes one of what is not";
     match error {
-        Failure::IoError(error) if error.kind() != ErrorKind::UnexpectedEof => format!("cannot be read: {error}"),
+        Failure::IoError(error) if error.kind() != ErrorKind::UnexpectedEof => {
+            format!("cannot be read: {error}")
+        }
         Failure::IoError(_) | Failure::Unsupported(_) => format!("is no sound that is known ({read})"),
         error => format!("is a broken sound: {error} ({read})"),
     }
@@ -68,7 +72,8 @@ fn decode_track(format: &mut dyn FormatReader, most: impl Fn(u32) -> usize) -> R
     let about = about.ok_or("does not say how its sound is coded")?;
     let decoder = get_codecs().make_audio_decoder(about, &AudioDecoderOptions::default());
     let mut decoder = decoder.map_err(|_| {
-        "is coded in a way that is not supported; ffmpeg -i IN -ac 1 -ar 16000 OUT.wav makes one that is".to_owned()
+        "is coded in a way that is not supported; ffmpeg -i IN -ac 1 -ar 16000 OUT.wav makes one that is"
+            .to_owned()
     })?;
     let mut sound = Decoded { samples: Vec::new(), rate: 0, channels: 0, more: false };
     let mut interleaved: Vec<f32> = Vec::new();
@@ -84,7 +89,9 @@ fn decode_track(format: &mut dyn FormatReader, most: impl Fn(u32) -> usize) -> R
         let (rate, channels) = (decoded.spec().rate(), decoded.spec().channels().count());
         if sound.samples.is_empty() {
             if rate == 0 || channels == 0 || channels > MOST_CHANNELS {
-                return Err(format!("has {channels} channels of {rate} samples a second; 1 to {MOST_CHANNELS} are read"));
+                return Err(format!(
+                    "has {channels} channels of {rate} samples a second; 1 to {MOST_CHANNELS} are read"
+                ));
             }
             (sound.rate, sound.channels) = (rate, channels);
         } else if (rate, channels) != (sound.rate, sound.channels) {
@@ -94,7 +101,8 @@ fn decode_track(format: &mut dyn FormatReader, most: impl Fn(u32) -> usize) -> R
         let mean = |frame: &[f32]| frame.iter().sum::<f32>() / channels as f32;
         sound.samples.extend(interleaved.chunks_exact(channels).map(mean));
         if sound.samples.len() >= most(rate) {
-            sound.more = format.next_packet().is_ok_and(|packet| packet.is_some()) || sound.samples.len() > most(rate);
+            sound.more =
+                format.next_packet().is_ok_and(|packet| packet.is_some()) || sound.samples.len() > most(rate);
             break;
         }
     }

@@ -16,12 +16,16 @@ pub(super) fn resample(samples: Vec<f32>, from: u32, to: u32) -> Result<Vec<f32>
     if from == to {
         return Ok(samples);
     }
-    let failed = |why: String| Error::Input(format!("a sound of {from} samples a second cannot be brought to {to}: {why}"));
+    let failed = |why: String| {
+        Error::Input(format!("a sound of {from} samples a second cannot be brought to {to}: {why}"))
+    };
     let [from_rate, to_rate] = [from, to].map(|rate| rate as usize);
     let window = WindowFunction::BlackmanHarris2;
     let made = Fft::<f32>::new_custom(from_rate, to_rate, STRETCH, 1, 1, window, FixedSync::Input);
     let mut resampler = made.map_err(|error| failed(error.to_string()))?;
-    let input = InterleavedSlice::new(&samples, 1, samples.len()).map_err(|error| failed(error.to_string()))?;
-    let done = resampler.process_all(&input, samples.len(), None).map_err(|error| failed(error.to_string()))?;
+    let input =
+        InterleavedSlice::new(&samples, 1, samples.len()).map_err(|error| failed(error.to_string()))?;
+    let done =
+        resampler.process_all(&input, samples.len(), None).map_err(|error| failed(error.to_string()))?;
     Ok(done.take_data())
 }

@@ -3,9 +3,9 @@
 use super::class::Head;
 use super::family::Family;
 use super::vit::VIT;
+use crate::error::Result;
 use crate::files::fields::Fields;
 use crate::files::names::{self, Layout};
-use crate::error::Result;
 use crate::vit::{Config, Pool, Sound};
 
 pub(super) const FAMILIES: [Family; 1] = [Family { name: "audio-spectrogram-transformer", own: ast, ..VIT }];

@@ -27,7 +27,10 @@ pub(super) fn head(top: &mut Fields) -> Result<Head> {
         class if class.ends_with("ForImageClassificationWithTeacher") => Ok(Head::Teacher),
         class if CLASSIFIERS.iter().any(|end| class.ends_with(end)) => Ok(Head::Classes),
         "CLIPModel" | "CLIPVisionModelWithProjection" => Ok(Head::Projection),
-        "ViTMAEForPreTraining" | "VideoMAEForPreTraining" | "ViTForMaskedImageModeling" | "DeiTForMaskedImageModeling" => Ok(Head::None),
+        "ViTMAEForPreTraining"
+        | "VideoMAEForPreTraining"
+        | "ViTForMaskedImageModeling"
+        | "DeiTForMaskedImageModeling" => Ok(Head::None),
         class if class.ends_with("Model") || class.ends_with("Backbone") => Ok(Head::None),
         other => {
             let known = "known are the models themselves, `...ForImageClassification` and the like";
