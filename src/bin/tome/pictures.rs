@@ -135,6 +135,9 @@ impl PictureArgs {
             preprocess.exif = exif == OnOff::On;
         }
         preprocess.reduced = self.jpeg == Jpeg::Reduced;
+        if *preprocess != before && config.sound.is_some() {
+            bail!("the network hears sounds, and what is said of pictures says nothing about them");
+        }
         if *preprocess != before {
             preprocess.source += ", changed on the command line";
         }
