@@ -7,7 +7,8 @@ use std::path::PathBuf;
 
 use serde::Deserialize;
 use tome_wgpu::files::{Checkpoint, load_image, load_model, normalise};
-use tome_wgpu::vit::{Config, MergedPosition, Metric, Options, VisionTransformer};
+use tome_wgpu::kernels::merge_tokens::MergedPosition;
+use tome_wgpu::vit::{Config, Metric, Options, VisionTransformer};
 use tome_wgpu::{Element, Schedule, TileSize, cpu};
 
 use crate::common::{place, rigs};
@@ -109,7 +110,8 @@ fn merging_costs_the_letters_as_much_as_by_pytorch() {
                 labels.push(label);
             }
         }
-        let options = Options { metric, positions, ..Options::with_schedule(Schedule::constant(r)) };
+        let mut options = Options::with_schedule(Schedule::constant(r));
+        (options.metric, options.positions) = (metric, positions);
         let outputs = vit.forward(&images, &options).expect("logits");
         let right = (0..labels.len()).filter(|&image| outputs.top(image, 1)[0].0 == labels[image]).count();
         let share = 100.0 * right as f64 / labels.len() as f64;
