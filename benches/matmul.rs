@@ -74,7 +74,7 @@ fn main() {
         let mut random = Random(1);
         let (x, w) = (random.floats(rows * inner), random.floats(columns * inner));
         let mut want = vec![0.0; (rows * columns) as usize];
-        cpu::matmul(&params, &x, &w, None, None, None, &mut want);
+        cpu::matmul(&params, &x, &w, None, None, None, None, &mut want);
         let mut entries = roofs(&rigs);
         entries.extend(rigs.iter().map(|rig| ours(rig, params, &x, &w, &want)));
         if name == "square" {

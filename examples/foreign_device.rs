@@ -69,8 +69,8 @@ fn main() -> Result<(), Box<dyn Error>> {
     let got: Vec<f32> = bytemuck::pod_collect_to_vec(&staging.get_mapped_range(..)?);
 
     let (mut normed, mut want) = (vec![0.0; x.len()], vec![0.0; got.len()]);
-    reference::layer_norm(&norm_params, &x, Some(&norm), None, &mut normed);
-    reference::matmul(&linear_params, &normed, &w, None, None, None, &mut want);
+    reference::layer_norm(&norm_params, &x, Some(&norm), None, None, &mut normed);
+    reference::matmul(&linear_params, &normed, &w, None, None, None, None, &mut want);
     let apart = got.iter().zip(&want).map(|(a, b)| (a - b).abs()).fold(0.0, f32::max);
     println!("largest difference from the reference: {apart:.1e}");
     assert!(apart < 1e-4, "{apart}");

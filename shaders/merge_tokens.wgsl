@@ -1,22 +1,27 @@
 // Each output token gathers its group: x becomes one value by the mode, size the sum. Gathering in the order of the
-// plan makes the sums reproducible to the last bit. A token of size 0 counts for nothing. What has become of a token can
-// be brought to mean 0 and variance 1 on the way, as what follows wants it.
+// plan makes the sums reproducible to the last bit. A token of size 0 counts for nothing. Positions, where tokens have
+// some, become one as well. What has become of a token can be brought to mean 0 and variance 1 on the way, as what follows
+// wants it.
 struct Params {
     batch: u32,
     tokens: u32, // before
     r: u32,
     channels: u32,
     mode: u32,
+    positions: u32,
     eps: f32,
+    kind: u32,
 }
 
 @group(0) @binding(0) var<uniform> params: Params;
 @group(0) @binding(1) var<storage, read> plan: array<u32>;              // [batch, 3 tokens - r], see rank_matches
 @group(0) @binding(2) var<storage, read> x: array<vec4<f32>>;           // [batch, tokens, channels]
 @group(0) @binding(3) var<storage, read> size: array<f32>;              // [batch, tokens]
-@group(0) @binding(4) var<storage, read_write> x_out: array<vec4<f32>>; // [batch, tokens - r, channels]
-@group(0) @binding(5) var<storage, read_write> size_out: array<f32>;    // [batch, tokens - r]
-@group(0) @binding(6) var<storage, read_write> normed: array<Elem4>;    // [batch, tokens - r, channels]
+@group(0) @binding(4) var<storage, read> position: array<vec2<f32>>;    // [batch, tokens, 2]
+@group(0) @binding(5) var<storage, read_write> x_out: array<vec4<f32>>; // [batch, tokens - r, channels]
+@group(0) @binding(6) var<storage, read_write> size_out: array<f32>;    // [batch, tokens - r]
+@group(0) @binding(7) var<storage, read_write> normed: array<Elem4>;    // [batch, tokens - r, channels]
+@group(0) @binding(8) var<storage, read_write> position_out: array<vec2<f32>>; // [batch, tokens - r, 2]
 
 const WEIGHTED_MEAN: u32 = 0u;
 const MEAN: u32 = 1u;
@@ -25,6 +30,8 @@ const MIN: u32 = 4u;
 const KEEP_ONE: u32 = 5u;
 const MLERP: u32 = 6u;
 const MAX_MAGNITUDE: u32 = 7u;
+const KEPT: u32 = 1u;
+const RMS: u32 = 1u;
 const END: u32 = 0xffffffffu;
 
 fn size_of(token: u32) -> f32 {
@@ -32,6 +39,15 @@ fn size_of(token: u32) -> f32 {
         return 1.0;
     }
     return size[token];
+}
+
+// A member's part in the sum of positions: each counts by its size, or the first that counts alone.
+fn position_part(token: u32, size: f32, stays: bool, members: f32) -> vec2<f32> {
+    if HAS_POSITION == 0u {
+        return vec2<f32>();
+    }
+    // Not 0 times a NaN.
+    return select(vec2<f32>(), position[token] * select(size, f32(members == 0.0), stays), size > 0.0);
 }
 
 // The largest squared norm of the members of a group that count, or of those that fall to a lane: each of a row's lanes
@@ -87,9 +103,12 @@ fn merge_tokens(
     // be no barrier in what depends on it.
     let mlerp = params.mode == MLERP;
     let weighted = params.mode == WEIGHTED_MEAN || mlerp;
+    // What is dropped takes no part.
+    let stays = params.positions == KEPT || params.mode == KEEP_ONE;
 
     let own = select(size_of(item * n + kept), 0.0, vacant);
     var total = own;
+    var positions = position_part(item * n + kept, own, stays, 0.0);
     // Those that have a size.
     var members = f32(own > 0.0);
     // A group has at most every token: the count ends the walk where members go round in circles.
@@ -97,6 +116,7 @@ fn merge_tokens(
     for (var steps = 0u; steps < n && member < n; steps++) {
         let added = size_of(item * n + member);
         total += added;
+        positions += position_part(item * n + member, added, stays, members);
         members += f32(added > 0.0);
         member = plan[next + member];
     }
@@ -158,12 +178,16 @@ fn merge_tokens(
     }
     if some && row_lane == 0u {
         size_out[index] = total;
+        if HAS_POSITION != 0u {
+            let own_position = select(position[item * n + kept], vec2<f32>(), vacant);
+            position_out[index] = select(positions / select(total, 1.0, stays), own_position, alone);
+        }
     }
     if HAS_NORMED == 0u {
         return;
     }
     // As layer_norm; each lane reads what it has written itself.
-    let mean = row_sum(lane, sum) / f32(params.channels);
+    let mean = select(row_sum(lane, sum) / f32(params.channels), 0.0, params.kind == RMS);
     var squares = 0.0;
     for (var i = row_lane; i < end; i += ROW_LANES) {
         let centred = x_out[index * vectors + i] - mean;

@@ -25,13 +25,29 @@ pub struct MergeIo<'a> {
     /// `[batch, tokens_out, channels]`, written where there is one: `x_out` brought to mean 0 and variance 1 over the
     /// channels, as the linear layer behind a LayerNorm wants it.
     pub normed: Option<View<'a>>,
+    /// `[batch, tokens, 2]`: where each token lies, of models with rotary positions. It comes with `position_out`.
+    pub position: Option<View<'a>>,
+    /// `[batch, tokens_out, 2]`, written where there is `position`: where each token lies that is left, by
+    /// [`MergeShape::positions`](crate::MergeShape::positions).
+    pub position_out: Option<View<'a>>,
 }
 
 impl<'a> MergeIo<'a> {
     /// The first merge of a network: every token stands for itself.
     pub fn new(keys: impl Into<View<'a>>, x: impl Into<View<'a>>, x_out: impl Into<View<'a>>) -> Self {
         let (keys, x, x_out) = (keys.into(), x.into(), x_out.into());
-        MergeIo { keys, x, size: None, source: None, x_out, size_out: None, source_out: None, normed: None }
+        MergeIo {
+            keys,
+            x,
+            size: None,
+            source: None,
+            x_out,
+            size_out: None,
+            source_out: None,
+            normed: None,
+            position: None,
+            position_out: None,
+        }
     }
 
     /// The same with sizes.
@@ -62,6 +78,12 @@ impl<'a> MergeIo<'a> {
     #[must_use]
     pub fn normed(self, view: impl Into<View<'a>>) -> Self {
         MergeIo { normed: Some(view.into()), ..self }
+    }
+
+    /// The same with positions before and after.
+    #[must_use]
+    pub fn positions(self, before: impl Into<View<'a>>, after: impl Into<View<'a>>) -> Self {
+        MergeIo { position: Some(before.into()), position_out: Some(after.into()), ..self }
     }
 
     /// The sizes and the source map that another merge has left.

@@ -5,8 +5,8 @@ use crate::error::{Error, Result};
 use crate::gpu::Gpu;
 use crate::kernels::key_metric::Length;
 use crate::kernels::{
-    self, MergeMode, Similarity, choose_matches, find_matches, key_metric, match_lines, merge_source,
-    merge_tokens, rank_matches, split_tokens, token_energy, unmerge,
+    self, MergeMode, MergedPosition, NormKind, Similarity, choose_matches, find_matches, key_metric,
+    match_lines, merge_source, merge_tokens, rank_matches, split_tokens, token_energy, unmerge,
 };
 use crate::matching;
 use crate::merge_io::MergeIo;
@@ -51,6 +51,8 @@ pub struct MergeShape {
     pub by_size: f32,
     /// The way the tokens of a group become one.
     pub mode: MergeMode,
+    /// Where a group lies, of tokens that have positions.
+    pub positions: MergedPosition,
     /// The keys are 32-bit floats whatever the storage type.
     pub keys_in_f32: bool,
     /// Tokens of size 0 are padding: they merge last and attract nobody. With a threshold they are so by themselves,
@@ -58,6 +60,8 @@ pub struct MergeShape {
     pub masked: bool,
     /// Added to the variance of [`MergeIo::normed`]; not read without it.
     pub eps: f32,
+    /// The norm of [`MergeIo::normed`]; not read without it.
+    pub kind: NormKind,
 }
 
 impl MergeShape {
@@ -165,8 +169,8 @@ impl MergeShape {
     }
 
     pub(crate) fn merge_tokens(&self) -> merge_tokens::Params {
-        let &MergeShape { batch, tokens, channels, mode, eps, .. } = self;
-        merge_tokens::Params { batch, tokens, r: self.gone(), channels, mode, eps }
+        let &MergeShape { batch, tokens, channels, mode, positions, eps, kind, .. } = self;
+        merge_tokens::Params { batch, tokens, r: self.gone(), channels, mode, positions, eps, kind }
     }
 
     pub(crate) fn merge_source(&self) -> merge_source::Params {
@@ -305,7 +309,9 @@ impl TokenMerger {
         let source_out = own(io.source_out, "merge_source", "source_out", shape.sources)?;
         let merge = merge_tokens::Io {
             size: io.size,
+            position: io.position,
             normed: io.normed,
+            position_out: io.position_out,
             ..merge_tokens::Io::new(plan, io.x, io.x_out, View::at(&size_out.0, size_out.1))
         };
         dispatches.push(kernels::merge_tokens(gpu, shape.merge_tokens(), merge)?);

@@ -165,7 +165,7 @@ pub fn merge_tokens(criterion: &mut Criterion) {
         let mut size_out = vec![0.0; merged as usize];
         let mut normed = want.clone();
         let (sizes, and_normed) = (Some(&size[..]), Some(&mut normed[..]));
-        cpu::merge_tokens(&params, &plan, &x, sizes, &mut want, &mut size_out, and_normed);
+        cpu::merge_tokens(&params, &plan, &x, sizes, &mut want, &mut size_out, and_normed, None);
         let call = format!("{}/batch {batch}", shape.name);
         let work = bytes((shape.rows() + 2 * merged) * channels);
         time(criterion, &merge_tokens::SPEC, call, work, Want::Floats(&want), |rig| {

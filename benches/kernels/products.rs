@@ -40,7 +40,7 @@ pub fn matmul(criterion: &mut Criterion) {
             let mut random = shape.random();
             let [x, w, bias] = [rows * inner, columns * inner, columns].map(|len| random.floats(len));
             let mut want = vec![0.0; (rows * columns) as usize];
-            cpu::matmul(&params, &x, &w, Some(&bias), None, None, &mut want);
+            cpu::matmul(&params, &x, &w, Some(&bias), None, None, None, &mut want);
             let call = format!("{}/batch {} {layer}", shape.name, shape.batch);
             let work = flops(&[2, rows, inner, columns]);
             time(criterion, &matmul::SPEC, call, work, Want::Floats(&want), |rig| {

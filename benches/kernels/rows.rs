@@ -14,7 +14,7 @@ pub fn layer_norm(criterion: &mut Criterion) {
         let mut random = shape.random();
         let [x, weight, bias] = [len, params.channels, params.channels].map(|len| random.floats(len));
         let mut want = vec![0.0; len as usize];
-        cpu::layer_norm(&params, &x, Some(&weight), Some(&bias), &mut want);
+        cpu::layer_norm(&params, &x, Some(&weight), Some(&bias), None, &mut want);
         let call = format!("{}/batch {}", shape.name, shape.batch);
         time(criterion, &layer_norm::SPEC, call, bytes(2 * len), Want::Floats(&want), |rig| {
             let [x, weight, bias] = [&x, &weight, &bias].map(|data| rig.data(data));
@@ -33,12 +33,12 @@ pub fn norm_heads(criterion: &mut Criterion) {
         let [weight, bias] = [(); 2].map(|()| random.floats(2 * HEAD_WIDTH));
         let x = random.floats(rows * stride);
         let mut want = x.clone();
-        cpu::norm_heads(&params, &weight, &bias, &mut want);
+        cpu::norm_heads(&params, Some(&weight), Some(&bias), None, &mut want);
         let call = format!("{}/batch {}", shape.name, shape.batch);
         let work = bytes(4 * rows * shape.channels());
         time(criterion, &norm_heads::SPEC, call, work, Want::Floats(&want), |rig| {
             let ([weight, bias], x) = ([&weight, &bias].map(|data| rig.data(data)), rig.elems(&x));
-            let io = norm_heads::Io::new(&weight, &bias, &x);
+            let io = norm_heads::Io::new(&x).weight(&weight).bias(&bias);
             (kernels::norm_heads(&rig.gpu, params, io).unwrap(), x)
         });
     }

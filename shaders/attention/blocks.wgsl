@@ -81,7 +81,7 @@ fn fetch_values(lane: u32, head: Head, key: u32) -> array<Packed4, VALUES> {
 // Queries `first` .. `first` + QUERIES of a head of an image.
 fn attend(lane: Lane, item: u32, head: u32, first: u32) {
     let vectors = params.head_width / 4u;
-    let start = item * params.tokens * (params.stride / 4u) + head * vectors;
+    let start = token_of(item, 0u) * (params.stride / 4u) + head * vectors;
     let source = Head(
         (params.q_start + item * params.q_image) / 4u + head * vectors,
         params.k_start / 4u + start,

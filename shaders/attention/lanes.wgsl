@@ -33,7 +33,7 @@ fn bias_of(head: Head, key: u32) -> f32 {
 fn attend(lane: Lane, item: u32, head: u32, first: u32) {
     let vectors = params.head_width / 4u;
     let offset = head * vectors;
-    let start = item * params.tokens * (params.stride / 4u) + offset;
+    let start = token_of(item, 0u) * (params.stride / 4u) + offset;
     let source = Head(params.k_start / 4u + start, params.v_start / 4u + start, item);
     // All lanes stay, since they read keys for each other.
     let query = first + lane.index;

@@ -48,7 +48,7 @@ struct Chunk {
 fn fetch(lane: u32, item: u32, head: u32, begin: u32) -> Chunk {
     let vectors = params.head_width / 4u;
     let stride = params.stride / 4u;
-    let start = item * params.tokens * stride + head * vectors;
+    let start = token_of(item, 0u) * stride + head * vectors;
     let last = params.tokens - 1u;
     var chunk: Chunk;
     for (var i = 0u; i < 4u * SHARE; i++) {
@@ -65,7 +65,7 @@ fn fetch(lane: u32, item: u32, head: u32, begin: u32) -> Chunk {
         }
     }
     if HAS_SIZE != 0u {
-        chunk.size = size[item * params.tokens + min(begin + lane % KEYS, last)];
+        chunk.size = size[token_of(item, min(begin + lane % KEYS, last))];
     }
     return chunk;
 }

@@ -2,7 +2,10 @@
 @group(0) @binding(3) var<storage, read> bias: array<f32>;      // [columns]
 @group(0) @binding(4) var<storage, read> gate: array<Elem>;     // [rows, columns]
 @group(0) @binding(5) var<storage, read> residual: array<f32>;  // [rows, columns]
-@group(0) @binding(6) var<storage, read_write> y: array<Out>;   // [rows, columns]
+// Pairs are turned where columns come in fours only.
+@group(0) @binding(6) var<storage, read> position: array<f32>;  // [rows, 2]
+@group(0) @binding(7) var<storage, read> turn: array<f32>;      // [columns / 2, 2]
+@group(0) @binding(8) var<storage, read_write> y: array<Out>;   // [rows, columns]
 
 fn put_one(row: u32, column: u32, sum: f32) {
     if column >= params.columns {

@@ -1,5 +1,5 @@
-// y = residual + gate * activation(x w^T + bias), every part but the product optional. Which of them there are is
-// compiled in (ACTIVATION and HAS_BIAS to HAS_RESIDUAL): a software driver computes both sides of a branch. The bindings
+// y = residual + gate * activation(turned(x w^T + bias)), every part but the product optional. Which of them there are is
+// compiled in (ACTIVATION and HAS_BIAS to HAS_TURN): a software driver computes both sides of a branch. The bindings
 // of what follows the product are in ends_fours.wgsl and ends_ones.wgsl.
 struct Params {
     rows: u32,

@@ -16,13 +16,14 @@ const LOWEST: f32 = -3.4e38;
 /// Where a dimension is 0, `stride` less than a token, or a slice too short.
 pub fn attention(params: &Params, q: &[f32], k: &[f32], v: &[f32], size: Option<&[f32]>, y: &mut [f32]) {
     let &Params { batch, queries, tokens, heads, head_width, q_image, q_stride, stride, scale, .. } = params;
-    let size = size.map(|size| part("size", size, &[batch, tokens]));
+    let size = size.map(|size| part("size", size, &[batch, params.skip + tokens]));
     let y = part_mut("y", y, &[batch, queries, heads, head_width]);
     let channels = elements(&[heads, head_width]);
     let [queries, tokens, heads, width] = [queries, tokens, heads, head_width].map(|v| v as usize);
     let [q_image, q_stride, stride] = [q_image, q_stride, stride].map(|v| v as usize);
     let [q_start, k_start, v_start] =
         [params.q_start, params.k_start, params.v_start].map(|start| start as usize);
+    let skip = params.skip as usize;
     let least = stride.min(q_stride);
     assert!(channels <= least, "stride {least} is less than a token, {channels}");
 
@@ -30,9 +31,10 @@ pub fn attention(params: &Params, q: &[f32], k: &[f32], v: &[f32], size: Option<
     let blocks = queries.div_ceil(QUERIES).next_multiple_of(threads());
     let near = queries.div_ceil(blocks);
     for (item, y) in y.chunks_exact_mut(queries * channels).enumerate() {
-        let ln_size: Option<Vec<f32>> = size
-            .map(|size| size[item * tokens..][..tokens].iter().map(|size| size.ln().max(LOWEST)).collect());
-        let (q_start, image) = (q_start + item * q_image, item * tokens * stride);
+        let first = item * (skip + tokens) + skip;
+        let ln_size: Option<Vec<f32>> =
+            size.map(|size| size[first..][..tokens].iter().map(|size| size.ln().max(LOWEST)).collect());
+        let (q_start, image) = (q_start + item * q_image, first * stride);
         // The keys and values of each head.
         let mut packed = vec![(Vec::new(), Vec::new()); heads];
         for_each_chunk(&mut packed, 1, |head, packed| {

@@ -49,6 +49,7 @@ pub(crate) struct Entrance {
     x: Vec<f32>,
     mask: Vec<f32>,
     size: Vec<f32>,
+    position: Vec<f32>,
     source: Vec<u32>,
 }
 
@@ -63,10 +64,11 @@ pub(super) fn run_from(
     keep: &[bool],
 ) -> Result<(Outputs, Vec<Option<Entrance>>)> {
     let mut memory = Memory::new(config, options);
-    if let Some((block, Entrance { x, mask, size, source })) = start {
+    if let Some((block, Entrance { x, mask, size, position, source })) = start {
         memory.floats[slot(Place::X(0))][..x.len()].copy_from_slice(x);
         memory.floats[slot(Place::Mask)][..mask.len()].copy_from_slice(mask);
         if merges[..block].iter().any(|merge| merge.r > 0) {
+            memory.floats[slot(Place::Position(1))][..position.len()].copy_from_slice(position);
             memory.floats.push(size.clone());
             memory.indices.push(source.clone());
         }
@@ -81,12 +83,13 @@ pub(super) fn run_from(
     let mut kept = vec![None; keep.len()];
     for block in first..merges.len() {
         if keep.get(block) == Some(&true) {
-            let (runner, [x, size, source]) = walk.standing();
+            let (runner, [x, size, source], position) = walk.standing();
             let floats = |place, count| runner.memory.floats(place)[..count].to_vec();
             let size = runner.memory.floats(size).to_vec();
             kept[block] = Some(Entrance {
                 x: floats(x, size.len() * config.embed_dim as usize),
                 mask: floats(Place::Mask, size.len()),
+                position: position.map_or_else(Vec::new, |at| floats(at, 2 * size.len())),
                 size,
                 source: runner.memory.indices(source).to_vec(),
             });
@@ -95,6 +98,11 @@ pub(super) fn run_from(
     }
     let ends = walk.end()?;
     Ok((runner.memory.outputs(config, merges, ends), kept))
+}
+
+/// A norm's weight and bias, as far as it has them.
+fn parts(norm: Option<&Norm<Vec<f32>>>) -> (Option<&[f32]>, Option<&[f32]>) {
+    (norm.map(|norm| &norm.weight[..]), norm.and_then(|norm| norm.bias.as_deref()))
 }
 
 impl Engine for Runner<'_, '_> {
@@ -117,10 +125,12 @@ impl Engine for Runner<'_, '_> {
         params: kernels::layer_norm::Params,
         x: Place,
         norm: Option<&Norm<Vec<f32>>>,
+        residual: Option<&Vec<f32>>,
         y: Place,
     ) -> Result<()> {
-        let (weight, bias) = (norm.map(|norm| &norm.weight[..]), norm.map(|norm| &norm.bias[..]));
-        self.memory.write(y, |all, y| layer_norm(&params, all.floats(x), weight, bias, y))
+        let (weight, bias) = parts(norm);
+        let residual = residual.map(|residual| &residual[..]);
+        self.memory.write(y, |all, y| layer_norm(&params, all.floats(x), weight, bias, residual, y))
     }
 
     /// Weights have been packed.
@@ -129,24 +139,30 @@ impl Engine for Runner<'_, '_> {
         params: kernels::matmul::Params,
         x: Place,
         linear: &Linear<Vec<f32>>,
-        Then { gate, residual }: Then,
+        Then { gate, residual, position }: Then,
         y: Place,
     ) -> Result<()> {
         let [inner, columns] = [params.inner, params.columns].map(|v| v as usize);
         let w = Packed::new(&linear.weight, [inner, columns]);
         self.memory.write(y, |all, y| {
             let [gate, residual] = [gate, residual].map(|place| place.map(|place| all.floats(place)));
-            matmul::linear(&params, all.floats(x), w, linear.bias.as_deref(), gate, residual, y);
+            let turned = position.zip(linear.turns.as_deref()).map(|(at, turns)| (all.floats(at), turns));
+            matmul::linear(&params, all.floats(x), w, linear.bias.as_deref(), gate, residual, turned, y);
         })
     }
 
     fn norm_heads(
         &mut self,
         params: kernels::norm_heads::Params,
-        norm: &Norm<Vec<f32>>,
+        norm: Option<&Norm<Vec<f32>>>,
+        turned: Option<(Place, &Vec<f32>)>,
         x: Place,
     ) -> Result<()> {
-        self.memory.write(x, |_, x| norm_heads(&params, &norm.weight, &norm.bias, x))
+        let (weight, bias) = parts(norm);
+        self.memory.write(x, |all, x| {
+            let turned = turned.map(|(place, turns)| (all.floats(place), &turns[..]));
+            norm_heads(&params, weight, bias, turned, x);
+        })
     }
 
     fn attention(
@@ -261,14 +277,21 @@ impl Engine for Runner<'_, '_> {
         size: Place,
         x_out: Place,
         _size_out: Place,
+        positions: Option<[Place; 2]>,
     ) -> Result<()> {
         let memory = &mut self.memory;
         let mut normed = take(&mut memory.floats[slot(Place::Normed)]);
         let mut size_out = vec![0.0; (params.tokens - params.r) as usize];
+        let [before, after] = positions.map_or([None; 2], |places| places.map(Some));
+        let mut position_out = after.map_or_else(Vec::new, |at| take(&mut memory.floats[slot(at)]));
         memory.write(x_out, |all, x_out| {
+            let positions = before.map(|at| (all.floats(at), &mut position_out[..]));
             let (plan, x, size) = (all.indices(Place::Plan), all.floats(x), Some(all.floats(size)));
-            merge_tokens(&params, plan, x, size, x_out, &mut size_out, Some(&mut normed));
+            merge_tokens(&params, plan, x, size, x_out, &mut size_out, Some(&mut normed), positions);
         })?;
+        if let Some(at) = after {
+            memory.floats[slot(at)] = position_out;
+        }
         memory.floats[slot(Place::Normed)] = normed;
         memory.floats.push(size_out);
         Ok(())

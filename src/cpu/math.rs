@@ -1,6 +1,8 @@
 //! Rows of numbers: sums in f64, and transcendental functions in forms that compilers turn into vector instructions.
 
-use std::f32::consts::{FRAC_1_SQRT_2, LOG2_E};
+use std::f32::consts::{FRAC_1_SQRT_2, FRAC_2_PI, LOG2_E};
+
+use crate::kernels::NormKind;
 
 /// Running sums side by side: additions that wait for each other cannot be vectorised.
 const LANES: usize = 16;
@@ -63,9 +65,9 @@ wide! {
         (highest > f32::NEG_INFINITY).then_some((highest, skip + place))
     }
 
-    /// y = (x - mean) / sqrt(variance + eps)
-    pub fn normalise(x: &'a [f32], eps: f32, y: &'a mut [f32]) {
-        let mean = sum(x, |v| v) / x.len() as f64;
+    /// y = (x - mean) / sqrt(variance + eps); an RMSNorm takes the mean for 0
+    pub fn normalise(kind: NormKind, x: &'a [f32], eps: f32, y: &'a mut [f32]) {
+        let mean = if kind == NormKind::Rms { 0.0 } else { sum(x, |v| v) / x.len() as f64 };
         let variance = sum(x, |v| (v - mean) * (v - mean)) / x.len() as f64;
         let scale = 1.0 / (variance + f64::from(eps)).sqrt();
         let (mean, scale) = (mean as f32, scale as f32);
@@ -111,6 +113,14 @@ wide! {
         row.iter_mut().for_each(|x| *x /= 1.0 + exp(-*x));
     }
 
+    /// Turns pairs of neighbours by the angles that a position and the pairs' turns make.
+    pub fn turn(row: &'a mut [f32], position: &'a [f32], turns: &'a [f32]) {
+        for (pair, turn) in row.as_chunks_mut::<2>().0.iter_mut().zip(turns.as_chunks::<2>().0) {
+            let [sin, cos] = sin_cos(position[0] * turn[0] + position[1] * turn[1]);
+            *pair = [pair[0] * cos - pair[1] * sin, pair[1] * cos + pair[0] * sin];
+        }
+    }
+
     /// 1 / (1 + e^(-x)).
     pub fn sigmoid(row: &'a mut [f32]) {
         row.iter_mut().for_each(|x| *x = 1.0 / (1.0 + exp(-*x)));
@@ -152,11 +162,31 @@ fn highest(row: &[f32]) -> f32 {
     lanes.iter().chain(rest).copied().fold(f32::NEG_INFINITY, higher)
 }
 
+/// Adding it leaves no digits behind the point: the nearest whole number, also in the lowest bits.
+const WHOLE: f32 = 12_582_912.0;
+
+/// Sine and cosine of an angle, within 1.5e-7 up to 2^13.
+#[inline(always)]
+fn sin_cos(x: f32) -> [f32; 2] {
+    let whole = x * FRAC_2_PI + WHOLE;
+    let n = whole - WHOLE;
+    // Half of pi in three parts, the first of so few digits that a multiple of it is exact.
+    let r = ((x - n * 1.570_312_5) - n * 4.837_513e-4) - n * 7.549_789_95e-8;
+    // Polynomials of the Cephes library for |r| <= pi / 4.
+    let z = r * r;
+    let s = r + r * z * (-1.666_665_5e-1 + z * (8.332_161e-3 - z * 1.951_529_6e-4));
+    let c = 1.0 - 0.5 * z + z * z * (4.166_664_6e-2 + z * (-1.388_731_6e-3 + z * 2.443_315_7e-5));
+    let quarter = whole.to_bits();
+    let odd = quarter & 1 != 0;
+    let (sin, cos) = (if odd { c } else { s }, if odd { s } else { c });
+    let negative = |bits: u32| (bits & 2) << 30;
+    let signed = |v: f32, bits: u32| f32::from_bits(v.to_bits() ^ negative(bits));
+    [signed(sin, quarter), signed(cos, quarter.wrapping_add(1))]
+}
+
 /// e^x to about 1 ulp; 0 below -87, e^88 above 88.
 #[inline(always)]
 fn exp(x: f32) -> f32 {
-    // Adding 1.5 * 2^23 leaves no digits behind the point: the nearest whole number, also in the lowest bits.
-    const WHOLE: f32 = 12_582_912.0;
     // Taylor's series; the next term is below 6e-9 for |r| <= ln(2) / 2.
     const TERMS: [f32; 8] =
         [1.984_127e-4, 1.388_888_9e-3, 8.333_333e-3, 4.166_666_7e-2, 1.666_666_7e-1, 0.5, 1.0, 1.0];

@@ -16,7 +16,7 @@ pub(super) struct Memory {
 }
 
 /// Floats before the sizes, and indices before the source maps.
-const SIZES: usize = 13;
+const SIZES: usize = 15;
 const SOURCES: usize = 4;
 
 /// Where a place's values stand among all of their type.
@@ -32,6 +32,8 @@ pub(super) fn slot(place: Place) -> usize {
         Place::Features(i) => 8 + i,
         Place::Logits(i) => 10 + i,
         Place::Mask => 12,
+        // Only the last is read again.
+        Place::Position(merges) => 13 + merges % 2,
         Place::Size(merges) => SIZES + merges,
         Place::Split => 0,
         Place::Best => 1,
@@ -47,7 +49,8 @@ impl Memory {
         let rows = |width: u32| vec![0.0; n * width as usize];
         let row = || vec![0.0; config.embed_dim as usize];
         let classes = || vec![0.0; config.num_classes as usize];
-        let gate = if config.mlp == Mlp::Plain { 0 } else { config.mlp_hidden };
+        let gate = if config.mlp == Mlp::Plain { 0 } else { config.mlp_width() };
+        let position = config.rotary.map_or_else(Vec::new, |rotary| rotary.positions(config));
         Memory {
             floats: vec![
                 rows(config.embed_dim),
@@ -63,6 +66,8 @@ impl Memory {
                 classes(),
                 classes(),
                 rows(1),
+                position.clone(),
+                position,
                 vec![1.0; n],
             ],
             indices: vec![vec![0; n], vec![0; n], vec![0; n], vec![0; 3 * n], (0..config.tokens()).collect()],

@@ -3,15 +3,19 @@ use std::iter::successors;
 use super::math::{add_row, divide_row, normalise, squares};
 use super::slices::{part, part_mut};
 use super::threads::{for_each_chunk, threads};
+#[cfg(doc)]
+use crate::kernels::merge_tokens::MergedPosition;
 use crate::kernels::merge_tokens::{MergeMode, Params};
 use crate::kernels::rank_matches::END;
 
 /// Each output token gathers its group: x becomes one value by the mode, size the sum; `normed` is x brought to mean 0
-/// and variance 1. A token of size 0 counts for nothing, and a place that keeps none becomes one.
+/// and variance 1. A token of size 0 counts for nothing, and a place that keeps none becomes one. `positions` are those
+/// before and after; they are merged as [`MergedPosition`] says.
 ///
 /// # Panics
 /// Where `channels` is 0, `r` is not below `tokens`, the plan is not one of
 /// [`rank_matches`](super::rank_matches()), or a slice is too short.
+#[expect(clippy::too_many_arguments, reason = "the buffers of the kernel")]
 pub fn merge_tokens(
     params: &Params,
     plan: &[u32],
@@ -20,8 +24,9 @@ pub fn merge_tokens(
     x_out: &mut [f32],
     size_out: &mut [f32],
     normed: Option<&mut [f32]>,
+    positions: Option<(&[f32], &mut [f32])>,
 ) {
-    let &Params { batch, tokens, r, channels, mode, eps } = params;
+    let &Params { batch, tokens, r, channels, mode, eps, kind, .. } = params;
     assert!(r < tokens, "r is {r} of {tokens} tokens");
     let (merged, plan_len) = (tokens - r, 3 * tokens - r);
     let plan = part("plan", plan, &[batch, plan_len]);
@@ -30,6 +35,11 @@ pub fn merge_tokens(
     let x_out = part_mut("x_out", x_out, &[batch, merged, channels]);
     let size_out = part_mut("size_out", size_out, &[batch, merged]);
     let normed = normed.map(|normed| part_mut("normed", normed, &[batch, merged, channels]));
+    if let Some((before, after)) = positions {
+        // Two channels more, which go by a mode of their own.
+        let params = Params { channels: 2, mode: params.positions_mode(), ..*params };
+        merge_tokens(&params, plan, before, size, after, &mut vec![0.0; size_out.len()], None, None);
+    }
     let [tokens, merged, channels, plan_len] = [tokens, merged, channels, plan_len].map(|v| v as usize);
 
     // Each output token: its row, its size and its row of `normed`.
@@ -52,7 +62,7 @@ pub fn merge_tokens(
                 kept => image.gather(mode, kept, &mut sums, x_out),
             };
             if let Some(normed) = normed {
-                normalise(x_out, eps, normed);
+                normalise(kind, x_out, eps, normed);
             }
         }
     });

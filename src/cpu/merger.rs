@@ -106,7 +106,7 @@ pub fn merge(shape: &MergeShape, input: MergeInput<'_>) -> Result<Merged> {
         source: vec![0; batch as usize * shape.sources as usize],
     };
     let Merged { x, size, source } = &mut merged;
-    merge_tokens(&shape.merge_tokens(), &plan, input.x, input.size, x, size, None);
+    merge_tokens(&shape.merge_tokens(), &plan, input.x, input.size, x, size, None, None);
     merge_source(&shape.merge_source(), &plan, input.source, source);
     Ok(merged)
 }

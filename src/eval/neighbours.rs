@@ -31,7 +31,7 @@ pub fn neighbours(features: &[f32], labels: &[usize], channels: usize) -> Result
         let count = rows.len() / channels;
         let params = Params::new(count as u32, channels as u32, labels.len() as u32);
         let mut cosines = vec![0.0; count * labels.len()];
-        cpu::matmul(&params, rows, &normal, None, None, None, &mut cosines);
+        cpu::matmul(&params, rows, &normal, None, None, None, None, &mut cosines);
         let votes = cosines
             .par_chunks_exact(labels.len())
             .enumerate()

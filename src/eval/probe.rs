@@ -205,7 +205,7 @@ impl Block {
         let bias: Vec<f32> = weights.chunks_exact(channels + 1).map(|row| row[channels] as f32).collect();
         let mut logits = vec![0.0; count * classes];
         let product = Params::new(count as u32, channels as u32, classes as u32);
-        cpu::matmul(&product, &self.rows, &plane, Some(&bias), None, None, &mut logits);
+        cpu::matmul(&product, &self.rows, &plane, Some(&bias), None, None, None, &mut logits);
 
         // `[classes, images]`: each class's probability less 1 for the image's own.
         let mut apart = vec![0.0f32; classes * count];
@@ -223,7 +223,7 @@ impl Block {
         }
         let mut products = vec![0.0; classes * channels];
         let product = Params::new(classes as u32, count as u32, channels as u32);
-        cpu::matmul(&product, &apart, &self.columns, None, None, None, &mut products);
+        cpu::matmul(&product, &apart, &self.columns, None, None, None, None, &mut products);
         for (to, row) in gradient.chunks_exact_mut(channels + 1).zip(products.chunks_exact(channels)) {
             to.iter_mut().zip(row).for_each(|(to, &part)| *to += f64::from(part));
         }

@@ -104,6 +104,13 @@ impl Checkpoint {
         self.tensors.insert(name.into(), Entry::Here(tensor));
     }
 
+    /// Calls a tensor otherwise, where there is one of this name.
+    pub(super) fn rename(&mut self, from: &str, to: &str) {
+        if let Some(entry) = self.tensors.remove(from) {
+            self.tensors.insert(to.into(), entry);
+        }
+    }
+
     /// The shape of a tensor, to be changed; its values stay as they are.
     pub(super) fn shape_mut(&mut self, name: &str) -> Option<&mut Vec<usize>> {
         self.tensors.get_mut(name).map(|entry| match entry {

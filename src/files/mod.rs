@@ -23,6 +23,7 @@ mod sniff;
 mod sound;
 mod tensor_reader;
 mod timm_config;
+mod timm_eva;
 mod torchvision;
 mod transformers;
 mod waves;

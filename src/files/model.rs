@@ -17,7 +17,7 @@ use super::{
     torchvision, transformers,
 };
 use crate::error::{Error, Result};
-use crate::vit::{Config, Tensor, Weights};
+use crate::vit::{Config, Scores, Tensor, Weights};
 
 /// Loads a network as it is downloaded, in the layout of timm, Hugging Face transformers, torchvision or SWAG. `path`
 /// is a folder that holds `model.safetensors` or, for shards, `model.safetensors.index.json`, or such a file itself;
@@ -43,9 +43,9 @@ pub fn load_model(path: &Path, config: Option<&Path>) -> Result<(Config, Checkpo
 /// # Errors
 /// As [`load_model`].
 pub fn load_model_as(path: &Path, architecture: &str) -> Result<(Config, Checkpoint)> {
-    let config = timm_config::named(architecture)?;
+    let known = timm_config::named(architecture)?;
     let (files, weights) = locate(path, None)?;
-    load(files, &weights, Some(config))
+    load(files, &weights, Some(known))
 }
 
 /// Loads a network from files that need not lie on a disk: `model.safetensors` (or `model.safetensors.index.json` and
@@ -66,18 +66,22 @@ struct Described {
     warnings: Vec<String>,
 }
 
-fn load(mut files: ModelFiles, weights: &str, known: Option<Config>) -> Result<(Config, Checkpoint)> {
+fn load(
+    mut files: ModelFiles,
+    weights: &str,
+    known: Option<(Config, &'static Layout)>,
+) -> Result<(Config, Checkpoint)> {
     let (Described { mut config, layout, warnings }, shards) = match known {
-        Some(config) => as_told(config, Shards::open(&mut files, weights)?),
+        Some(known) => as_told(known, Shards::open(&mut files, weights)?),
         None if files.has(CONFIG) => {
             let described = read_config(&mut files)?;
             (described, Shards::open(&mut files, weights)?)
         }
         None if files.has(OPEN_CLIP) => {
-            let config = open_clip::parse(files.read_fields(OPEN_CLIP)?, OPEN_CLIP)?;
+            let (config, layout) = open_clip::parse(files.read_fields(OPEN_CLIP)?, OPEN_CLIP)?;
             let mut shards = Shards::open(&mut files, weights)?;
             shards.only(open_clip::TOWER);
-            (Described { config, layout: &names::OPEN_CLIP, warnings: Vec::new() }, shards)
+            (Described { config, layout, warnings: Vec::new() }, shards)
         }
         // What is missing then is the config, whatever else is.
         None if !files.has(weights) => return Err(broken(&files.path(CONFIG), "is missing")),
@@ -87,7 +91,7 @@ fn load(mut files: ModelFiles, weights: &str, known: Option<Config>) -> Result<(
     let mut checkpoint = Checkpoint::new(shards, layout)?;
     warnings.into_iter().for_each(|warning| checkpoint.warn(warning));
     if layout.turns_projection {
-        open_clip::turn_projection(&mut checkpoint)?;
+        open_clip::complete(&config, &mut checkpoint)?;
     }
     if layout.waves {
         waves::insert(&config, &mut checkpoint)?;
@@ -97,14 +101,25 @@ fn load(mut files: ModelFiles, weights: &str, known: Option<Config>) -> Result<(
     Ok((config, checkpoint))
 }
 
-/// A network that the caller names, of timm's or torchvision's tensors.
-fn as_told(mut config: Config, mut shards: Shards) -> (Described, Shards) {
+/// A network that the caller names, of timm's, torchvision's, or OpenAI's and open_clip's tensors.
+fn as_told((mut config, own): (Config, &'static Layout), mut shards: Shards) -> (Described, Shards) {
     torchvision::canonical(&mut shards);
-    let of_torchvision = shards.shape("conv_proj.weight").is_some();
-    let layout = if of_torchvision { &names::TORCHVISION } else { &names::TIMM };
-    let head = [shards.shape("heads.head.weight"), shards.shape("head.weight")].into_iter().flatten().next();
-    config.num_classes = head.and_then(|shape| u32::try_from(*shape.first()?).ok()).unwrap_or(0);
+    let has = |name: &str| shards.shape(name).is_some();
+    let layout = match (has("conv_proj.weight"), has("visual.conv1.weight")) {
+        (true, _) => &names::TORCHVISION,
+        (_, true) => &names::OPEN_CLIP,
+        _ => own,
+    };
+    let heads = ["heads.head.weight", "head.weight", "linear_head.weight", "visual.proj"];
+    let head = heads.iter().find_map(|name| shards.shape(name)).unwrap_or_default();
+    // CLIP's projection lies the other way round.
+    let rows = if layout.turns_projection { head.last() } else { head.first() };
+    config.num_classes = rows.and_then(|&rows| u32::try_from(rows).ok()).unwrap_or(0);
     config.scores = timm_config::scores(config.num_classes);
+    if layout.turns_projection {
+        shards.only(open_clip::TOWER);
+        config.scores = Scores::None;
+    }
     let warnings = vec![format!("how pictures are prepared is assumed: {}", config.preprocess)];
     (Described { config, layout, warnings }, shards)
 }
@@ -115,11 +130,15 @@ fn recognise(mut shards: Shards, config: &Path, weights: &str) -> Result<(Descri
     if let Some((config, warnings)) = torchvision::recognise(&shards, weights)? {
         return Ok((Described { config, layout: &names::TORCHVISION, warnings }, shards));
     }
+    if let Some((config, warnings)) = open_clip::recognise(&shards, weights)? {
+        shards.only(open_clip::TOWER);
+        return Ok((Described { config, layout: &names::OPEN_CLIP, warnings }, shards));
+    }
     let some: Vec<&str> = shards.names().take(3).collect();
     Err(broken(
         config,
         format!(
-            "is missing, and the tensors' names ({}) are not torchvision's; put the network's config.json there, or say \
+            "is missing, and the tensors' names ({}) are neither torchvision's nor OpenAI's; put the network's config.json there, or say \
              what it is by --arch, such as vit_base_patch16_224",
             some.join(", ")
         ),
@@ -164,7 +183,7 @@ pub fn read_weights<R: Read + Seek>(reader: &mut TensorReader<R>) -> Result<Weig
 fn parse(top: Fields) -> Result<(Config, &'static Layout)> {
     match is_transformers(&top) && !timm_config::is_wrapped(&top) {
         true => transformers::parse(top),
-        false => Ok((timm_config::parse(top)?, &names::TIMM)),
+        false => timm_config::parse(top),
     }
 }
 

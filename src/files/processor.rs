@@ -8,7 +8,7 @@ use crate::error::Result;
 use crate::vit::{Config, Preprocess, Resample, Resize};
 
 /// Mean and deviation of OpenAI's CLIP.
-const OPENAI: [[f32; 3]; 2] =
+pub(super) const OPENAI: [[f32; 3]; 2] =
     [[0.481_454_66, 0.457_827_5, 0.408_210_73], [0.268_629_54, 0.261_302_6, 0.275_777_1]];
 const IMAGENET: [[f32; 3]; 2] = [[0.485, 0.456, 0.406], [0.229, 0.224, 0.225]];
 const HALF: [[f32; 3]; 2] = [[0.5; 3]; 2];
@@ -39,7 +39,7 @@ pub(super) const CLIP: Class = Class { values: OPENAI, bare: Resize::Shortest, .
 pub(super) const DINOV2: Class = Class { values: IMAGENET, sides: [256, 224], ..CLIP };
 pub(super) const VIDEO_MAE: Class = Class { bare: Resize::Shortest, ..VIT };
 pub(super) const VIVIT: Class = Class { sides: [256, 224], offset: true, ..VIDEO_MAE };
-const DINOV3: Class = Class { values: IMAGENET, ..VIT };
+pub(super) const DINOV3: Class = Class { values: IMAGENET, ..VIT };
 /// Shortest edge and crop below 384 pixels, see [`by_share`].
 const CONVNEXT: Class = Class { bare: Resize::Shortest, sides: [256, 224], ..VIT };
 
@@ -240,7 +240,7 @@ fn geometry(config: &mut Config, fields: &mut Fields, size: &Value) -> Result<()
     }
     config.preprocess.resize = resize;
     config.preprocess.crop = Preprocess::share(input[0].min(input[1]), picture[0].min(picture[1]));
-    if config.name.starts_with("dinov2") {
+    if config.name.starts_with("dinov2") || config.name.starts_with("dinov3") {
         config.image_size = input;
     }
     Ok(())

@@ -1,9 +1,10 @@
 //! Small things that layouts say differently, and positions of another grid.
 
 use super::Checkpoint;
+use super::fields::unsupported;
 use crate::error::Result;
 use crate::vit::positions::{self, POSITIONS};
-use crate::vit::{Config, Tensor, Tensors};
+use crate::vit::{Config, Pool, Scores, Tensor, Tensors};
 
 /// The token that a position may be added to.
 const CLASS: &str = "cls_token";
@@ -23,9 +24,15 @@ pub(super) fn settle(config: &mut Config, checkpoint: &mut Checkpoint) -> Result
             *shape = vec![1, shape.iter().product::<usize>() / channels, channels];
         }
     }
-    // CLIP's projection has no bias.
-    if config.pre_norm && checkpoint.shape("head.weight").is_some() && checkpoint.shape("head.bias").is_none()
+    if config.pool == Pool::TokenAndAverage
+        && checkpoint.shape("head.weight").is_some_and(|shape| shape.last() == Some(&(5 * channels)))
     {
+        let why = "DINOv2's over the last layer alone is run (`layers=1`)";
+        return Err(unsupported("linear_head", "over 4 layers".into(), why));
+    }
+    // CLIP's projection has no bias, nor has open_clip's behind a network of timm's.
+    let projects = config.pre_norm || config.scores == Scores::None;
+    if projects && checkpoint.shape("head.weight").is_some() && checkpoint.shape("head.bias").is_none() {
         let classes = config.num_classes as usize;
         checkpoint.insert("head.bias", Tensor::new([classes], vec![0.0; classes]));
     }

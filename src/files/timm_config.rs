@@ -3,7 +3,10 @@
 use serde_json::{Map, Value};
 
 use super::fields::{Fields, Sides, quoted, set, unsupported, wrong};
+use super::names::{self, Layout};
+use super::timm_eva;
 use crate::error::Result;
+use crate::kernels::NormKind;
 use crate::kernels::matmul::Activation;
 use crate::vit::preset::Preset;
 use crate::vit::presets;
@@ -25,7 +28,7 @@ const WITHOUT_EFFECT: [&str; 9] = [
 /// Reads timm's hub `config.json`: `architecture` gives the defaults, `model_args` overrides them, `num_classes`,
 /// `global_pool` and `pretrained_cfg` say the rest, with timm's defaults for what they leave out. Class names come
 /// from `label_names` and `label_descriptions`.
-pub(super) fn parse(mut top: Fields) -> Result<Config> {
+pub(super) fn parse(mut top: Fields) -> Result<(Config, &'static Layout)> {
     let wrapped = is_wrapped(&top);
     let mut args = Fields(top.take("model_args")?.unwrap_or_default());
     // Before timm 0.9 the file was what is now `pretrained_cfg`.
@@ -61,7 +64,7 @@ pub(super) fn parse(mut top: Fields) -> Result<Config> {
     config.scores = scores(config.num_classes);
     config.labels = labels(&mut top, &mut pretrained, config.num_classes)?;
     config.check()?;
-    Ok(config)
+    Ok((config, layout(preset)))
 }
 
 /// Whether it is transformers' config around timm's.
@@ -69,9 +72,14 @@ pub(super) fn is_wrapped(top: &Fields) -> bool {
     top.0.get("model_type").and_then(Value::as_str) == Some("timm_wrapper")
 }
 
-/// An architecture with timm's defaults, by a name with or without its training.
-pub(super) fn named(architecture: &str) -> Result<Config> {
-    presets::named(&stem(architecture)).map(Preset::config)
+/// An architecture with timm's defaults, by a name with or without its training, and how its tensors are named.
+pub(super) fn named(architecture: &str) -> Result<(Config, &'static Layout)> {
+    presets::named(&stem(architecture)).map(|preset| (preset.config(), layout(preset)))
+}
+
+/// How timm names an architecture's tensors.
+fn layout(preset: &Preset) -> &'static Layout {
+    if preset.family.eva.is_some() { &names::EVA } else { &names::TIMM }
 }
 
 /// What so many logits are.
@@ -95,7 +103,12 @@ fn stem(architecture: &str) -> String {
 }
 
 /// Overrides the architecture's defaults; refuses what is left over.
-fn model_args(config: &mut Config, preset: &Preset, args: &mut Fields, pool: Option<String>) -> Result<()> {
+fn model_args(
+    config: &mut Config,
+    preset: &Preset,
+    args: &mut Fields,
+    pool_name: Option<String>,
+) -> Result<()> {
     set(&mut config.image_size, args.take("img_size")?.map(Sides::pair));
     set(&mut config.patch_size, args.take("patch_size")?.map(Sides::pair));
     set(&mut config.in_chans, args.take("in_chans")?);
@@ -106,28 +119,31 @@ fn model_args(config: &mut Config, preset: &Preset, args: &mut Fields, pool: Opt
     set(&mut config.qk_norm, args.take("qk_norm")?);
     set(&mut config.qkv_bias, args.take("qkv_bias")?);
     set(&mut config.class_token, args.take("class_token")?);
-    set(&mut config.reg_tokens, args.take("reg_tokens")?);
     set(&mut config.no_embed_class, args.take("no_embed_class")?);
+    norms(config, args)?;
+    if let Some(eva) = &preset.family.eva {
+        return timm_eva::model_args(config, preset, eva, args, pool_name);
+    }
+    set(&mut config.reg_tokens, args.take("reg_tokens")?);
     set(&mut config.pre_norm, args.take("pre_norm")?);
     set(&mut config.final_norm, args.take("final_norm")?);
-    set(&mut config.norm_eps, args.take("norm_eps")?);
+    set(&mut config.proj_bias, args.take("proj_bias")?);
+    config.mlp_bias = config.proj_bias;
+    set(&mut config.attn_norm, args.take("scale_attn_norm")?);
+    set(&mut config.mlp_norm, args.take("scale_mlp_norm")?);
+    set(&mut config.pool_prefix, args.take("pool_include_prefix")?);
     // Null is a value here and in `fc_norm`: it takes back what the architecture says.
     if args.has("init_values") {
         let init_values: Option<f64> = args.take("init_values")?;
         config.layer_scale = init_values.is_some_and(|value| value != 0.0);
     }
 
-    let pool: Option<String> = args.take("global_pool")?.or(pool);
-    config.pool = match pool.as_deref() {
-        None => config.pool,
-        Some("token") if config.dist_token => Pool::Distilled,
-        Some("token") => Pool::Token,
-        Some("avg") => Pool::Average,
-        Some("map") => Pool::Attention,
-        Some(other) => {
-            return Err(unsupported("global_pool", quoted(other), "known are `token`, `avg` and `map`"));
-        }
-    };
+    if let Some(name) = args.take("global_pool")?.or(pool_name) {
+        config.pool = match pool(&name)? {
+            Pool::Token if config.dist_token => Pool::Distilled,
+            pool => pool,
+        };
+    }
     let fc_norm = if args.has("fc_norm") { args.take("fc_norm")? } else { preset.family.fc_norm };
     config.fc_norm = fc_norm.unwrap_or(config.pool == Pool::Average);
 
@@ -148,23 +164,70 @@ fn model_args(config: &mut Config, preset: &Preset, args: &mut Fields, pool: Opt
     };
     mlp(config, preset, args, no_act)?;
 
+    refuse_others(args, &WITHOUT_EFFECT, |key| match key {
+        "dynamic_img_pad" => Some(false.into()),
+        "pos_embed" => Some("learn".into()),
+        _ => None,
+    })
+}
+
+/// Refuses what is left over, but for what has no effect or is as it would be without.
+pub(super) fn refuse_others(
+    args: &Fields,
+    without_effect: &[&str],
+    plain: impl Fn(&str) -> Option<Value>,
+) -> Result<()> {
     for (key, value) in &args.0 {
-        let plain = match key.as_str() {
-            "scale_attn_norm" | "scale_mlp_norm" | "pool_include_prefix" | "dynamic_img_pad" => {
-                Value::Bool(false)
+        if value.is_null() || without_effect.contains(&key.as_str()) {
+            continue;
+        }
+        match plain(key) {
+            None => return Err(unsupported(key, value.to_string(), "this argument is not known")),
+            Some(plain) if *value != plain => {
+                return Err(unsupported(key, value.to_string(), &format!("only {plain} is")));
             }
-            "proj_bias" => Value::Bool(true),
-            "pos_embed" => "learn".into(),
-            "norm_layer" => "layernorm".into(),
-            key if WITHOUT_EFFECT.contains(&key) => continue,
-            _ if value.is_null() => continue,
-            _ => return Err(unsupported(key, value.to_string(), "this argument is not known")),
-        };
-        if !value.is_null() && *value != plain {
-            return Err(unsupported(key, value.to_string(), &format!("only {plain} is")));
+            Some(_) => {}
         }
     }
     Ok(())
+}
+
+/// A way of pooling by timm's name.
+pub(super) fn pool(name: &str) -> Result<Pool> {
+    match name {
+        "token" => Ok(Pool::Token),
+        "avg" => Ok(Pool::Average),
+        "map" => Ok(Pool::Attention),
+        other => Err(unsupported("global_pool", quoted(other), "known are `token`, `avg` and `map`")),
+    }
+}
+
+/// What the norms are. One that is named has timm's epsilon unless it is said.
+fn norms(config: &mut Config, args: &mut Fields) -> Result<()> {
+    if let Some(kind) = norm_kind(args, "norm_layer")? {
+        (config.norm, config.norm_eps) = (kind, 1e-6);
+    }
+    set(&mut config.norm_eps, args.take("norm_eps")?);
+    if let Some(kind) = norm_kind(args, "embed_norm_layer")? {
+        config.embed_norm = true;
+        if kind != config.norm {
+            return Err(unsupported(
+                "embed_norm_layer",
+                format!("{kind:?}"),
+                "it is of the kind of `norm_layer`",
+            ));
+        }
+    }
+    Ok(())
+}
+
+fn norm_kind(args: &mut Fields, field: &str) -> Result<Option<NormKind>> {
+    match args.take::<String>(field)?.as_deref() {
+        None => Ok(None),
+        Some("layernorm") => Ok(Some(NormKind::Layer)),
+        Some("rmsnorm") => Ok(Some(NormKind::Rms)),
+        Some(other) => Err(unsupported(field, quoted(other), "known are `layernorm` and `rmsnorm`")),
+    }
 }
 
 /// The MLP's kind and width.

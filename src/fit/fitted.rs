@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 
 use crate::error::{Error, Result};
+use crate::kernels::MergedPosition;
 use crate::regular;
 use crate::schedule::Schedule;
 use crate::vit::{Config, Options, Rule};
@@ -57,6 +58,9 @@ struct Merging {
     prop_attn: bool,
     pool: String,
     protect: String,
+    /// Where merged tokens lie, where that is not at the mean.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    positions: Option<String>,
     partition: String,
     matching: String,
     rule: RuleNames,
@@ -133,7 +137,7 @@ impl Fitted {
     /// The file's content.
     pub fn to_json(&self) -> Value {
         let Options { schedule, threshold, least, prop_attn, .. } = &self.options;
-        let Options { pool_by, protect, partition, matching, rules, .. } = &self.options;
+        let Options { pool_by, protect, positions, partition, matching, rules, .. } = &self.options;
         let depth = self.depth as usize;
         let rule = self.options.rule(u32::MAX);
         json!(Written {
@@ -148,6 +152,7 @@ impl Fitted {
                 prop_attn: *prop_attn,
                 pool: pool_by.to_string(),
                 protect: protect.to_string(),
+                positions: (*positions != MergedPosition::Mean).then(|| positions.to_string()),
                 partition: partition.to_string(),
                 matching: matching.to_string(),
                 rule: rule.into(),
@@ -193,6 +198,7 @@ impl Merging {
             prop_attn: self.prop_attn,
             pool_by: self.pool.parse()?,
             protect: self.protect.parse()?,
+            positions: self.positions.as_deref().map_or(Ok(MergedPosition::Mean), str::parse)?,
             partition: self.partition.parse()?,
             matching: self.matching.parse()?,
             metric,

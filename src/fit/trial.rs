@@ -282,8 +282,8 @@ impl<'a> Trial<'a> {
 fn alike(a: &Options, b: &Options, (block, depth): (usize, usize)) -> bool {
     let r = |options: &Options| [&options.schedule, &options.least].map(|r| r.per_block(depth)[block]);
     let common = |options: &Options| {
-        let Options { threshold, prop_attn, protect, partition, matching, .. } = options;
-        (*threshold, *prop_attn, *protect, *partition, *matching)
+        let Options { threshold, prop_attn, protect, positions, partition, matching, .. } = options;
+        (*threshold, *prop_attn, *protect, *positions, *partition, *matching)
     };
     let rule = |options: &Options| (r(options)[0] > 0).then(|| options.rule(block as u32));
     r(a) == r(b) && rule(a) == rule(b) && common(a) == common(b)
@@ -299,7 +299,17 @@ mod tests {
     /// What comes from the middle of a network is what comes from its beginning, to the last bit.
     #[test]
     fn differences_do_not_depend_on_the_base() {
-        let mut config = Config::preset("vit_tiny_patch16_224").unwrap();
+        check("vit_tiny_patch16_224");
+    }
+
+    /// Nor where tokens have positions, which merge as they do.
+    #[test]
+    fn differences_do_not_depend_on_the_base_with_rotary_positions() {
+        check("vit_small_patch16_rope_mixed_224");
+    }
+
+    fn check(architecture: &str) {
+        let mut config = Config::preset(architecture).unwrap();
         (config.image_size, config.patch_size) = ([20, 20], [4, 4]);
         (config.embed_dim, config.mlp_hidden, config.num_heads, config.depth) = (32, 64, 2, 4);
         let weights = Weights::random(&config, 3);

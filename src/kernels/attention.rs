@@ -36,17 +36,19 @@ kernel! {
         pub v_start: u32,
         /// Scores are multiplied by it: `head_width^-0.5`.
         pub scale: f32,
+        /// Tokens of each image before those, which nobody attends to.
+        pub skip: u32,
     }
     read {
         /// `[batch, queries, heads, head_width]`, strided. q, k and v may be the same buffer.
         q: Elem,
-        /// `[batch, tokens, heads, head_width]`, strided.
+        /// `[batch, skip + tokens, heads, head_width]`, strided.
         k: Elem,
         /// The same.
         v: Elem,
     }
     read? {
-        /// `[batch, tokens]`: how many original tokens each stands for; a token of size 0 is masked. Absent for plain
+        /// `[batch, skip + tokens]`: how many original tokens each stands for; a token of size 0 is masked. Absent for plain
         /// attention.
         size: Word,
     }
@@ -76,6 +78,7 @@ impl Params {
             k_start: channels,
             v_start: 2 * channels,
             scale: (head_width as f32).sqrt().recip(),
+            skip: 0,
         }
     }
 }
@@ -107,7 +110,9 @@ pub fn attention(gpu: &Gpu, params: Params, io: Io<'_>) -> Result<Dispatch> {
     require(name, [q_image, q_start, k_start, v_start].iter().all(|s| s.is_multiple_of(4)), || {
         "q_image, q_start, k_start and v_start must be multiples of 4".into()
     })?;
-    let keys = elements(name, "tokens", &[batch, tokens])?;
+    let there = tokens.checked_add(params.skip);
+    require(name, there.is_some(), || format!("{tokens} tokens behind {} are too many", params.skip))?;
+    let keys = elements(name, "tokens", &[batch, there.unwrap_or(0)])?;
     // The last token ends after its own values, not after a whole stride.
     let end = elements(name, "k or v", &[keys as u32, stride])?.saturating_sub(u64::from(stride) - channels);
     let images = elements(name, "q", &[batch.saturating_sub(1), q_image])?;

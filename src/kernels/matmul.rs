@@ -34,6 +34,12 @@ kernel! {
         gate: Elem,
         /// `[rows, columns]`: is added at last.
         residual: Word,
+        /// `[rows, 2]`: where each row's token lies, in any unit. It comes with `turn`.
+        position: Word,
+        /// `[columns / 2, 2]`: each pair of neighbouring columns, before the activation, is turned as a point of the plane by
+        /// the angle that a row's `position` times these two makes, a sum below 2^13 in radians: rotary positions. 0, 0
+        /// where columns are to stay as they are. `columns` is a multiple of 4 then.
+        turn: Word,
     }
     write {
         /// `[rows, columns]`, written; 32-bit whatever the storage type where there is a residual.
@@ -74,16 +80,22 @@ impl Params {
     }
 }
 
-/// `y = residual + gate * activation(x w^T + bias)`, prepared; an absent part is left out.
+/// `y = residual + gate * activation(turned(x w^T + bias))`, prepared; an absent part is left out.
 ///
 /// # Errors
-/// [`Error::Params`](crate::Error::Params) where `inner` is 0 or no multiple of 4, or `columns` is 0; buffer
-/// errors.
+/// [`Error::Params`](crate::Error::Params) where `inner` is 0 or no multiple of 4, `columns` is 0, or pairs are to be turned
+/// and it is no multiple of 4 or there are no positions; buffer errors.
 pub fn matmul(gpu: &Gpu, params: Params, io: Io<'_>) -> Result<Dispatch> {
     let Params { rows, inner, columns, activation } = params;
     let name = SPEC.name;
     multiple_of_four(name, "inner", inner)?;
     require(name, columns > 0, || "columns is 0".into())?;
+    require(name, io.position.is_some() == io.turn.is_some(), || {
+        "`position` and `turn` come together".into()
+    })?;
+    if io.turn.is_some() {
+        multiple_of_four(name, "columns", columns)?;
+    }
     let y = elements(name, "y", &[rows, columns])?;
     let tile_size = gpu.tile_size(rows, columns);
     let form = Form {
@@ -97,6 +109,7 @@ pub fn matmul(gpu: &Gpu, params: Params, io: Io<'_>) -> Result<Dispatch> {
     let mut shape = format!("[{rows}, {inner}] x [{columns}, {inner}]");
     for (part, there) in [
         (" act", activation != Activation::None),
+        (" turned", io.turn.is_some()),
         (" *gate", io.gate.is_some()),
         (" +residual", io.residual.is_some()),
     ] {
@@ -108,7 +121,7 @@ pub fn matmul(gpu: &Gpu, params: Params, io: Io<'_>) -> Result<Dispatch> {
         form,
         params: params.uniform(),
         views: &io.views(),
-        elements: &[x, w, columns.into(), y, y, y],
+        elements: &[x, w, columns.into(), y, y, 2 * u64::from(rows), columns.into(), y],
         workgroups: u64::from(rows.div_ceil(tile_rows)) * u64::from(columns.div_ceil(tile_columns)),
         shape,
     })?;

@@ -2,6 +2,7 @@
 //! later papers).
 
 use super::declare::{choice, kernel};
+use super::layer_norm::NormKind;
 use super::{elements, multiple_of_four, require};
 use crate::dispatch::Dispatch;
 use crate::error::Result;
@@ -21,8 +22,12 @@ kernel! {
         pub channels: u32,
         /// The way the tokens of a group become one.
         pub mode: MergeMode,
+        /// The position of what a group becomes; not read without positions.
+        pub positions: MergedPosition,
         /// Added to the variance of `normed`; not read without it.
         pub eps: f32,
+        /// The norm of `normed`; not read without it.
+        pub kind: NormKind,
     }
     read {
         /// `[batch, 3 tokens - r]`, u32, of [`rank_matches`](crate::kernels::rank_matches()). A place that keeps no
@@ -35,6 +40,8 @@ kernel! {
         /// `[batch, tokens]`: how many original tokens each stands for; absent where it is one. A token of size 0 counts
         /// for nothing, but where nothing else is in its group.
         size: Word,
+        /// `[batch, tokens, 2]`: where each lies, see [`matmul`](crate::kernels::matmul()). It comes with `position_out`.
+        position: Word,
     }
     write {
         /// `[batch, tokens - r, channels]`, written: one token for each group.
@@ -43,9 +50,11 @@ kernel! {
         size_out: Word,
     }
     write? {
-        /// `[batch, tokens - r, channels]`, written where there is one: `x_out` brought to mean 0 and variance 1 over the
-        /// channels, [`layer_norm`](crate::kernels::layer_norm()) without weight and bias.
+        /// `[batch, tokens - r, channels]`, written where there is one: `x_out` brought to norm over the channels,
+        /// [`layer_norm`](crate::kernels::layer_norm()) without weight and bias.
         normed: Elem,
+        /// `[batch, tokens - r, 2]`, written where there is `position`: where each group lies; 0, 0 where there is none.
+        position_out: Word,
     }
 }
 
@@ -75,7 +84,27 @@ choice! {
     }
 }
 
+choice! {
+    /// Where a group lies, of tokens that have positions. Where the others are dropped ([`MergeMode::KeepOne`]) it always lies
+    /// where the destination does. A token of size 0 counts for nothing.
+    pub enum MergedPosition {
+        /// At the mean of its tokens' positions, each counting as often as its size says.
+        Mean,
+        /// Where the destination lies, whatever merges into it.
+        Kept,
+    }
+}
+
 impl Params {
+    /// The mode by which positions become one.
+    #[cfg(feature = "cpu")]
+    pub(crate) fn positions_mode(&self) -> MergeMode {
+        match (self.positions, self.mode) {
+            (MergedPosition::Kept, _) | (_, MergeMode::KeepOne) => MergeMode::KeepOne,
+            _ => MergeMode::WeightedMean,
+        }
+    }
+
     /// The weighted mean of tokens of `[batch, tokens, channels]`, of which r an image disappear.
     pub fn new([batch, tokens, channels]: [u32; 3], r: u32) -> Self {
         Params { batch, tokens, r, channels, ..Params::default() }
@@ -92,6 +121,9 @@ pub fn merge_tokens(gpu: &Gpu, params: Params, io: Io<'_>) -> Result<Dispatch> {
     let name = SPEC.name;
     multiple_of_four(name, "channels", channels)?;
     require(name, r < tokens, || format!("r is {r} of {tokens} tokens"))?;
+    require(name, io.position.is_some() == io.position_out.is_some(), || {
+        "`position` and `position_out` come together".into()
+    })?;
     let merged = tokens - r;
     // Without the r that is taken off: three times the tokens must not wrap either.
     elements(name, "plan", &[batch.max(1), 3, tokens])?;
@@ -106,9 +138,11 @@ pub fn merge_tokens(gpu: &Gpu, params: Params, io: Io<'_>) -> Result<Dispatch> {
             elements(name, "plan", &[batch, 3 * tokens - r])?,
             elements(name, "x", &[batch, tokens, channels])?,
             elements(name, "size", &[batch, tokens])?,
+            elements(name, "position", &[batch, tokens, 2])?,
             x_out,
             size_out,
             x_out,
+            elements(name, "position_out", &[batch, merged, 2])?,
         ],
         workgroups: size_out.div_ceil(ROWS.into()),
         shape: format!(

@@ -8,24 +8,26 @@ const LOWEST: f64 = -3.4e38;
 /// `y = softmax(q k^T * scale + ln size) v`. A token of size s counts as s tokens, one of size 0 as none. Without sizes
 /// it is `torch.nn.functional.scaled_dot_product_attention`.
 ///
-/// `q` is `[batch, queries, heads, head_width]`, `k` and `v` are `[batch, tokens, heads, head_width]`, all three strided
-/// as `params` say; `size` is `[batch, tokens]`, `y` `[batch, queries, heads, head_width]`.
+/// `q` is `[batch, queries, heads, head_width]`, `k` and `v` are `[batch, skip + tokens, heads, head_width]`, all three
+/// strided as `params` say; `size` is `[batch, skip + tokens]`, `y` `[batch, queries, heads, head_width]`.
 pub fn attention(params: &Params, q: &[f32], k: &[f32], v: &[f32], size: Option<&[f32]>, y: &mut [f32]) {
     let &Params { batch, queries, tokens, heads, head_width, q_image, q_stride, stride, .. } = params;
     let [batch, queries, tokens, heads] = [batch, queries, tokens, heads].map(|v| v as usize);
     let [width, q_image, q_stride, stride] = [head_width, q_image, q_stride, stride].map(|v| v as usize);
+    let skip = params.skip as usize;
     let q = &q[params.q_start as usize..];
     let k = &k[params.k_start as usize..];
     let v = &v[params.v_start as usize..];
 
     for item in 0..batch {
+        let place = |token: usize| item * (skip + tokens) + skip + token;
         let ln_size: Vec<f64> =
-            (0..tokens).map(|token| size_of(size, item * tokens + token).ln().max(LOWEST)).collect();
+            (0..tokens).map(|token| size_of(size, place(token)).ln().max(LOWEST)).collect();
         for query in 0..queries {
             for head in 0..heads {
                 let q = &q[item * q_image + query * q_stride + head * width..][..width];
                 // Where a head of a token begins in k and in v.
-                let at = |token: usize| (item * tokens + token) * stride + head * width;
+                let at = |token: usize| place(token) * stride + head * width;
                 let score = |token: usize| {
                     dot(q, &k[at(token)..][..width]) * f64::from(params.scale) + ln_size[token]
                 };

@@ -1,13 +1,17 @@
 use std::f64::consts::{FRAC_1_SQRT_2, FRAC_2_PI, FRAC_2_SQRT_PI, PI};
 
-use super::rows::dot;
+use super::rows::{angle, dot};
 use crate::kernels::matmul::{Activation, Params};
 
 /// A linear layer, `torch.nn.functional.linear`, and what follows it:
-/// `y = residual + gate * activation(x w^T + bias)`.
+/// `y = residual + gate * activation(turned(x w^T + bias))`.
 ///
 /// `x` is `[rows, inner]`, `w` `[columns, inner]`, `bias` (0 where absent) `[columns]`, `gate` (1 where absent),
 /// `residual` (0 where absent) and `y` are `[rows, columns]`.
+///
+/// Rotary positions (Su et al., "RoFormer", 2021, arXiv 2104.09864) turn each pair of neighbouring columns as a point of
+/// the plane by the angle `position . turn`: `turned` is `position`, `[rows, 2]`, and `turn`, `[columns / 2, 2]`.
+#[expect(clippy::too_many_arguments, reason = "the buffers of the kernel")]
 pub fn matmul(
     params: &Params,
     x: &[f32],
@@ -15,17 +19,29 @@ pub fn matmul(
     bias: Option<&[f32]>,
     gate: Option<&[f32]>,
     residual: Option<&[f32]>,
+    turned: Option<(&[f32], &[f32])>,
     y: &mut [f32],
 ) {
     let [rows, inner, columns] = [params.rows, params.inner, params.columns].map(|v| v as usize);
     for row in 0..rows {
         for column in 0..columns {
             let at = row * columns + column;
-            let product = dot(&x[row * inner..][..inner], &w[column * inner..][..inner]);
-            let bias = bias.map_or(0.0, |bias| bias[column].into());
+            let before = |column: usize| {
+                let product = dot(&x[row * inner..][..inner], &w[column * inner..][..inner]);
+                product + bias.map_or(0.0, |bias| f64::from(bias[column]))
+            };
+            let value = match turned {
+                None => before(column),
+                Some((position, turn)) => {
+                    let pair = column / 2;
+                    let [sin, cos] = angle(&position[2 * row..], &turn[2 * pair..]);
+                    let (first, second) = (before(2 * pair), before(2 * pair + 1));
+                    if column % 2 == 0 { first * cos - second * sin } else { second * cos + first * sin }
+                }
+            };
             let gate = gate.map_or(1.0, |gate| gate[at].into());
             let residual = residual.map_or(0.0, |residual| residual[at].into());
-            y[at] = (residual + gate * activate(params.activation, product + bias)) as f32;
+            y[at] = (residual + gate * activate(params.activation, value)) as f32;
         }
     }
 }

@@ -1,5 +1,5 @@
 use super::rows::{normalise, size_of};
-use crate::kernels::merge_tokens::{MergeMode, Params};
+use crate::kernels::merge_tokens::{MergeMode, MergedPosition, Params};
 use crate::kernels::rank_matches::END;
 
 /// Each group of a plan becomes one token: by default the mean weighted by size,
@@ -10,9 +10,13 @@ use crate::kernels::rank_matches::END;
 /// A token of size 0 counts for nothing in any mode. Where a whole group has none that counts, its first token stays. A
 /// place that keeps no token, [`END`] in the plan, becomes zeros of size 0.
 ///
+/// `positions` are those before and after, `[batch, tokens, 2]` and `[batch, m, 2]`: of a group the mean weighted by size,
+/// or that of the first token that counts, by [`MergedPosition`], and always the latter where the others are dropped.
+///
 /// `plan` is `[batch, 3 tokens - r]` of [`rank_matches`](super::rank_matches()), `x` `[batch, tokens, channels]`, `size`
 /// (1 where absent) `[batch, tokens]`; with m = tokens - r, `x_out` and `normed` are `[batch, m, channels]`, `size_out` is
 /// `[batch, m]`.
+#[expect(clippy::too_many_arguments, reason = "the buffers of the kernel")]
 pub fn merge_tokens(
     params: &Params,
     plan: &[u32],
@@ -21,8 +25,11 @@ pub fn merge_tokens(
     x_out: &mut [f32],
     size_out: &mut [f32],
     mut normed: Option<&mut [f32]>,
+    mut positions: Option<(&[f32], &mut [f32])>,
 ) {
-    let &Params { batch, tokens, r, channels, mode, eps, .. } = params;
+    let &Params { batch, tokens, r, channels, mode, eps, kind, .. } = params;
+    let stays = params.positions == MergedPosition::Kept || mode == MergeMode::KeepOne;
+    let position_mode = if stays { MergeMode::KeepOne } else { MergeMode::WeightedMean };
     let [batch, tokens, r, channels] = [batch, tokens, r, channels].map(|v| v as usize);
     let merged = tokens - r;
     for item in 0..batch {
@@ -37,6 +44,14 @@ pub fn merge_tokens(
             let out = item * merged + place;
             // From 0, as the sum of nothing is -0.
             size_out[out] = group.iter().fold(0.0, |sum, token| sum + size(token)) as f32;
+            if let Some((before, after)) = &mut positions {
+                for i in 0..2 {
+                    let value = |&token: &usize| f64::from(before[2 * (item * tokens + token) + i]);
+                    let one = combine(position_mode, &counting, size, value);
+                    let one = one.unwrap_or_else(|| first.map_or(0.0, |first| value(&first)));
+                    after[2 * out + i] = one as f32;
+                }
+            }
             let x_out = &mut x_out[out * channels..][..channels];
             let value = |token: usize, i: usize| f64::from(x[(item * tokens + token) * channels + i]);
             let channel = |i: usize| {
@@ -54,7 +69,7 @@ pub fn merge_tokens(
             }
             (0..channels).for_each(|i| x_out[i] = row[i] as f32);
             if let Some(normed) = &mut normed {
-                let normal = normalise(x_out, eps);
+                let normal = normalise(kind, x_out, eps);
                 (0..channels).for_each(|i| normed[out * channels + i] = normal[i] as f32);
             }
         }

@@ -20,6 +20,8 @@ pub(super) struct Buffers {
     /// `Size(0)` stays all ones. They and the maps are small, one value a token where the buffers between them have
     /// hundreds, so that there is one for each block.
     size: Vec<wgpu::Buffer>,
+    /// Of networks with rotary positions; `Position(0)` stays that of the grid.
+    position: Vec<wgpu::Buffer>,
     /// `Source(0)` stays 0, 1, 2, ...
     source: Vec<wgpu::Buffer>,
     /// `Normed` and `Attended`, of the storage type.
@@ -55,11 +57,19 @@ impl Buffers {
         let identity: Vec<u32> = (0..batch).flat_map(|_| 0..config.tokens()).collect();
         // A head that attends to all tokens has k and v, and its MLP's inside, in 32 bits.
         let of_head = match config.pool {
-            Pool::Attention => u64::from((2 * config.embed_dim).max(config.pool_hidden())) * 4,
+            Pool::Attention | Pool::Query => u64::from((2 * config.embed_dim).max(config.pool_hidden())) * 4,
             _ => 0,
         };
         let widest = u64::from(config.widest()).max(of_head / gpu.variant().element.bytes());
         let mut size = vec![gpu.buffer_with("tome.ones", &ones)?];
+        let mut position = Vec::new();
+        if let Some(rotary) = &config.rotary {
+            let of_grid = rotary.positions(config).repeat(batch as usize);
+            position.push(gpu.buffer_with("tome.positions", &of_grid)?);
+            for _ in 0..config.depth {
+                position.push(tokens("tome.position", 2)?);
+            }
+        }
         let mut source = vec![gpu.buffer_with("tome.identity", &identity)?];
         for _ in 0..config.depth {
             size.push(tokens("tome.size", 1)?);
@@ -74,12 +84,13 @@ impl Buffers {
             textures: Textures::default(),
             x: [tokens("tome.x0", c)?, tokens("tome.x1", c)?],
             size,
+            position,
             source,
             narrow: elems("tome.narrow", c)?,
             wide: elems("tome.wide", widest)?,
             gate: match config.mlp {
                 Mlp::Plain => None,
-                _ => Some(elems("tome.gate", config.mlp_hidden.into())?),
+                _ => Some(elems("tome.gate", config.mlp_width().into())?),
             },
             scratch: MergeScratch::new(gpu, batch, config.tokens(), metric_width)?,
             metric_width,
@@ -103,6 +114,7 @@ impl Buffers {
             Place::Qkv | Place::Hidden => &self.wide,
             Place::Gate => self.gate.as_ref().unwrap_or(&self.wide),
             Place::Size(merges) => &self.size[merges],
+            Place::Position(merges) => &self.position[merges],
             Place::Source(merges) => &self.source[merges],
             Place::Metric => metric,
             Place::Split => split,
@@ -121,7 +133,8 @@ impl Buffers {
     pub fn bytes(&self) -> u64 {
         let single = [&self.input, &self.normal, &self.narrow, &self.wide, &self.pooled];
         let ends = self.features.iter().chain(&self.logits);
-        let several = self.x.iter().chain(&self.size).chain(&self.source).chain(ends).chain(&self.gate);
+        let of_tokens = self.size.iter().chain(&self.position).chain(&self.source);
+        let several = self.x.iter().chain(of_tokens).chain(ends).chain(&self.gate);
         single.into_iter().chain(several).map(wgpu::Buffer::size).sum::<u64>() + self.scratch.bytes()
     }
 }

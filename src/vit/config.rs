@@ -1,9 +1,11 @@
 //! A network's dimensions and options, after timm's `VisionTransformer`.
 
+use std::borrow::Cow;
+
 use super::preprocess::Preprocess;
+use super::rotary::Rotary;
 use super::sound::Sound;
-use crate::error::{Error, Result};
-use crate::kernels::{Activation, embed_patches};
+use crate::kernels::{Activation, NormKind, embed_patches};
 
 /// The way the tokens become one row: timm's `global_pool`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -15,6 +17,8 @@ pub enum Pool {
     Average,
     /// A learned query that attends to all tokens, then an MLP: timm's `map`, SigLIP's head.
     Attention,
+    /// A learned query, as it is, that attends to all tokens, then a projection: AIMv2's head.
+    Query,
     /// The class token and the distillation token, each with a head of its own, whose logits are averaged:
     /// DeiT's `VisionTransformerDistilled`.
     Distilled,
@@ -87,16 +91,31 @@ pub struct Config {
     pub depth: u32,
     /// Attention heads.
     pub num_heads: u32,
+    /// Heads of keys and values in each block, where they are fewer: each serves as many heads of queries, one behind the
+    /// other. They are multiplied when the network is loaded. Empty where there are as many.
+    pub kv_heads: Vec<u32>,
     /// The MLP's kind.
     pub mlp: Mlp,
     /// Values that enter the MLP's second layer: `int(embed_dim * mlp_ratio)`, half of it where `fc1` packs a gate.
     pub mlp_hidden: u32,
     /// Whether the projection to q, k and v has a bias.
     pub qkv_bias: bool,
+    /// Whether the projection behind attention has a bias.
+    pub proj_bias: bool,
+    /// Whether the layers of the MLP have a bias.
+    pub mlp_bias: bool,
     /// Whether q and k are normalised over each head's values.
     pub qk_norm: bool,
+    /// Whether what attention gives is normalised before its projection: `scale_attn_norm`.
+    pub attn_norm: bool,
+    /// Whether what enters the MLP's second layer is normalised: `scale_mlp_norm`.
+    pub mlp_norm: bool,
     /// The way the tokens become one row.
     pub pool: Pool,
+    /// Heads of [`Pool::Attention`], where they are not as many as the blocks'.
+    pub pool_heads: Option<u32>,
+    /// Hidden values of its MLP, where they are not those that [`Config::pool_hidden`] has otherwise.
+    pub pool_mlp: Option<u32>,
     /// Whether a class token comes first.
     pub class_token: bool,
     /// Whether a distillation token follows the class token.
@@ -105,21 +124,31 @@ pub struct Config {
     pub reg_tokens: u32,
     /// Whether there is a table of learned positions; without it nothing is added to the tokens.
     pub pos_embed: bool,
+    /// Rotary positions, where there are some.
+    pub rotary: Option<Rotary>,
     /// Positions are for patches only; the prefix tokens have none.
     pub no_embed_class: bool,
-    /// A LayerNorm before the blocks; the patch projection has no bias then.
+    /// Whether patches are normalised before their positions are added; there are no tokens before them then.
+    pub embed_norm: bool,
+    /// A norm before the blocks; the patch projection has no bias then.
     pub pre_norm: bool,
-    /// The final LayerNorm comes after pooling instead of before.
+    /// Pooling counts the tokens before the patches too: `pool_include_prefix`.
+    pub pool_prefix: bool,
+    /// The final norm comes after pooling instead of before.
     pub fc_norm: bool,
-    /// Whether there is a final LayerNorm at all.
+    /// Whether there is a final norm at all.
     pub final_norm: bool,
     /// Whether another LayerNorm follows pooling, besides one before: part of AST's head.
     pub head_norm: bool,
     /// Whether both branches of a block are scaled per channel before they are added (`init_values`).
     pub layer_scale: bool,
+    /// Of the two only the attention's is.
+    pub attn_only_layer_scale: bool,
     /// The MLP's activation.
     pub activation: Activation,
-    /// Epsilon of every LayerNorm.
+    /// What every norm of rows is.
+    pub norm: NormKind,
+    /// Epsilon of every norm.
     pub norm_eps: f32,
     /// Epsilon of the LayerNorm after pooling, where it is another.
     pub pool_eps: Option<f32>,
@@ -204,6 +233,25 @@ impl Config {
         if self.no_embed_class { 0 } else { self.prefix() }
     }
 
+    /// Heads of keys and values in a block.
+    pub(crate) fn kv_heads_of(&self, block: u32) -> u32 {
+        self.kv_heads.get(block as usize).copied().unwrap_or(self.num_heads)
+    }
+
+    /// Rows of q, then of k and v of a block, of which each head of queries gets its own.
+    pub(crate) fn each_head<'a>(&self, block: u32, rows: Cow<'a, [f32]>, of_row: usize) -> Cow<'a, [f32]> {
+        let (heads, of_head) = (self.kv_heads_of(block), self.head_width() as usize * of_row);
+        if heads == self.num_heads {
+            return rows;
+        }
+        let (q, kv) = rows.split_at(self.embed_dim as usize * of_row);
+        let mut all = q.to_vec();
+        for head in kv.chunks_exact(of_head) {
+            (0..self.num_heads / heads).for_each(|_| all.extend_from_slice(head));
+        }
+        all.into()
+    }
+
     /// Values of a head.
     pub fn head_width(&self) -> u32 {
         self.embed_dim / self.num_heads
@@ -216,15 +264,25 @@ impl Config {
 
     /// Hidden values of the MLP in the head of [`Pool::Attention`]: `int(embed_dim * mlp_ratio)`.
     pub fn pool_hidden(&self) -> u32 {
-        match self.mlp {
+        self.pool_mlp.unwrap_or(match self.mlp {
             Mlp::Plain | Mlp::GateApart => self.mlp_hidden,
             Mlp::GateFirst | Mlp::GateLast => 2 * self.mlp_hidden,
-        }
+        })
+    }
+
+    /// Heads of [`Pool::Attention`].
+    pub(crate) fn heads_of_pool(&self) -> u32 {
+        self.pool_heads.unwrap_or(self.num_heads)
+    }
+
+    /// The MLP's width as kernels see it: what is beyond [`mlp_hidden`](Self::mlp_hidden) is 0.
+    pub(crate) fn mlp_width(&self) -> u32 {
+        self.mlp_hidden.next_multiple_of(4)
     }
 
     /// Values of a token where it is widest: q, k and v together, or the MLP's inside.
     pub(crate) fn widest(&self) -> u32 {
-        (3 * self.embed_dim).max(self.mlp_hidden).max(self.pool_hidden())
+        (3 * self.embed_dim).max(self.mlp_width()).max(self.pool_hidden())
     }
 
     /// Values of an image.
@@ -253,114 +311,5 @@ impl Config {
             .sum();
         let patch = f64::from(self.in_chans * self.patch_frames * self.patch_size[0] * self.patch_size[1]);
         blocks + f64::from(self.patches()) * patch * c + c * f64::from(self.num_classes)
-    }
-
-    /// Checks that the numbers fit together and are within what the kernels do.
-    ///
-    /// # Errors
-    /// [`Error::Config`] for nonsense, [`Error::Unsupported`] for what makes sense and is not supported.
-    pub fn check(&self) -> Result<()> {
-        self.check_numbers()?;
-        let wrong = |field: &str, why: String| Err(Error::Config { field: field.into(), why });
-        let values = [self.patch_frames, self.in_chans, self.patch_size[0], self.patch_size[1]];
-        let pixels = [self.frames, self.in_chans, self.image_size[0], self.image_size[1]];
-        for (field, factors) in [("in_chans * patch_size", values), ("in_chans * img_size", pixels)] {
-            if factors.map(u64::from).iter().product::<u64>() > 1 << 30 {
-                return wrong(field, format!("{factors:?} are too many values"));
-            }
-        }
-        // Tables of positions are made for so many.
-        if self.patches() > 1 << 20 {
-            return wrong("patch_size", format!("makes {} patches, which are too many", self.patches()));
-        }
-        if self.patch_frames > self.frames {
-            return wrong("tubelet_size", format!("{} frames of {}", self.patch_frames, self.frames));
-        }
-        if self.patch_size[0] > self.image_size[0] || self.patch_size[1] > self.image_size[1] {
-            return wrong(
-                "patch_size",
-                format!("{:?} is larger than the image, {:?}", self.patch_size, self.image_size),
-            );
-        }
-        if !self.embed_dim.is_multiple_of(self.num_heads) {
-            return wrong(
-                "embed_dim",
-                format!("{} is not divisible by {} heads", self.embed_dim, self.num_heads),
-            );
-        }
-        let pools_token = matches!(self.pool, Pool::Token | Pool::Distilled | Pool::TokenAndAverage);
-        if pools_token && !self.class_token {
-            return wrong("global_pool", "`token` needs a class token".into());
-        }
-        if self.pool == Pool::Prefix && self.prefix() == 0 {
-            return wrong("global_pool", "there are no tokens before the patches".into());
-        }
-        if self.head_norm && self.fc_norm {
-            return wrong("fc_norm", "is there already, instead of the norm before pooling".into());
-        }
-        if self.pool == Pool::Distilled && !self.dist_token {
-            return wrong("global_pool", "two heads need a distillation token".into());
-        }
-        for eps in [Some(self.norm_eps), self.pool_eps].into_iter().flatten() {
-            if !(eps.is_finite() && eps > 0.0) {
-                return wrong("norm_eps", format!("{eps} is not a positive number"));
-            }
-        }
-        self.preprocess.check(self.in_chans)?;
-        if let Some(sound) = &self.sound {
-            sound.check()?;
-            if [self.in_chans, self.frames] != [1, 1] {
-                return wrong("num_channels", "a spectrogram is one image of one channel".into());
-            }
-        }
-        let unsupported = |field: &str, value: u32, why: &str| {
-            Err(Error::Unsupported { field: field.into(), value: value.to_string(), why: why.into() })
-        };
-        if !self.head_width().is_multiple_of(4) || self.head_width() > 128 {
-            return unsupported(
-                "embed_dim / num_heads",
-                self.head_width(),
-                "a head is a multiple of 4 wide, 128 at most",
-            );
-        }
-        if !self.mlp_hidden.is_multiple_of(4) {
-            return unsupported(
-                "embed_dim * mlp_ratio",
-                self.mlp_hidden,
-                "the MLP's width is a multiple of 4",
-            );
-        }
-        Ok(())
-    }
-
-    /// The part of [`check`](Self::check) that is about single numbers: nothing is to be made in their number before.
-    pub(crate) fn check_numbers(&self) -> Result<()> {
-        let wrong = |field: &str, why: String| Err(Error::Config { field: field.into(), why });
-        for (field, value, most) in [
-            ("img_size", self.image_size[0], 1 << 16),
-            ("img_size", self.image_size[1], 1 << 16),
-            ("patch_size", self.patch_size[0], 1 << 12),
-            ("patch_size", self.patch_size[1], 1 << 12),
-            ("patch_stride", self.patch_stride.map_or(1, |stride| stride[0]), 1 << 12),
-            ("patch_stride", self.patch_stride.map_or(1, |stride| stride[1]), 1 << 12),
-            ("num_frames", self.frames, 1 << 12),
-            ("tubelet_size", self.patch_frames, 1 << 12),
-            ("in_chans", self.in_chans, 1 << 12),
-            ("embed_dim", self.embed_dim, 1 << 16),
-            ("depth", self.depth, 1 << 12),
-            ("num_heads", self.num_heads, 1 << 16),
-            ("mlp_ratio", self.mlp_hidden, 1 << 20),
-        ] {
-            if value == 0 || value > most {
-                return wrong(field, format!("{value} is not between 1 and {most}"));
-            }
-        }
-        if self.num_classes > 1 << 20 || self.reg_tokens > 1 << 12 {
-            return wrong(
-                "num_classes, reg_tokens",
-                format!("{}, {} are too many", self.num_classes, self.reg_tokens),
-            );
-        }
-        Ok(())
     }
 }

@@ -26,6 +26,8 @@ pub(crate) enum Place {
     Gate,
     /// `[b, n]`: how many original tokens each stands for, after so many merges.
     Size(usize),
+    /// `[b, n, 2]`: where each token lies, after so many merges, of networks with rotary positions.
+    Position(usize),
     /// `[b, original tokens]`, u32: the token that holds each, after so many merges.
     Source(usize),
     /// `[b, n, metric's width]`
@@ -75,6 +77,7 @@ pub(crate) trait Engine {
         params: layer_norm::Params,
         x: Place,
         norm: Option<&Norm<Self::Tensor>>,
+        residual: Option<&Self::Tensor>,
         y: Place,
     ) -> Result<()>;
     fn matmul(
@@ -85,7 +88,13 @@ pub(crate) trait Engine {
         then: Then,
         y: Place,
     ) -> Result<()>;
-    fn norm_heads(&mut self, params: norm_heads::Params, norm: &Norm<Self::Tensor>, x: Place) -> Result<()>;
+    fn norm_heads(
+        &mut self,
+        params: norm_heads::Params,
+        norm: Option<&Norm<Self::Tensor>>,
+        turned: Option<(Place, &Self::Tensor)>,
+        x: Place,
+    ) -> Result<()>;
     fn attention(
         &mut self,
         params: attention::Params,
@@ -111,7 +120,7 @@ pub(crate) trait Engine {
     fn match_lines(&mut self, params: match_lines::Params) -> Result<()>;
     /// `Metric`, and `Qkv` where attention decides, to `Plan`.
     fn match_otherwise(&mut self, by: &Otherwise) -> Result<()>;
-    /// Tokens and sizes by `Plan`, and what they become to `Normed` as well, normalised.
+    /// Tokens and sizes by `Plan`, positions where they have some, and what they become to `Normed` as well, normalised.
     fn merge_tokens(
         &mut self,
         params: merge_tokens::Params,
@@ -119,6 +128,7 @@ pub(crate) trait Engine {
         size: Place,
         x_out: Place,
         size_out: Place,
+        positions: Option<[Place; 2]>,
     ) -> Result<()>;
     /// A source map by `Plan`.
     fn merge_source(&mut self, params: merge_source::Params, source: Place, source_out: Place) -> Result<()>;
@@ -150,6 +160,8 @@ pub(crate) struct Otherwise {
 pub(crate) struct Then {
     pub gate: Option<Place>,
     pub residual: Option<Place>,
+    /// By which pairs are turned, of a layer that has turns.
+    pub position: Option<Place>,
 }
 
 /// Where the results stand.

@@ -5,7 +5,8 @@ use std::collections::BTreeMap;
 
 use super::config::{Config, Mlp, Pool};
 use super::fold::Fold;
-use super::parameters::{AttentionPool, Block, Linear, Norm, Parameters, Storage};
+use super::parameters::{AttentionPool, Block, Linear, Norm, Parameters, PoolMlp, Storage};
+use super::rotary::FREQUENCIES;
 use super::tensors::{Tensors, missing};
 use crate::error::{Error, Result};
 
@@ -29,6 +30,7 @@ impl<T> Parameters<T> {
         let patch = load.patch(config)?;
         let base = load.base(config)?;
 
+        let embed_norm = if config.embed_norm { Some(load.embed_norm()?) } else { None };
         let mut norm_if = |there: bool, name: &str| if there { load.norm(name).map(Some) } else { Ok(None) };
         let norm_pre = norm_if(config.pre_norm, "norm_pre")?;
         let norm = norm_if(config.final_norm && !config.fc_norm, "norm")?;
@@ -41,22 +43,30 @@ impl<T> Parameters<T> {
             let name = |part: &str| format!("blocks.{i}.{part}");
             let into_attention =
                 Fold { scale: Some((&scale_of_queries).into()), ..load.norm_before(&name("norm1"))? };
-            let behind_attention = load.scale_behind(&name("ls1.gamma"))?;
-            let behind_mlp = load.scale_behind(&name("ls2.gamma"))?;
+            let inner = |there: bool, part: &str| there.then(|| name(part));
+            let behind_attention = load.around(inner(config.attn_norm, "attn.norm"), &name("ls1.gamma"))?;
+            let behind_mlp = load.around(inner(config.mlp_norm, "mlp.norm"), &name("ls2.gamma"))?;
             let into_mlp = load.norm_before(&name("norm2"))?;
             let (fc1, gate) = load.mlp(config.mlp, &name("mlp"), &into_mlp)?;
             blocks.push(Block {
-                qkv: load.linear(&name("attn.qkv"), Storage::Elem, &into_attention)?,
-                qk_norm: if config.qk_norm { Some(load.qk_norm(&name("attn"), scale)?) } else { None },
+                qkv: load.qkv(config, i, &name("attn.qkv"), &into_attention)?,
+                qk_norm: if config.qk_norm {
+                    Some(load.qk_norm(config, &name("attn"), scale)?)
+                } else {
+                    None
+                },
                 proj: load.linear(&name("attn.proj"), Storage::Elem, &behind_attention)?,
                 fc1,
                 gate,
-                fc2: load.linear(&name("mlp.fc2"), Storage::Elem, &behind_mlp)?,
+                fc2: load.out_of_mlp(&name("mlp.fc2"), &behind_mlp)?,
             });
         }
-        let pool = if config.pool == Pool::Attention { Some(load.attention_pool(config)?) } else { None };
+        let pool = match config.pool {
+            Pool::Attention | Pool::Query => Some(load.attention_pool(config)?),
+            _ => None,
+        };
         let heads = if config.num_classes > 0 { load.heads(config)? } else { Vec::new() };
-        Ok(Parameters { patch, base, norm_pre, blocks, norm, fc_norm, pool, heads })
+        Ok(Parameters { patch, base, embed_norm, norm_pre, blocks, norm, fc_norm, pool, heads })
     }
 }
 
@@ -98,7 +108,8 @@ impl<'a, T, P: FnMut(&str, Storage, Cow<'_, [f32]>) -> Result<T>> Loader<'a, P> 
         (self.place)("patch_embed", Storage::Elem, weight)
     }
 
-    /// The start of each token: the tokens before the patches and the projection's bias, with their positions.
+    /// The start of each token: the tokens before the patches and the projection's bias, with their positions, as far as
+    /// these do not come behind a norm.
     fn base(&mut self, config: &Config) -> Result<T> {
         let mut base = Vec::with_capacity(config.tokens() as usize * config.embed_dim as usize);
         for (there, name) in [
@@ -110,7 +121,7 @@ impl<'a, T, P: FnMut(&str, Storage, Cow<'_, [f32]>) -> Result<T>> Loader<'a, P> 
                 base.extend_from_slice(&self.floats(name)?);
             }
         }
-        let position = match config.pos_embed {
+        let position = match config.pos_embed && !config.embed_norm {
             true => self.floats("pos_embed")?,
             false => {
                 let rows = config.prefix_positions() + config.patches();
@@ -137,19 +148,28 @@ impl<'a, T, P: FnMut(&str, Storage, Cow<'_, [f32]>) -> Result<T>> Loader<'a, P> 
     }
 
     fn norm(&mut self, name: &str) -> Result<Norm<T>> {
-        let weight = self.tensor(&format!("{name}.weight"))?;
-        Ok(Norm { weight, bias: self.tensor(&format!("{name}.bias"))? })
+        let (weight, bias) = (self.tensor(&format!("{name}.weight"))?, format!("{name}.bias"));
+        let bias = self.shapes.contains_key(&bias).then(|| self.tensor(&bias)).transpose()?;
+        Ok(Norm { weight, bias })
     }
 
-    /// A LayerNorm, to be folded into what reads it.
+    /// The norm of patches and the positions that are added behind it.
+    fn embed_norm(&mut self) -> Result<(Norm<T>, T)> {
+        Ok((self.norm("patch_embed.norm")?, self.tensor("pos_embed")?))
+    }
+
+    /// A norm, to be folded into what reads it.
     fn norm_before(&self, name: &str) -> Result<Fold<'a>> {
-        let data = |part: &str| self.floats(&format!("{name}.{part}"));
-        Ok(Fold { norm: Some([data("weight")?, data("bias")?]), ..Fold::default() })
+        let weight = self.floats(&format!("{name}.weight"))?;
+        let bias = self.floats_if_any(&format!("{name}.bias"))?;
+        Ok(Fold { norm: Some((weight, bias)), ..Fold::default() })
     }
 
-    /// LayerScale's gamma, where the network has one, to be folded into what it scales.
-    fn scale_behind(&self, name: &str) -> Result<Fold<'a>> {
-        Ok(Fold { scale: self.floats_if_any(name)?, ..Fold::default() })
+    /// A norm before a layer, where it has one of that name, and LayerScale's gamma, where the network has one, to be
+    /// folded into the layer between.
+    fn around(&self, norm: Option<String>, gamma: &str) -> Result<Fold<'a>> {
+        let before = norm.map_or_else(|| Ok(Fold::default()), |norm| self.norm_before(&norm))?;
+        Ok(Fold { scale: self.floats_if_any(gamma)?, ..before })
     }
 
     fn floats_if_any(&self, name: &str) -> Result<Option<Cow<'a, [f32]>>> {
@@ -163,6 +183,26 @@ impl<'a, T, P: FnMut(&str, Storage, Cow<'_, [f32]>) -> Result<T>> Loader<'a, P> 
         let inner = self.inner(name)?;
         let (weight, bias) = fold.layer(weight, bias, inner);
         self.layer(name, storage, inner, weight, bias)
+    }
+
+    /// The projection to q, k and v.
+    fn qkv(&mut self, config: &Config, block: u32, name: &str, fold: &Fold<'_>) -> Result<Linear<T>> {
+        let weight = self.floats(&format!("{name}.weight"))?;
+        let bias = self.floats_if_any(&format!("{name}.bias"))?;
+        let inner = self.inner(name)?;
+        let (weight, bias) = fold.layer(weight, bias, inner);
+        let mut weight = config.each_head(block, weight, inner);
+        let mut bias = bias.map(|bias| config.each_head(block, bias, 1));
+        let Some(rotary) = config.rotary else { return self.layer(name, Storage::Elem, inner, weight, bias) };
+        let of_qk = 2 * config.embed_dim as usize;
+        rotary.neighbours(config, &mut weight.to_mut()[..of_qk * inner], inner);
+        if let Some(bias) = &mut bias {
+            rotary.neighbours(config, &mut bias.to_mut()[..of_qk], 1);
+        }
+        let learned = self.floats_if_any(FREQUENCIES)?;
+        let turns = rotary.turns(config, block, learned.as_deref())?;
+        let turns = (self.place)(&format!("{name}.turns"), Storage::F32, turns.into())?;
+        Ok(Linear { turns: Some(turns), ..self.layer(name, Storage::Elem, inner, weight, bias)? })
     }
 
     /// Values in a row of a layer's weight.
@@ -183,76 +223,130 @@ impl<'a, T, P: FnMut(&str, Storage, Cow<'_, [f32]>) -> Result<T>> Loader<'a, P> 
         let columns = (weight.len() / inner) as u32;
         let weight = (self.place)(&format!("{name}.weight"), storage, weight)?;
         let bias = bias.map(|bias| (self.place)(&format!("{name}.bias"), Storage::F32, bias)).transpose()?;
-        Ok(Linear { weight, bias, columns, inner: inner as u32 })
+        Ok(Linear { weight, bias, turns: None, columns, inner: inner as u32 })
     }
 
     /// q's norm and k's as one, q's with a factor.
-    fn qk_norm(&mut self, name: &str, scale: f64) -> Result<Norm<T>> {
+    fn qk_norm(&mut self, config: &Config, name: &str, scale: f64) -> Result<Norm<T>> {
+        let biased = self.shapes.contains_key(&format!("{name}.q_norm.bias"));
         let mut both = |part: &str| {
             let mut both = self.floats(&format!("{name}.q_norm.{part}"))?.into_owned();
             both.iter_mut().for_each(|v| *v = (scale * f64::from(*v)) as f32);
             both.extend_from_slice(&self.floats(&format!("{name}.k_norm.{part}"))?);
+            if let Some(rotary) = config.rotary {
+                rotary.neighbours(config, &mut both, 1);
+            }
             (self.place)(&format!("{name}.qk_norm.{part}"), Storage::F32, both.into())
         };
-        Ok(Norm { weight: both("weight")?, bias: both("bias")? })
+        Ok(Norm { weight: both("weight")?, bias: if biased { Some(both("bias")?) } else { None } })
     }
 
     /// The layers into the MLP: the plain one, and the gate where there is one.
     fn mlp(&mut self, mlp: Mlp, name: &str, fold: &Fold<'_>) -> Result<(Linear<T>, Option<Linear<T>>)> {
         let fc1 = format!("{name}.fc1");
+        let whole = |load: &mut Self, name: String| {
+            let weight = load.floats(&format!("{name}.weight"))?;
+            let bias = load.floats_if_any(&format!("{name}.bias"))?;
+            load.into_mlp(&name, weight, bias, fold)
+        };
         let gate_first = match mlp {
-            Mlp::Plain => return Ok((self.linear(&fc1, Storage::Elem, fold)?, None)),
+            Mlp::Plain => return Ok((whole(self, fc1)?, None)),
             Mlp::GateApart => {
-                let gate = self.linear(&format!("{fc1}_g"), Storage::Elem, fold)?;
-                return Ok((self.linear(&format!("{fc1}_x"), Storage::Elem, fold)?, Some(gate)));
+                let gate = whole(self, format!("{fc1}_g"))?;
+                return Ok((whole(self, format!("{fc1}_x"))?, Some(gate)));
             }
             Mlp::GateFirst => true,
             Mlp::GateLast => false,
         };
         let mut weights = halves(self.floats(&format!("{fc1}.weight"))?);
-        let mut biases = halves(self.floats(&format!("{fc1}.bias"))?);
+        let [mut bias, mut gates_bias] = match self.floats_if_any(&format!("{fc1}.bias"))? {
+            Some(biases) => halves(biases).map(Some),
+            None => [None, None],
+        };
         if gate_first {
             weights.reverse();
-            biases.reverse();
+            (bias, gates_bias) = (gates_bias, bias);
         }
-        let inner = self.inner(&fc1)?;
-        let mut rows = |weight, bias| {
-            let (weight, bias) = fold.layer(weight, Some(bias), inner);
-            self.layer(&fc1, Storage::Elem, inner, weight, bias)
-        };
-        let ([weight, of_gate], [bias, gates_bias]) = (weights, biases);
-        Ok((rows(weight, bias)?, Some(rows(of_gate, gates_bias)?)))
+        let [weight, of_gate] = weights;
+        let plain = self.into_mlp(&fc1, weight, bias, fold)?;
+        Ok((plain, Some(self.into_mlp(&fc1, of_gate, gates_bias, fold)?)))
+    }
+
+    /// A layer into the MLP, its rows filled up with zeros to a multiple of 4: every activation but the sigmoid keeps 0, and
+    /// what comes out of the MLP takes no notice.
+    fn into_mlp(
+        &mut self,
+        name: &str,
+        weight: Cow<'_, [f32]>,
+        bias: Option<Cow<'_, [f32]>>,
+        fold: &Fold<'_>,
+    ) -> Result<Linear<T>> {
+        // The same for both gates in one.
+        let inner = self.inner(name)?;
+        let (mut weight, mut bias) = fold.layer(weight, bias, inner);
+        let rows = weight.len() / inner;
+        if !rows.is_multiple_of(4) {
+            weight.to_mut().resize(rows.next_multiple_of(4) * inner, 0.0);
+            if let Some(bias) = &mut bias {
+                bias.to_mut().resize(rows.next_multiple_of(4), 0.0);
+            }
+        }
+        self.layer(name, Storage::Elem, inner, weight, bias)
+    }
+
+    /// The layer out of the MLP, which takes that many values in.
+    fn out_of_mlp(&mut self, name: &str, fold: &Fold<'_>) -> Result<Linear<T>> {
+        let inner = self.inner(name)?;
+        if inner.is_multiple_of(4) {
+            return self.linear(name, Storage::Elem, fold);
+        }
+        let bias = self.floats_if_any(&format!("{name}.bias"))?;
+        let (weight, bias) = fold.layer(self.floats(&format!("{name}.weight"))?, bias, inner);
+        let wide = inner.next_multiple_of(4);
+        let mut filled = Vec::with_capacity(weight.len() / inner * wide);
+        for row in weight.chunks_exact(inner) {
+            filled.extend_from_slice(row);
+            filled.resize(filled.len() + wide - inner, 0.0);
+        }
+        self.layer(name, Storage::Elem, wide, filled.into(), bias)
     }
 
     fn attention_pool(&mut self, config: &Config) -> Result<AttentionPool<T>> {
-        // The query is the same for every image, so its projection is a constant.
         let data = |name: &str| self.floats(&format!("attn_pool.{name}"));
-        let (latent, weight, bias) = (data("latent")?, data("q.weight")?, data("q.bias")?);
-        let rows = weight.chunks_exact(config.embed_dim as usize).zip(&bias[..]);
-        let scale = config.attention_scale();
-        let project = |(row, &bias): (&[f32], &f32)| {
-            let product: f64 = row.iter().zip(&latent[..]).map(|(&w, &x)| f64::from(w) * f64::from(x)).sum();
-            (scale * (product + f64::from(bias))) as f32
+        let latent = data("latent")?;
+        let scale = f64::from(config.embed_dim / config.heads_of_pool()).sqrt().recip();
+        let query: Vec<f32> = match config.pool {
+            Pool::Query => latent.iter().map(|&x| (scale * f64::from(x)) as f32).collect(),
+            // The query is the same for every image, so its projection is a constant.
+            _ => {
+                let (weight, bias) = (data("q.weight")?, data("q.bias")?);
+                let rows = weight.chunks_exact(config.embed_dim as usize).zip(&bias[..]);
+                let project = |(row, &bias): (&[f32], &f32)| {
+                    let products = row.iter().zip(&latent[..]).map(|(&w, &x)| f64::from(w) * f64::from(x));
+                    (scale * (products.sum::<f64>() + f64::from(bias))) as f32
+                };
+                rows.map(project).collect()
+            }
         };
-        let query: Vec<f32> = rows.map(project).collect();
         let mut linear =
             |name: &str| self.linear(&format!("attn_pool.{name}"), Storage::F32, &Fold::default());
-        let (kv, proj, fc1, fc2) = (linear("kv")?, linear("proj")?, linear("mlp.fc1")?, linear("mlp.fc2")?);
-        Ok(AttentionPool {
-            query: (self.place)("attn_pool.query", Storage::F32, query.into())?,
-            kv,
-            proj,
-            norm: self.norm("attn_pool.norm")?,
-            fc1,
-            fc2,
-        })
+        let (kv, proj) = (linear("kv")?, linear("proj")?);
+        let mlp = match config.pool {
+            Pool::Query => None,
+            _ => {
+                let (fc1, fc2) = (linear("mlp.fc1")?, linear("mlp.fc2")?);
+                Some(PoolMlp { norm: self.norm("attn_pool.norm")?, fc1, fc2 })
+            }
+        };
+        let query = (self.place)("attn_pool.query", Storage::F32, query.into())?;
+        Ok(AttentionPool { query, kv, proj, mlp })
     }
 
     /// A head for each pooled row; their results add up to the logits.
     fn heads(&mut self, config: &Config) -> Result<Vec<Linear<T>>> {
         let inner = config.embed_dim as usize;
         match config.pool {
-            Pool::Token | Pool::Average | Pool::Attention | Pool::Prefix => {
+            Pool::Token | Pool::Average | Pool::Attention | Pool::Query | Pool::Prefix => {
                 Ok(vec![self.linear("head", Storage::F32, &Fold::default())?])
             }
             // The mean of two heads is the sum of their halves.

@@ -31,7 +31,7 @@ impl<E: Engine> Walk<'_, E> {
             Metric::Attention => self.x(),
             Metric::Final => {
                 let norm = self.p.norm.as_ref().or(self.p.fc_norm.as_ref());
-                self.engine.layer_norm(self.norm_of(self.rows()), self.x(), norm, Place::Normed)?;
+                self.engine.layer_norm(self.norm_of(self.rows()), self.x(), norm, None, Place::Normed)?;
                 Place::Normed
             }
         };
@@ -47,7 +47,8 @@ impl<E: Engine> Walk<'_, E> {
 
         let [from, to] = [self.merged, self.merged + 1];
         let [size, size_out] = [from, to].map(Place::Size);
-        self.engine.merge_tokens(shape.merge_tokens(), self.x(), size, self.x_next(), size_out)?;
+        let positions = self.config.rotary.map(|_| [from, to].map(Place::Position));
+        self.engine.merge_tokens(shape.merge_tokens(), self.x(), size, self.x_next(), size_out, positions)?;
         self.turn();
         self.partition = self.partition.after(shape.tokens, shape.protect, merge.gone);
         (self.merged, self.tokens) = (to, shape.tokens_out());
@@ -95,7 +96,7 @@ impl<E: Engine> Walk<'_, E> {
     }
 
     fn merge_shape(&self, block: u32, merge: BlockMerge) -> MergeShape {
-        let Config { embed_dim, num_heads, depth, norm_eps: eps, .. } = *self.config;
+        let Config { embed_dim, num_heads, depth, norm: kind, norm_eps: eps, .. } = *self.config;
         let Rule { metric, similarity, by_size, merge: mode } = self.options.rule(block);
         let projected = metric.of_projection();
         MergeShape {
@@ -115,9 +116,11 @@ impl<E: Engine> Walk<'_, E> {
             similarity,
             by_size,
             mode,
+            positions: self.options.positions,
             keys_in_f32: projected.is_none(),
             masked: false,
             eps,
+            kind,
         }
     }
 }

@@ -2,6 +2,7 @@
 //! (options), and the fixed list of dispatches that runs it (plan).
 
 mod buffers;
+mod check;
 mod config;
 pub(crate) mod crop;
 mod dense;
@@ -22,6 +23,7 @@ mod preprocess;
 pub(crate) mod preset;
 pub(crate) mod presets;
 mod recorder;
+pub(crate) mod rotary;
 mod sound;
 mod step;
 mod taps;
@@ -39,9 +41,10 @@ pub(crate) use images::normalise;
 pub use images::{Images, Input};
 pub use options::{Metric, Options, PoolBy, Protect, Rule};
 pub use outputs::{Output, Outputs, ValueKind, Values, ValuesMut};
-pub use parameters::{AttentionPool, Block, Linear, Norm, Parameters, Storage};
+pub use parameters::{AttentionPool, Block, Linear, Norm, Parameters, PoolMlp, Storage};
 pub use plan::Plan;
 pub use preprocess::{Preprocess, Resample, Resize};
+pub use rotary::{Angles, Coordinates, Rotary};
 pub use sound::Sound;
 pub use step::{Stage, Step};
 pub use taps::Taps;

@@ -5,7 +5,7 @@ use std::str::FromStr;
 
 use super::options::{Metric, PoolBy, Protect};
 use crate::error::{Error, Result};
-use crate::kernels::{MergeMode, Similarity};
+use crate::kernels::{MergeMode, MergedPosition, Similarity};
 
 /// Gives a type's values names, to be printed and read.
 macro_rules! named {
@@ -65,6 +65,11 @@ named! { MergeMode, "way to merge":
     KeepOne "keep-one",
     Mlerp "mlerp",
     MaxMagnitude "max-magnitude",
+}
+
+named! { MergedPosition, "position of merged tokens":
+    Mean "mean",
+    Kept "kept",
 }
 
 named! { Protect, "choice of protected tokens":

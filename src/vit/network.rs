@@ -57,8 +57,8 @@ impl<'a, E: Engine> Walk<'a, E> {
         self.embed()
     }
 
-    /// What enters a block is in X(0), and where any have merged its sizes and map in Size(1) and Source(1), with a
-    /// threshold its mask in Mask: the walk goes on from there.
+    /// What enters a block is in X(0), and where any have merged its sizes, positions and map in Size(1), Position(1) and
+    /// Source(1), with a threshold its mask in Mask: the walk goes on from there.
     #[cfg(feature = "blocking")]
     pub fn resume(&mut self, block: usize, merges: &[BlockMerge]) {
         self.merging = merges.iter().any(|merge| merge.r > 0);
@@ -70,10 +70,16 @@ impl<'a, E: Engine> Walk<'a, E> {
         }
     }
 
-    /// The engine, and where the residual stream, sizes and map stand.
+    /// The engine, and where the residual stream, sizes and map stand, and positions where there are some.
     #[cfg(feature = "blocking")]
-    pub fn standing(&self) -> (&E, [Place; 3]) {
-        (self.engine, [self.x(), Place::Size(self.merged), Place::Source(self.merged)])
+    pub fn standing(&self) -> (&E, [Place; 3], Option<Place>) {
+        let places = [self.x(), Place::Size(self.merged), Place::Source(self.merged)];
+        (self.engine, places, self.position())
+    }
+
+    /// Where the tokens' positions stand, of a network with rotary ones.
+    pub(super) fn position(&self) -> Option<Place> {
+        self.config.rotary.map(|_| Place::Position(self.merged))
     }
 
     /// One block, by what merges in it.
@@ -100,8 +106,14 @@ impl<'a, E: Engine> Walk<'a, E> {
     fn embed(&mut self) -> Result<()> {
         let params = self.config.embedding(self.batch);
         self.engine.embed_patches(params, &self.p.patch, &self.p.base, self.x())?;
+        if let Some((norm, positions)) = &self.p.embed_norm {
+            let residual_rows = self.config.patches();
+            let params = layer_norm::Params { residual_rows, ..self.norm_of(self.rows()) };
+            self.engine.layer_norm(params, self.x(), Some(norm), Some(positions), self.x_next())?;
+            self.turn();
+        }
         if let Some(norm) = &self.p.norm_pre {
-            self.engine.layer_norm(self.norm_of(self.rows()), self.x(), Some(norm), self.x_next())?;
+            self.engine.layer_norm(self.norm_of(self.rows()), self.x(), Some(norm), None, self.x_next())?;
             self.turn();
         }
         self.name("embed", self.x(), self.rows());
@@ -111,34 +123,45 @@ impl<'a, E: Engine> Walk<'a, E> {
     /// Attention, merging, MLP (paper, section 3): the MLP works on what merging left. The norms' weights and biases are
     /// part of the layers that follow them, and queries come scaled.
     fn block(&mut self, p: &Block<E::Tensor>, index: u32, merge: BlockMerge) -> Result<()> {
-        let Config { num_heads: heads, norm_eps: eps, activation, .. } = *self.config;
+        let Config { num_heads: heads, norm: kind, norm_eps: eps, activation, .. } = *self.config;
         let head_width = self.config.head_width();
 
-        self.engine.layer_norm(self.norm_of(self.rows()), self.x(), None, Place::Normed)?;
-        self.linear(&p.qkv, Activation::None, Place::Normed, Then::default(), Place::Qkv)?;
+        self.engine.layer_norm(self.norm_of(self.rows()), self.x(), None, None, Place::Normed)?;
+        // Queries and keys that are brought to norm are turned behind that.
+        let position = self.position().filter(|_| p.qk_norm.is_none());
+        let then = Then { position, ..Then::default() };
+        self.linear(&p.qkv, Activation::None, Place::Normed, then, Place::Qkv)?;
         if let Some(norm) = &p.qk_norm {
-            let params = norm_heads::Params::fused(self.rows(), heads, head_width, eps);
-            self.engine.norm_heads(params, norm, Place::Qkv)?;
+            let fused = norm_heads::Params::fused(self.rows(), heads, head_width, eps);
+            let params = norm_heads::Params { kind, ..fused };
+            let turned = self.position().zip(p.qkv.turns.as_ref());
+            self.engine.norm_heads(params, Some(norm), turned, Place::Qkv)?;
         }
         let fused = attention::Params::fused(self.batch, self.tokens, heads, head_width);
         let params = attention::Params { scale: 1.0, ..fused };
         let size = self.counts(self.options.prop_attn);
         self.engine.attention(params, Query::Tokens, Place::Qkv, size, Place::Attended)?;
+        if self.config.attn_norm {
+            self.norm_inside(Place::Attended, p.proj.inner)?;
+        }
         self.add(&p.proj, Place::Attended)?;
         self.name("attn", self.x(), self.rows());
 
         match merge.r {
-            0 => self.engine.layer_norm(self.norm_of(self.rows()), self.x(), None, Place::Normed)?,
+            0 => self.engine.layer_norm(self.norm_of(self.rows()), self.x(), None, None, Place::Normed)?,
             _ => self.merge(index, merge)?,
         }
 
         match &p.gate {
             Some(gate) => {
                 self.linear(gate, activation, Place::Normed, Then::default(), Place::Gate)?;
-                let then = Then { gate: Some(Place::Gate), residual: None };
+                let then = Then { gate: Some(Place::Gate), ..Then::default() };
                 self.linear(&p.fc1, Activation::None, Place::Normed, then, Place::Hidden)?;
             }
             None => self.linear(&p.fc1, activation, Place::Normed, Then::default(), Place::Hidden)?,
+        }
+        if self.config.mlp_norm {
+            self.norm_inside(Place::Hidden, self.config.mlp_hidden)?;
         }
         self.add(&p.fc2, Place::Hidden)?;
         self.name("tokens", self.x(), self.rows());
@@ -168,15 +191,18 @@ impl<'a, E: Engine> Walk<'a, E> {
         Ok(())
     }
 
-    /// Final norm, then attention of the learned query to every token, projection, and an MLP.
+    /// Final norm, then attention of the learned query to every token, projection, and an MLP if there is one.
     fn attention_pool(&mut self, pool: &AttentionPool<E::Tensor>) -> Result<()> {
-        let Config { embed_dim, num_heads, activation, .. } = *self.config;
+        let Config { embed_dim, activation, .. } = *self.config;
+        let heads = self.config.heads_of_pool();
         let tokens = match &self.p.norm {
             Some(norm) => self.norm_all(norm)?,
             None => self.x(),
         };
         self.linear(&pool.kv, Activation::None, tokens, Then::default(), Place::Qkv)?;
+        let skip = if self.config.pool_prefix { 0 } else { self.config.prefix() };
         let params = attention::Params {
+            skip,
             queries: 1,
             q_image: 0,
             q_stride: embed_dim,
@@ -184,22 +210,24 @@ impl<'a, E: Engine> Walk<'a, E> {
             k_start: 0,
             v_start: embed_dim,
             scale: 1.0,
-            ..attention::Params::fused(self.batch, self.tokens, num_heads, self.config.head_width())
+            ..attention::Params::fused(self.batch, self.tokens - skip, heads, embed_dim / heads)
         };
         let size = self.counts(self.options.pool_by == PoolBy::Size).filter(|_| self.merged > 0);
         self.engine.attention(params, Query::Learned(&pool.query), Place::Qkv, size, Place::Pooled)?;
 
         // Features(1) has room for one row more.
-        let row = Place::Features(1);
+        let end = Place::Features(0);
+        let row = if pool.mlp.is_some() || self.p.fc_norm.is_some() { Place::Features(1) } else { end };
         self.row(&pool.proj, Activation::None, Place::Pooled, None, row)?;
-        self.norm_row(&pool.norm, None, row, Place::Pooled)?;
-        self.row(&pool.fc1, activation, Place::Pooled, None, Place::Hidden)?;
-        let y = if self.p.fc_norm.is_some() { Place::Pooled } else { Place::Features(0) };
-        self.row(&pool.fc2, Activation::None, Place::Hidden, Some(row), y)?;
-        match &self.p.fc_norm {
-            Some(norm) => self.norm_row(norm, self.config.pool_eps, Place::Pooled, Place::Features(0)),
-            None => Ok(()),
-        }
+        let eps = self.config.pool_eps;
+        let Some(mlp) = &pool.mlp else {
+            return self.p.fc_norm.as_ref().map_or(Ok(()), |norm| self.norm_row(norm, eps, row, end));
+        };
+        self.norm_row(&mlp.norm, None, row, Place::Pooled)?;
+        self.row(&mlp.fc1, activation, Place::Pooled, None, Place::Hidden)?;
+        let y = if self.p.fc_norm.is_some() { Place::Pooled } else { end };
+        self.row(&mlp.fc2, Activation::None, Place::Hidden, Some(row), y)?;
+        self.p.fc_norm.as_ref().map_or(Ok(()), |norm| self.norm_row(norm, eps, Place::Pooled, end))
     }
 
     /// Features to logits: each head adds to what those before it gave. Without a head the features are the result.
@@ -238,12 +266,12 @@ impl<'a, E: Engine> Walk<'a, E> {
         y: Place,
     ) -> Result<()> {
         let params = matmul::Params::new(self.batch, linear.inner, linear.columns).activation(activation);
-        self.engine.matmul(params, x, linear, Then { gate: None, residual }, y)
+        self.engine.matmul(params, x, linear, Then { residual, ..Then::default() }, y)
     }
 
     /// A branch back into the residual stream.
     fn add(&mut self, linear: &Linear<E::Tensor>, x: Place) -> Result<()> {
-        let then = Then { gate: None, residual: Some(self.x()) };
+        let then = Then { residual: Some(self.x()), ..Then::default() };
         self.linear(linear, Activation::None, x, then, self.x_next())?;
         self.turn();
         Ok(())
@@ -251,23 +279,27 @@ impl<'a, E: Engine> Walk<'a, E> {
 
     /// The residual stream, normalised, to the place that it is not in.
     fn norm_all(&mut self, norm: &Norm<E::Tensor>) -> Result<Place> {
-        self.engine.layer_norm(self.norm_of(self.rows()), self.x(), Some(norm), self.x_next())?;
+        self.engine.layer_norm(self.norm_of(self.rows()), self.x(), Some(norm), None, self.x_next())?;
         Ok(self.x_next())
+    }
+
+    /// What stands between two layers of a branch, normalised in its place.
+    fn norm_inside(&mut self, at: Place, width: u32) -> Result<()> {
+        let Config { norm: kind, norm_eps, .. } = *self.config;
+        let params = norm_heads::Params { kind, ..norm_heads::Params::whole(self.rows(), width, norm_eps) };
+        self.engine.norm_heads(params, None, None, at)
     }
 
     /// One row an image, normalised, perhaps with an epsilon of its own.
     fn norm_row(&mut self, norm: &Norm<E::Tensor>, eps: Option<f32>, x: Place, y: Place) -> Result<()> {
         let params = self.norm_of(self.batch);
-        self.engine.layer_norm(
-            layer_norm::Params { eps: eps.unwrap_or(params.eps), ..params },
-            x,
-            Some(norm),
-            y,
-        )
+        let params = layer_norm::Params { eps: eps.unwrap_or(params.eps), ..params };
+        self.engine.layer_norm(params, x, Some(norm), None, y)
     }
 
     pub(super) fn norm_of(&self, rows: u32) -> layer_norm::Params {
-        layer_norm::Params::new(rows, self.config.embed_dim, self.config.norm_eps)
+        let Config { embed_dim, norm: kind, norm_eps, .. } = *self.config;
+        layer_norm::Params { kind, ..layer_norm::Params::new(rows, embed_dim, norm_eps) }
     }
 
     /// Names rows of tokens.

@@ -4,7 +4,7 @@ use super::config::{Config, Pool};
 use crate::error::{Error, Result};
 use crate::kernels::find_matches::MOST_BY_SIZE;
 use crate::kernels::match_lines::LONGEST;
-use crate::kernels::{MergeMode, PoolMode, Similarity};
+use crate::kernels::{MergeMode, MergedPosition, PoolMode, Similarity};
 use crate::matching::Matching;
 use crate::partition::Partition;
 use crate::schedule::Schedule;
@@ -108,6 +108,8 @@ pub struct Options {
     pub protect: Protect,
     /// The way tokens of a group become one.
     pub merge: MergeMode,
+    /// Where a merged token lies, of a network with rotary positions.
+    pub positions: MergedPosition,
     /// The tokens that may merge, and those they merge into; [`Partition::Grid`] is not for networks.
     pub partition: Partition,
     /// The way in which those that merge are found.
@@ -132,6 +134,7 @@ impl Default for Options {
             pool_by: PoolBy::default(),
             protect: Protect::default(),
             merge: MergeMode::WeightedMean,
+            positions: MergedPosition::Mean,
             partition: Partition::default(),
             matching: Matching::default(),
             metric: Metric::default(),
@@ -174,9 +177,10 @@ impl Options {
 
     /// For each pooled row the first token and the mode; empty where attention pools.
     pub(crate) fn pooling(&self, config: &Config) -> Vec<(u32, PoolMode)> {
+        let first = if config.pool_prefix { 0 } else { config.prefix() };
         let average = match self.pool_by {
-            PoolBy::Plain => (config.prefix(), PoolMode::Mean),
-            PoolBy::Size => (config.prefix(), PoolMode::MeanBySize),
+            PoolBy::Plain => (first, PoolMode::Mean),
+            PoolBy::Size => (first, PoolMode::MeanBySize),
         };
         match config.pool {
             Pool::Token => vec![(0, PoolMode::Token)],
@@ -184,14 +188,15 @@ impl Options {
             Pool::Distilled => vec![(0, PoolMode::Token), (1, PoolMode::Token)],
             Pool::TokenAndAverage => vec![(0, PoolMode::Token), average],
             Pool::Prefix => vec![(config.prefix(), PoolMode::MeanBefore)],
-            Pool::Attention => Vec::new(),
+            Pool::Attention | Pool::Query => Vec::new(),
         }
     }
 
     /// Whether a network can be run like that.
     ///
     /// # Errors
-    /// [`Error::Unsupported`] for a grid that merging would break and for lines that are too long, [`Error::Input`] for
+    /// [`Error::Unsupported`] for a grid that merging would break, for lines that are too long and for registers that would
+    /// merge with patches where only patches have rotary positions, [`Error::Input`] for
     /// another partition, a schedule or a `by_size` that makes no sense, and for a partition by energy with another
     /// similarity than the cosine.
     pub fn check(&self, config: &Config) -> Result<()> {
@@ -208,6 +213,7 @@ impl Options {
             return Err(Error::Input(format!("a schedule's inflection is {inflection}, which is no number")));
         }
         self.check_threshold(config)?;
+        self.check_positions(config)?;
         (0..config.depth).try_for_each(|block| {
             self.rule(block).check()?;
             self.partition.check_similarity(self.rule(block).similarity)
@@ -215,6 +221,25 @@ impl Options {
         self.check_matching(config)?;
         self.check_lines(config)?;
         self.partition.on(config.grid()).check(config.tokens(), self.protected(config))
+    }
+
+    /// Whether all that merges has a position, or nothing has one.
+    fn check_positions(&self, config: &Config) -> Result<()> {
+        if config.rotary.is_none() && self.positions != MergedPosition::Mean {
+            return Err(Error::Input(format!(
+                "positions {}: the network has no rotary positions",
+                self.positions
+            )));
+        }
+        if config.rotary.is_some() && self.protected(config) < config.prefix() {
+            return Err(Error::Unsupported {
+                field: "protect".into(),
+                value: self.protect.to_string(),
+                why: "the network has rotary positions, and a register that merges with a patch has none"
+                    .into(),
+            });
+        }
+        Ok(())
     }
 
     /// Whether a matching has what it needs.

@@ -1,12 +1,12 @@
 //! A network's numbers in the shapes that the kernels read, on the device or on the CPU.
 
-/// A LayerNorm's numbers.
+/// A norm's numbers.
 #[derive(Clone, Debug)]
 pub struct Norm<T> {
     /// `[channels]`
     pub weight: T,
-    /// `[channels]`
-    pub bias: T,
+    /// `[channels]`; an RMSNorm has none.
+    pub bias: Option<T>,
 }
 
 /// A linear layer's numbers, with what is [folded](Parameters) into them.
@@ -16,17 +16,20 @@ pub struct Linear<T> {
     pub weight: T,
     /// `[columns]`
     pub bias: Option<T>,
+    /// `[columns / 2, 2]`: what pairs of columns are turned by, where there are rotary positions, see
+    /// [`matmul`](crate::kernels::matmul()).
+    pub turns: Option<T>,
     /// Rows of the weight.
     pub columns: u32,
     /// Columns of the weight.
     pub inner: u32,
 }
 
-/// One block's numbers. Its two LayerNorms have none left: they only bring rows to mean 0 and variance 1.
+/// One block's numbers. Its norms have none left but those of q and k: they only bring rows to norm.
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct Block<T> {
-    /// To q, k and v, `[3, heads, head_width]`.
+    /// To q, k and v, `[3, heads, head_width]`. With rotary positions the two values of a pair are neighbours in q and k.
     pub qkv: Linear<T>,
     /// Of each head's values of q and of k, `[2, head_width]`.
     pub qk_norm: Option<Norm<T>>,
@@ -40,7 +43,7 @@ pub struct Block<T> {
     pub fc2: Linear<T>,
 }
 
-/// The numbers of an attention-pooling head, timm's `AttentionPoolLatent`.
+/// The numbers of an attention-pooling head, timm's `AttentionPoolLatent` or AIMv2's.
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct AttentionPool<T> {
@@ -50,11 +53,19 @@ pub struct AttentionPool<T> {
     pub kv: Linear<T>,
     /// After attention.
     pub proj: Linear<T>,
-    /// Before the MLP.
+    /// The MLP behind it; AIMv2 has none.
+    pub mlp: Option<PoolMlp<T>>,
+}
+
+/// The MLP of an attention-pooling head, which is added to what enters it.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub struct PoolMlp<T> {
+    /// Before it.
     pub norm: Norm<T>,
-    /// Into the MLP.
+    /// Into it.
     pub fc1: Linear<T>,
-    /// Out of the MLP.
+    /// Out of it.
     pub fc2: Linear<T>,
 }
 
@@ -69,7 +80,7 @@ pub enum Storage {
 
 /// All of a network's numbers; `T` is a buffer on the device or a vector.
 ///
-/// Constants before and behind a linear layer of a block are folded into that layer: a LayerNorm's weight and
+/// Constants before and behind a linear layer of a block are folded into that layer: a norm's weight and
 /// bias into what reads it, LayerScale's gamma into what it scales, and attention's `head_width^-0.5` into what makes
 /// the queries, so that they come out scaled.
 #[derive(Clone, Debug)]
@@ -80,6 +91,8 @@ pub struct Parameters<T> {
     /// `[tokens, channels]`, what each token starts from: the tokens before the patches with their positions, then for
     /// each patch the projection's bias, where it has one, and the patch's position.
     pub base: T,
+    /// Of the patches, and `[patches, channels]`, their positions, which are added to them behind it instead of in `base`.
+    pub embed_norm: Option<(Norm<T>, T)>,
     /// Before the blocks.
     pub norm_pre: Option<Norm<T>>,
     /// The blocks in order.
@@ -102,7 +115,10 @@ impl<T> Parameters<T> {
             .blocks
             .iter_mut()
             .flat_map(|b| [&mut b.qkv, &mut b.proj, &mut b.fc1, &mut b.fc2].into_iter().chain(&mut b.gate));
-        let of_pool = self.pool.iter_mut().flat_map(|p| [&mut p.kv, &mut p.proj, &mut p.fc1, &mut p.fc2]);
+        let of_pool = self.pool.iter_mut().flat_map(|p| {
+            let mlp = p.mlp.iter_mut().flat_map(|mlp| [&mut mlp.fc1, &mut mlp.fc2]);
+            [&mut p.kv, &mut p.proj].into_iter().chain(mlp)
+        });
         of_blocks.chain(of_pool).chain(&mut self.heads)
     }
 }

@@ -74,11 +74,13 @@ impl Engine for Recorder<'_> {
         params: layer_norm::Params,
         x: Place,
         norm: Option<&Norm<wgpu::Buffer>>,
+        residual: Option<&wgpu::Buffer>,
         y: Place,
     ) -> Result<()> {
         let io = layer_norm::Io {
             weight: norm.map(|norm| (&norm.weight).into()),
-            bias: norm.map(|norm| (&norm.bias).into()),
+            bias: norm.and_then(|norm| norm.bias.as_ref()).map(Into::into),
+            residual: residual.map(Into::into),
             ..layer_norm::Io::new(self.at(x), self.at(y))
         };
         // Whatever is not on its way into a linear layer is kept in 32 bits.
@@ -91,20 +93,34 @@ impl Engine for Recorder<'_> {
         params: matmul::Params,
         x: Place,
         linear: &Linear<wgpu::Buffer>,
-        Then { gate, residual }: Then,
+        Then { gate, residual, position }: Then,
         y: Place,
     ) -> Result<()> {
         let io = matmul::Io {
             bias: linear.bias.as_ref().map(Into::into),
             gate: gate.map(|place| self.at(place)),
             residual: residual.map(|place| self.at(place)),
+            position: position.map(|place| self.at(place)),
+            turn: position.and(linear.turns.as_ref()).map(Into::into),
             ..matmul::Io::new(self.at(x), &linear.weight, self.at(y))
         };
         self.push(kernels::matmul(&self.gpu, params, io)?)
     }
 
-    fn norm_heads(&mut self, params: norm_heads::Params, norm: &Norm<wgpu::Buffer>, x: Place) -> Result<()> {
-        let io = norm_heads::Io::new(&norm.weight, &norm.bias, self.at(x));
+    fn norm_heads(
+        &mut self,
+        params: norm_heads::Params,
+        norm: Option<&Norm<wgpu::Buffer>>,
+        turned: Option<(Place, &wgpu::Buffer)>,
+        x: Place,
+    ) -> Result<()> {
+        let io = norm_heads::Io {
+            position: turned.map(|(place, _)| self.at(place)),
+            turn: turned.map(|(_, turns)| turns.into()),
+            weight: norm.map(|norm| (&norm.weight).into()),
+            bias: norm.and_then(|norm| norm.bias.as_ref()).map(Into::into),
+            ..norm_heads::Io::new(self.at(x))
+        };
         self.push(kernels::norm_heads(&self.gpu, params, io)?)
     }
 
@@ -195,9 +211,14 @@ impl Engine for Recorder<'_> {
         size: Place,
         x_out: Place,
         size_out: Place,
+        positions: Option<[Place; 2]>,
     ) -> Result<()> {
+        let [position, position_out] =
+            positions.map_or([None; 2], |places| places.map(|place| Some(self.at(place))));
         let io = merge_tokens::Io {
             size: Some(self.at(size)),
+            position,
+            position_out,
             normed: Some(self.at(Place::Normed)),
             ..merge_tokens::Io::new(self.at(Place::Plan), self.at(x), self.at(x_out), self.at(size_out))
         };

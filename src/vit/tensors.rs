@@ -4,8 +4,10 @@ use std::borrow::Cow;
 use std::collections::BTreeMap;
 
 use super::config::{Config, Mlp, Pool};
+use super::rotary::{Angles, FREQUENCIES, Rotary};
 use super::tensor::Tensor;
 use crate::error::{Error, Result};
+use crate::kernels::NormKind;
 
 /// Tensors by timm's names, in memory ([`Weights`](super::Weights)) or in a file (`files::Checkpoint`): names and shapes
 /// are known ahead, values come one tensor at a time, so that a network can be loaded without being in memory as a whole.
@@ -69,6 +71,10 @@ impl Config {
         if self.pos_embed {
             add("pos_embed".into(), &[1, positions, c]);
         }
+        if let Some(Rotary { angles: Angles::Learned, .. }) = self.rotary {
+            let [depth, heads] = [self.depth, self.num_heads].map(|v| v as usize);
+            add(FREQUENCIES.into(), &[2, depth, heads, c / heads / 2]);
+        }
         if self.class_token {
             add("cls_token".into(), &[1, 1, c]);
         }
@@ -79,47 +85,64 @@ impl Config {
             add("reg_token".into(), &[1, self.reg_tokens as usize, c]);
         }
         let (mut norms, mut linears) = (Vec::new(), Vec::new());
+        if self.embed_norm {
+            norms.push(("patch_embed.norm".to_owned(), c));
+        }
         if self.pre_norm {
-            norms.push("norm_pre".to_owned());
+            norms.push(("norm_pre".to_owned(), c));
         }
         if self.final_norm {
-            norms.push(if self.fc_norm { "fc_norm" } else { "norm" }.to_owned());
+            norms.push((if self.fc_norm { "fc_norm" } else { "norm" }.to_owned(), c));
         }
         if self.head_norm {
-            norms.push("fc_norm".to_owned());
+            norms.push(("fc_norm".to_owned(), c));
         }
         for i in 0..self.depth {
             let block = format!("blocks.{i}");
-            norms.push(format!("{block}.norm1"));
-            norms.push(format!("{block}.norm2"));
-            add(format!("{block}.attn.qkv.weight"), &[3 * c, c]);
+            norms.push((format!("{block}.norm1"), c));
+            norms.push((format!("{block}.norm2"), c));
+            let rows = c + 2 * (self.kv_heads_of(i) * self.head_width()) as usize;
+            add(format!("{block}.attn.qkv.weight"), &[rows, c]);
             if self.qkv_bias {
-                add(format!("{block}.attn.qkv.bias"), &[3 * c]);
+                add(format!("{block}.attn.qkv.bias"), &[rows]);
             }
             if self.qk_norm {
-                for name in ["q_norm", "k_norm"] {
-                    add(format!("{block}.attn.{name}.weight"), &[self.head_width() as usize]);
-                    add(format!("{block}.attn.{name}.bias"), &[self.head_width() as usize]);
-                }
+                let width = self.head_width() as usize;
+                norms.extend(["q_norm", "k_norm"].map(|name| (format!("{block}.attn.{name}"), width)));
             }
-            linears.push((format!("{block}.attn.proj"), c, c));
-            linears.push((format!("{block}.mlp.fc2"), c, hidden));
+            if self.attn_norm {
+                norms.push((format!("{block}.attn.norm"), c));
+            }
+            if self.mlp_norm {
+                norms.push((format!("{block}.mlp.norm"), hidden));
+            }
+            linears.push((format!("{block}.attn.proj"), c, c, self.proj_bias));
+            let mut mlp =
+                |name, rows, inner| linears.push((format!("{block}.mlp.{name}"), rows, inner, self.mlp_bias));
+            mlp("fc2", c, hidden);
             match self.mlp {
-                Mlp::Plain => linears.push((format!("{block}.mlp.fc1"), hidden, c)),
-                Mlp::GateFirst | Mlp::GateLast => linears.push((format!("{block}.mlp.fc1"), 2 * hidden, c)),
+                Mlp::Plain => mlp("fc1", hidden, c),
+                Mlp::GateFirst | Mlp::GateLast => mlp("fc1", 2 * hidden, c),
                 Mlp::GateApart => {
-                    linears.push((format!("{block}.mlp.fc1_g"), hidden, c));
-                    linears.push((format!("{block}.mlp.fc1_x"), hidden, c));
+                    mlp("fc1_g", hidden, c);
+                    mlp("fc1_x", hidden, c);
                 }
             }
             if self.layer_scale {
                 add(format!("{block}.ls1.gamma"), &[c]);
-                add(format!("{block}.ls2.gamma"), &[c]);
+                if !self.attn_only_layer_scale {
+                    add(format!("{block}.ls2.gamma"), &[c]);
+                }
             }
+        }
+        if self.pool == Pool::Query {
+            add("attn_pool.latent".into(), &[1, 1, c]);
+            linears.push(("attn_pool.kv".to_owned(), 2 * c, c, self.qkv_bias));
+            linears.push(("attn_pool.proj".to_owned(), c, c, true));
         }
         if self.pool == Pool::Attention {
             add("attn_pool.latent".into(), &[1, 1, c]);
-            norms.push("attn_pool.norm".to_owned());
+            norms.push(("attn_pool.norm".to_owned(), c));
             let hidden = self.pool_hidden() as usize;
             for (name, rows, columns) in [
                 ("q", c, c),
@@ -128,7 +151,7 @@ impl Config {
                 ("mlp.fc1", hidden, c),
                 ("mlp.fc2", c, hidden),
             ] {
-                linears.push((format!("attn_pool.{name}"), rows, columns));
+                linears.push((format!("attn_pool.{name}"), rows, columns, true));
             }
         }
         if self.num_classes > 0 {
@@ -137,18 +160,23 @@ impl Config {
                 "head".into(),
                 classes,
                 if self.pool == Pool::TokenAndAverage { 2 * c } else { c },
+                true,
             ));
             if self.pool == Pool::Distilled {
-                linears.push(("head_dist".into(), classes, c));
+                linears.push(("head_dist".into(), classes, c, true));
             }
         }
-        for norm in norms {
-            add(format!("{norm}.weight"), &[c]);
-            add(format!("{norm}.bias"), &[c]);
+        for (norm, width) in norms {
+            add(format!("{norm}.weight"), &[width]);
+            if self.norm == NormKind::Layer {
+                add(format!("{norm}.bias"), &[width]);
+            }
         }
-        for (name, rows, columns) in linears {
+        for (name, rows, columns, biased) in linears {
             add(format!("{name}.weight"), &[rows, columns]);
-            add(format!("{name}.bias"), &[rows]);
+            if biased {
+                add(format!("{name}.bias"), &[rows]);
+            }
         }
         all
     }

@@ -45,8 +45,18 @@ pub fn listing(folder: &Path) -> Vec<String> {
 fn options_of(case: &str) -> Vec<String> {
     let json = std::fs::read_to_string(golden(case).join("case.json")).unwrap();
     let json: serde_json::Value = serde_json::from_str(&json).unwrap();
-    let keys =
-        ["r", "threshold", "least", "prop_attn", "pool", "protect", "merge_mode", "partition", "matching"];
+    let keys = [
+        "r",
+        "threshold",
+        "least",
+        "prop_attn",
+        "pool",
+        "protect",
+        "merge_mode",
+        "positions",
+        "partition",
+        "matching",
+    ];
     keys.iter()
         .chain(&["metric", "similarity"])
         .filter_map(|key| Some((key, json.get(key)?)))
@@ -86,7 +96,7 @@ fn every_result_is_pytorchs() {
     let knobs =
         ["mode_keep_one_euclidean", "mode_min_attention_dot", "every_3_reg4_clamp", "sequential", "lines"];
     let later = ["mode_mlerp", "mode_max_magnitude_nocls", "energy", "energy_nocls_odd_clamp"];
-    let own = ["greedy", "kmeans_2", "threshold_least", "threshold_nocls_size_input"];
+    let own = ["greedy", "kmeans_2", "threshold_least", "threshold_nocls_size_input", "eva_dinov3_kept"];
     knobs.iter().chain(&later).chain(&own).for_each(|case| agrees_with_pytorch(case, "cpu"));
 }
 
@@ -98,6 +108,7 @@ fn an_adapter_gives_the_same_results() {
     agrees_with_pytorch("cls", "0");
     agrees_with_pytorch("avg_size", "0");
     agrees_with_pytorch("lines", "0");
+    agrees_with_pytorch("eva_mixed_ape_rect_kept", "0");
     agrees_with_pytorch("threshold_noprop_reg4", "0");
     let folder = tempfile::tempdir().unwrap();
     let refused =

@@ -2,7 +2,7 @@
 
 use tome_wgpu::kernels::find_matches::{PROTECTED, Similarity};
 use tome_wgpu::kernels::matmul::Activation;
-use tome_wgpu::kernels::merge_source;
+use tome_wgpu::kernels::{NormKind, merge_source};
 use tome_wgpu::kernels::{
     attention, embed_patches, find_matches, key_metric, layer_norm, matmul, merge_tokens, norm_heads, pool,
     rank_matches, token_energy, unmerge,
@@ -35,21 +35,43 @@ fn matmul_at_any_size_and_with_any_part() {
     for (rows, inner, columns) in
         [(1, 4, 1), (1, 64, 10), (5, 8, 7), (17, 100, 33), (197, 64, 192), (33, 1030, 20)]
     {
+        // Angles of up to 12.
+        let position: Vec<f32> = random.floats(2 * rows).iter().map(|v| v * 6.0).collect();
+        let turn = random.floats(columns);
         let [x, w] = [rows, columns].map(|rows| random.floats(rows * inner));
         let bias = random.floats(columns);
         let [gate, residual] = [(); 2].map(|()| random.floats(rows * columns));
         for &activation in Activation::ALL {
-            for parts in 0..8 {
+            for parts in 0..16 {
+                let turned =
+                    (parts & 8 > 0 && columns.is_multiple_of(2)).then_some((&position[..], &turn[..]));
                 let [bias, gate, residual] = [(1, &bias), (2, &gate), (4, &residual)]
                     .map(|(bit, values)| (parts & bit > 0).then_some(&values[..]));
                 let params = matmul::Params::new(rows, inner, columns).activation(activation);
                 let [mut y, mut want] = outputs(rows * columns);
-                cpu::matmul(&params, &x, &w, bias, gate, residual, &mut y);
-                reference::matmul(&params, &x, &w, bias, gate, residual, &mut want);
+                cpu::matmul(&params, &x, &w, bias, gate, residual, turned, &mut y);
+                reference::matmul(&params, &x, &w, bias, gate, residual, turned, &mut want);
                 let tol = Tol { abs: 5e-8 * inner as f32 + 1e-6, rel: 1e-6 };
                 close(format!("{params:?} parts {parts}"), &y, &want, tol);
             }
         }
+    }
+}
+
+#[test]
+fn angles_are_exact_to_their_last_place() {
+    // The point (1, 0) turned by angles of every size: columns are their cosines and sines.
+    for most in [1.0f32, 50.0, 8000.0] {
+        let rows = 20_001;
+        let position: Vec<f32> = (0..rows).flat_map(|i| [(i as f32 / 10_000.0 - 1.0) * most, 0.0]).collect();
+        let x = vec![1.0; rows as usize];
+        let params = matmul::Params::new(rows, 1, 2);
+        let turned = Some((&position[..], &[1.0, 0.0][..]));
+        let [mut y, mut want] = outputs(2 * rows);
+        cpu::matmul(&params, &x, &[1.0, 0.0], None, None, None, turned, &mut y);
+        reference::matmul(&params, &x, &[1.0, 0.0], None, None, None, turned, &mut want);
+        // The polynomials' 1.5e-7, and half a place of n times what half of pi is rounded to.
+        close(format!("{most}"), &y, &want, Tol { abs: 4e-7, rel: 0.0 });
     }
 }
 
@@ -61,11 +83,11 @@ fn activations_are_right_everywhere() {
     for &activation in Activation::ALL {
         let params = matmul::Params::new(rows, 1, 1).activation(activation);
         let [mut y, mut want] = outputs(rows);
-        cpu::matmul(&params, &x, &[1.0], None, None, None, &mut y);
-        reference::matmul(&params, &x, &[1.0], None, None, None, &mut want);
+        cpu::matmul(&params, &x, &[1.0], None, None, None, None, &mut y);
+        reference::matmul(&params, &x, &[1.0], None, None, None, None, &mut want);
         close(format!("{activation:?}"), &y, &want, Tol { abs: 2e-7, rel: 2e-7 });
 
-        cpu::matmul(&params, &vec![f32::NAN; x.len()], &[1.0], None, None, None, &mut y);
+        cpu::matmul(&params, &vec![f32::NAN; x.len()], &[1.0], None, None, None, None, &mut y);
         assert!(y.iter().all(|v| v.is_nan()), "{activation:?} of NaN");
     }
 }
@@ -78,12 +100,17 @@ fn norms_also_far_from_zero() {
         let tol = Tol { abs: 1e-6 + centre * 1e-7, rel: 1e-6 };
         let x: Vec<f32> = random.floats(rows * channels).iter().map(|v| v + centre).collect();
         let (weight, bias) = (random.floats(channels), random.floats(channels));
-        for (weight, bias) in [(None, None), (Some(&weight[..]), None), (Some(&weight[..]), Some(&bias[..]))]
-        {
+        let residual_rows = rows.min(2);
+        let residual = random.floats(residual_rows * channels);
+        for (weight, bias, residual, kind) in [
+            (None, None, None, NormKind::Layer),
+            (Some(&weight[..]), None, Some(&residual[..]), NormKind::Rms),
+            (Some(&weight[..]), Some(&bias[..]), None, NormKind::Layer),
+        ] {
             let [mut y, mut want] = outputs(rows * channels);
-            let params = layer_norm::Params::new(rows, channels, 1e-6);
-            cpu::layer_norm(&params, &x, weight, bias, &mut y);
-            reference::layer_norm(&params, &x, weight, bias, &mut want);
+            let params = set!(layer_norm::Params::new(rows, channels, 1e-6); kind, residual_rows);
+            cpu::layer_norm(&params, &x, weight, bias, residual, &mut y);
+            reference::layer_norm(&params, &x, weight, bias, residual, &mut want);
             close(format!("{rows} x {channels}"), &y, &want, tol);
         }
         // The same numbers as heads, q and k half of the channels each, and what lies between tokens stays.
@@ -91,11 +118,15 @@ fn norms_also_far_from_zero() {
         for stride in [channels, channels / 2 * 3] {
             let params = set!(
                 norm_heads::Params::default();
-                rows: x.len() as u32 / stride, heads: 2, head_width: channels / 4, stride, eps: 1e-6
+                rows: x.len() as u32 / stride, parts: 2, heads: 2, head_width: channels / 4, stride, eps: 1e-6
             );
             let [mut y, mut want] = [&x, &x].map(Clone::clone);
-            cpu::norm_heads(&params, &weight, &bias, &mut y);
-            reference::norm_heads(&params, &weight, &bias, &mut want);
+            let position = random.floats(2 * params.rows);
+            let turn = random.floats(channels);
+            let turned =
+                (stride == channels && channels.is_multiple_of(8)).then_some((&position[..], &turn[..]));
+            cpu::norm_heads(&params, Some(&weight), Some(&bias), turned, &mut y);
+            reference::norm_heads(&params, Some(&weight), Some(&bias), turned, &mut want);
             // Heads of few values may lie close together.
             close(format!("{params:?}"), &y, &want, Tol { abs: 10.0 * tol.abs, rel: 1e-5 });
         }
@@ -120,8 +151,9 @@ fn attention_for_any_layout_and_size() {
         let masked: Vec<f32> = sizes.iter().map(|&size| if size > 2.0 { 0.0 } else { size }).collect();
         let nobody = vec![0.0; sizes.len()];
         // All tokens ask, or a few of the first image's for every image.
-        for (queries, q_image) in [(tokens, tokens * stride), (tokens.min(3), 0)] {
-            let params = set!(own; queries, q_image);
+        let skip = tokens / 4;
+        for (queries, q_image, skip) in [(tokens, tokens * stride, 0), (tokens.min(3), 0, skip)] {
+            let params = set!(own; queries, q_image, tokens: tokens - skip, skip);
             for size in [None, Some(&sizes), Some(&masked), Some(&nobody)] {
                 let size = size.map(|size| &size[..]);
                 let [mut y, mut want] = outputs(batch * queries * heads * head_width);
@@ -290,7 +322,16 @@ fn match_and_merge(batch: u32, tokens: u32, protect: u32, partition: Partition) 
                 let [mut size_out, mut want_size] = outputs(merged);
                 let [mut source_out, mut want_source] = indices(batch * sources);
                 let [mut normed, mut want_normed] = outputs(merged * channels);
-                cpu::merge_tokens(&params, &plan, &x, size, &mut x_out, &mut size_out, Some(&mut normed));
+                cpu::merge_tokens(
+                    &params,
+                    &plan,
+                    &x,
+                    size,
+                    &mut x_out,
+                    &mut size_out,
+                    Some(&mut normed),
+                    None,
+                );
                 let want_normed_out = Some(&mut want_normed[..]);
                 reference::merge_tokens(
                     &params,
@@ -300,6 +341,7 @@ fn match_and_merge(batch: u32, tokens: u32, protect: u32, partition: Partition) 
                     &mut want_x,
                     &mut want_size,
                     want_normed_out,
+                    None,
                 );
                 let map = merge_source::Params::new(batch, tokens, r, sources);
                 cpu::merge_source(&map, &plan, source, &mut source_out);
@@ -340,7 +382,7 @@ fn matching_and_merging_in_any_partition() {
 #[test]
 #[should_panic(expected = "y [2, 4] needs 8 elements and has 7")]
 fn a_short_slice_panics() {
-    cpu::layer_norm(&layer_norm::Params::new(2, 4, 1e-6), &[0.0; 8], None, None, &mut [0.0; 7]);
+    cpu::layer_norm(&layer_norm::Params::new(2, 4, 1e-6), &[0.0; 8], None, None, None, &mut [0.0; 7]);
 }
 
 #[test]

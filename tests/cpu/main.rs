@@ -10,5 +10,6 @@ mod matching;
 mod matchings;
 mod merging;
 mod network;
+mod rotary;
 mod schedule;
 mod threshold;

@@ -99,7 +99,7 @@ pub fn merge(
     let merged = params.batch * (params.tokens - params.r);
     let mut x_out = vec![f32::NAN; (merged * params.channels) as usize];
     let (mut size_out, mut source_out) = (vec![f32::NAN; merged as usize], vec![u32::MAX; source.len()]);
-    cpu::merge_tokens(&params, plan, x, Some(size), &mut x_out, &mut size_out, None);
+    cpu::merge_tokens(&params, plan, x, Some(size), &mut x_out, &mut size_out, None, None);
     let merge_tokens::Params { batch, tokens, r, .. } = params;
     let map = merge_source::Params::new(batch, tokens, r, source.len() as u32 / batch);
     cpu::merge_source(&map, plan, Some(source), &mut source_out);

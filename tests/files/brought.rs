@@ -1,5 +1,6 @@
 //! What people really bring: networks wrapped, retrained and renamed, and files that are something else.
 
+use std::collections::BTreeMap;
 use std::io::Cursor;
 use std::path::Path;
 
@@ -8,7 +9,8 @@ use safetensors::tensor::{Dtype, TensorView, serialize};
 use serde_json::{Value, json};
 use tome_wgpu::Error;
 use tome_wgpu::files::{ModelFiles, TensorReader, load_files, load_model, load_model_as, read_weights};
-use tome_wgpu::vit::{Scores, Tensor, Tensors};
+use tome_wgpu::kernels::Activation;
+use tome_wgpu::vit::{Config, Pool, Resize, Scores, Tensor, Tensors, Weights};
 
 use crate::golden;
 use crate::layouts::{Folder, file_of};
@@ -139,9 +141,11 @@ fn open_clips_folders_are_read() {
     assert_eq!((read.depth, read.num_heads, read.activation), (want.depth, want.num_heads, want.activation));
     assert_eq!((read.scores, &read.preprocess.mean[..]), (Scores::None, &[0.1, 0.2, 0.3][..]));
     for (field, value) in [
-        ("timm_model_name", json!("vit_base_patch16_siglip_224")),
         ("layers", json!([3, 4, 6, 3])),
-        ("pool_type", json!("avg")),
+        ("pool_type", json!("none")),
+        ("pos_embed_type", json!("rope")),
+        ("scale_fc", json!(true)),
+        ("norm_kwargs", json!({ "eps": 1e-6 })),
         ("attentional_pool", json!(true)),
     ] {
         let mut other = config.clone();
@@ -151,6 +155,109 @@ fn open_clips_folders_are_read() {
             other => panic!("{field}: {other:?}"),
         }
     }
+}
+
+/// Tensors of a network of timm's by other names, and without its text tower.
+fn tower(config: &Config, rename: impl Fn(&str) -> String) -> (Weights, BTreeMap<String, Tensor>) {
+    let weights = Weights::random(config, 1);
+    let mut tensors: BTreeMap<String, Tensor> =
+        weights.iter().map(|(name, tensor)| (rename(name), tensor.clone())).collect();
+    tensors.insert("text.positional_embedding".into(), Tensor::new([4, 8], vec![0.0; 32]));
+    tensors.insert("logit_scale".into(), Tensor::new([0; 0], vec![1.0]));
+    (weights, tensors)
+}
+
+#[test]
+fn open_clips_towers_of_timm_are_read() {
+    let load = |architecture: &str, vision: Value, classes: u32, projection: &str| {
+        let mut config = Config::preset(architecture).unwrap();
+        config.num_classes = classes;
+        let (mut weights, mut tensors) = tower(&config, |name| match name.strip_prefix("head.") {
+            Some(rest) => format!("visual.{projection}.{rest}"),
+            None => format!("visual.trunk.{name}"),
+        });
+        if projection == "head.proj" {
+            // open_clip's own has no bias.
+            tensors.remove("visual.head.proj.bias").unwrap();
+            weights.insert("head.bias", Tensor::new([classes as usize], vec![0.0; classes as usize]));
+        }
+        let mut tower = json!({ "timm_model_name": architecture, "image_size": config.image_size[0] });
+        tower.as_object_mut().unwrap().extend(vision.as_object().unwrap().clone());
+        let json = json!({
+            "model_cfg": { "embed_dim": 12, "vision_cfg": tower, "text_cfg": {} },
+            "preprocess_cfg": { "mean": [0.5, 0.5, 0.5], "std": [0.25, 0.25, 0.25], "interpolation": "bicubic",
+                                "resize_mode": "squash" },
+        });
+        let files = ModelFiles::new()
+            .with("open_clip_model.safetensors", Cursor::new(file_of(&tensors)))
+            .with("open_clip_config.json", Cursor::new(json.to_string()));
+        load_files(files).map(|(config, checkpoint)| {
+            assert_eq!(checkpoint.read_all().unwrap(), weights, "{architecture}");
+            config
+        })
+    };
+    let map = load("test_vit3", json!({ "timm_pool": "map", "timm_proj": "none" }), 0, "").unwrap();
+    assert_eq!((map.pool, map.scores, map.preprocess.std[0]), (Pool::Attention, Scores::None, 0.25));
+    assert_eq!((map.preprocess.resize, map.preprocess.crop), (Resize::Squash, 1.0));
+    let token = json!({ "timm_pool": "token", "timm_proj": null });
+    assert_eq!(load("test_vit", token, 12, "trunk.head").unwrap().num_classes, 12);
+    let linear = json!({ "timm_pool": "", "timm_proj": "linear" });
+    assert_eq!(load("test_vit", linear, 12, "head.proj").unwrap().pool, Pool::Token);
+    for (vision, field) in [
+        (json!({ "timm_proj": "mlp" }), "timm_proj"),
+        (json!({ "timm_pool": "avg", "timm_proj": "linear" }), "timm_pool"),
+        (json!({ "timm_pool": "rot_attn" }), "global_pool"),
+    ] {
+        match load("test_vit", vision.clone(), 12, "head.proj") {
+            Err(Error::Unsupported { field: named, .. }) => assert_eq!(named, field),
+            other => panic!("{vision}: {other:?}"),
+        }
+    }
+}
+
+#[test]
+fn clips_of_openais_names_need_no_config() {
+    let (config, checkpoint) = load_model(&golden("oc_openai"), None).unwrap();
+    let weights = checkpoint.read_all().unwrap();
+    // The numbers among them are no floats.
+    let reader = &mut TensorReader::open(&golden("oc_openai").join("model.safetensors")).unwrap();
+    let numbers = ["input_resolution", "context_length", "vocab_size"];
+    let mut tensors: BTreeMap<String, Tensor> =
+        numbers.iter().map(|&name| (name.to_owned(), Tensor::new([0; 0], vec![1.0]))).collect();
+    for name in reader.names().into_iter().filter(|name| !numbers.contains(&&name[..])) {
+        let shape = reader.shape(&name).unwrap().to_vec();
+        let data = reader.read(&name, 0..shape.iter().product()).unwrap();
+        tensors.insert(name, Tensor { shape, data });
+    }
+    assert_eq!((config.num_heads, config.depth, config.num_classes), (1, 2, 12));
+    assert_eq!(
+        (config.activation, config.scores, config.image_size),
+        (Activation::QuickGelu, Scores::None, [16; 2])
+    );
+    let write = |without: &str| {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("ViT-T-4.safetensors");
+        let tensors = tensors.iter().filter(|(name, _)| !name.starts_with(without));
+        std::fs::write(&file, file_of(&tensors.map(|(n, t)| (n.clone(), t.clone())).collect())).unwrap();
+        (folder, file)
+    };
+    let (_folder, whole) = write("nothing");
+    assert!(load_model(&whole, None).unwrap().1.warnings().is_empty());
+    // A file that is not OpenAI's own may have another activation, which is said.
+    let (_folder, part) = write("input_resolution");
+    let (_, checkpoint) = load_model(&part, None).unwrap();
+    let warnings = checkpoint.warnings();
+    assert!(warnings.len() == 1 && warnings[0].contains("QuickGELU") && warnings[0].contains("--arch"));
+    assert_eq!(checkpoint.read_all().unwrap(), weights);
+    // The shapes are not those of what is said to be.
+    match load_model_as(&part, "vit_base_patch32_clip_224") {
+        Err(Error::Weight { name, why }) => {
+            assert!(name.starts_with("visual.") && why.contains("config asks"))
+        }
+        other => panic!("{other:?}"),
+    }
+    let (_folder, broken) = write("visual.transformer.resblocks.1.ln_1.weight");
+    assert!(load_model(&broken, None).is_err());
 }
 
 #[test]

@@ -2,7 +2,7 @@ use serde_json::{Value, json};
 use tome_wgpu::Error;
 use tome_wgpu::files::parse_config;
 use tome_wgpu::kernels::matmul::Activation;
-use tome_wgpu::vit::{Config, Mlp, Pool, Resample};
+use tome_wgpu::vit::{Angles, Config, Coordinates, Mlp, Pool, Resample, Rotary};
 
 fn parse(value: Value) -> Result<Config, Error> {
     parse_config(&value.to_string())
@@ -177,12 +177,11 @@ fn nonsense_names_its_field() {
 fn what_is_not_supported_is_refused_by_name() {
     for (args, field) in [
         (json!({ "mlp_layer": "ConvMlp" }), "mlp_layer"),
-        (json!({ "norm_layer": "rmsnorm" }), "norm_layer"),
-        (json!({ "scale_attn_norm": true }), "scale_attn_norm"),
+        (json!({ "norm_layer": "groupnorm" }), "norm_layer"),
+        (json!({ "embed_norm_layer": "rmsnorm" }), "embed_norm_layer"),
         (json!({ "global_pool": "" }), "global_pool"),
         (json!({ "act_layer": "mish" }), "act_layer"),
         (json!({ "pos_embed": "none" }), "pos_embed"),
-        (json!({ "proj_bias": false }), "proj_bias"),
         (json!({ "flux_capacitor": 1.21 }), "flux_capacitor"),
     ] {
         match with_args(args.clone()) {
@@ -193,6 +192,8 @@ fn what_is_not_supported_is_refused_by_name() {
     for (config, field) in [
         (json!({ "architecture": "vit_base_patch16_xp_224" }), "architecture"),
         (json!({ "architecture": "resnet50" }), "architecture"),
+        (json!({ "architecture": "beitv2_base_patch16_224.in1k_ft_in22k" }), "architecture"),
+        (json!({ "architecture": "vit_relpos_base_patch16_224.sw_in1k" }), "architecture"),
         (json!({ "architecture": "vit_tiny_patch16_224", "global_pool": "avgmax" }), "global_pool"),
         (
             json!({ "architecture": "vit_tiny_patch16_224", "pretrained_cfg": { "interpolation": "nearest" } }),
@@ -206,6 +207,95 @@ fn what_is_not_supported_is_refused_by_name() {
         match parse(config.clone()) {
             Err(Error::Unsupported { field: named, .. }) => assert_eq!(named, field),
             other => panic!("{config}: {other:?}"),
+        }
+    }
+}
+
+/// A config of timm's `Eva` with other `model_args`.
+fn eva(architecture: &str, args: Value) -> Result<Config, Error> {
+    parse(json!({ "architecture": architecture, "model_args": args }))
+}
+
+#[test]
+fn eva_is_read_as_it_is_published() {
+    // timm/vit_small_patch16_dinov3.lvd1689m, but for its words.
+    let config = parse(json!({
+        "architecture": "vit_small_patch16_dinov3", "num_classes": 0, "num_features": 384, "global_pool": "avg",
+        "pretrained_cfg": {
+            "tag": "lvd1689m", "custom_load": false, "input_size": [3, 256, 256], "fixed_input_size": true,
+            "interpolation": "bicubic", "crop_pct": 1.0, "crop_mode": "center", "mean": [0.485, 0.456, 0.406],
+            "std": [0.229, 0.224, 0.225], "num_classes": 0, "pool_size": null, "first_conv": "patch_embed.proj",
+            "classifier": "head", "license": "dinov3-license"
+        }
+    }))
+    .unwrap();
+    let preset = Config::preset("vit_small_patch16_dinov3").unwrap();
+    assert_eq!(config.clone().with(|c| c.preprocess.source = preset.preprocess.source.clone()), preset);
+    assert_eq!((config.pool, config.fc_norm, config.tokens()), (Pool::Average, false, 5 + 256));
+
+    let eva02 = eva("eva02_large_patch14_448.mim_m38m_ft_in22k_in1k", json!({ "img_size": 448 })).unwrap();
+    assert_eq!((eva02.mlp, eva02.mlp_hidden, eva02.mlp_norm), (Mlp::GateApart, 2730, true));
+    let Some(Rotary { coordinates: Coordinates::Numbers { reference, .. }, .. }) = eva02.rotary else {
+        panic!("{:?}", eva02.rotary)
+    };
+    assert_eq!((reference, eva02.grid()), (Some([16; 2]), [32; 2]));
+}
+
+#[test]
+fn everything_of_eva_can_be_overridden() {
+    let config = eva(
+        "eva02_base_patch14_224",
+        json!({
+            "embed_dim": 64, "num_heads": 4, "depth": 3, "mlp_ratio": 2.7, "swiglu_align_to": 8, "scale_mlp": false,
+            "qkv_fused": true, "use_abs_pos_emb": false, "num_reg_tokens": 2, "no_embed_class": true,
+            "rope_type": "cat", "rope_temperature": 50.0, "rope_grid_offset": 1.0, "rope_grid_indexing": "xy",
+            "rope_rotate_half": true, "ref_feat_shape": [7, 9], "init_values": 0.0, "use_fc_norm": false,
+            "use_pre_transformer_norm": true, "drop_path_rate": 0.1, "rope_shift_coords": 0.2, "attn_type": "eva",
+            "num_kv_heads": [4, 2, 1], "attn_only_layer_scale": true, "use_post_norm": false
+        }),
+    )
+    .unwrap();
+    assert_eq!((config.mlp, config.mlp_hidden), (Mlp::GateApart, 176), "int(64 * 2.7) is 172");
+    assert_eq!((config.kv_heads.as_slice(), config.layer_scale), (&[4, 2, 1][..], true));
+    assert!(config.attn_only_layer_scale && config.pre_norm && !config.pos_embed && !config.mlp_norm);
+    assert_eq!((config.pool, config.fc_norm, config.final_norm), (Pool::Average, false, true));
+    let rotary = config.rotary.unwrap();
+    assert_eq!(rotary.coordinates, Coordinates::Numbers { first: 1.0, reference: Some([7, 9]) });
+    assert_eq!((rotary.angles, rotary.halves), (Angles::Powers { theta: 50.0 }, true));
+    assert!(rotary.columns_first);
+    assert_eq!(eva("eva02_base_patch14_224", json!({ "use_rot_pos_emb": false })).unwrap().rotary, None);
+    let mixed = eva("vit_base_patch16_rope_224", json!({ "rope_type": "mixed" })).unwrap();
+    assert_eq!(mixed.tensors()["rope.freqs"], [2, 12, 12, 32]);
+}
+
+#[test]
+fn what_eva_has_and_is_not_supported_is_refused_by_name() {
+    for (args, field) in [
+        (json!({ "use_post_norm": true }), "use_post_norm"),
+        (json!({ "rope_type": "mrope" }), "rope_type"),
+        (json!({ "rope_grid_indexing": "yx" }), "rope_grid_indexing"),
+        (json!({ "rope_type": "dinov3", "rope_grid_offset": 0.5 }), "rope_grid_offset"),
+        (json!({ "use_fc_norm": true, "use_post_transformer_norm": true }), "use_post_transformer_norm"),
+        (json!({ "global_pool": "max" }), "global_pool"),
+        (json!({ "global_pool": "map", "attn_pool_num_heads": 2 }), "embed_dim / attn_pool_num_heads"),
+        (json!({ "dynamic_img_pad": true }), "dynamic_img_pad"),
+        (json!({ "reg_tokens": 4 }), "reg_tokens"),
+    ] {
+        match eva("eva02_base_patch14_224", args.clone()) {
+            Err(Error::Unsupported { field: named, .. }) => assert_eq!(named, field),
+            other => panic!("{args}: {other:?}"),
+        }
+    }
+    for (args, field) in [
+        (json!({ "num_kv_heads": [12] }), "num_kv_heads"),
+        (json!({ "num_kv_heads": 5 }), "num_kv_heads"),
+        (json!({ "num_kv_heads": "few" }), "num_kv_heads"),
+        (json!({ "ref_feat_shape": [0, 4] }), "ref_feat_shape"),
+        (json!({ "rope_temperature": 0 }), "rope_theta"),
+    ] {
+        match eva("eva02_base_patch14_224", args.clone()) {
+            Err(Error::Config { field: named, .. }) => assert_eq!(named, field, "{args}"),
+            other => panic!("{args}: {other:?}"),
         }
     }
 }

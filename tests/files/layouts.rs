@@ -7,7 +7,7 @@ use safetensors::tensor::{Dtype, TensorView, serialize};
 use serde_json::{Value, json};
 use tome_wgpu::Error;
 use tome_wgpu::files::{Checkpoint, ModelFiles, TensorReader, load_files, load_model, read_weights};
-use tome_wgpu::vit::{Config, Tensor, Weights};
+use tome_wgpu::vit::{Config, Pool, Tensor, Weights};
 
 use crate::golden;
 
@@ -157,6 +157,41 @@ fn names_of_dinov2_itself_are_read() {
             assert!(close, "{architecture}: {name}");
         }
     }
+}
+
+#[test]
+fn heads_of_dinov2_itself_are_read() {
+    for architecture in ["dinov2_vits14_lc", "dinov2_vitg14_lc"] {
+        let (mut folder, mut weights) = dinov2(architecture);
+        // Its network lies beside its head.
+        let name = |name: &str| match name.strip_prefix("head.") {
+            Some(rest) => format!("linear_head.{rest}"),
+            None => format!("backbone.{name}"),
+        };
+        folder.tensors = folder.tensors.iter().map(|(old, tensor)| (name(old), tensor.clone())).collect();
+        let (config, got) = folder.load().unwrap();
+        assert_eq!(
+            (config.pool, config.num_classes, &got),
+            (Pool::TokenAndAverage, 1000, &weights),
+            "{architecture}"
+        );
+        // That over four layers is refused.
+        weights.insert("head.weight", Tensor::new([1000, 120], vec![0.0; 120_000]));
+        folder.tensors.insert("linear_head.weight".into(), weights.get("head.weight").unwrap().clone());
+        match folder.load() {
+            Err(Error::Unsupported { field, why, .. }) => {
+                assert!(field == "linear_head" && why.contains("layers=1"))
+            }
+            other => panic!("{other:?}"),
+        }
+    }
+}
+
+#[test]
+fn dinos_own_names_are_timms() {
+    let config = Config::preset("dino_vits8").unwrap();
+    assert_eq!((config.patch_size, config.num_classes, config.position_resample.offset), ([8; 2], 0, 0.1));
+    assert_eq!((config.preprocess.crop, config.preprocess.mean[0]), (0.875, 0.485));
 }
 
 #[test]

@@ -3,8 +3,9 @@
 use serde_json::{Value, json};
 use tome_wgpu::Error;
 use tome_wgpu::files::parse_config;
+use tome_wgpu::kernels::NormKind;
 use tome_wgpu::kernels::matmul::Activation;
-use tome_wgpu::vit::{Config, Mlp, Pool, PositionResample, Resample, Resize, Scores};
+use tome_wgpu::vit::{Angles, Config, Coordinates, Mlp, Pool, PositionResample, Resample, Resize, Scores};
 
 fn parse(value: Value) -> Result<Config, Error> {
     parse_config(&value.to_string())
@@ -87,10 +88,124 @@ fn the_gated_mlps_width_is_dinov2s() {
 }
 
 #[test]
+fn dinov3_is_read_as_it_is_published() {
+    // facebook/dinov3-*-pretrain-lvd1689m, but for what differs.
+    let published = |changes: Value| {
+        let mut config = json!({
+            "architectures": ["DINOv3ViTModel"], "attention_dropout": 0.0, "drop_path_rate": 0.0, "hidden_act": "gelu",
+            "hidden_size": 384, "image_size": 224, "initializer_range": 0.02, "intermediate_size": 1536,
+            "key_bias": false, "layer_norm_eps": 1e-05, "layerscale_value": 1.0, "mlp_bias": true,
+            "model_type": "dinov3_vit", "num_attention_heads": 6, "num_channels": 3, "num_hidden_layers": 12,
+            "num_register_tokens": 4, "patch_size": 16, "pos_embed_jitter": null, "pos_embed_rescale": 2.0,
+            "pos_embed_shift": null, "proj_bias": true, "query_bias": true, "rope_theta": 100.0,
+            "torch_dtype": "float32", "transformers_version": "4.56.0", "use_gated_mlp": false, "value_bias": true
+        });
+        config.as_object_mut().unwrap().extend(changes.as_object().unwrap().clone());
+        parse(config).unwrap()
+    };
+    let small = published(json!({}));
+    let rotary = small.rotary.expect("rotary positions");
+    assert_eq!((rotary.coordinates, rotary.angles), (Coordinates::Centres, Angles::Powers { theta: 100.0 }));
+    assert!(
+        rotary.halves && !rotary.columns_first && !small.pos_embed && small.layer_scale && small.qkv_bias
+    );
+    assert_eq!((small.reg_tokens, small.tokens(), small.norm_eps, small.pool), (4, 201, 1e-5, Pool::Token));
+    assert_eq!(
+        (small.mlp, small.preprocess.resize, small.preprocess.mean[0]),
+        (Mlp::Plain, Resize::Squash, 0.485)
+    );
+    for (changes, width, depth, hidden, mlp, biased) in [
+        (json!({ "hidden_act": "silu", "use_gated_mlp": true }), 384, 12, 1536, Mlp::GateFirst, true),
+        (
+            json!({ "hidden_size": 768, "num_attention_heads": 12, "intermediate_size": 3072 }),
+            768,
+            12,
+            3072,
+            Mlp::Plain,
+            true,
+        ),
+        (
+            json!({ "hidden_size": 1024, "num_attention_heads": 16, "intermediate_size": 4096, "num_hidden_layers": 24 }),
+            1024,
+            24,
+            4096,
+            Mlp::Plain,
+            true,
+        ),
+        (
+            json!({ "hidden_size": 1280, "num_attention_heads": 20, "intermediate_size": 5120, "num_hidden_layers": 32,
+                    "hidden_act": "silu", "use_gated_mlp": true }),
+            1280,
+            32,
+            5120,
+            Mlp::GateFirst,
+            true,
+        ),
+        (
+            json!({ "hidden_size": 4096, "num_attention_heads": 32, "intermediate_size": 8192, "num_hidden_layers": 40,
+                    "hidden_act": "silu", "use_gated_mlp": true, "query_bias": false, "value_bias": false }),
+            4096,
+            40,
+            8192,
+            Mlp::GateFirst,
+            false,
+        ),
+    ] {
+        let config = published(changes);
+        assert_eq!((config.embed_dim, config.depth, config.mlp_hidden), (width, depth, hidden));
+        assert_eq!((config.mlp, config.qkv_bias), (mlp, biased));
+    }
+}
+
+#[test]
+fn published_configs_of_other_families_are_read() {
+    // facebook/vit-msn-small, facebook/ijepa_vith14_1k, apple/aimv2-large-patch14-224.
+    let msn = parse(json!({
+        "architectures": ["ViTMSNModel"], "attention_probs_dropout_prob": 0.0, "hidden_act": "gelu",
+        "hidden_dropout_prob": 0.0, "hidden_size": 384, "image_size": 224, "initializer_range": 0.02,
+        "intermediate_size": 1536, "layer_norm_eps": 1e-06, "model_type": "vit_msn", "num_attention_heads": 6,
+        "num_channels": 3, "num_hidden_layers": 12, "patch_size": 16, "qkv_bias": true, "torch_dtype": "float32"
+    }))
+    .unwrap();
+    assert_eq!((msn.embed_dim, msn.pool, msn.norm_eps, msn.tokens()), (384, Pool::Token, 1e-6, 197));
+    let ijepa = parse(json!({
+        "architectures": ["IJepaModel"], "attention_probs_dropout_prob": 0.0, "hidden_act": "gelu",
+        "hidden_dropout_prob": 0.0, "hidden_size": 1280, "image_size": 224, "initializer_range": 0.02,
+        "intermediate_size": 5120, "layer_norm_eps": 1e-06, "model_type": "ijepa", "num_attention_heads": 16,
+        "num_channels": 3, "num_hidden_layers": 32, "patch_size": 14, "qkv_bias": true
+    }))
+    .unwrap();
+    assert_eq!((ijepa.depth, ijepa.pool, ijepa.fc_norm, ijepa.tokens()), (32, Pool::Average, false, 256));
+    let aimv2 = |changes: Value| {
+        let mut config = json!({
+            "architectures": ["Aimv2VisionModel"], "attention_dropout": 0.0, "hidden_act": "silu", "hidden_size": 1024,
+            "image_size": 224, "initializer_range": 0.02, "intermediate_size": 2816, "is_native": false,
+            "mlp_bias": false, "model_type": "aimv2_vision_model", "num_attention_heads": 8, "num_channels": 3,
+            "num_hidden_layers": 24, "patch_size": 14, "qkv_bias": false, "rms_norm_eps": 1e-05, "use_head": false
+        });
+        config.as_object_mut().unwrap().extend(changes.as_object().unwrap().clone());
+        parse(config).unwrap()
+    };
+    let large = aimv2(json!({}));
+    assert_eq!((large.mlp, large.norm, large.norm_eps), (Mlp::GateApart, NormKind::Rms, 1e-5));
+    assert_eq!((large.pool, large.class_token, large.embed_norm), (Pool::Average, false, true));
+    assert!(!large.qkv_bias && !large.proj_bias && !large.mlp_bias);
+    assert_eq!(aimv2(json!({ "use_head": true })).pool, Pool::Query);
+    let whole = parse(json!({ "model_type": "aimv2", "architectures": ["Aimv2Model"], "projection_dim": 768,
+                              "vision_config": { "num_hidden_layers": 12 } }))
+    .unwrap();
+    assert_eq!((whole.num_classes, whole.embed_dim, whole.depth, whole.pool), (768, 1024, 12, Pool::Query));
+}
+
+#[test]
 fn what_is_not_supported_is_refused_by_name() {
     for (config, field) in [
         (json!({ "model_type": "siglip2" }), "model_type"),
-        (json!({ "model_type": "dinov3_vit" }), "model_type"),
+        (json!({ "model_type": "beit" }), "model_type"),
+        (json!({ "model_type": "data2vec-vision" }), "model_type"),
+        (json!({ "model_type": "aimv2_vision_model", "is_native": true }), "is_native"),
+        (json!({ "model_type": "dinov3_vit", "query_bias": false }), "query_bias, key_bias, value_bias"),
+        (json!({ "model_type": "dinov3_vit", "mlp_bias": false }), "mlp_bias"),
         (json!({ "model_type": "swin" }), "model_type"),
         (json!({ "model_type": "vit", "architectures": ["ViTForSomethingElse"] }), "architectures"),
         (json!({ "model_type": "vit", "hidden_act": "mish" }), "hidden_act"),

@@ -51,6 +51,7 @@ fn load(folder: &Path) -> Case {
     options.prop_attn = text("prop_attn") == "on";
     options.pool_by = if text("pool") == "size" { PoolBy::Size } else { PoolBy::Plain };
     options.protect = if text("protect") == "prefix" { Protect::Prefix } else { Protect::Class };
+    options.positions = named(knob("positions", "mean"), &name);
     options.merge = named(knob("merge_mode", "wmean"), &name);
     options.partition = named(knob("partition", "alternating"), &name);
     options.threshold = run.get("threshold").map(|value| value.as_f64().expect("a number") as f32);

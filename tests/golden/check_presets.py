@@ -1,138 +1,146 @@
-"""Holds the tables of architectures in src/vit/presets against timm.
+"""Holds the architectures that are known by name against timm, and counts what of timm's published networks is accepted.
 
-    python3 check_presets.py
+    cargo build --release --example inspect
+    python3 check_presets.py target/release/examples/inspect
 
-Run with Python 3.11 and timm 1.0.31. For each row timm builds the network (without its numbers), and everything that the
-row says is compared; then the architectures of timm that have no row are listed with the reason.
+Run with Python 3.11 and timm 1.0.31. For each of timm's published Vision Transformers (and for each that is not published and
+has a row) timm builds the network without its numbers; a folder is made of its own config and of the names and shapes of its
+tensors, as its hub has it, and the program is asked what that is. What it takes is compared with timm's network option by option;
+what it refuses is listed with the reason.
 """
+import collections
+import json
 import re
+import struct
+import subprocess
+import sys
+import tempfile
 import warnings
 from pathlib import Path
 
 import timm
 import torch
 from torch import nn
-from timm.models.vision_transformer import Block, VisionTransformer
 
-PRESETS = Path(__file__).resolve().parents[2] / "src/vit/presets"
-SOURCE = "\n".join((PRESETS / f"{name}.rs").read_text() for name in ("families", "timm", "dinov2"))
-OPTIONS = {
-    "mlp": "Plain", "activation": "GELU", "qkv_bias": True, "pool": "Token", "class_token": True, "dist_token": False,
-    "reg_tokens": 0, "no_embed_class": False, "pre_norm": False, "fc_norm": None, "final_norm": True, "layer_scale": False,
-    "norm_eps": 1e-6,
-}
-METHODS = {
-    "with_class_token": {"class_token": True}, "unplaced": {"no_embed_class": True}, "scaled": {"layer_scale": True},
-    "tanh": {"activation": "GELU_TANH"}, "no_qkv_bias": {"qkv_bias": False}, "no_final_norm": {"final_norm": False},
-}
-ACTIVATIONS = {"GELU": "GELU", "GELUTanh": "GELU_TANH", "QuickGELU": "QUICK_GELU", "SiLU": "SILU"}
-
-
-def value(text):
-    text = text.strip().rsplit("::", 1)[-1]
-    some = re.fullmatch(r"Some\((\w+)\)", text)
-    text = some[1] if some else text
-    if text in ("true", "false", "None"):
-        return {"true": True, "false": False, "None": None}[text]
-    return eval(text) if text[0].isdigit() else text
-
-
-def table():
-    """The rows, with families and sizes spelt out."""
-    sizes = {n: [eval(v) for v in args.split(",")] for n, args in re.findall(r"const (\w+): Size = size\((.*?)\);", SOURCE)}
-    families = {}
-    for name, fields in re.findall(r"const (\w+): Family =\s*Family \{(.*?)\};", SOURCE, re.S):
-        fields = re.sub(r"position_resample: .*?\},?", "", fields, flags=re.S)
-        base = re.search(r"\.\.(\w+)", fields)
-        said = {k: value(v) for k, v in re.findall(r"(\w+): ([\w:().\-]+)", fields)}
-        families[name] = (families[base[1]] if base else OPTIONS) | said
-    for row in re.findall(r"^    row\((.*)\),$", SOURCE, re.M):
-        name, size, patch, pixels, family, picture, crop, classes = row.split(", ")
-        base, *methods = family.split(".")
-        options = dict(families[base])
-        for method in methods:
-            registers = re.fullmatch(r"registers\((\d+)\)", method)
-            options |= {"reg_tokens": int(registers[1])} if registers else METHODS.get(method[:-2], {})
-        yield name.strip('"'), sizes[size], int(patch), int(pixels), options, picture, float(crop), int(classes)
-
-
-def timms(model):
-    """The same of timm's network."""
-    block = model.blocks[0]
-    glu = type(block.mlp).__name__ == "GluMlp" and not block.mlp.gate_last
-    assert glu or type(block.mlp).__name__ == "Mlp"
-    dist = hasattr(model, "dist_token")
-    fc_norm = isinstance(model.fc_norm, nn.LayerNorm)
-    eps = {m.eps for m in model.modules() if isinstance(m, nn.LayerNorm)}
-    assert len(eps) == 1
-    pool = {"token": "Distilled" if dist else "Token", "avg": "Average", "map": "Attention"}[model.global_pool]
-    return [model.embed_dim, len(model.blocks), block.attn.num_heads, block.mlp.fc2.in_features], {
-        "mlp": "GateFirst" if glu else "Plain",
-        "activation": ACTIVATIONS[type(block.mlp.act).__name__],
-        "qkv_bias": block.attn.qkv.bias is not None,
-        "pool": pool,
-        "class_token": model.cls_token is not None,
-        "dist_token": dist,
-        "reg_tokens": 0 if model.reg_token is None else model.reg_token.shape[1],
-        "no_embed_class": model.no_embed_class,
-        "pre_norm": isinstance(model.norm_pre, nn.LayerNorm),
-        "fc_norm": fc_norm,
-        "final_norm": fc_norm or isinstance(model.norm, nn.LayerNorm),
-        "layer_scale": not isinstance(block.ls1, nn.Identity),
-        "norm_eps": eps.pop(),
-    }
-
-
-def timms_picture(cfg):
-    names = {0.485: "IMAGENET", 0.5: "HALF", 0.48145466: "OPENAI", 0.0: "UNIT"}
-    picture = names[cfg["mean"][0]]
-    picture += "" if cfg["interpolation"] == "bicubic" else ".bilinear()"
-    return picture + {"center": "", "squash": ".squash()"}[cfg["crop_mode"]]
+MODULES = "vision_transformer eva deit beit naflexvit vision_transformer_hybrid vision_transformer_relpos vision_transformer_sam"
+ACTIVATIONS = {"GELU": "Gelu", "GELUTanh": "GeluTanh", "QuickGELU": "QuickGelu", "SiLU": "Silu"}
+FILTERS = {"bicubic": "Bicubic", "bilinear": "Bilinear"}
+CROPS = {"center": "Shortest", "squash": "Squash"}
 
 
 def build(name):
+    """Without a name's training: its classes come from the config."""
+    config = timm.get_pretrained_cfg(name)
     with torch.device("meta"), warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        return timm.create_model(name)
+        try:
+            return timm.create_model(name, num_classes=config.num_classes), config
+        except TypeError:  # SAM's encoder
+            return timm.create_model(name), config
 
 
-def why_not(model):
-    if not isinstance(model, VisionTransformer):
-        return None
+def folder_of(name, model, config, parent):
+    """As `save_for_hf` writes it, but for the numbers, which are a hole in the file."""
+    folder = parent / name
+    folder.mkdir()
+    written = {"architecture": model.pretrained_cfg["architecture"], "num_classes": model.num_classes}
+    written |= {"num_features": model.num_features, "global_pool": getattr(model, "global_pool", None)}
+    written["pretrained_cfg"] = config.to_dict()
+    (folder / "config.json").write_text(json.dumps(written))
+    header, end = {}, 0
+    for key, tensor in model.state_dict().items():
+        size = 2 * tensor.numel()
+        header[key] = {"dtype": "F16", "shape": list(tensor.shape), "data_offsets": [end, end + size]}
+        end += size
+    text = json.dumps(header).encode()
+    with open(folder / "model.safetensors", "wb") as file:
+        file.write(struct.pack("<Q", len(text)) + text)
+        file.truncate(8 + len(text) + end)
+    return folder
+
+
+def ours(line):
+    """The fields of the program's config."""
+    fields = dict(re.findall(r"\b(\w+): (\[[^\]]*\]|\"[^\"]*\"|[\w.+-]+)", line))
+    read = {"true": True, "false": False, "None": None}
+    return {key: read.get(value, value) for key, value in fields.items()}
+
+
+def timms(model, cfg):
+    """The same of timm's network, as far as names and shapes do not show it."""
     block = model.blocks[0]
-    if type(block) is not Block:
-        return type(block).__name__
-    if type(block.attn).__name__ != "Attention":
-        return type(block.attn).__name__
-    if not isinstance(block.norm1, nn.LayerNorm):
-        return type(block.norm1).__name__
-    if isinstance(block.attn.norm, nn.LayerNorm):
-        return "scale_attn_norm"
-    return "made for timm's own tests" if model.embed_dim < 128 else "NO REASON"
+    attention = getattr(block, "attn", block)
+    eps = {m.eps for m in model.modules() if isinstance(m, nn.LayerNorm) or "RmsNorm" in type(m).__name__}
+    assert len(eps) == 1, eps
+    pool = {"token": "Token", "avg": "Average", "map": "Attention"}[model.global_pool]
+    out = {
+        "embed_dim": str(model.embed_dim),
+        "depth": str(len(model.blocks)),
+        "num_heads": str(attention.num_heads),
+        "pool": "Distilled" if hasattr(model, "dist_token") else pool,
+        "norm_eps": eps.pop(),
+        "patch_size": list(model.patch_embed.patch_size),
+        "image_size": list(cfg.input_size[1:]),
+        "num_classes": str(model.num_classes),
+        "mean": list(cfg.mean),
+        "std": list(cfg.std),
+        "resample": FILTERS[cfg.interpolation],
+        "resize": CROPS[cfg.crop_mode],
+        "crop": cfg.crop_pct,
+        "norm": "Rms" if "RmsNorm" in type(getattr(block, "norm1", getattr(block, "in_norm", None))).__name__ else "Layer",
+        "no_embed_class": getattr(model, "no_embed_class", False),
+    }
+    mlp = getattr(block, "mlp", None)
+    if mlp is not None:
+        kind = type(mlp).__name__
+        assert kind in ("Mlp", "GluMlp", "SwiGLU"), kind
+        gate = "GateApart" if kind == "SwiGLU" else "GateLast" if getattr(mlp, "gate_last", False) else "GateFirst"
+        out["mlp"] = "Plain" if kind == "Mlp" else gate
+        out["activation"] = ACTIVATIONS[type(mlp.act).__name__]
+    return out
+
+
+def timms_rotary(model):
+    """timm's rotary positions, as the program's config shows them."""
+    rope = getattr(model, "rope", None)
+    if rope is None:
+        return "rotary: None"
+    numbers = {"first": float(getattr(rope, "grid_offset", 0.0)), "reference": getattr(rope, "ref_feat_shape", None)}
+    angles = f"Powers {{ theta: {float(rope.temperature)} }}"
+    coordinates = "Centres"
+    if type(rope).__name__ == "RotaryEmbeddingMixed":
+        angles = "Learned"
+    if type(rope).__name__ != "RotaryEmbeddingDinoV3":
+        reference = f"Some({list(numbers['reference'])})" if numbers["reference"] else "None"
+        coordinates = f"Numbers {{ first: {numbers['first']}, reference: {reference} }}"
+    first, halves = (str(v).lower() for v in (rope.grid_indexing == "xy", bool(model.blocks[0].attn.rotate_half)))
+    return f"rotary: Some(Rotary {{ coordinates: {coordinates}, angles: {angles}, columns_first: {first}, halves: {halves} }})"
+
+
+def same(key, ours, theirs):
+    if isinstance(theirs, list):
+        return all(abs(a - b) < 1e-6 for a, b in zip(json.loads(ours), theirs, strict=True))
+    return abs(float(ours) - theirs) < 1e-6 * max(1e-6, abs(theirs)) if isinstance(theirs, float) else ours == theirs
 
 
 if __name__ == "__main__":
-    rows = list(table())
-    for name, size, patch, pixels, options, picture, crop, classes in rows:
-        if name.startswith("dinov2_"):
-            # DINOv2's own name for what timm has under another.
-            name = f"vit_{dict(s='small', b='base', l='large', g='giant')[name[10]]}_patch14_{'reg4_' if 'reg' in name else ''}dinov2"
-        model = build(name)
-        cfg = model.pretrained_cfg
-        shape, theirs = timms(model)
-        hidden = int(size[0] * size[3])
-        ours = options | {"fc_norm": options["pool"] == "Average" if options["fc_norm"] is None else options["fc_norm"]}
-        said = (size[:3] + [hidden // 2 if options["mlp"] == "GateFirst" else hidden], ours, (patch, patch), (pixels, pixels), picture, crop, classes)
-        truth = (shape, theirs, model.patch_embed.patch_size, model.patch_embed.img_size, timms_picture(cfg), cfg["crop_pct"], model.num_classes)
-        assert said == truth, f"{name}:\n{said}\n{truth}"
-        assert tuple(cfg["input_size"]) == (3, pixels, pixels) and cfg["num_classes"] == classes, name
-        assert (model.patch_embed.proj.bias is None) == options["pre_norm"], name
-        assert model.blocks[0].attn.proj.bias is not None and model.pos_embed is not None, name
-        positions = (pixels // patch) ** 2 + (0 if options["no_embed_class"] else model.num_prefix_tokens)
-        assert model.pos_embed.shape[1] == positions, name
-    print(len(rows), "rows agree")
-    known = {row[0] for row in rows}
-    for module in ("vision_transformer", "deit"):
-        for name in timm.list_models(module=module):
-            if name not in known and (reason := why_not(build(name))):
-                print(f"no row: {name}: {reason}")
+    published = [name for module in MODULES.split() for name in timm.list_models(module=module, pretrained=True)]
+    accepted, refused = 0, collections.defaultdict(list)
+    with tempfile.TemporaryDirectory() as parent:
+        built = {name: build(name) for name in published}
+        folders = [folder_of(name, *built[name], Path(parent)) for name in published]
+        lines = subprocess.run([sys.argv[1], *folders], check=True, capture_output=True, text=True).stdout.splitlines()
+    for name, line in zip(published, lines, strict=True):
+        _, verdict, rest = line.split("\t")
+        if verdict == "refused":
+            # Without what differs from name to name.
+            refused[rest.split("is not supported: ")[-1].split(", among them")[0]].append(name)
+            continue
+        accepted += 1
+        got, want = ours(rest), timms(*built[name])
+        differing = {key: (got.get(key), value) for key, value in want.items() if not same(key, got.get(key), value)}
+        assert not differing, f"{name}: {differing}"
+        assert timms_rotary(built[name][0]) in rest, f"{name}: {timms_rotary(built[name][0])}"
+    print(f"{accepted} of {len(published)} published networks are accepted, each as timm has it; refused are")
+    for reason, names in sorted(refused.items(), key=lambda item: -len(item[1])):
+        print(f"{len(names):4} {reason}: {' '.join(sorted({name.split('.')[0] for name in names}))}")

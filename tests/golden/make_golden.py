@@ -14,7 +14,7 @@ from pathlib import Path
 import timm
 import torch
 from safetensors.torch import save_file
-from timm.layers import GluMlp, Mlp, SwiGLU, SwiGLUPacked
+from timm.layers import GluMlp, Mlp, RmsNorm, SwiGLU, SwiGLUPacked
 from timm.models.deit import VisionTransformerDistilled
 from timm.models.vision_transformer import VisionTransformer
 from torch import nn
@@ -89,6 +89,15 @@ TABLE = {
     "relu": ({"act_layer": "relu", "depth": 2}, {}, {}),
     "map_size": ({**MAP, "act_layer": "gelu_tanh", "depth": 2}, {"r": "3", "pool": "size"}, {}),
     "map_plain": ({**MAP, "depth": 2}, {"r": "3"}, {}),
+    # The registers are left out of the pooling, or not.
+    "map_reg2": ({**MAP, "reg_tokens": 2, "depth": 2}, {"r": "3", "pool": "size", "protect": "prefix"}, {}),
+    "map_reg2_whole_r0": (
+        {**MAP, "reg_tokens": 2, "pool_include_prefix": True, "depth": 2}, {"r": "0", "protect": "prefix"}, {},
+    ),
+    "avg_reg2_whole": (
+        {**AVERAGE, "reg_tokens": 2, "pool_include_prefix": True, "depth": 2},
+        {"r": "3", "pool": "size", "protect": "prefix"}, {},
+    ),
     "map_r0": ({**MAP, "depth": 2, "num_classes": 0}, {"r": "0"}, {}),
     "distilled": ({"depth": 2}, {}, {"architecture": "deit_tiny_distilled_patch16_224"}),
     "distilled_clamp": (
@@ -100,6 +109,26 @@ TABLE = {
         {**REGISTERS, "init_values": 1e-5, "mlp_layer": "SwiGLUPacked", "act_layer": "silu", "mlp_ratio": 3.0,
          "img_size": [28, 42], "patch_size": 14, "num_classes": 0},
         {"r": "1", "protect": "prefix"}, {},
+    ),
+    "rms_norm": ({"norm_layer": "rmsnorm", "depth": 2}, {}, {}),
+    "rms_norm_qk_reg2_final": (
+        {"norm_layer": "rmsnorm", "reg_tokens": 2, "qk_norm": True, "pre_norm": True, "depth": 2},
+        {"protect": "prefix", "metric": "final"}, {},
+    ),
+    "inner_norms": ({"scale_attn_norm": True, "scale_mlp_norm": True, "depth": 2}, {}, {}),
+    "swiglu_rms_inner_norms": (
+        {"scale_attn_norm": True, "scale_mlp_norm": True, "norm_layer": "rmsnorm", "mlp_layer": "SwiGLU",
+         "act_layer": "silu", "mlp_ratio": 1.5, "init_values": 1e-5, "depth": 2},
+        {}, {},
+    ),
+    "no_proj_bias": ({"proj_bias": False, "qkv_bias": False, "depth": 2}, {}, {}),
+    "swiglu_packed_no_bias": (
+        {"mlp_layer": "SwiGLUPacked", "act_layer": "silu", "mlp_ratio": 3.0, "proj_bias": False, "depth": 2}, {}, {},
+    ),
+    "aimv2_like": (
+        {**AVERAGE, "fc_norm": False, "norm_layer": "rmsnorm", "embed_norm_layer": "rmsnorm", "norm_eps": 1e-5,
+         "qkv_bias": False, "proj_bias": False, "mlp_layer": "SwiGLU", "act_layer": "silu", "mlp_ratio": 1.5, "depth": 2},
+        {"r": "3", "pool": "size"}, {},
     ),
     "mae_like": ({**AVERAGE, "class_token": True}, {"prop_attn": "off", "pool": "size"}, {}),
     # The knobs of the paper's Table 1.
@@ -180,7 +209,10 @@ def build(args, architecture):
     """The timm model of a config.json (timm has no string for the LayerNorm epsilon and none for MLPs)."""
     args = dict(args)
     mlp = MLPS[args.pop("mlp_layer")]
-    norm = functools.partial(nn.LayerNorm, eps=args.pop("norm_eps"))
+    norms = {"layernorm": nn.LayerNorm, "rmsnorm": RmsNorm}
+    norm = functools.partial(norms[args.pop("norm_layer", "layernorm")], eps=args.pop("norm_eps"))
+    if args.pop("embed_norm_layer", None):
+        args["embed_norm_layer"] = norm
     network = VisionTransformerDistilled if "distilled" in architecture else VisionTransformer
     return network(**args, mlp_layer=mlp, norm_layer=norm).eval()
 

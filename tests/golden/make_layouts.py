@@ -19,7 +19,7 @@ import torch
 import torchvision
 import transformers as hf
 from safetensors.torch import save_file
-from timm.layers import QuickGELU, SwiGLUPacked
+from timm.layers import QuickGELU, RmsNorm, SwiGLU, SwiGLUPacked
 from timm.models.deit import VisionTransformerDistilled
 from timm.models.vision_transformer import VisionTransformer
 from torch import nn
@@ -52,11 +52,12 @@ def vit_names(state, prefix=""):
     out = {
         "patch_embed.proj.weight": state["embeddings.patch_embeddings.projection.weight"],
         "patch_embed.proj.bias": state["embeddings.patch_embeddings.projection.bias"],
-        "cls_token": state["embeddings.cls_token"],
         "pos_embed": state["embeddings.position_embeddings"],
         "norm.weight": state["layernorm.weight"],
         "norm.bias": state["layernorm.bias"],
     }
+    if "embeddings.cls_token" in state:
+        out["cls_token"] = state["embeddings.cls_token"]
     if "embeddings.distillation_token" in state:
         out["dist_token"] = state["embeddings.distillation_token"]
     if "embeddings.register_tokens" in state:
@@ -106,6 +107,24 @@ def tower_names(state, prefix=""):
             out[f"{new}attn.proj.{kind}"] = state[f"{old}self_attn.out_proj.{kind}"]
             for theirs, ours in (("layer_norm1", "norm1"), ("layer_norm2", "norm2"), ("mlp.fc1", "mlp.fc1"), ("mlp.fc2", "mlp.fc2")):
                 out[f"{new}{ours}.{kind}"] = state[f"{old}{theirs}.{kind}"]
+    return out
+
+
+def aimv2_names(state, prefix=""):
+    """Those of AIMv2's."""
+    state = {k.removeprefix(prefix): v for k, v in state.items()}
+    out = {
+        "patch_embed.proj.weight": state["embeddings.patch_embed.weight"],
+        "patch_embed.proj.bias": state["embeddings.patch_embed.bias"],
+        "patch_embed.norm.weight": state["embeddings.rms_norm.weight"],
+        "pos_embed": state["embeddings.position_embedding.weight"][None],
+        "norm.weight": state["rms_norm.weight"],
+    }
+    for i in range(DEPTH):
+        old, new = f"encoder.layers.{i}.", f"blocks.{i}."
+        out[f"{new}attn.qkv.weight"] = torch.cat([state[f"{old}attention.{x}_proj.weight"] for x in "qkv"])
+        for theirs, ours in (("attention.out_proj", "attn.proj"), ("rms_norm1", "norm1"), ("rms_norm2", "norm2"), ("ffn.gate_proj", "mlp.fc1_g"), ("ffn.up_proj", "mlp.fc1_x"), ("ffn.down_proj", "mlp.fc2")):
+            out[f"{new}{ours}.weight"] = state[f"{old}{theirs}.weight"]
     return out
 
 
@@ -178,11 +197,33 @@ def siglip_head(head):
     return run
 
 
+def pooled_head(prefix=0):
+    """The mean of the patches behind the final norm, alone."""
+    return lambda body, x, size: (weighted(body.norm(x), size, prefix),) * 2
+
+
+def aimv2_head(head, projection=None):
+    def run(body, x, size):
+        x = body.norm(x)
+        query, key, value = (
+            y.unflatten(2, (HEADS, -1)).transpose(1, 2)
+            for y in (head.cls_token.expand(len(x), -1, -1), head.k_proj(x), head.v_proj(x))
+        )
+        mask = size.log()[:, None, None, :]
+        y = nn.functional.scaled_dot_product_attention(query, key, value, attn_mask=mask)
+        row = head.output_proj(y.transpose(1, 2).flatten(2))[:, 0]
+        return row, projection(row) if projection else row
+
+    return run
+
+
 def body(make=VisionTransformer, **kwargs):
     """timm's blocks without a head."""
-    eps = kwargs.pop("eps")
+    norm = partial(kwargs.pop("norm", nn.LayerNorm), eps=kwargs.pop("eps"))
+    if kwargs.pop("embed_norm", False):
+        kwargs["embed_norm_layer"] = norm
     args = {"img_size": PIXELS, "patch_size": PATCH, "embed_dim": WIDTH, "depth": DEPTH, "num_heads": HEADS}
-    args |= {"mlp_ratio": HIDDEN / WIDTH, "num_classes": 0, "norm_layer": partial(nn.LayerNorm, eps=eps)}
+    args |= {"mlp_ratio": HIDDEN / WIDTH, "num_classes": 0, "norm_layer": norm}
     return make(**(args | kwargs))
 
 
@@ -191,6 +232,11 @@ CLIP_BODY = {"eps": 1e-5, "pre_norm": True, "act_layer": QuickGELU}
 SIGLIP_BODY = {"eps": 1e-6, "class_token": False, "global_pool": "", "act_layer": partial(nn.GELU, approximate="tanh")}
 DINO_BODY = {"eps": 1e-6, "init_values": 1.0}
 SWIGLU_BODY = DINO_BODY | {"mlp_layer": SwiGLUPacked, "act_layer": nn.SiLU, "mlp_ratio": 2 * 48 / WIDTH}
+PATCHES_BODY = {"class_token": False, "global_pool": ""}
+AIMV2_BODY = PATCHES_BODY | {
+    "eps": 1e-5, "norm": RmsNorm, "embed_norm": True, "qkv_bias": False, "proj_bias": False, "mlp_layer": SwiGLU,
+    "act_layer": nn.SiLU,
+}
 REGISTERS_BODY = DINO_BODY | {"reg_tokens": 4, "no_embed_class": True}
 
 
@@ -201,6 +247,10 @@ def whole(model, x):
 
 def class_token(model, x):
     return model(pixel_values=x).last_hidden_state[:, 0]
+
+
+def patches(model, x):
+    return model(pixel_values=x).last_hidden_state.mean(1)
 
 
 def unmasked(model, x):
@@ -292,17 +342,52 @@ def table():
         m = hf.ViTMAEForPreTraining(hf.ViTMAEConfig(**PLAIN, **decoder))
         return case(m, unmasked, partial(vit_names, prefix="vit."), VIT_BODY, class_head(), hf.ViTImageProcessorPil(**SQUARE))
 
+    def msn_classifier():
+        m = hf.ViTMSNForImageClassification(hf.ViTMSNConfig(**PLAIN, **LABELS))
+        return case(m, whole, partial(vit_names, prefix="vit."), {"eps": 1e-6}, class_head(m.classifier), hf.ViTImageProcessorPil(**SQUARE))
+
+    def msn_model():
+        m = hf.ViTMSNModel(hf.ViTMSNConfig(**PLAIN))
+        return case(m, class_token, vit_names, {"eps": 1e-6}, class_head(), hf.ViTImageProcessorPil(**SQUARE))
+
+    def ijepa_model():
+        m = hf.IJepaModel(hf.IJepaConfig(**PLAIN))
+        return case(m, patches, vit_names, VIT_BODY | PATCHES_BODY, pooled_head(), hf.ViTImageProcessorPil(**SQUARE))
+
+    def ijepa_classifier():
+        m = hf.IJepaForImageClassification(hf.IJepaConfig(**PLAIN, **LABELS))
+        return case(m, whole, partial(vit_names, prefix="ijepa."), VIT_BODY | PATCHES_BODY, mean_head(m.classifier, 0, norm=True), hf.ViTImageProcessorPil(**SQUARE))
+
+    def aimv2_vision():
+        m = hf.Aimv2VisionModel(hf.Aimv2VisionConfig(**PLAIN, use_head=False))
+        return case(m, patches, aimv2_names, AIMV2_BODY, pooled_head(), hf.CLIPImageProcessorPil(**EDGE))
+
+    def aimv2_vision_head():
+        m = hf.Aimv2VisionModel(hf.Aimv2VisionConfig(**PLAIN))
+        return case(m, whole, aimv2_names, AIMV2_BODY, aimv2_head(m.head), hf.CLIPImageProcessorPil(**EDGE))
+
+    def aimv2():
+        text = {k: v for k, v in TEXT.items() if k not in ("bos_token_id", "pad_token_id")}
+        m = hf.Aimv2Model(hf.Aimv2Config(vision_config=PLAIN, text_config=text, projection_dim=12))
+        forward = lambda m, x: m.visual_projection(m.vision_model(x).pooler_output)
+        return case(m, forward, partial(aimv2_names, prefix="vision_model."), AIMV2_BODY, aimv2_head(m.vision_model.head, m.visual_projection), hf.CLIPImageProcessorPil(**EDGE))
+
     def tv_vit():
         # Heads of torchvision's ViT are 64 wide, which is all that its checkpoints say about their number.
         m = torchvision.models.VisionTransformer(image_size=16, patch_size=4, num_layers=DEPTH, num_heads=1, hidden_dim=64, mlp_dim=32, num_classes=CLASSES)
         args = {"eps": 1e-6, "img_size": 16, "embed_dim": 64, "num_heads": 1, "mlp_ratio": 0.5}
-        return case(m, lambda m, x: m(x), torchvision_names, args, class_head(m.heads.head), None, pixels=16)
+        return case(m, lambda m, x: m(x), torchvision_names, args, class_head(m.heads.head), lambda m, folder: save(m.state_dict(), folder), pixels=16)
 
     def tv_swag():
-        return tv_vit()
+        *same, _, pixels, extra = tv_vit()
+        return *same, lambda m, folder: save(swag_names(m.state_dict()), folder), pixels, extra
 
-    cases = {"hf_" + f.__name__: f for f in (vit_classifier, vit_model, deit_classifier, deit_teacher, dinov2_classifier, dinov2_swiglu_shards, dinov2_registers_classifier, dinov2_smaller, dinov2_registers_rect, clip, clip_vision, clip_projection, clip_classifier, siglip_vision, siglip, siglip_classifier, mae)}
+    cases = {"hf_" + f.__name__: f for f in (vit_classifier, vit_model, deit_classifier, deit_teacher, dinov2_classifier, dinov2_swiglu_shards, dinov2_registers_classifier, dinov2_smaller, dinov2_registers_rect, clip, clip_vision, clip_projection, clip_classifier, siglip_vision, siglip, siglip_classifier, mae, msn_classifier, msn_model, ijepa_model, ijepa_classifier, aimv2_vision, aimv2_vision_head, aimv2)}
     return cases | {"tv_vit": tv_vit, "tv_swag": tv_swag}
+
+
+def save(state, folder, name="model.safetensors"):
+    save_file(state, folder / name, metadata={"format": "pt"})
 
 
 def swag_names(state):
@@ -407,10 +492,9 @@ def make(name):
     folder = CASES / name
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir(parents=True)
-    if processor is None:
-        state = model.state_dict()
-        save_file(swag_names(state) if name == "tv_swag" else state, folder / "model.safetensors", metadata={"format": "pt"})
-        versions = {"torchvision": torchvision.__version__}
+    if callable(processor) and not hasattr(processor, "save_pretrained"):
+        processor(model, folder)
+        versions = {name: sys.modules[name].__version__ for name in [type(model).__module__.split(".")[0]]}
     else:
         model.save_pretrained(folder, **extra)
         processor.save_pretrained(folder)

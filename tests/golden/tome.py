@@ -179,7 +179,7 @@ def attention(attn, x, size):
     shares = logits.softmax(dim=3)
     y = (shares @ v).transpose(1, 2).reshape(batch, n, -1)
     metrics = {"keys": k.mean(dim=1), "queries": q.mean(dim=1), "values": v.mean(dim=1)}
-    return attn.proj(y), metrics, shares[:, :, 0].mean(dim=1)
+    return attn.proj(attn.norm(y)), metrics, shares[:, :, 0].mean(dim=1)
 
 
 def merged_sum(plan, values):
@@ -243,7 +243,7 @@ def forward(
         layer = f"layer{i:02}."
         y, metrics, class_attention = attention(block.attn, block.norm1(x), size if prop_attn else None)
         metrics |= {"input": x, "attention": x + block.ls1(y)}
-        norm = model.norm if isinstance(model.norm, torch.nn.LayerNorm) else model.fc_norm
+        norm = model.fc_norm if isinstance(model.norm, torch.nn.Identity) else model.norm
         metrics["final"] = norm(metrics["attention"])
         x = metrics["attention"]
         out |= {layer + "attn": x, layer + "metric": metrics[metric]}
@@ -271,10 +271,12 @@ def forward(
     if distilled:
         logits = (model.head(x[:, 0]) + model.head_dist(x[:, 1])) / 2
         return out | {"source": source, "features": x[:, 0], "logits": logits}, gap
+    first = 0 if model.pool_include_prefix else model.num_prefix_tokens
     if model.attn_pool is not None:
-        pooled = model.attn_pool(x, attn_mask=size.log()[:, None, None, :] if pool == "size" else None)
+        asked, weight = x[:, first:], size[:, first:]
+        pooled = model.attn_pool(asked, attn_mask=weight.log()[:, None, None, :] if pool == "size" else None)
     elif model.global_pool == "avg" and pool == "size":
-        patches, weight = x[:, model.num_prefix_tokens :], size[:, model.num_prefix_tokens :, None]
+        patches, weight = x[:, first:], size[:, first:, None]
         pooled = (patches * weight).sum(dim=1) / weight.sum(dim=1)
     else:
         pooled = model.pool(x)

@@ -36,8 +36,8 @@ impl Case {
     }
 
     fn len(&self) -> u32 {
-        let Params { batch, tokens, heads, head_width, .. } = self.params;
-        batch * tokens * heads * head_width
+        let Params { batch, queries, heads, head_width, .. } = self.params;
+        batch * queries * heads * head_width
     }
 
     fn on_gpu(&self, rig: &Rig) -> Vec<f32> {
@@ -84,6 +84,24 @@ fn matches_the_reference_at_any_head_width() {
     // Registers come for 16, 32, 64, 80 and 128 values: those, less than those, and just past them.
     for head_width in [4, 12, 16, 20, 32, 36, 48, 64, 68, 80, 84, 100, 128] {
         Case::fused(2, 21, 2, head_width).check();
+    }
+}
+
+#[test]
+fn tokens_that_are_skipped_are_as_masked() {
+    for rig in rigs_for(&SPEC) {
+        for (tokens, skip) in [(21, 1), (21, 5), (70, 66), (9, 8)] {
+            let mut case = Case::fused(2, tokens, 2, 20);
+            let all = case.params;
+            case.params = set!(all; tokens: tokens - skip, skip);
+            let got = case.on_gpu(rig);
+            let what = format!("{} {:?}", rig.id(), case.params);
+            close(&what, &got, &case.on_reference(), tol(rig));
+            let sizes = case.size.iter_mut().flatten().enumerate();
+            sizes.filter(|(i, _)| i % (tokens as usize) < skip as usize).for_each(|(_, size)| *size = 0.0);
+            case.params = all;
+            close(what, &got, &case.on_reference(), tol(rig));
+        }
     }
 }
 

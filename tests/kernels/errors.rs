@@ -40,8 +40,8 @@ macro_rules! call {
             attention::Io::new(&$b[0], &$b[0], &$b[0], &$b[1]))
     };
     ($gpu:expr, $b:expr, norm_heads, $($change:tt)*) => {
-        norm_heads($gpu, set!(set!(norm_heads::Params::default(); rows: 5, heads: 2, head_width: 8, stride: 48, eps: 1e-6); $($change)*),
-            norm_heads::Io::new(&$b[0], &$b[1], &$b[2]))
+        norm_heads($gpu, set!(set!(norm_heads::Params::default(); rows: 5, parts: 2, heads: 2, head_width: 8, stride: 48, eps: 1e-6); $($change)*),
+            norm_heads::Io::new(&$b[2]).weight(&$b[0]).bias(&$b[1]))
     };
     ($gpu:expr, $b:expr, key_metric, $($change:tt)*) => {
         key_metric($gpu, set!(set!(key_metric::Params::default(); rows: 5, heads: 2, head_width: 8, stride: 48, start: 16); $($change)*),
@@ -186,9 +186,9 @@ fn parameters_that_make_no_sense_are_named() {
         (call!(gpu, b, matmul, columns: 0), "columns is 0"),
         (call!(gpu, b, matmul, rows: huge, columns: huge), "y [65537, 65537] has more than 2^32"),
         (call!(gpu, b, norm_heads, head_width: 10), "head_width is 10"),
-        (call!(gpu, b, norm_heads, heads: 0), "heads is 0"),
+        (call!(gpu, b, norm_heads, heads: 0), "parts and heads must be positive"),
         (call!(gpu, b, norm_heads, stride: 49), "stride is 49"),
-        (call!(gpu, b, norm_heads, stride: 28), "stride 28 is less than q and k, 32"),
+        (call!(gpu, b, norm_heads, stride: 28), "stride 28 is less than all parts, 32"),
         (call!(gpu, b, attention, queries: 0), "queries, tokens and heads"),
         (call!(gpu, b, attention, q_stride: 12), "q_stride 12 is less than a token, 16"),
         (call!(gpu, b, attention, q_image: 2), "multiples of 4"),

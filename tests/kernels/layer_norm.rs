@@ -1,3 +1,4 @@
+use tome_wgpu::kernels::NormKind;
 use tome_wgpu::kernels::layer_norm::{Io, Params, SPEC, layer_norm};
 use tome_wgpu::reference;
 
@@ -10,18 +11,23 @@ const TOL: Tol = Tol { abs: 2e-6, rel: 1e-6 };
 type Part<'a> = Option<&'a [f32]>;
 
 fn on_gpu(rig: &Rig, params: Params, x: &[f32], weight: Part<'_>, bias: Part<'_>) -> Vec<f32> {
+    with_residual(rig, params, x, [weight, bias, None])
+}
+
+fn with_residual(rig: &Rig, params: Params, x: &[f32], parts: [Part<'_>; 3]) -> Vec<f32> {
     let x = rig.data(x);
-    let [weight, bias] = [weight, bias].map(|part| part.map(|data| rig.data(data)));
+    let parts = parts.map(|part| part.map(|data| rig.data(data)));
     let y = rig.unwritten(params.rows * params.channels);
-    let (weight, bias) = (weight.as_ref().map(Into::into), bias.as_ref().map(Into::into));
-    let io = set!(Io::new(&x, &y); weight, bias);
+    let [weight, bias, residual] =
+        [&parts[0], &parts[1], &parts[2]].map(|part| part.as_ref().map(Into::into));
+    let io = set!(Io::new(&x, &y); weight, bias, residual);
     rig.run(&[layer_norm(&rig.gpu, params, io).unwrap()]);
     rig.read_elems(&y, params.rows * params.channels)
 }
 
 fn on_reference(params: Params, x: &[f32], weight: Part<'_>, bias: Part<'_>) -> Vec<f32> {
     let mut y = vec![f32::NAN; x.len()];
-    reference::layer_norm(&params, x, weight, bias, &mut y);
+    reference::layer_norm(&params, x, weight, bias, None, &mut y);
     y
 }
 
@@ -48,6 +54,39 @@ fn matches_the_reference() {
         for (rows, channels) in shapes {
             let x = Random(rows.into()).floats(rows * channels);
             check(rig, set!(Params::default(); rows, channels, eps: 1e-6), &x, TOL);
+        }
+    }
+}
+
+#[test]
+fn the_mean_stays_where_only_squares_count() {
+    for rig in rigs_for(&SPEC) {
+        for (rows, channels) in [(3, 4), (5, 68), (2, 1028)] {
+            // Means of about 1 beside deviations of 0.6.
+            let x: Vec<f32> = Random(8).floats(rows * channels).iter().map(|v| v + 1.0).collect();
+            let params = set!(Params::default(); rows, channels, eps: 1e-6);
+            check(rig, set!(params; kind: NormKind::Rms), &x, TOL);
+            let kinds = [NormKind::Layer, NormKind::Rms];
+            let [layer, rms] = kinds.map(|kind| on_gpu(rig, set!(params; kind), &x, None, None));
+            assert!(layer.iter().zip(&rms).any(|(a, b)| (a - b).abs() > 0.1), "{}", rig.id());
+        }
+    }
+}
+
+#[test]
+fn rows_are_added_in_turn() {
+    for rig in rigs_for(&SPEC) {
+        // As many as there are, a few that repeat, and more than there are rows.
+        for (rows, residual_rows) in [(7, 7), (7, 3), (2, 5), (9, 1)] {
+            let channels = 68;
+            let mut random = Random(9);
+            let params = set!(Params::default(); rows, channels, eps: 1e-6, residual_rows);
+            let x = random.floats(rows * channels);
+            let [weight, residual] = [channels, residual_rows * channels].map(|count| random.floats(count));
+            let got = with_residual(rig, params, &x, [Some(&weight), None, Some(&residual)]);
+            let mut want = vec![f32::NAN; x.len()];
+            reference::layer_norm(&params, &x, Some(&weight), None, Some(&residual), &mut want);
+            close(format!("{} {params:?}", rig.id()), &got, &want, rig.stored(TOL));
         }
     }
 }

@@ -17,6 +17,8 @@ struct Case {
     bias: Option<Vec<f32>>,
     gate: Option<Vec<f32>>,
     residual: Option<Vec<f32>>,
+    /// Positions and turns.
+    turned: Option<[Vec<f32>; 2]>,
 }
 
 impl Case {
@@ -25,7 +27,14 @@ impl Case {
         let mut random = Random(u64::from(rows) << 32 | u64::from(columns));
         let params = set!(Params::default(); rows, inner, columns);
         let (x, w) = (random.floats(rows * inner), random.floats(columns * inner));
-        Case { params, x, w, bias: None, gate: None, residual: None }
+        Case { params, x, w, bias: None, gate: None, residual: None, turned: None }
+    }
+
+    /// The same with pairs turned by angles of up to so much.
+    fn turned(self, most: f32) -> Self {
+        let mut random = Random(u64::from(self.params.columns));
+        let position: Vec<f32> = random.floats(2 * self.params.rows).iter().map(|v| v * most / 2.0).collect();
+        Case { turned: Some([position, random.floats(self.params.columns)]), ..self }
     }
 
     fn on_gpu(&self, rig: &Rig) -> Vec<f32> {
@@ -33,10 +42,12 @@ impl Case {
         let [bias, residual] =
             [&self.bias, &self.residual].map(|data| data.as_ref().map(|data| rig.data(data)));
         let gate = self.gate.as_ref().map(|gate| rig.elems(gate));
+        let turned = self.turned.as_ref().map(|parts| [rig.data(&parts[0]), rig.data(&parts[1])]);
         let y = rig.unwritten(self.params.rows * self.params.columns);
         let io = set!(
             Io::new(&x, &w, &y);
-            bias: bias.as_ref().map(Into::into), gate: gate.as_ref().map(Into::into), residual: residual.as_ref().map(Into::into)
+            bias: bias.as_ref().map(Into::into), gate: gate.as_ref().map(Into::into), residual: residual.as_ref().map(Into::into),
+            position: turned.as_ref().map(|[position, _]| position.into()), turn: turned.as_ref().map(|[_, turn]| turn.into())
         );
         rig.run(&[matmul(&rig.gpu, self.params, io).unwrap()]);
         let elements = self.params.rows * self.params.columns;
@@ -51,7 +62,8 @@ impl Case {
     fn on_reference(&self) -> Vec<f32> {
         let mut y = vec![f32::NAN; (self.params.rows * self.params.columns) as usize];
         let [bias, gate, residual] = [&self.bias, &self.gate, &self.residual].map(|data| data.as_deref());
-        reference::matmul(&self.params, &self.x, &self.w, bias, gate, residual, &mut y);
+        let turned = self.turned.as_ref().map(|[position, turn]| (&position[..], &turn[..]));
+        reference::matmul(&self.params, &self.x, &self.w, bias, gate, residual, turned, &mut y);
         y
     }
 
@@ -112,6 +124,79 @@ fn every_epilogue_matches_the_reference() {
             case.gate = (parts & 8 != 0).then(|| random.floats(70 * columns));
             case.check();
         }
+    }
+}
+
+#[test]
+fn pairs_are_turned() {
+    for (rows, inner, columns) in [(1, 4, 4), (70, 32, 68), (70, 20, 132), (2 * 197, 192, 192)] {
+        let mut case = Case::product(rows, inner, columns).turned(6.0);
+        case.check();
+        case.bias = Some(Random(1).floats(columns));
+        case.check();
+    }
+    // Every part, in its order.
+    let (rows, columns) = (70, 68);
+    let mut random = Random(2);
+    let mut case = Case::product(rows, 32, columns).turned(6.0);
+    case.params.activation = Activation::Gelu;
+    case.bias = Some(random.floats(columns));
+    case.gate = Some(random.floats(rows * columns));
+    case.residual = Some(random.floats(rows * columns));
+    case.check();
+}
+
+#[test]
+fn angles_are_exact_to_their_last_place() {
+    // The point (1, 0) turned by angles of every size: columns are their cosines and sines.
+    let rows = 4096;
+    for most in [1.0f32, 50.0, 8000.0] {
+        let mut case = Case::product(rows, 4, 4);
+        case.x = (0..rows).flat_map(|_| [1.0, 0.0, 0.0, 0.0]).collect();
+        case.w = [1.0, 0.0, 1.0, 0.0].iter().flat_map(|&v| [v, 0.0, 0.0, 0.0]).collect();
+        let position = (0..rows).flat_map(|i| [(i as f32 / 2048.0 - 1.0) * most, 0.0]).collect();
+        case.turned = Some([position, vec![1.0, 0.0, -1.0, 0.0]]);
+        let want = case.on_reference();
+        for rig in rigs_for(&SPEC) {
+            // The polynomials' 1.5e-7, and half a place of n times what half of pi is rounded to: see math.wgsl.
+            close(
+                format!("{} {most}", rig.id()),
+                &case.on_gpu(rig),
+                &want,
+                rig.stored(Tol { abs: 4e-7, rel: 0.0 }),
+            );
+        }
+    }
+}
+
+#[test]
+fn what_is_turned_by_the_same_keeps_its_products() {
+    // Scores of attention know how far two tokens are apart, and not where both are: q and k of a head of 16, once at
+    // their places, once all moved by as much.
+    let (rows, width) = (33, 16);
+    let mut case = Case::product(rows, 32, 2 * width).turned(4.0);
+    let [position, turn] = case.turned.as_mut().unwrap();
+    // k turns as q does.
+    let (of_q, of_k) = turn.split_at_mut(width as usize);
+    of_k.copy_from_slice(of_q);
+    let moved: Vec<f32> = position.chunks(2).flat_map(|at| [at[0] + 3.0, at[1] - 1.5]).collect();
+    let there = Case {
+        turned: Some([moved, turn.clone()]),
+        x: case.x.clone(),
+        w: case.w.clone(),
+        ..Case::product(rows, 32, 2 * width)
+    };
+    let scores = |y: &[f32]| -> Vec<f32> {
+        let rows: Vec<_> = y.chunks(2 * width as usize).map(|row| row.split_at(width as usize)).collect();
+        let product = |q: &[f32], k: &[f32]| q.iter().zip(k).map(|(q, k)| q * k).sum::<f32>();
+        rows.iter().flat_map(|(q, _)| rows.iter().map(move |(_, k)| product(q, k))).collect()
+    };
+    for rig in rigs_for(&SPEC).filter(|rig| rig.gpu.variant().element == Element::F32) {
+        let (here, there) = (case.on_gpu(rig), there.on_gpu(rig));
+        let most = here.iter().zip(&there).map(|(a, b)| (a - b).abs()).fold(0.0, f32::max);
+        assert!(most > 0.1, "{}: nothing has been turned", rig.id());
+        // Sixteen products of values of up to 8, each turned by an angle that is off by 5e-7.
+        close(rig.id(), &scores(&there), &scores(&here), Tol { abs: 1e-4, rel: 1e-5 });
     }
 }
 

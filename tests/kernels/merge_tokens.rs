@@ -1,6 +1,6 @@
-use tome_wgpu::kernels::merge_tokens::{Io, MergeMode, Params, SPEC};
+use tome_wgpu::kernels::merge_tokens::{Io, MergeMode, MergedPosition, Params, SPEC};
 use tome_wgpu::kernels::rank_matches::END;
-use tome_wgpu::kernels::{layer_norm, merge_tokens};
+use tome_wgpu::kernels::{NormKind, layer_norm, merge_tokens};
 use tome_wgpu::reference;
 
 use crate::common::{Random, Rig, Tol, close, rigs_for, same, set};
@@ -55,7 +55,7 @@ impl Case {
     fn on_reference(&self) -> Merged {
         let [mut x, mut size] = self.lens().map(|len| vec![f32::NAN; len as usize]);
         let Case { params, plan, .. } = self;
-        reference::merge_tokens(params, plan, &self.x, self.size.as_deref(), &mut x, &mut size, None);
+        reference::merge_tokens(params, plan, &self.x, self.size.as_deref(), &mut x, &mut size, None, None);
         (x, size)
     }
 
@@ -98,6 +98,7 @@ fn what_is_left_is_brought_to_norm_as_well() {
             ] {
                 let mut case = Case::new(batch, tokens, r, channels, 1, (tokens / 2).max(1));
                 case.params.eps = 1e-3;
+                case.params.kind = if r == 25 { NormKind::Rms } else { NormKind::Layer };
                 case.params.mode = mode;
                 let [x, size] = case.lens();
                 let normed = rig.unwritten(x);
@@ -108,9 +109,58 @@ fn what_is_left_is_brought_to_norm_as_well() {
                 same(format!("{what} size"), &merged.1, &plain.1);
 
                 let mut want = vec![f32::NAN; x as usize];
-                let params = layer_norm::Params::new(size, channels, 1e-3);
-                reference::layer_norm(&params, &case.on_reference().0, None, None, &mut want);
+                let kind = case.params.kind;
+                let params = set!(layer_norm::Params::new(size, channels, 1e-3); kind);
+                reference::layer_norm(&params, &case.on_reference().0, None, None, None, &mut want);
                 close(what, &rig.read_elems(&normed, x), &want, rig.stored(tol));
+            }
+        }
+    }
+}
+
+#[test]
+fn positions_become_one_as_well() {
+    for rig in rigs_for(&SPEC) {
+        for (tokens, r, targets) in [(1, 0, 1), (21, 8, 5), (197, 98, 1), (198, 98, 60)] {
+            for mode in [MergeMode::WeightedMean, MergeMode::Max, MergeMode::KeepOne] {
+                for (positions, padded) in [
+                    (MergedPosition::Mean, false),
+                    (MergedPosition::Mean, true),
+                    (MergedPosition::Kept, false),
+                    (MergedPosition::Kept, true),
+                ] {
+                    let mut case = Case::new(2, tokens, r, 8, 1, targets);
+                    (case.params.mode, case.params.positions) = (mode, positions);
+                    if let Some(size) = case.size.as_mut().filter(|_| padded) {
+                        size.iter_mut().step_by(3).for_each(|size| *size = 0.0);
+                    }
+                    let [x_len, left] = case.lens();
+                    let before: Vec<f32> = Random(5).floats(4 * tokens).iter().map(|v| v * 6.0).collect();
+
+                    let (plan, x, position) = (rig.data(&case.plan), rig.data(&case.x), rig.data(&before));
+                    let size = rig.data(case.size.as_ref().expect("sizes"));
+                    let [x_out, size_out, after] = [x_len, left, 2 * left].map(|len| rig.unwritten(len));
+                    let io = Io::new(&plan, &x, &x_out, &size_out).size(&size);
+                    let io = io.position(&position).position_out(&after);
+                    rig.run(&[merge_tokens(&rig.gpu, case.params, io).unwrap()]);
+
+                    let [mut want_x, mut want_size, mut want] =
+                        [x_len, left, 2 * left].map(|len| vec![f32::NAN; len as usize]);
+                    reference::merge_tokens(
+                        &case.params,
+                        &case.plan,
+                        &case.x,
+                        case.size.as_deref(),
+                        &mut want_x,
+                        &mut want_size,
+                        None,
+                        Some((&before, &mut want)),
+                    );
+                    let what = format!("{} {:?}", rig.id(), case.params);
+                    close(format!("{what} x"), &rig.read(&x_out, x_len), &want_x, TOL);
+                    // Six times as large as the tokens' values.
+                    close(what, &rig.read(&after, 2 * left), &want, Tol { abs: 6e-6, rel: 1e-6 });
+                }
             }
         }
     }

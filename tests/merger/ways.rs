@@ -105,7 +105,7 @@ fn merged_by_reference(shape: MergeShape, input: &Input, plan: &[u32]) -> Merged
     let mut size = vec![f32::NAN; (batch * merged) as usize];
     let mut source = vec![u32::MAX; (batch * sources) as usize];
     let params = set!(merge_tokens::Params::new([batch, tokens, channels], r); mode);
-    reference::merge_tokens(&params, plan, &input.x, Some(&input.size), &mut x, &mut size, None);
+    reference::merge_tokens(&params, plan, &input.x, Some(&input.size), &mut x, &mut size, None, None);
     let params = merge_source::Params::new(batch, tokens, r, sources);
     reference::merge_source(&params, plan, Some(&input.source), &mut source);
     Merged { x, size, source, tokens: merged as usize }

@@ -1,7 +1,7 @@
 //! Linear layers, norms, attention, images and pooling by hand.
 
 use tome_wgpu::kernels::matmul::Activation;
-use tome_wgpu::kernels::{attention, embed_patches, layer_norm, matmul, norm_heads, pool};
+use tome_wgpu::kernels::{NormKind, attention, embed_patches, layer_norm, matmul, norm_heads, pool};
 use tome_wgpu::reference;
 
 use crate::common::{Random, Tol, close, set};
@@ -46,13 +46,29 @@ fn layer_norm_by_hand() {
     let params = set!(layer_norm::Params::default(); rows: 2, channels: 4, eps: 0.0);
     let normed = |params, weight, bias| {
         let mut y = [f32::NAN; 8];
-        reference::layer_norm(&params, &x, weight, bias, &mut y);
+        reference::layer_norm(&params, &x, weight, bias, None, &mut y);
         y
     };
     assert_eq!(normed(params, None, None), [-1.0, 1.0, -1.0, 1.0, -1.0, -1.0, 1.0, 1.0]);
     let (weight, bias) = ([1.0, 2.0, 3.0, 4.0], [10.0, 20.0, 30.0, 40.0]);
     let want = [9.0, 22.0, 27.0, 44.0, 9.0, 18.0, 33.0, 44.0];
     assert_eq!(normed(params, Some(&weight), Some(&bias)), want);
+    // The squares' means are 5 and 104, and 4 more or 40 more are 3 and 12 squared; rows of 1 and of 2 are added.
+    let rms = set!(params; kind: NormKind::Rms, residual_rows: 2);
+    let mut y = [f32::NAN; 8];
+    let residual = [1.0, 1.0, 1.0, 1.0, 2.0, 2.0, 2.0, 2.0];
+    let halves = [0.5; 4];
+    reference::layer_norm(&set!(rms; rows: 1, eps: 4.0), &x, Some(&[3.0; 4]), None, Some(&residual), &mut y);
+    assert_eq!(y[..4], [2.0, 4.0, 2.0, 4.0]);
+    reference::layer_norm(
+        &set!(rms; rows: 1, eps: 40.0),
+        &x[4..],
+        Some(&[3.0; 4]),
+        Some(&halves),
+        None,
+        &mut y,
+    );
+    assert_eq!(y[..4], [2.5, 2.5, 3.5, 3.5]);
     // 1 + 3 = 2 squared.
     assert_eq!(normed(set!(params; eps: 3.0), None, None)[..4], [-0.5, 0.5, -0.5, 0.5]);
 }
@@ -61,9 +77,10 @@ fn layer_norm_by_hand() {
 fn norm_heads_by_hand() {
     // A row of two heads of q, two of k, and values that stay.
     let mut x = [1.0, 3.0, 8.0, 12.0, 0.0, 2.0, 5.0, 1.0, 7.0, 9.0];
-    let params = set!(norm_heads::Params::default(); rows: 1, heads: 2, head_width: 2, stride: 10, eps: 0.0);
+    let params =
+        set!(norm_heads::Params::default(); rows: 1, parts: 2, heads: 2, head_width: 2, stride: 10, eps: 0.0);
     // Every head becomes -1, 1 or 1, -1.
-    reference::norm_heads(&params, &[1.0, 2.0, 3.0, 4.0], &[0.0, 0.0, 10.0, 20.0], &mut x);
+    reference::norm_heads(&params, Some(&[1.0, 2.0, 3.0, 4.0]), Some(&[0.0, 0.0, 10.0, 20.0]), None, &mut x);
     assert_eq!(x, [-1.0, 2.0, -1.0, 2.0, 7.0, 24.0, 13.0, 16.0, 7.0, 9.0]);
 }
 
@@ -72,14 +89,14 @@ fn matmul_by_hand() {
     let (x, w) = ([1.0, 2.0, 3.0, 4.0], [1.0, 0.0, 1.0, 1.0, -1.0, 2.0]);
     let mut params = set!(matmul::Params::default(); rows: 2, inner: 2, columns: 3);
     let mut y = [f32::NAN; 6];
-    reference::matmul(&params, &x, &w, None, None, None, &mut y);
+    reference::matmul(&params, &x, &w, None, None, None, None, &mut y);
     assert_eq!(y, [1.0, 3.0, 3.0, 3.0, 7.0, 5.0]);
 
     // With the bias 2, -1, 3 and 4, 3, 5; by the gate 2, 0, 6 and 8, 9, 5.
     params.activation = Activation::Relu;
     let (bias, gate) = ([1.0, -4.0, 0.0], [1.0, 9.0, 2.0, 2.0, 3.0, 1.0]);
     let residual = [10.0, 20.0, 30.0, 40.0, 50.0, 60.0];
-    reference::matmul(&params, &x, &w, Some(&bias), Some(&gate), Some(&residual), &mut y);
+    reference::matmul(&params, &x, &w, Some(&bias), Some(&gate), Some(&residual), None, &mut y);
     assert_eq!(y, [12.0, 20.0, 36.0, 48.0, 59.0, 65.0]);
 }
 
@@ -136,13 +153,13 @@ fn activations_are_those_of_the_books() {
     ] {
         let params = set!(matmul::Params::default(); rows: 7, inner: 1, columns: 1, activation);
         let mut y = [f32::NAN; 7];
-        reference::matmul(&params, &x, &[1.0], None, None, None, &mut y);
+        reference::matmul(&params, &x, &[1.0], None, None, None, None, &mut y);
         // The tail of the tanh is a difference of numbers near 1.
         close(format!("{activation:?}"), &y, &want.map(|v| v as f32), Tol { abs: 1e-16, rel: 6e-8 });
 
         let mut y = [0.0; 2];
         let params = set!(params; rows: 2);
-        reference::matmul(&params, &[f32::NAN, 0.0], &[1.0], None, None, None, &mut y);
+        reference::matmul(&params, &[f32::NAN, 0.0], &[1.0], None, None, None, None, &mut y);
         assert!(y[0].is_nan(), "{activation:?} of NaN");
         assert_eq!(y[1], if activation == Activation::Sigmoid { 0.5 } else { 0.0 }, "{activation:?} of 0");
     }

@@ -16,7 +16,7 @@ pub fn merge(params: merge_tokens::Params, plan: &[u32], x: &[f32], size: Option
     let merged = (params.batch * (params.tokens - params.r)) as usize;
     let (mut x_out, mut size_out) =
         (vec![f32::NAN; merged * params.channels as usize], vec![f32::NAN; merged]);
-    reference::merge_tokens(&params, plan, x, size, &mut x_out, &mut size_out, None);
+    reference::merge_tokens(&params, plan, x, size, &mut x_out, &mut size_out, None, None);
     [x_out, size_out]
 }
 
@@ -48,7 +48,7 @@ fn normed_is_what_layer_norm_makes_of_it() {
     let x = [1.0, 3.0, 8.0, 16.0, 8.0, 12.0, 8.0, 8.0];
     let params = set!(merge_tokens::Params::default(); batch: 1, tokens: 4, r: 2, channels: 2);
     let (mut x_out, mut size_out, mut normed) = ([f32::NAN; 4], [f32::NAN; 2], [f32::NAN; 4]);
-    reference::merge_tokens(&params, &PLAN, &x, None, &mut x_out, &mut size_out, Some(&mut normed));
+    reference::merge_tokens(&params, &PLAN, &x, None, &mut x_out, &mut size_out, Some(&mut normed), None);
     assert_eq!((x_out, normed), ([1.0, 3.0, 8.0, 12.0], [-1.0, 1.0, -1.0, 1.0]));
 }
 

@@ -28,6 +28,7 @@ pub struct Knobs {
     pool: Option<String>,
     protect: Option<String>,
     merge_mode: Option<String>,
+    positions: Option<String>,
     partition: Option<String>,
     matching: Option<String>,
     metric: Option<String>,
@@ -70,6 +71,7 @@ impl Knobs {
         options.prop_attn = self.prop_attn.unwrap_or(options.prop_attn);
         set(&mut options.pool_by, self.pool.as_ref())?;
         set(&mut options.protect, self.protect.as_ref())?;
+        set(&mut options.positions, self.positions.as_ref())?;
         set(&mut options.partition, self.partition.as_ref())?;
         set(&mut options.matching, self.matching.as_ref())?;
         set(&mut options.least, self.least.as_ref())?;
@@ -129,7 +131,7 @@ impl Options {
 
     fn __repr__(&self) -> String {
         let vit::Options {
-            schedule, threshold, least, prop_attn, pool_by, protect, partition, matching, ..
+            schedule, threshold, least, prop_attn, pool_by, protect, positions, partition, matching, ..
         } = &self.fitted.options;
         let rule = self.fitted.options.rule(u32::MAX);
         let mut parts = vec![format!("r='{schedule}'")];
@@ -141,6 +143,7 @@ impl Options {
             ("pool", pool_by.to_string()),
             ("protect", protect.to_string()),
             ("merge_mode", rule.merge.to_string()),
+            ("positions", positions.to_string()),
             ("partition", partition.to_string()),
             ("matching", matching.to_string()),
             ("metric", rule.metric.to_string()),

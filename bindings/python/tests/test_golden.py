@@ -26,7 +26,7 @@ def knobs(case: dict[str, Any]) -> dict[str, Any]:
         "pool": case["pool"],
         "protect": case["protect"],
     }
-    for name in ("merge_mode", "partition", "threshold", "least", "matching", "metric", "similarity", "by_size"):
+    for name in ("merge_mode", "positions", "partition", "threshold", "least", "matching", "metric", "similarity", "by_size"):
         if name in case:
             given[name] = float(case[name]) if name == "by_size" else case[name]
     return given

@@ -8,7 +8,7 @@ use anyhow::{Context, bail};
 use clap::builder::{PossibleValuesParser, TypedValueParser};
 use clap::{Args, ValueEnum};
 use tome_wgpu::fit::Fitted;
-use tome_wgpu::kernels::{MergeMode, Similarity};
+use tome_wgpu::kernels::{MergeMode, MergedPosition, Similarity};
 use tome_wgpu::vit::{Config, Metric, Options, PoolBy, Protect};
 use tome_wgpu::{Matching, Partition, Schedule};
 
@@ -69,6 +69,10 @@ pub struct RuleArgs {
     /// (MLERP), or in each channel the value of the largest magnitude
     #[arg(long, value_parser = named::<MergeMode>(MergeMode::names()))]
     merge_mode: Option<MergeMode>,
+    /// Where a merged token lies, of a network with rotary positions: at the mean of its members weighted by size [without it],
+    /// or where the one lies that the others merge into
+    #[arg(long, value_parser = named::<MergedPosition>(MergedPosition::names()))]
+    positions: Option<MergedPosition>,
     /// Which tokens may merge: every other one [without it], the first half, all but every K-th, random ones, neighbours in the
     /// lines of the grid, which stays one, or by energy those that have most like them; MARGIN is the cosine from which on two
     /// are alike, without one 0.9 in the first block and less from block to block
@@ -145,6 +149,7 @@ impl RuleArgs {
         }
         set(&mut options.pool_by, self.pool);
         set(&mut options.protect, self.protect);
+        set(&mut options.positions, self.positions);
         set(&mut options.partition, self.partition);
         set(&mut options.matching, self.matching);
         set(&mut options.merge, self.merge_mode);

@@ -108,7 +108,7 @@ impl Layout {
             None => (String::new(), inner, self.outside),
         };
         let Some(&(begin, ..)) = rules.iter().find(|(begin, ..)| rest.starts_with(begin)) else {
-            return vec![(name.to_owned(), Whole)];
+            return vec![(inner.to_owned(), Whole)];
         };
         let same = rules.iter().filter(|(other, ..)| *other == begin);
         same.map(|(_, to, part)| (format!("{place}{to}{}", &rest[begin.len()..]), *part)).collect()

@@ -2,6 +2,7 @@
 
 use super::layout::Layout;
 use super::layout::Part::Whole;
+use super::timm::EVA;
 
 /// open_clip's image tower, of which the text's has been taken away.
 pub(in crate::files) const OPEN_CLIP: Layout = Layout {
@@ -29,3 +30,7 @@ pub(in crate::files) const OPEN_CLIP: Layout = Layout {
     turns_projection: true,
     waves: false,
 };
+
+/// timm's image tower in open_clip, of which the text's has been taken away.
+pub(in crate::files) const OPEN_CLIP_TIMM: Layout =
+    Layout { prefixes: &["trunk."], outside: &[("head.proj.", "head.", Whole)], ..EVA };

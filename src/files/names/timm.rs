@@ -1,15 +1,31 @@
 //! timm's names.
 
 use super::layout::Layout;
-use super::layout::Part::Whole;
+use super::layout::Part::{Nth, Whole};
 
 /// timm's, and what DINOv2's own code names otherwise.
 pub(in crate::files) const TIMM: Layout = Layout {
-    prefixes: &[],
+    // The network beside its head in what `torch.hub` makes of DINOv2.
+    prefixes: &["backbone."],
     blocks: &["blocks."],
     inside: &[("mlp.w12.", "mlp.fc1.", Whole), ("mlp.w3.", "mlp.fc2.", Whole)],
-    outside: &[("register_tokens", "reg_token", Whole)],
+    outside: &[("register_tokens", "reg_token", Whole), ("linear_head.", "head.", Whole)],
     dropped: &["mask_token"],
     turns_projection: false,
     waves: false,
+};
+
+/// timm's `Eva`.
+pub(in crate::files) const EVA: Layout = Layout {
+    inside: &[
+        ("attn.q_proj.", "attn.qkv.", Nth(0)),
+        ("attn.k_proj.", "attn.qkv.", Nth(1)),
+        ("attn.v_proj.", "attn.qkv.", Nth(2)),
+        ("attn.q_bias", "attn.qkv.bias", Nth(0)),
+        ("attn.v_bias", "attn.qkv.bias", Nth(2)),
+        ("gamma_1", "ls1.gamma", Whole),
+        ("gamma_2", "ls2.gamma", Whole),
+    ],
+    outside: &[],
+    ..TIMM
 };

@@ -3,9 +3,9 @@
 use super::layout::Layout;
 use super::layout::Part::{Nth, Thirds, Whole};
 
-/// transformers' ViT, DeiT, ViTMAE and DINOv2 with and without registers, on the hub and in memory.
+/// transformers' ViT, DeiT, ViTMAE, ViT-MSN, I-JEPA and DINOv2 with and without registers, on the hub and in memory.
 pub(in crate::files) const VIT: Layout = Layout {
-    prefixes: &["vit.", "deit.", "dinov2.", "dinov2_with_registers."],
+    prefixes: &["vit.", "deit.", "dinov2.", "dinov2_with_registers.", "ijepa."],
     blocks: &["encoder.layer.", "layers."],
     inside: &[
         ("layernorm_before.", "norm1.", Whole),
@@ -43,6 +43,35 @@ pub(in crate::files) const VIT: Layout = Layout {
         ("distillation_classifier.", "head_dist.", Whole),
     ],
     dropped: &["pooler.", "decoder.", "embeddings.mask_token"],
+    turns_projection: false,
+    waves: false,
+};
+
+/// transformers' DINOv3, on the hub and in memory.
+pub(in crate::files) const DINOV3: Layout = Layout {
+    prefixes: &[],
+    blocks: &["layer.", "model.layer."],
+    inside: &[
+        ("norm1.", "norm1.", Whole),
+        ("attention.q_proj.", "attn.qkv.", Nth(0)),
+        ("attention.k_proj.", "attn.qkv.", Nth(1)),
+        ("attention.v_proj.", "attn.qkv.", Nth(2)),
+        ("attention.o_proj.", "attn.proj.", Whole),
+        ("layer_scale1.lambda1", "ls1.gamma", Whole),
+        ("norm2.", "norm2.", Whole),
+        // Without a gate the second is all.
+        ("mlp.gate_proj.", "mlp.fc1.", Nth(0)),
+        ("mlp.up_proj.", "mlp.fc1.", Nth(1)),
+        ("mlp.down_proj.", "mlp.fc2.", Whole),
+        ("layer_scale2.lambda1", "ls2.gamma", Whole),
+    ],
+    outside: &[
+        ("embeddings.patch_embeddings.", "patch_embed.proj.", Whole),
+        ("embeddings.cls_token", "cls_token", Whole),
+        ("embeddings.register_tokens", "reg_token", Whole),
+        ("norm.", "norm.", Whole),
+    ],
+    dropped: &["embeddings.mask_token", "rope_embeddings."],
     turns_projection: false,
     waves: false,
 };
@@ -91,4 +120,35 @@ pub(in crate::files) const TOWER_WITHOUT_HEAD: Layout = Layout {
 pub(in crate::files) const TOWER_WITHOUT_NORM: Layout = Layout {
     dropped: &["post_layernorm.", "text_model.", "logit_scale", "embeddings.position_ids"],
     ..TOWER
+};
+
+/// transformers' AIMv2.
+pub(in crate::files) const AIMV2: Layout = Layout {
+    prefixes: &["vision_model."],
+    blocks: &["encoder.layers."],
+    inside: &[
+        ("rms_norm1.", "norm1.", Whole),
+        ("attention.q_proj.", "attn.qkv.", Nth(0)),
+        ("attention.k_proj.", "attn.qkv.", Nth(1)),
+        ("attention.v_proj.", "attn.qkv.", Nth(2)),
+        ("attention.out_proj.", "attn.proj.", Whole),
+        ("rms_norm2.", "norm2.", Whole),
+        ("ffn.gate_proj.", "mlp.fc1_g.", Whole),
+        ("ffn.up_proj.", "mlp.fc1_x.", Whole),
+        ("ffn.down_proj.", "mlp.fc2.", Whole),
+    ],
+    outside: &[
+        ("embeddings.patch_embed.", "patch_embed.proj.", Whole),
+        ("embeddings.rms_norm.", "patch_embed.norm.", Whole),
+        ("embeddings.position_embedding.weight", "pos_embed", Whole),
+        ("rms_norm.", "norm.", Whole),
+        ("head.cls_token", "attn_pool.latent", Whole),
+        ("head.k_proj.", "attn_pool.kv.", Nth(0)),
+        ("head.v_proj.", "attn_pool.kv.", Nth(1)),
+        ("head.output_proj.", "attn_pool.proj.", Whole),
+        ("visual_projection.", "head.", Whole),
+    ],
+    dropped: &["text_model.", "text_projection.", "logit_scale", "embeddings.position_ids"],
+    turns_projection: false,
+    waves: false,
 };

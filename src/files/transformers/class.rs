@@ -26,7 +26,7 @@ pub(super) fn head(top: &mut Fields) -> Result<Head> {
     match class.as_str() {
         class if class.ends_with("ForImageClassificationWithTeacher") => Ok(Head::Teacher),
         class if CLASSIFIERS.iter().any(|end| class.ends_with(end)) => Ok(Head::Classes),
-        "CLIPModel" | "CLIPVisionModelWithProjection" => Ok(Head::Projection),
+        "CLIPModel" | "CLIPVisionModelWithProjection" | "Aimv2Model" => Ok(Head::Projection),
         "ViTMAEForPreTraining"
         | "VideoMAEForPreTraining"
         | "ViTForMaskedImageModeling"

@@ -57,12 +57,13 @@ pub(in crate::files) fn parse(mut top: Fields) -> Result<(Config, &'static Layou
 /// The fields that all families share.
 fn plain(tower: &mut Fields, family: &Family) -> Result<Config> {
     let mut config = Config::preset("vit_base_patch16_224")?;
-    config.embed_dim = tower.take("hidden_size")?.unwrap_or(768);
-    config.depth = tower.take("num_hidden_layers")?.unwrap_or(12);
-    config.num_heads = tower.take("num_attention_heads")?.unwrap_or(12);
-    config.mlp_hidden = tower.take("intermediate_size")?.unwrap_or(3072);
+    let [width, depth, heads, hidden] = family.sizes;
+    config.embed_dim = tower.take("hidden_size")?.unwrap_or(width);
+    config.depth = tower.take("num_hidden_layers")?.unwrap_or(depth);
+    config.num_heads = tower.take("num_attention_heads")?.unwrap_or(heads);
+    config.mlp_hidden = tower.take("intermediate_size")?.unwrap_or(hidden);
     config.in_chans = tower.take("num_channels")?.unwrap_or(3);
-    config.qkv_bias = tower.take("qkv_bias")?.unwrap_or(true);
+    config.qkv_bias = tower.take("qkv_bias")?.unwrap_or(family.qkv_bias);
     config.norm_eps = tower.take("layer_norm_eps")?.unwrap_or(family.norm_eps);
     config.image_size = tower.take("image_size")?.map_or([224; 2], Sides::pair);
     config.patch_size = tower.take("patch_size")?.map_or([family.patch_size; 2], Sides::pair);

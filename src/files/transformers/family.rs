@@ -1,12 +1,13 @@
 //! The families of transformers' networks.
 
 use super::class::Head;
-use super::{ast, dinov2, towers, video, vit};
+use super::{aimv2, ast, dinov2, dinov3, towers, video, vit};
 use crate::error::Result;
 use crate::files::fields::{Fields, quoted, unsupported};
 use crate::files::names::Layout;
 use crate::files::processor::Class;
 use crate::vit::Config;
+use crate::vit::presets::refused::{NAFLEX, RELATIVE, WINDOWS};
 
 /// What the library's code of a `model_type` says, where its config leaves a field out and beside its fields.
 pub(super) struct Family {
@@ -14,6 +15,9 @@ pub(super) struct Family {
     pub name: &'static str,
     /// Whether the config is of a whole model of images and texts, with the images' tower in `vision_config`.
     pub whole: bool,
+    /// `hidden_size`, `num_hidden_layers`, `num_attention_heads` and `intermediate_size`.
+    pub sizes: [u32; 4],
+    pub qkv_bias: bool,
     pub patch_size: u32,
     pub hidden_act: &'static str,
     pub norm_eps: f32,
@@ -24,14 +28,34 @@ pub(super) struct Family {
 }
 
 /// Every family.
-const ALL: [&[Family]; 5] =
-    [&vit::FAMILIES, &dinov2::FAMILIES, &towers::FAMILIES, &ast::FAMILIES, &video::FAMILIES];
+const ALL: [&[Family]; 7] = [
+    &vit::FAMILIES,
+    &dinov2::FAMILIES,
+    &dinov3::FAMILIES,
+    &towers::FAMILIES,
+    &aimv2::FAMILIES,
+    &ast::FAMILIES,
+    &video::FAMILIES,
+];
+
+/// Those that are known and not run, and why.
+const REFUSED: [(&str, &str); 6] = [
+    ("beit", RELATIVE),
+    ("data2vec-vision", RELATIVE),
+    ("siglip2", NAFLEX),
+    ("siglip2_vision_model", NAFLEX),
+    ("swin", WINDOWS),
+    ("swinv2", WINDOWS),
+];
 
 /// The family of a `model_type`.
 ///
 /// # Errors
 /// [`Error::Unsupported`](crate::Error::Unsupported) where there is none.
 pub(super) fn named(model_type: &str) -> Result<&'static Family> {
+    if let Some((_, why)) = REFUSED.iter().find(|(name, _)| *name == model_type) {
+        return Err(unsupported("model_type", quoted(model_type), why));
+    }
     let all = || ALL.into_iter().flatten();
     all().find(|family| family.name == model_type).ok_or_else(|| {
         let names: Vec<String> = all().map(|family| quoted(family.name)).collect();

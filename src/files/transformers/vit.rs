@@ -1,4 +1,4 @@
-//! ViT, DeiT and ViTMAE.
+//! ViT, DeiT, ViTMAE, ViT-MSN and I-JEPA.
 
 use super::class::Head;
 use super::family::Family;
@@ -8,6 +8,8 @@ use crate::vit::Pool;
 pub(super) const VIT: Family = Family {
     name: "vit",
     whole: false,
+    sizes: [768, 12, 12, 3072],
+    qkv_bias: true,
     patch_size: 16,
     hidden_act: "gelu",
     norm_eps: 1e-12,
@@ -15,7 +17,7 @@ pub(super) const VIT: Family = Family {
     own: |_, _, _| Ok(&names::VIT),
 };
 
-pub(super) const FAMILIES: [Family; 3] = [
+pub(super) const FAMILIES: [Family; 5] = [
     VIT,
     Family {
         name: "deit",
@@ -31,6 +33,15 @@ pub(super) const FAMILIES: [Family; 3] = [
         name: "vit_mae",
         own: |config, _, _| {
             config.prop_attn = false;
+            Ok(&names::VIT)
+        },
+        ..VIT
+    },
+    Family { name: "vit_msn", norm_eps: 1e-6, ..VIT },
+    Family {
+        name: "ijepa",
+        own: |config, _, _| {
+            (config.class_token, config.pool) = (false, Pool::Average);
             Ok(&names::VIT)
         },
         ..VIT

@@ -1,8 +1,11 @@
 //! The architectures that are known by name, as data: a table for each library, and the way into them.
 
+mod dino;
 mod dinov2;
+mod eva;
 mod families;
 mod named;
+pub(crate) mod refused;
 mod timm;
 
 pub(crate) use named::named;

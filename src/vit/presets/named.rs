@@ -1,13 +1,13 @@
 //! The architectures that are known by name. `tests/golden/check_presets.py` holds every row of the tables against timm
 //! itself.
 
-use super::{dinov2, timm};
+use super::{dino, dinov2, eva, refused, timm};
 use crate::error::{Error, Result};
 use crate::vit::config::Config;
 use crate::vit::preset::Preset;
 
 /// The tables.
-const TABLES: [&[Preset]; 2] = [&timm::ROWS, &dinov2::ROWS];
+const TABLES: [&[Preset]; 4] = [&timm::ROWS, &eva::ROWS, &dino::ROWS, &dinov2::ROWS];
 
 /// Rows in all of them.
 const COUNT: usize = {
@@ -39,11 +39,13 @@ pub(crate) fn named(name: &str) -> Result<&'static Preset> {
     TABLES.iter().copied().flatten().find(|preset| preset.name == name).ok_or_else(|| Error::Unsupported {
         field: "architecture".into(),
         value: format!("`{name}`"),
-        why: format!(
-            "{} architectures are known, among them {}",
-            Config::PRESETS.len(),
-            close(name).iter().take(6).copied().collect::<Vec<_>>().join(", ")
-        ),
+        why: refused::why(name).map(str::to_owned).unwrap_or_else(|| {
+            format!(
+                "{} architectures are known, among them {}",
+                Config::PRESETS.len(),
+                close(name).iter().take(6).copied().collect::<Vec<_>>().join(", ")
+            )
+        }),
     })
 }
 

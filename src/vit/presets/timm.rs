@@ -4,7 +4,23 @@ use super::families::*;
 use crate::vit::preset::{Preset, row};
 
 #[rustfmt::skip]
-pub(super) static ROWS: [Preset; 149] = [
+pub(super) static ROWS: [Preset; 169] = [
+    row("aimv2_large_patch14_224", AIM_LARGE, 14, 224, AIM, OPENAI, 1.0, 0),
+    row("aimv2_huge_patch14_224", AIM_HUGE, 14, 224, AIM, OPENAI, 1.0, 0),
+    row("aimv2_1b_patch14_224", AIM_1B, 14, 224, AIM, OPENAI, 1.0, 0),
+    row("aimv2_3b_patch14_224", AIM_3B, 14, 224, AIM, OPENAI, 1.0, 0),
+    row("aimv2_large_patch14_336", AIM_LARGE, 14, 336, AIM, OPENAI, 1.0, 0),
+    row("aimv2_huge_patch14_336", AIM_HUGE, 14, 336, AIM, OPENAI, 1.0, 0),
+    row("aimv2_1b_patch14_336", AIM_1B, 14, 336, AIM, OPENAI, 1.0, 0),
+    row("aimv2_3b_patch14_336", AIM_3B, 14, 336, AIM, OPENAI, 1.0, 0),
+    row("aimv2_large_patch14_448", AIM_LARGE, 14, 448, AIM, OPENAI, 1.0, 0),
+    row("aimv2_huge_patch14_448", AIM_HUGE, 14, 448, AIM, OPENAI, 1.0, 0),
+    row("aimv2_1b_patch14_448", AIM_1B, 14, 448, AIM, OPENAI, 1.0, 0),
+    row("aimv2_3b_patch14_448", AIM_3B, 14, 448, AIM, OPENAI, 1.0, 0),
+    row("beit3_base_patch16_224", BASE, 16, 224, BEIT3, IMAGENET, 1.0, 1000),
+    row("beit3_large_patch16_224", LARGE, 16, 224, BEIT3, IMAGENET, 1.0, 1000),
+    row("beit3_giant_patch14_224", BEIT3_GIANT, 14, 224, BEIT3, IMAGENET, 1.0, 1000),
+    row("beit3_giant_patch14_336", BEIT3_GIANT, 14, 336, BEIT3, IMAGENET, 1.0, 1000),
     row("deit3_base_patch16_224", BASE, 16, 224, SCALED.unplaced(), IMAGENET, 0.9, 1000),
     row("deit3_base_patch16_384", BASE, 16, 384, SCALED.unplaced(), IMAGENET, 1.0, 1000),
     row("deit3_huge_patch14_224", HUGE, 14, 224, SCALED.unplaced(), IMAGENET, 0.9, 1000),
@@ -26,6 +42,10 @@ pub(super) static ROWS: [Preset; 149] = [
     row("flexivit_base", BASE, 16, 240, PLAIN.unplaced(), HALF, 0.95, 1000),
     row("flexivit_large", LARGE, 16, 240, PLAIN.unplaced(), HALF, 0.95, 1000),
     row("flexivit_small", SMALL, 16, 240, PLAIN.unplaced(), HALF, 0.95, 1000),
+    row("test_vit", TEST, 16, 160, PLAIN, HALF, 0.95, 1000),
+    row("test_vit2", TEST_2, 16, 160, FC_GAP.scaled().registers(1), HALF, 0.95, 1000),
+    row("test_vit3", TEST_3, 16, 160, MAP.scaled().registers(1).pooled_whole(), HALF, 0.95, 1000),
+    row("test_vit4", TEST_4, 16, 160, FC_GAP.scaled().registers(1).rms(), HALF, 0.95, 1000),
     row("vit_base_patch8_224", BASE, 8, 224, PLAIN, HALF, 0.9, 1000),
     row("vit_base_patch14_dinov2", BASE, 14, 518, SCALED, IMAGENET, 1.0, 0),
     row("vit_base_patch14_reg1_tipsv2", BASE, 14, 448, SCALED.registers(1).unplaced(), UNIT, 1.0, 0),

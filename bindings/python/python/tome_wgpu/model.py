@@ -184,7 +184,7 @@ class Model:
             r: Tokens merged in each block: `13`; `"16:-1"`, falling around 16; `[32, 29, 26]`; a fitted file; `Options`.
             want: Which results: `logits`, `features`, `tokens`, `size`, `source`, `dense`, `source_per_block`.
             errors: Of a picture that cannot be read: `raise`, or `nan` and a word in the results' `errors`.
-            more: How tokens merge: `prop_attn`, `pool`, `protect`, `merge_mode`, `partition`, `matching`, `metric`,
+            more: How tokens merge: `prop_attn`, `pool`, `protect`, `merge_mode`, `positions`, `partition`, `matching`, `metric`,
                 `similarity`, `by_size`, `threshold`, `least`.
         """
         options, names = self.options(r, **more), knobs.wanted(want)
