@@ -36,7 +36,7 @@ tensors["png"] = file("PNG", frames, duration=50)
 tensors["webp"] = file("WEBP", frames, lossless=True, exact=True)
 tensors["frames"] = np.stack([np.asarray(frame) for frame in frames])
 arrays = [np.asarray(frame) for frame in frames]
-values = hf.VideoMAEImageProcessorPil(size={"shortest_edge": 20}, crop_size={"height": 16, "width": 20}, image_mean=[0.485, 0.456, 0.406], image_std=[0.229, 0.224, 0.225])
+values = hf.VideoMAEImageProcessorPil(size={"shortest_edge": 20}, crop_size={"height": 16, "width": 16}, image_mean=[0.485, 0.456, 0.406], image_std=[0.229, 0.224, 0.225])
 tensors["videomae"] = values(arrays, return_tensors="np").pixel_values[0].astype(np.float32)
 values = hf.VivitImageProcessor(size={"shortest_edge": 24}, crop_size={"height": 20, "width": 20})
 tensors["vivit"] = np.asarray(values(arrays, return_tensors="np").pixel_values[0], dtype=np.float32)
