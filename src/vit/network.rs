@@ -177,21 +177,15 @@ impl<'a, E: Engine> Walk<'a, E> {
         let end = Place::Features(0);
         let row = if pool.mlp.is_some() || self.p.fc_norm.is_some() { Place::Features(1) } else { end };
         self.row(&pool.proj, Activation::None, Place::Pooled, None, row)?;
+        let eps = self.config.pool_eps;
         let Some(mlp) = &pool.mlp else {
-            return self
-                .p
-                .fc_norm
-                .as_ref()
-                .map_or(Ok(()), |norm| self.norm_row(norm, self.config.pool_eps, row, end));
+            return self.p.fc_norm.as_ref().map_or(Ok(()), |norm| self.norm_row(norm, eps, row, end));
         };
         self.norm_row(&mlp.norm, None, row, Place::Pooled)?;
         self.row(&mlp.fc1, activation, Place::Pooled, None, Place::Hidden)?;
         let y = if self.p.fc_norm.is_some() { Place::Pooled } else { end };
         self.row(&mlp.fc2, Activation::None, Place::Hidden, Some(row), y)?;
-        self.p
-            .fc_norm
-            .as_ref()
-            .map_or(Ok(()), |norm| self.norm_row(norm, self.config.pool_eps, Place::Pooled, end))
+        self.p.fc_norm.as_ref().map_or(Ok(()), |norm| self.norm_row(norm, eps, Place::Pooled, end))
     }
 
     /// Features to logits: each head adds to what those before it gave. Without a head the features are the result.
@@ -242,13 +236,8 @@ impl<'a, E: Engine> Walk<'a, E> {
     /// One row an image, normalised, perhaps with an epsilon of its own.
     fn norm_row(&mut self, norm: &Norm<E::Tensor>, eps: Option<f32>, x: Place, y: Place) -> Result<()> {
         let params = self.norm_of(self.batch);
-        self.engine.layer_norm(
-            layer_norm::Params { eps: eps.unwrap_or(params.eps), ..params },
-            x,
-            Some(norm),
-            None,
-            y,
-        )
+        let params = layer_norm::Params { eps: eps.unwrap_or(params.eps), ..params };
+        self.engine.layer_norm(params, x, Some(norm), None, y)
     }
 
     pub(super) fn norm_of(&self, rows: u32) -> layer_norm::Params {
