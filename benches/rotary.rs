@@ -1,5 +1,8 @@
 //! What rotary positions cost: a network as it is and without them, in turns. `TOME_DEVICE` picks the device (`auto`, `cpu`,
-//! a number or a part of an adapter's name), `TOME_ARCH` the architecture, `TOME_ROUNDS` how often.
+//! a number or a part of an adapter's name), `TOME_ARCH` the architecture, `TOME_ROUNDS` how often. Beside seconds there are those
+//! of all threads' processor time where Linux says them: what runs beside a software driver changes them least.
+
+use std::fs::read_to_string;
 
 use tome_wgpu::tune::Bench;
 use tome_wgpu::vit::{Config, Options, Weights};
@@ -15,41 +18,45 @@ fn main() {
     let weights = Weights::random(&config, 1);
     let session =
         |config: Config| Session::new(config, &weights, &device).expect("TOME_DEVICE names a device");
-    let (with, without) = (session(config.clone()), session(config.with(|config| config.rotary = None)));
-    println!("{arch} on {}, seconds an image, medians of {rounds} in turns", with.device());
+    let sessions = [session(config.clone()), session(config.with(|config| config.rotary = None))];
+    println!("{arch} on {}, one image, with and without, medians of {rounds} in turns", sessions[0].device());
     for r in [0, 13] {
         let options = Options::with_schedule(Schedule::constant(r));
-        let mut times = [Vec::new(), Vec::new()];
+        let mut seconds = [Vec::new(), Vec::new()];
+        let mut processor = [Vec::new(), Vec::new()];
         // The first round compiles and warms up.
         for round in 0..=rounds {
-            for (session, times) in [&with, &without].into_iter().zip(&mut times) {
-                let measured = Bench::new(session).measure(1, &options).expect("a forward pass");
+            for (i, session) in sessions.iter().enumerate() {
+                let mut bench = Bench::new(session);
+                let before = processor_time();
+                let measured = bench.measure(1, &options).expect("a forward pass");
                 if round > 0 {
-                    times.push(measured.seconds);
+                    seconds[i].push(measured.seconds);
+                    processor[i].extend(before.zip(processor_time()).map(|(before, after)| after - before));
                 }
             }
         }
-        let mut ratios: Vec<f64> =
-            times[0].iter().zip(&times[1]).map(|(with, without)| with / without).collect();
-        let of_rounds = median(&mut ratios);
-        let [fast, fast_without] =
-            times.each_ref().map(|times| times.iter().copied().fold(f64::INFINITY, f64::min));
-        let [with, without] = times.map(|mut times| median(&mut times));
-        println!(
-            "r = {r}: medians {with:.3} with, {without:.3} without, {}; of the rounds' ratios {}; fastest {fast:.3}, \
-             {fast_without:.3}, {}",
-            more(with / without),
-            more(of_rounds),
-            more(fast / fast_without)
-        );
+        println!("r = {r}: seconds {}", compared(seconds));
+        if !processor[0].is_empty() {
+            println!("r = {r}: processor time {}", compared(processor));
+        }
     }
 }
 
-fn median(values: &mut [f64]) -> f64 {
-    values.sort_by(f64::total_cmp);
-    values[values.len() / 2]
+/// Medians, and how much more the first is.
+fn compared(times: [Vec<f64>; 2]) -> String {
+    let [with, without] = times.map(|mut times| {
+        times.sort_by(f64::total_cmp);
+        times[times.len() / 2]
+    });
+    format!("{with:.3}, {without:.3}: {:+.2} %", 100.0 * (with / without - 1.0))
 }
 
-fn more(ratio: f64) -> String {
-    format!("{:+.2} %", 100.0 * (ratio - 1.0))
+/// Seconds that this program's threads have computed.
+fn processor_time() -> Option<f64> {
+    // Behind the program's name, which may hold anything: the 12th and 13th, in hundredths of a second.
+    let stat = read_to_string("/proc/self/stat").ok()?;
+    let fields: Vec<&str> = stat.rsplit_once(')')?.1.split_whitespace().collect();
+    let ticks = fields[11].parse::<f64>().ok()? + fields[12].parse::<f64>().ok()?;
+    Some(ticks / 100.0)
 }

@@ -11,7 +11,7 @@ use super::{
 use crate::error::Result;
 use crate::kernels;
 use crate::matching::Matching;
-use crate::vit::engine::{Engine, Otherwise, Place, Query, Then};
+use crate::vit::engine::{Added, Engine, Otherwise, Place, Query, Then};
 use crate::vit::merges::BlockMerge;
 use crate::vit::network::Walk;
 use crate::vit::{Config, Linear, Norm, Options, Outputs, Parameters, Values};
@@ -125,12 +125,17 @@ impl Engine for Runner<'_, '_> {
         params: kernels::layer_norm::Params,
         x: Place,
         norm: Option<&Norm<Vec<f32>>>,
-        residual: Option<&Vec<f32>>,
+        added: Option<Added<'_, Vec<f32>>>,
         y: Place,
     ) -> Result<()> {
         let (weight, bias) = parts(norm);
-        let residual = residual.map(|residual| &residual[..]);
-        self.memory.write(y, |all, y| layer_norm(&params, all.floats(x), weight, bias, residual, y))
+        self.memory.write(y, |all, y| {
+            let residual = added.map(|added| match added {
+                Added::Row(rows) => &rows[..],
+                Added::Place(place) => all.floats(place),
+            });
+            layer_norm(&params, all.floats(x), weight, bias, residual, y);
+        })
     }
 
     /// Weights have been packed.

@@ -5,7 +5,7 @@ use std::mem::take;
 use crate::error::Result;
 use crate::vit::engine::{Ends, Place};
 use crate::vit::merges::BlockMerge;
-use crate::vit::{Config, Mlp, Options, Outputs};
+use crate::vit::{Config, Options, Outputs};
 
 /// The slices of one image, as long as the first block needs; merging leaves their ends unused.
 pub(super) struct Memory {
@@ -25,7 +25,7 @@ pub(super) fn slot(place: Place) -> usize {
         Place::X(i) => i,
         Place::Normed | Place::Attended => 2,
         Place::Qkv | Place::Hidden => 3,
-        Place::Gate => 4,
+        Place::Gate | Place::Branch => 4,
         Place::Metric => 5,
         Place::Score | Place::Energy => 6,
         Place::Pooled => 7,
@@ -49,7 +49,7 @@ impl Memory {
         let rows = |width: u32| vec![0.0; n * width as usize];
         let row = || vec![0.0; config.embed_dim as usize];
         let classes = || vec![0.0; config.num_classes as usize];
-        let gate = if config.mlp == Mlp::Plain { 0 } else { config.mlp_width() };
+        let gate = config.beside_width();
         let position = config.rotary.map_or_else(Vec::new, |rotary| rotary.positions(config));
         Memory {
             floats: vec![

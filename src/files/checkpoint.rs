@@ -8,7 +8,7 @@ use std::sync::{Mutex, PoisonError};
 
 use super::TensorReader;
 use super::model_files::Bytes;
-use super::names::{Layout, Source};
+use super::names::{Layout, Part, Source};
 use super::settle::far;
 use super::shards::{Home, Shards};
 use crate::error::{Error, Result};
@@ -128,25 +128,39 @@ impl Checkpoint {
     }
 }
 
+/// Which rows of a tensor are a part of it.
+fn rows(shards: &Shards, name: &str, shape: &[usize], part: Part) -> Result<Range<usize>> {
+    let all = shape.first().copied().unwrap_or(1);
+    let wrong = |why: String| Err(Error::Weight { name: name.into(), why });
+    // A bias has the columns of its weight.
+    let weight = name.strip_suffix("bias").map(|stem| format!("{stem}weight"));
+    let columns = shape.get(1).or_else(|| shards.shape(weight.as_deref()?)?.get(1));
+    let of_qkv = columns.and_then(|columns| columns.checked_mul(3)).filter(|&rows| rows <= all);
+    match (part, of_qkv) {
+        (Part::Whole | Part::Nth(_), _) => Ok(0..all),
+        (Part::Thirds(from, to), _) if all.is_multiple_of(3) => {
+            Ok(all / 3 * usize::from(from)..all / 3 * usize::from(to))
+        }
+        (Part::Thirds(..), _) => wrong(format!("{shape:?} has no thirds")),
+        (Part::BeforeQkv, Some(of_qkv)) => Ok(0..all - of_qkv),
+        (Part::Qkv, Some(of_qkv)) => Ok(all - of_qkv..all),
+        (Part::BeforeQkv | Part::Qkv, None) => wrong(format!("{shape:?} has no rows for q, k and v")),
+    }
+}
+
 /// A tensor that is put together from several, or from stretches of them.
 fn together(shards: &Shards, name: &str, sources: Vec<Source>) -> Result<Entry> {
     let mut whole: Vec<usize> = Vec::new();
     let mut stretches = Vec::new();
-    for Source { name: source, thirds, zeros } in sources {
+    for Source { name: source, part, zeros } in sources {
         let Home { file, name: ref source } = shards.home[&source];
         shards.files[file].check_type(source)?;
         let mut shape = shards.files[file].shape(source)?.to_vec();
-        let mut values = 0..shape.iter().product();
-        if let Some(thirds) = thirds {
-            let [from, to] = <[u8; 2]>::from(thirds).map(usize::from);
-            match shape.first_mut() {
-                Some(rows) if rows.is_multiple_of(3) => *rows = *rows / 3 * (to - from),
-                _ => {
-                    let why = format!("{shape:?} has no thirds");
-                    return Err(Error::Weight { name: source.clone(), why });
-                }
-            }
-            values = values.end / 3 * from..values.end / 3 * to;
+        let rows = rows(shards, source, &shape, part)?;
+        let row: usize = shape.iter().skip(1).product();
+        let values = rows.start * row..rows.end * row;
+        if let Some(count) = shape.first_mut() {
+            *count = rows.len();
         }
         // Rows behind rows, if there are any yet.
         if stretches.is_empty() {

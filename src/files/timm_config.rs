@@ -10,7 +10,7 @@ use crate::kernels::NormKind;
 use crate::kernels::matmul::Activation;
 use crate::vit::preset::Preset;
 use crate::vit::presets;
-use crate::vit::{Config, Mlp, Pool, Preprocess, Resample, Resize, Scores};
+use crate::vit::{Config, Mlp, Pool, Preprocess, Resample, Resize, Scores, Wiring};
 
 /// Arguments of timm's `VisionTransformer` that change nothing about a trained network at its own image size.
 const WITHOUT_EFFECT: [&str; 9] = [
@@ -64,7 +64,8 @@ pub(super) fn parse(mut top: Fields) -> Result<(Config, &'static Layout)> {
     config.scores = scores(config.num_classes);
     config.labels = labels(&mut top, &mut pretrained, config.num_classes)?;
     config.check()?;
-    Ok((config, layout(preset)))
+    let layout = layout(preset, &config);
+    Ok((config, layout))
 }
 
 /// Whether it is transformers' config around timm's.
@@ -74,12 +75,19 @@ pub(super) fn is_wrapped(top: &Fields) -> bool {
 
 /// An architecture with timm's defaults, by a name with or without its training, and how its tensors are named.
 pub(super) fn named(architecture: &str) -> Result<(Config, &'static Layout)> {
-    presets::named(&stem(architecture)).map(|preset| (preset.config(), layout(preset)))
+    let preset = presets::named(&stem(architecture))?;
+    let config = preset.config();
+    let layout = layout(preset, &config);
+    Ok((config, layout))
 }
 
 /// How timm names an architecture's tensors.
-fn layout(preset: &Preset) -> &'static Layout {
-    if preset.family.eva.is_some() { &names::EVA } else { &names::TIMM }
+fn layout(preset: &Preset, config: &Config) -> &'static Layout {
+    match (config.wiring, preset.family.eva) {
+        (Wiring::Parallel, _) => &names::PARALLEL,
+        (_, Some(_)) => &names::EVA,
+        (_, None) => &names::TIMM,
+    }
 }
 
 /// What so many logits are.
@@ -121,6 +129,16 @@ fn model_args(
     set(&mut config.class_token, args.take("class_token")?);
     set(&mut config.no_embed_class, args.take("no_embed_class")?);
     norms(config, args)?;
+    config.wiring = match args.take::<String>("block_fn")?.as_deref() {
+        None => config.wiring,
+        Some("Block") => Wiring::Serial,
+        Some("ResPostBlock") => Wiring::PostNorm,
+        Some("ParallelScalingBlock") => Wiring::Parallel,
+        Some(other) => {
+            let known = "known are `Block`, `ResPostBlock` and `ParallelScalingBlock`";
+            return Err(unsupported("block_fn", quoted(other), known));
+        }
+    };
     if let Some(eva) = &preset.family.eva {
         return timm_eva::model_args(config, preset, eva, args, pool_name);
     }
@@ -135,7 +153,9 @@ fn model_args(
     // Null is a value here and in `fc_norm`: it takes back what the architecture says.
     if args.has("init_values") {
         let init_values: Option<f64> = args.take("init_values")?;
-        config.layer_scale = init_values.is_some_and(|value| value != 0.0);
+        // Behind a branch it is what a norm begins with.
+        config.layer_scale =
+            config.wiring != Wiring::PostNorm && init_values.is_some_and(|value| value != 0.0);
     }
 
     if let Some(name) = args.take("global_pool")?.or(pool_name) {

@@ -7,7 +7,7 @@ use super::timm_config::{self, refuse_others};
 use crate::error::Result;
 use crate::kernels::matmul::Activation;
 use crate::vit::preset::{Eva, Preset};
-use crate::vit::{Angles, Config, Coordinates, Mlp, Pool, Rotary};
+use crate::vit::{Angles, Config, Coordinates, Mlp, Pool, Rotary, Wiring};
 
 /// Those that change nothing about a trained network.
 const WITHOUT_EFFECT: [&str; 13] = [
@@ -62,7 +62,12 @@ pub(super) fn model_args(
             Some(KvHeads::Each(heads)) => heads,
         };
     }
-    let plain = [("use_post_norm", false), ("dynamic_img_pad", false)];
+    if let Some(behind) = args.take("use_post_norm")? {
+        config.wiring = if behind { Wiring::PostNorm } else { Wiring::Serial };
+    }
+    // Norms behind the branches scale them.
+    config.layer_scale &= config.wiring != Wiring::PostNorm;
+    let plain = [("dynamic_img_pad", false)];
     refuse_others(args, &WITHOUT_EFFECT, |key| {
         plain.iter().find(|(name, _)| *name == key).map(|&(_, value)| value.into())
     })

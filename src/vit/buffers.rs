@@ -1,6 +1,6 @@
 //! The activations of a plan.
 
-use super::config::{Config, Mlp, Pool};
+use super::config::{Config, Pool};
 use super::engine::Place;
 use super::options::Options;
 use super::textures::Textures;
@@ -28,7 +28,7 @@ pub(super) struct Buffers {
     narrow: wgpu::Buffer,
     /// `Qkv` and `Hidden`, of the storage type.
     wide: wgpu::Buffer,
-    /// Of the storage type, where the MLP has one.
+    /// `Gate` and `Branch`, of the storage type, where the network has one.
     gate: Option<wgpu::Buffer>,
     scratch: MergeScratch,
     /// Values of the widest metric that there is room for.
@@ -88,9 +88,9 @@ impl Buffers {
             source,
             narrow: elems("tome.narrow", c)?,
             wide: elems("tome.wide", widest)?,
-            gate: match config.mlp {
-                Mlp::Plain => None,
-                _ => Some(elems("tome.gate", config.mlp_width().into())?),
+            gate: match config.beside_width() {
+                0 => None,
+                width => Some(elems("tome.gate", width.into())?),
             },
             scratch: MergeScratch::new(gpu, batch, config.tokens(), metric_width)?,
             metric_width,
@@ -112,7 +112,7 @@ impl Buffers {
             Place::X(i) => &self.x[i],
             Place::Normed | Place::Attended => &self.narrow,
             Place::Qkv | Place::Hidden => &self.wide,
-            Place::Gate => self.gate.as_ref().unwrap_or(&self.wide),
+            Place::Gate | Place::Branch => self.gate.as_ref().unwrap_or(&self.wide),
             Place::Size(merges) => &self.size[merges],
             Place::Position(merges) => &self.position[merges],
             Place::Source(merges) => &self.source[merges],

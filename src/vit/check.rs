@@ -1,6 +1,6 @@
 //! Whether a network's numbers fit together.
 
-use super::config::{Config, Mlp, Pool};
+use super::config::{Config, Mlp, Pool, Wiring};
 use crate::error::{Error, Result};
 use crate::kernels::Activation;
 
@@ -55,6 +55,9 @@ impl Config {
         }
         if self.pool == Pool::Prefix && self.prefix() == 0 {
             return wrong("global_pool", "there are no tokens before the patches".into());
+        }
+        if self.wiring == Wiring::PostNorm && self.layer_scale {
+            return wrong("init_values", "the norms behind the branches scale them already".into());
         }
         if self.embed_norm && self.prefix() > 0 {
             return wrong("embed_norm", "is of patches alone, and there are tokens before them".into());

@@ -42,6 +42,19 @@ pub enum Mlp {
     GateApart,
 }
 
+/// How the two branches of a block stand to each other and to its norms.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Wiring {
+    /// Attention, then the MLP, each behind a norm: timm's `Block`.
+    Serial,
+    /// Both of what enters the block, behind a norm: timm's `ParallelScalingBlock`. Tokens merge behind both.
+    Parallel,
+    /// Attention, then the MLP, each before a norm: timm's `ResPostBlock`. Such a network is run in 32 bits whatever the
+    /// storage type, as nothing brings its residual stream to a size that 16 bits hold.
+    PostNorm,
+}
+
 /// The way positions are brought to another grid of patches: bicubic, as each family's own code does it.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct PositionResample {
@@ -94,6 +107,8 @@ pub struct Config {
     /// Heads of keys and values in each block, where they are fewer: each serves as many heads of queries, one behind the
     /// other. They are multiplied when the network is loaded. Empty where there are as many.
     pub kv_heads: Vec<u32>,
+    /// How the branches of a block stand to each other.
+    pub wiring: Wiring,
     /// The MLP's kind.
     pub mlp: Mlp,
     /// Values that enter the MLP's second layer: `int(embed_dim * mlp_ratio)`, half of it where `fc1` packs a gate.
@@ -283,6 +298,12 @@ impl Config {
     /// Values of a token where it is widest: q, k and v together, or the MLP's inside.
     pub(crate) fn widest(&self) -> u32 {
         (3 * self.embed_dim).max(self.mlp_width()).max(self.pool_hidden())
+    }
+
+    /// Values of a token beside the widest: the MLP's gate, or a branch on its way through a norm.
+    pub(crate) fn beside_width(&self) -> u32 {
+        let gate = if self.mlp == Mlp::Plain { 0 } else { self.mlp_width() };
+        if self.wiring == Wiring::PostNorm { gate.max(self.embed_dim) } else { gate }
     }
 
     /// Values of an image.

@@ -9,7 +9,7 @@ use crate::kernels::{
 use crate::matching::{self, Matching};
 
 /// Where a value of a batch stands. Two places may share memory where no kernel uses both: `Normed` and `Attended`, `Qkv`
-/// and `Hidden`, `Energy` and `Score`.
+/// and `Hidden`, `Gate` and `Branch`, `Energy` and `Score`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Place {
     /// `[b, n, c]`: the residual stream; read from one, written to the other.
@@ -24,6 +24,8 @@ pub(crate) enum Place {
     Hidden,
     /// `[b, n, the MLP's width]`: what multiplies it.
     Gate,
+    /// `[b, n, c]`: a branch on its way through a norm.
+    Branch,
     /// `[b, n]`: how many original tokens each stands for, after so many merges.
     Size(usize),
     /// `[b, n, 2]`: where each token lies, after so many merges, of networks with rotary positions.
@@ -54,6 +56,12 @@ pub(crate) enum Place {
     Logits(usize),
 }
 
+/// What a norm adds: rows of the network's that repeat, or a place.
+pub(crate) enum Added<'a, T> {
+    Row(&'a T),
+    Place(Place),
+}
+
 /// The queries of attention: part of the same place as the keys, or one learned row for all images.
 pub(crate) enum Query<'a, T> {
     Tokens,
@@ -77,7 +85,7 @@ pub(crate) trait Engine {
         params: layer_norm::Params,
         x: Place,
         norm: Option<&Norm<Self::Tensor>>,
-        residual: Option<&Self::Tensor>,
+        added: Option<Added<'_, Self::Tensor>>,
         y: Place,
     ) -> Result<()>;
     fn matmul(

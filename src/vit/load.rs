@@ -3,9 +3,9 @@
 use std::borrow::Cow;
 use std::collections::BTreeMap;
 
-use super::config::{Config, Mlp, Pool};
+use super::config::{Config, Mlp, Pool, Wiring};
 use super::fold::Fold;
-use super::parameters::{AttentionPool, Block, Linear, Norm, Parameters, PoolMlp, Storage};
+use super::parameters::{Block, Linear, Norm, Parameters, Storage};
 use super::rotary::FREQUENCIES;
 use super::tensors::{Tensors, missing};
 use crate::error::{Error, Result};
@@ -41,12 +41,15 @@ impl<T> Parameters<T> {
         let mut blocks = Vec::with_capacity(config.depth as usize);
         for i in 0..config.depth {
             let name = |part: &str| format!("blocks.{i}.{part}");
-            let into_attention =
-                Fold { scale: Some((&scale_of_queries).into()), ..load.norm_before(&name("norm1"))? };
             let inner = |there: bool, part: &str| there.then(|| name(part));
+            let norms_first = config.wiring != Wiring::PostNorm;
+            let into_attention = Fold {
+                scale: Some((&scale_of_queries).into()),
+                ..load.norm_before(inner(norms_first, "norm1"))?
+            };
             let behind_attention = load.around(inner(config.attn_norm, "attn.norm"), &name("ls1.gamma"))?;
             let behind_mlp = load.around(inner(config.mlp_norm, "mlp.norm"), &name("ls2.gamma"))?;
-            let into_mlp = load.norm_before(&name("norm2"))?;
+            let into_mlp = load.norm_before(inner(norms_first, "norm2"))?;
             let (fc1, gate) = load.mlp(config.mlp, &name("mlp"), &into_mlp)?;
             blocks.push(Block {
                 qkv: load.qkv(config, i, &name("attn.qkv"), &into_attention)?,
@@ -59,6 +62,10 @@ impl<T> Parameters<T> {
                 fc1,
                 gate,
                 fc2: load.out_of_mlp(&name("mlp.fc2"), &behind_mlp)?,
+                norms: match norms_first {
+                    true => Vec::new(),
+                    false => vec![load.norm(&name("norm1"))?, load.norm(&name("norm2"))?],
+                },
             });
         }
         let pool = match config.pool {
@@ -71,16 +78,16 @@ impl<T> Parameters<T> {
 }
 
 /// Takes tensors and places what they become.
-struct Loader<'a, P> {
+pub(super) struct Loader<'a, P> {
     tensors: &'a dyn Tensors,
     /// Of all tensors of the network.
     shapes: BTreeMap<String, Vec<usize>>,
-    place: P,
+    pub(super) place: P,
 }
 
 impl<'a, T, P: FnMut(&str, Storage, Cow<'_, [f32]>) -> Result<T>> Loader<'a, P> {
     /// A tensor's values.
-    fn floats(&self, name: &str) -> Result<Cow<'a, [f32]>> {
+    pub(super) fn floats(&self, name: &str) -> Result<Cow<'a, [f32]>> {
         let shape = self.shapes.get(name).ok_or_else(|| missing(name))?;
         let tensor = self.tensors.tensor(name)?;
         if tensor.shape != *shape || tensor.data.len() != shape.iter().product::<usize>() {
@@ -147,7 +154,7 @@ impl<'a, T, P: FnMut(&str, Storage, Cow<'_, [f32]>) -> Result<T>> Loader<'a, P> 
         (self.place)(name, Storage::F32, values)
     }
 
-    fn norm(&mut self, name: &str) -> Result<Norm<T>> {
+    pub(super) fn norm(&mut self, name: &str) -> Result<Norm<T>> {
         let (weight, bias) = (self.tensor(&format!("{name}.weight"))?, format!("{name}.bias"));
         let bias = self.shapes.contains_key(&bias).then(|| self.tensor(&bias)).transpose()?;
         Ok(Norm { weight, bias })
@@ -158,18 +165,18 @@ impl<'a, T, P: FnMut(&str, Storage, Cow<'_, [f32]>) -> Result<T>> Loader<'a, P> 
         Ok((self.norm("patch_embed.norm")?, self.tensor("pos_embed")?))
     }
 
-    /// A norm, to be folded into what reads it.
-    fn norm_before(&self, name: &str) -> Result<Fold<'a>> {
+    /// A norm, where there is one, to be folded into what reads it.
+    fn norm_before(&self, name: Option<String>) -> Result<Fold<'a>> {
+        let Some(name) = name else { return Ok(Fold::default()) };
         let weight = self.floats(&format!("{name}.weight"))?;
         let bias = self.floats_if_any(&format!("{name}.bias"))?;
-        Ok(Fold { norm: Some((weight, bias)), ..Fold::default() })
+        Ok(Fold { norm: Some(Norm { weight, bias }), ..Fold::default() })
     }
 
     /// A norm before a layer, where it has one of that name, and LayerScale's gamma, where the network has one, to be
     /// folded into the layer between.
     fn around(&self, norm: Option<String>, gamma: &str) -> Result<Fold<'a>> {
-        let before = norm.map_or_else(|| Ok(Fold::default()), |norm| self.norm_before(&norm))?;
-        Ok(Fold { scale: self.floats_if_any(gamma)?, ..before })
+        Ok(Fold { scale: self.floats_if_any(gamma)?, ..self.norm_before(norm)? })
     }
 
     fn floats_if_any(&self, name: &str) -> Result<Option<Cow<'a, [f32]>>> {
@@ -177,7 +184,7 @@ impl<'a, T, P: FnMut(&str, Storage, Cow<'_, [f32]>) -> Result<T>> Loader<'a, P> 
     }
 
     /// A linear layer.
-    fn linear(&mut self, name: &str, storage: Storage, fold: &Fold<'_>) -> Result<Linear<T>> {
+    pub(super) fn linear(&mut self, name: &str, storage: Storage, fold: &Fold<'_>) -> Result<Linear<T>> {
         let weight = self.floats(&format!("{name}.weight"))?;
         let bias = self.floats_if_any(&format!("{name}.bias"))?;
         let inner = self.inner(name)?;
@@ -212,7 +219,7 @@ impl<'a, T, P: FnMut(&str, Storage, Cow<'_, [f32]>) -> Result<T>> Loader<'a, P> 
     }
 
     /// A linear layer of rows of `inner` values.
-    fn layer(
+    pub(super) fn layer(
         &mut self,
         name: &str,
         storage: Storage,
@@ -309,70 +316,6 @@ impl<'a, T, P: FnMut(&str, Storage, Cow<'_, [f32]>) -> Result<T>> Loader<'a, P> 
             filled.resize(filled.len() + wide - inner, 0.0);
         }
         self.layer(name, Storage::Elem, wide, filled.into(), bias)
-    }
-
-    fn attention_pool(&mut self, config: &Config) -> Result<AttentionPool<T>> {
-        let data = |name: &str| self.floats(&format!("attn_pool.{name}"));
-        let latent = data("latent")?;
-        let scale = f64::from(config.embed_dim / config.heads_of_pool()).sqrt().recip();
-        let query: Vec<f32> = match config.pool {
-            Pool::Query => latent.iter().map(|&x| (scale * f64::from(x)) as f32).collect(),
-            // The query is the same for every image, so its projection is a constant.
-            _ => {
-                let (weight, bias) = (data("q.weight")?, data("q.bias")?);
-                let rows = weight.chunks_exact(config.embed_dim as usize).zip(&bias[..]);
-                let project = |(row, &bias): (&[f32], &f32)| {
-                    let products = row.iter().zip(&latent[..]).map(|(&w, &x)| f64::from(w) * f64::from(x));
-                    (scale * (products.sum::<f64>() + f64::from(bias))) as f32
-                };
-                rows.map(project).collect()
-            }
-        };
-        let mut linear =
-            |name: &str| self.linear(&format!("attn_pool.{name}"), Storage::F32, &Fold::default());
-        let (kv, proj) = (linear("kv")?, linear("proj")?);
-        let mlp = match config.pool {
-            Pool::Query => None,
-            _ => {
-                let (fc1, fc2) = (linear("mlp.fc1")?, linear("mlp.fc2")?);
-                Some(PoolMlp { norm: self.norm("attn_pool.norm")?, fc1, fc2 })
-            }
-        };
-        let query = (self.place)("attn_pool.query", Storage::F32, query.into())?;
-        Ok(AttentionPool { query, kv, proj, mlp })
-    }
-
-    /// A head for each pooled row; their results add up to the logits.
-    fn heads(&mut self, config: &Config) -> Result<Vec<Linear<T>>> {
-        let inner = config.embed_dim as usize;
-        match config.pool {
-            Pool::Token | Pool::Average | Pool::Attention | Pool::Query | Pool::Prefix => {
-                Ok(vec![self.linear("head", Storage::F32, &Fold::default())?])
-            }
-            // The mean of two heads is the sum of their halves.
-            Pool::Distilled => ["head", "head_dist"]
-                .into_iter()
-                .map(|name| {
-                    let half = |part: &str| -> Result<Cow<'_, [f32]>> {
-                        let all = self.floats(&format!("{name}.{part}"))?;
-                        Ok(all.iter().map(|v| v / 2.0).collect())
-                    };
-                    let (weight, bias) = (half("weight")?, half("bias")?);
-                    self.layer(name, Storage::F32, inner, weight, Some(bias))
-                })
-                .collect(),
-            // A head over two rows side by side is the sum of one over each.
-            Pool::TokenAndAverage => {
-                let weight = self.floats("head.weight")?;
-                let side = |side: usize| -> Cow<'_, [f32]> {
-                    let rows = weight.chunks_exact(2 * inner);
-                    rows.flat_map(|row| &row[side * inner..][..inner]).copied().collect()
-                };
-                let bias = self.floats("head.bias")?;
-                let token = self.layer("head", Storage::F32, inner, side(0), Some(bias))?;
-                Ok(vec![token, self.layer("head.average", Storage::F32, inner, side(1), None)?])
-            }
-        }
     }
 }
 

@@ -1,6 +1,7 @@
 //! Level 3: a whole Vision Transformer. What it is (config), its numbers (weights, parameters), how it is run
 //! (options), and the fixed list of dispatches that runs it (plan).
 
+mod block;
 mod buffers;
 mod check;
 mod config;
@@ -10,6 +11,7 @@ pub(crate) mod engine;
 mod fold;
 mod images;
 mod load;
+mod load_head;
 pub(crate) mod merges;
 mod merging;
 mod names;
@@ -34,7 +36,7 @@ mod transformer;
 mod want;
 mod weights;
 
-pub use config::{Config, Mlp, Pool, PositionResample, Scores};
+pub use config::{Config, Mlp, Pool, PositionResample, Scores, Wiring};
 pub use dense::Dense;
 #[cfg(feature = "files")]
 pub(crate) use images::normalise;

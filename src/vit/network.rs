@@ -1,12 +1,12 @@
 //! The network, once, from top to bottom: the picture in the crate's documentation as calls of kernels.
 
 use super::config::Config;
-use super::engine::{Ends, Engine, Place, Query, Then};
+use super::engine::{Added, Ends, Engine, Place, Query, Then};
 use super::merges::BlockMerge;
 use super::options::{Options, PoolBy};
-use super::parameters::{AttentionPool, Block, Linear, Norm, Parameters};
+use super::parameters::{AttentionPool, Linear, Norm, Parameters};
 use crate::error::Result;
-use crate::kernels::{Activation, PoolMode, attention, layer_norm, matmul, norm_heads, pool};
+use crate::kernels::{Activation, PoolMode, attention, layer_norm, matmul, pool};
 use crate::partition::Partition;
 
 /// A batch's way through a network.
@@ -109,7 +109,13 @@ impl<'a, E: Engine> Walk<'a, E> {
         if let Some((norm, positions)) = &self.p.embed_norm {
             let residual_rows = self.config.patches();
             let params = layer_norm::Params { residual_rows, ..self.norm_of(self.rows()) };
-            self.engine.layer_norm(params, self.x(), Some(norm), Some(positions), self.x_next())?;
+            self.engine.layer_norm(
+                params,
+                self.x(),
+                Some(norm),
+                Some(Added::Row(positions)),
+                self.x_next(),
+            )?;
             self.turn();
         }
         if let Some(norm) = &self.p.norm_pre {
@@ -117,54 +123,6 @@ impl<'a, E: Engine> Walk<'a, E> {
             self.turn();
         }
         self.name("embed", self.x(), self.rows());
-        Ok(())
-    }
-
-    /// Attention, merging, MLP (paper, section 3): the MLP works on what merging left. The norms' weights and biases are
-    /// part of the layers that follow them, and queries come scaled.
-    fn block(&mut self, p: &Block<E::Tensor>, index: u32, merge: BlockMerge) -> Result<()> {
-        let Config { num_heads: heads, norm: kind, norm_eps: eps, activation, .. } = *self.config;
-        let head_width = self.config.head_width();
-
-        self.engine.layer_norm(self.norm_of(self.rows()), self.x(), None, None, Place::Normed)?;
-        // Queries and keys that are brought to norm are turned behind that.
-        let position = self.position().filter(|_| p.qk_norm.is_none());
-        let then = Then { position, ..Then::default() };
-        self.linear(&p.qkv, Activation::None, Place::Normed, then, Place::Qkv)?;
-        if let Some(norm) = &p.qk_norm {
-            let fused = norm_heads::Params::fused(self.rows(), heads, head_width, eps);
-            let params = norm_heads::Params { kind, ..fused };
-            let turned = self.position().zip(p.qkv.turns.as_ref());
-            self.engine.norm_heads(params, Some(norm), turned, Place::Qkv)?;
-        }
-        let fused = attention::Params::fused(self.batch, self.tokens, heads, head_width);
-        let params = attention::Params { scale: 1.0, ..fused };
-        let size = self.counts(self.options.prop_attn);
-        self.engine.attention(params, Query::Tokens, Place::Qkv, size, Place::Attended)?;
-        if self.config.attn_norm {
-            self.norm_inside(Place::Attended, p.proj.inner)?;
-        }
-        self.add(&p.proj, Place::Attended)?;
-        self.name("attn", self.x(), self.rows());
-
-        match merge.r {
-            0 => self.engine.layer_norm(self.norm_of(self.rows()), self.x(), None, None, Place::Normed)?,
-            _ => self.merge(index, merge)?,
-        }
-
-        match &p.gate {
-            Some(gate) => {
-                self.linear(gate, activation, Place::Normed, Then::default(), Place::Gate)?;
-                let then = Then { gate: Some(Place::Gate), ..Then::default() };
-                self.linear(&p.fc1, Activation::None, Place::Normed, then, Place::Hidden)?;
-            }
-            None => self.linear(&p.fc1, activation, Place::Normed, Then::default(), Place::Hidden)?,
-        }
-        if self.config.mlp_norm {
-            self.norm_inside(Place::Hidden, self.config.mlp_hidden)?;
-        }
-        self.add(&p.fc2, Place::Hidden)?;
-        self.name("tokens", self.x(), self.rows());
         Ok(())
     }
 
@@ -244,7 +202,7 @@ impl<'a, E: Engine> Walk<'a, E> {
     }
 
     /// A linear layer of every token.
-    fn linear(
+    pub(super) fn linear(
         &mut self,
         linear: &Linear<E::Tensor>,
         activation: Activation,
@@ -269,25 +227,10 @@ impl<'a, E: Engine> Walk<'a, E> {
         self.engine.matmul(params, x, linear, Then { residual, ..Then::default() }, y)
     }
 
-    /// A branch back into the residual stream.
-    fn add(&mut self, linear: &Linear<E::Tensor>, x: Place) -> Result<()> {
-        let then = Then { residual: Some(self.x()), ..Then::default() };
-        self.linear(linear, Activation::None, x, then, self.x_next())?;
-        self.turn();
-        Ok(())
-    }
-
     /// The residual stream, normalised, to the place that it is not in.
     fn norm_all(&mut self, norm: &Norm<E::Tensor>) -> Result<Place> {
         self.engine.layer_norm(self.norm_of(self.rows()), self.x(), Some(norm), None, self.x_next())?;
         Ok(self.x_next())
-    }
-
-    /// What stands between two layers of a branch, normalised in its place.
-    fn norm_inside(&mut self, at: Place, width: u32) -> Result<()> {
-        let Config { norm: kind, norm_eps, .. } = *self.config;
-        let params = norm_heads::Params { kind, ..norm_heads::Params::whole(self.rows(), width, norm_eps) };
-        self.engine.norm_heads(params, None, None, at)
     }
 
     /// One row an image, normalised, perhaps with an epsilon of its own.

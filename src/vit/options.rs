@@ -1,6 +1,6 @@
 //! The way a network is run: what merges, and what merged tokens count for.
 
-use super::config::{Config, Pool};
+use super::config::{Config, Pool, Wiring};
 use crate::error::{Error, Result};
 use crate::kernels::find_matches::MOST_BY_SIZE;
 use crate::kernels::match_lines::LONGEST;
@@ -211,6 +211,17 @@ impl Options {
             && !inflection.is_finite()
         {
             return Err(Error::Input(format!("a schedule's inflection is {inflection}, which is no number")));
+        }
+        if config.wiring == Wiring::Parallel
+            && (0..config.depth).any(|i| self.rule(i).metric == Metric::Input)
+        {
+            return Err(Error::Unsupported {
+                field: "metric".into(),
+                value: Metric::Input.to_string(),
+                why:
+                    "where branches stand side by side, what has entered the block is gone when tokens merge"
+                        .into(),
+            });
         }
         self.check_threshold(config)?;
         self.check_positions(config)?;

@@ -41,6 +41,8 @@ pub struct Block<T> {
     pub gate: Option<Linear<T>>,
     /// Out of the MLP.
     pub fc2: Linear<T>,
+    /// Behind attention and behind the MLP, where they come there.
+    pub norms: Vec<Norm<T>>,
 }
 
 /// The numbers of an attention-pooling head, timm's `AttentionPoolLatent` or AIMv2's.

@@ -1,6 +1,6 @@
 //! One architecture as a row of a table, and the config that it makes.
 
-use super::config::{Config, Mlp, Pool, PositionResample, Scores};
+use super::config::{Config, Mlp, Pool, PositionResample, Scores, Wiring};
 use super::preprocess::{Preprocess, Resample, Resize};
 use super::rotary::Rotary;
 use crate::kernels::{Activation, NormKind};
@@ -33,6 +33,7 @@ pub(crate) struct Size {
 /// Which options a network has: timm's arguments.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Family {
+    pub wiring: Wiring,
     pub mlp: Mlp,
     pub activation: Activation,
     pub qkv_bias: bool,
@@ -107,6 +108,7 @@ impl Preset {
             depth: size.depth,
             num_heads: size.heads,
             kv_heads: kv_heads(size, family.eva.map_or(0, |eva| eva.half_kv)),
+            wiring: family.wiring,
             mlp: family.mlp,
             mlp_hidden: if packs { hidden / 2 } else { hidden },
             qkv_bias: family.qkv_bias,
@@ -215,6 +217,11 @@ impl Family {
     /// All tokens are pooled, those before the patches too.
     pub(super) const fn pooled_whole(mut self) -> Self {
         self.pool_prefix = true;
+        self
+    }
+
+    pub(super) const fn wired(mut self, wiring: Wiring) -> Self {
+        self.wiring = wiring;
         self
     }
 

@@ -1,7 +1,7 @@
 //! A plan in the making: the engine that prepares each kernel's call instead of running it.
 
 use super::buffers::Buffers;
-use super::engine::{Engine, Otherwise, Place, Query, Then};
+use super::engine::{Added, Engine, Otherwise, Place, Query, Then};
 use super::images::Input;
 use super::parameters::{Linear, Norm};
 use super::step::{Stage, Step};
@@ -74,13 +74,16 @@ impl Engine for Recorder<'_> {
         params: layer_norm::Params,
         x: Place,
         norm: Option<&Norm<wgpu::Buffer>>,
-        residual: Option<&wgpu::Buffer>,
+        added: Option<Added<'_, wgpu::Buffer>>,
         y: Place,
     ) -> Result<()> {
         let io = layer_norm::Io {
             weight: norm.map(|norm| (&norm.weight).into()),
             bias: norm.and_then(|norm| norm.bias.as_ref()).map(Into::into),
-            residual: residual.map(Into::into),
+            residual: added.map(|added| match added {
+                Added::Row(rows) => rows.into(),
+                Added::Place(place) => self.at(place),
+            }),
             ..layer_norm::Io::new(self.at(x), self.at(y))
         };
         // Whatever is not on its way into a linear layer is kept in 32 bits.

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use super::buffers::Buffers;
-use super::config::Config;
+use super::config::{Config, Wiring};
 use super::images::Input;
 use super::options::Options;
 use super::parameters::{Parameters, Storage};
@@ -19,6 +19,11 @@ pub struct VisionTransformer {
     config: Config,
     parameters: Arc<Parameters<wgpu::Buffer>>,
     bytes: u64,
+}
+
+/// The device in the storage type that the network can have.
+fn for_network(gpu: &Gpu, config: &Config) -> Gpu {
+    if config.wiring == Wiring::PostNorm { gpu.in_f32() } else { gpu.clone() }
 }
 
 impl VisionTransformer {
@@ -42,6 +47,7 @@ impl VisionTransformer {
         weights: &dyn Tensors,
         mut uploaded: impl FnMut(u64),
     ) -> Result<Self> {
+        let gpu = &for_network(gpu, &config);
         let mut bytes = 0;
         let parameters = Parameters::load(&config, weights, |name, storage, data| {
             let buffer = match storage {
@@ -58,7 +64,7 @@ impl VisionTransformer {
     /// The same network, sharing the weights, by other kernels of the same device and storage type.
     #[cfg(feature = "blocking")]
     pub(crate) fn on(&self, gpu: Gpu) -> Self {
-        VisionTransformer { gpu, ..self.clone() }
+        VisionTransformer { gpu: for_network(&gpu, &self.config), ..self.clone() }
     }
 
     /// The network's config.

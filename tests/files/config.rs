@@ -179,6 +179,7 @@ fn what_is_not_supported_is_refused_by_name() {
         (json!({ "mlp_layer": "ConvMlp" }), "mlp_layer"),
         (json!({ "norm_layer": "groupnorm" }), "norm_layer"),
         (json!({ "embed_norm_layer": "rmsnorm" }), "embed_norm_layer"),
+        (json!({ "block_fn": "DiffParallelScalingBlock" }), "block_fn"),
         (json!({ "global_pool": "" }), "global_pool"),
         (json!({ "act_layer": "mish" }), "act_layer"),
         (json!({ "pos_embed": "none" }), "pos_embed"),
@@ -190,7 +191,7 @@ fn what_is_not_supported_is_refused_by_name() {
         }
     }
     for (config, field) in [
-        (json!({ "architecture": "vit_base_patch16_xp_224" }), "architecture"),
+        (json!({ "architecture": "vit_small_patch16_18x2_224" }), "architecture"),
         (json!({ "architecture": "resnet50" }), "architecture"),
         (json!({ "architecture": "beitv2_base_patch16_224.in1k_ft_in22k" }), "architecture"),
         (json!({ "architecture": "vit_relpos_base_patch16_224.sw_in1k" }), "architecture"),
@@ -271,7 +272,6 @@ fn everything_of_eva_can_be_overridden() {
 #[test]
 fn what_eva_has_and_is_not_supported_is_refused_by_name() {
     for (args, field) in [
-        (json!({ "use_post_norm": true }), "use_post_norm"),
         (json!({ "rope_type": "mrope" }), "rope_type"),
         (json!({ "rope_grid_indexing": "yx" }), "rope_grid_indexing"),
         (json!({ "rope_type": "dinov3", "rope_grid_offset": 0.5 }), "rope_grid_offset"),

@@ -16,7 +16,7 @@ import torch
 from safetensors.torch import save_file
 from timm.layers import GluMlp, Mlp, RmsNorm, SwiGLU, SwiGLUPacked
 from timm.models.deit import VisionTransformerDistilled
-from timm.models.vision_transformer import VisionTransformer
+from timm.models.vision_transformer import ParallelScalingBlock, ResPostBlock, VisionTransformer
 from torch import nn
 
 import rules
@@ -125,6 +125,18 @@ TABLE = {
     "swiglu_packed_no_bias": (
         {"mlp_layer": "SwiGLUPacked", "act_layer": "silu", "mlp_ratio": 3.0, "proj_bias": False, "depth": 2}, {}, {},
     ),
+    "parallel": ({"block_fn": "ParallelScalingBlock", "init_values": 1e-5, "depth": 2}, {}, {}),
+    "parallel_rms_qk_reg1": (
+        {"block_fn": "ParallelScalingBlock", "norm_layer": "rmsnorm", "qk_norm": True, "qkv_bias": False, "pre_norm": True,
+         "reg_tokens": 1, "no_embed_class": True, "depth": 3},
+        {"protect": "prefix", "metric": "attention"}, {},
+    ),
+    "post_norm": ({"block_fn": "ResPostBlock", "depth": 3}, {}, {}),
+    "post_norm_swiglu_nocls_input": (
+        {**AVERAGE, "block_fn": "ResPostBlock", "mlp_layer": "SwiGLU", "act_layer": "silu", "mlp_ratio": 1.5,
+         "qkv_bias": False, "depth": 2},
+        {"r": "3", "pool": "size", "metric": "input"}, {},
+    ),
     "aimv2_like": (
         {**AVERAGE, "fc_norm": False, "norm_layer": "rmsnorm", "embed_norm_layer": "rmsnorm", "norm_eps": 1e-5,
          "qkv_bias": False, "proj_bias": False, "mlp_layer": "SwiGLU", "act_layer": "silu", "mlp_ratio": 1.5, "depth": 2},
@@ -202,6 +214,7 @@ TABLE = {
 }
 
 
+BLOCKS = {"ResPostBlock": ResPostBlock, "ParallelScalingBlock": ParallelScalingBlock}
 MLPS = {"Mlp": Mlp, "GluMlp": GluMlp, "SwiGLU": SwiGLU, "SwiGLUPacked": SwiGLUPacked}
 
 
@@ -213,6 +226,8 @@ def build(args, architecture):
     norm = functools.partial(norms[args.pop("norm_layer", "layernorm")], eps=args.pop("norm_eps"))
     if args.pop("embed_norm_layer", None):
         args["embed_norm_layer"] = norm
+    if "block_fn" in args:
+        args["block_fn"] = BLOCKS[args["block_fn"]]
     network = VisionTransformerDistilled if "distilled" in architecture else VisionTransformer
     return network(**args, mlp_layer=mlp, norm_layer=norm).eval()
 

@@ -182,6 +182,23 @@ def attention(attn, x, size):
     return attn.proj(attn.norm(y)), metrics, shares[:, :, 0].mean(dim=1)
 
 
+def parallel(block, x, size):
+    """timm's `ParallelScalingBlock` without its residual."""
+    batch, n, c = x.shape
+    inside, *qkv = block.in_proj(block.in_norm(x)).split(block.in_split, dim=2)
+    if block.mlp_bias is not None:
+        inside = inside + block.mlp_bias
+    q, k, v = (y.reshape(batch, n, block.num_heads, -1).transpose(1, 2) for y in qkv)
+    q, k = block.q_norm(q), block.k_norm(k)
+    logits = q @ k.transpose(2, 3) * block.scale
+    if size is not None:
+        logits = logits + size.log()[:, None, None, :]
+    shares = logits.softmax(dim=3)
+    attended = block.attn_out_proj((shares @ v).transpose(1, 2).reshape(batch, n, c))
+    metrics = {"keys": k.mean(dim=1), "queries": q.mean(dim=1), "values": v.mean(dim=1)}
+    return block.ls(attended + block.mlp_out_proj(block.mlp_act(inside))), metrics, shares[:, :, 0].mean(dim=1)
+
+
 def merged_sum(plan, values):
     """Sums `values` [B,N,C] over the tokens that go to the same output token."""
     out = values.new_zeros(values.shape[0], plan.count, values.shape[2])
@@ -241,8 +258,17 @@ def forward(
     out, gap = {"embed": x}, math.inf
     for i, (block, r_i) in enumerate(zip(model.blocks, schedule(r, len(model.blocks)))):
         layer = f"layer{i:02}."
-        y, metrics, class_attention = attention(block.attn, block.norm1(x), size if prop_attn else None)
-        metrics |= {"input": x, "attention": x + block.ls1(y)}
+        counts = size if prop_attn else None
+        kind = type(block).__name__
+        if kind == "ParallelScalingBlock":  # tokens merge behind both branches
+            y, metrics, class_attention = parallel(block, x, counts)
+        elif kind == "ResPostBlock":
+            y, metrics, class_attention = attention(block.attn, x, counts)
+            y = block.norm1(y)
+        else:
+            y, metrics, class_attention = attention(block.attn, block.norm1(x), counts)
+            y = block.ls1(y)
+        metrics |= {"input": x, "attention": x + y}
         norm = model.fc_norm if isinstance(model.norm, torch.nn.Identity) else model.norm
         metrics["final"] = norm(metrics["attention"])
         x = metrics["attention"]
@@ -263,7 +289,10 @@ def forward(
             out |= {layer + name: tensor for name, tensor in vars(plan).items() if torch.is_tensor(tensor)}
             gap = min(gap, plan.gap)
         out |= {layer + "size": size, layer + "merged": x}
-        x = x + block.ls2(block.mlp(block.norm2(x)))
+        if kind == "ResPostBlock":
+            x = x + block.norm2(block.mlp(x))
+        elif kind != "ParallelScalingBlock":
+            x = x + block.ls2(block.mlp(block.norm2(x)))
         out[layer + "tokens"] = x
 
     # timm's order: norm of every token (unless fc_norm replaces it), pooling, fc_norm, head.

@@ -8,7 +8,7 @@ mod ways;
 
 use common::{Random, Rig, Tol, close, rigs, same, set};
 use serde_json::Value;
-use tome_wgpu::kernels::merge_tokens::MergeMode;
+use tome_wgpu::kernels::merge_tokens::{MergeMode, MergedPosition};
 use tome_wgpu::kernels::{self, Similarity, unmerge};
 use tome_wgpu::{Error, MergeIo, MergeShape, Partition, TokenMerger};
 
@@ -114,6 +114,42 @@ fn number(value: &Value) -> u32 {
 
 fn lists(value: &Value) -> Vec<Vec<u64>> {
     serde_json::from_value(value.clone()).unwrap()
+}
+
+#[test]
+fn merged_tokens_lie_at_their_members_mean_or_where_the_destination_lies() {
+    for rig in rigs() {
+        for positions in [MergedPosition::Mean, MergedPosition::Kept] {
+            let shape = set!(shape(2, 31, 8, 9, 1); positions);
+            let (n, m) = (shape.tokens as usize, shape.tokens_out() as usize);
+            let input = input(&shape, 3);
+            let merged = merge(rig, shape, &input);
+            let before: Vec<f32> = Random(4).floats(4 * shape.tokens);
+            let (keys, x, position) = (rig.elems(&input.keys), rig.data(&input.x), rig.data(&before));
+            let (size, x_out) =
+                (rig.data(&input.size), rig.unwritten(2 * shape.tokens_out() * shape.channels));
+            let position_out = rig.unwritten(4 * shape.tokens_out());
+            let io = MergeIo::new(&keys, &x, &x_out).size(&size).positions(&position, &position_out);
+            rig.run(TokenMerger::new(&rig.gpu, shape, io).unwrap().dispatches());
+            let after: Vec<f32> = rig.read(&position_out, 4 * shape.tokens_out());
+            for image in 0..2 {
+                for (group, members) in groups(&merged, image, n).iter().enumerate() {
+                    let at = |token: u64, i: usize| before[2 * (image * n + token as usize) + i];
+                    let size = |token: u64| input.size[image * n + token as usize];
+                    // Destinations are the odd ones; what has merged into none lies where it did.
+                    let kept = members.iter().copied().find(|token| token % 2 == 1).unwrap_or(members[0]);
+                    for i in 0..2 {
+                        let total: f32 = members.iter().map(|&token| size(token)).sum();
+                        let sum: f32 = members.iter().map(|&token| size(token) * at(token, i)).sum();
+                        let want = if positions == MergedPosition::Mean { sum / total } else { at(kept, i) };
+                        let got = after[2 * (image * m + group) + i];
+                        // Some roundings of sums of up to 50.
+                        assert!((got - want).abs() < 1e-5, "{} {positions:?}: {got} for {want}", rig.id());
+                    }
+                }
+            }
+        }
+    }
 }
 
 #[test]

@@ -13,9 +13,13 @@ pub(in crate::files) enum Part {
     Nth(u8),
     /// All of it, and these thirds of the checkpoint's tensor.
     Thirds(u8, u8),
+    /// All of it, and the checkpoint's rows but for the last three times its columns: what comes before q, k and v.
+    BeforeQkv,
+    /// All of it, and those rows.
+    Qkv,
 }
 
-use Part::{Nth, Thirds, Whole};
+use Part::{Nth, Whole};
 
 /// The beginning of a name, what it becomes, and which part that is.
 pub(super) type Rule = (&'static str, &'static str, Part);
@@ -44,8 +48,8 @@ pub(in crate::files) struct Layout {
 pub(in crate::files) struct Source {
     /// Its name there.
     pub name: String,
-    /// Which thirds of its first dimension; all where there is none.
-    pub thirds: Option<(u8, u8)>,
+    /// Which of its rows.
+    pub part: Part,
     /// Zeros of its shape instead of its values.
     pub zeros: bool,
 }
@@ -63,12 +67,8 @@ impl Layout {
         let mut all: BTreeMap<String, BTreeMap<u8, Source>> = BTreeMap::new();
         for name in names {
             for (target, part) in self.targets(name) {
-                let (order, thirds) = match part {
-                    Whole => (0, None),
-                    Nth(order) => (order, None),
-                    Thirds(from, to) => (0, Some((from, to))),
-                };
-                let source = Source { name: name.into(), thirds, zeros: false };
+                let order = if let Nth(order) = part { order } else { 0 };
+                let source = Source { name: name.into(), part, zeros: false };
                 if let Some(other) = all.entry(target).or_default().insert(order, source) {
                     let why = format!("means the same as `{}`", other.name);
                     return Err(Error::Weight { name: name.into(), why });

@@ -1,7 +1,7 @@
 //! timm's names.
 
 use super::layout::Layout;
-use super::layout::Part::{Nth, Whole};
+use super::layout::Part::{BeforeQkv, Nth, Qkv, Whole};
 
 /// timm's, and what DINOv2's own code names otherwise.
 pub(in crate::files) const TIMM: Layout = Layout {
@@ -13,6 +13,24 @@ pub(in crate::files) const TIMM: Layout = Layout {
     dropped: &["mask_token"],
     turns_projection: false,
     waves: false,
+};
+
+/// timm's `ParallelScalingBlock`: one layer to the MLP, q, k and v, behind a norm that here each of them has.
+pub(in crate::files) const PARALLEL: Layout = Layout {
+    inside: &[
+        ("in_norm.", "norm1.", Whole),
+        ("in_norm.", "norm2.", Whole),
+        ("in_proj.", "mlp.fc1.", BeforeQkv),
+        ("in_proj.", "attn.qkv.", Qkv),
+        ("mlp_bias", "mlp.fc1.bias", Whole),
+        ("q_norm.", "attn.q_norm.", Whole),
+        ("k_norm.", "attn.k_norm.", Whole),
+        ("attn_out_proj.", "attn.proj.", Whole),
+        ("mlp_out_proj.", "mlp.fc2.", Whole),
+        ("ls.gamma", "ls1.gamma", Whole),
+        ("ls.gamma", "ls2.gamma", Whole),
+    ],
+    ..TIMM
 };
 
 /// timm's `Eva`.

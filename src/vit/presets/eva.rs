@@ -3,7 +3,7 @@
 
 use super::families::*;
 use crate::kernels::{Activation, NormKind};
-use crate::vit::config::{Mlp, Pool};
+use crate::vit::config::{Mlp, Pool, Wiring};
 use crate::vit::preset::{Eva, Family, Preset, Size, row, size};
 use crate::vit::rotary::{Angles, Coordinates, Rotary};
 
@@ -13,6 +13,7 @@ const LINGBOT_GIANT: Size = size(1536, 40, 24, 8.0 / 3.0);
 const EVA_TINY: Size = size(192, 12, 3, 8.0 / 3.0);
 const EVA_SMALL: Size = size(384, 12, 6, 8.0 / 3.0);
 const EVA_BASE: Size = size(768, 12, 12, 8.0 / 3.0);
+const EVA02_ENORMOUS: Size = size(1792, 64, 16, 15360.0 / 1792.0);
 const EVA_LARGE: Size = size(1024, 24, 16, 8.0 / 3.0);
 const FIVE: Size = size(2432, 56, 32, 4.0);
 const PE_LANG_LARGE: Size = size(1024, 23, 16, 4.0);
@@ -143,10 +144,11 @@ const PE_LANG: Family = Family { layer_scale: true, ..PE_SPATIAL };
 const PE_LANG_G: Family = Family { class_token: false, layer_scale: true, eva: Some(of_pe(0.0, 32)), ..PE };
 
 #[rustfmt::skip]
-pub(super) static ROWS: [Preset; 63] = [
+pub(super) static ROWS: [Preset; 64] = [
     row("eva02_base_patch14_224", EVA_BASE, 14, 224, EVA02_NORMED, OPENAI, 0.9, 0),
     row("eva02_base_patch14_448", EVA_BASE, 14, 448, EVA02_NORMED, OPENAI.squash(), 1.0, 1000),
     row("eva02_base_patch16_clip_224", EVA_BASE, 16, 224, EVA02_CLIP, OPENAI, 0.9, 512),
+    row("eva02_enormous_patch14_clip_224", EVA02_ENORMOUS, 14, 224, EVA_CLIP.wired(Wiring::PostNorm), OPENAI, 1.0, 1024),
     row("eva02_large_patch14_224", EVA_LARGE, 14, 224, EVA02_NORMED, OPENAI, 0.9, 0),
     row("eva02_large_patch14_448", EVA_LARGE, 14, 448, EVA02_NORMED, OPENAI.squash(), 1.0, 1000),
     row("eva02_large_patch14_clip_224", EVA_LARGE, 14, 224, EVA02_CLIP, OPENAI, 0.9, 768),

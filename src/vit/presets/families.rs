@@ -1,7 +1,7 @@
 //! The sizes, options and pictures that rows of the tables share.
 
 use crate::kernels::{Activation, NormKind};
-use crate::vit::config::{Mlp, Pool, PositionResample};
+use crate::vit::config::{Mlp, Pool, PositionResample, Wiring};
 use crate::vit::preset::{Family, Picture, Size, picture, size};
 
 pub(super) const TINY: Size = size(192, 12, 3, 4.0);
@@ -11,6 +11,7 @@ pub(super) const TEST_3: Size = size(96, 9, 3, 2.0);
 pub(super) const TEST_4: Size = size(96, 9, 3, 3.0);
 pub(super) const XSMALL: Size = size(256, 10, 4, 4.0);
 pub(super) const WEE: Size = size(256, 14, 4, 5.0);
+pub(super) const PWEE: Size = size(256, 16, 4, 5.0);
 pub(super) const LITTLE: Size = size(320, 14, 5, 5.6);
 pub(super) const SMALL: Size = size(384, 12, 6, 4.0);
 pub(super) const SMALL_36: Size = size(384, 36, 6, 4.0);
@@ -37,6 +38,7 @@ pub(super) const AIM_3B: Size = size(3072, 24, 24, 2.6667);
 pub(super) const GIGANTIC: Size = size(1664, 48, 16, 64.0 / 13.0);
 
 pub(super) const PLAIN: Family = Family {
+    wiring: Wiring::Serial,
     mlp: Mlp::Plain,
     activation: Activation::Gelu,
     qkv_bias: true,
@@ -87,6 +89,19 @@ pub(super) const AIM: Family = Family {
 };
 /// Norms inside of the blocks, pooled as [`FC_GAP`].
 pub(super) const BEIT3: Family = Family { inner_norms: true, norm_eps: 1e-5, class_token: true, ..FC_GAP };
+
+/// The norms come behind the branches.
+pub(super) const POST_NORM: Family = FC_GAP.no_qkv_bias().wired(Wiring::PostNorm);
+/// The branches stand side by side.
+pub(super) const PARALLEL: Family = Family {
+    wiring: Wiring::Parallel,
+    qkv_bias: false,
+    qk_norm: true,
+    no_embed_class: true,
+    pre_norm: true,
+    norm: NormKind::Rms,
+    ..PLAIN
+};
 
 pub(super) const UNIT: Picture = picture([0.0; 3], [1.0; 3]);
 pub(super) const HALF: Picture = picture([0.5; 3], [0.5; 3]);

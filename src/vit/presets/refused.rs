@@ -1,7 +1,7 @@
 //! Architectures of timm that are known and not run, and why.
 
 /// A part of their names, and the reason.
-const REFUSED: [(&str, &str); 18] = [
+const REFUSED: [(&str, &str); 15] = [
     ("beit_", RELATIVE),
     ("beitv2_", RELATIVE),
     ("relpos_", RELATIVE),
@@ -15,11 +15,8 @@ const REFUSED: [(&str, &str); 18] = [
     ("vit_dlittle_", DIFFERENTIAL),
     ("vit_dwee_", DIFFERENTIAL),
     ("vit_dpwee_", DIFFERENTIAL),
-    ("_rpn_", BEHIND),
-    ("eva02_enormous_", BEHIND),
     ("vit_pe_core_gigantic_", "heads of its attention pooling are 192 wide, and 128 is the most"),
     ("18x2_", "its blocks attend twice side by side, and merging goes by the keys of one"),
-    ("_xp_", PARALLEL),
 ];
 /// Of BEiT's kind.
 pub(crate) const RELATIVE: &str =
@@ -28,10 +25,8 @@ pub(crate) const RELATIVE: &str =
 pub(crate) const NAFLEX: &str = "its inputs are patches of pictures of any shape (NaFlex)";
 /// Of Swin's kind.
 pub(crate) const WINDOWS: &str = "its attention is within windows of the grid, which merged tokens leave";
-const BEHIND: &str = "its norms come behind the branches of a block";
 const CONVOLUTIONS: &str = "its patches come out of a network of convolutions";
 const DIFFERENTIAL: &str = "its attention is the difference of two";
-const PARALLEL: &str = "its MLP works beside attention, on tokens that have not merged";
 
 /// The reason why an architecture of this name is not run, where it is known.
 pub(super) fn why(name: &str) -> Option<&'static str> {

@@ -1,10 +1,11 @@
 //! timm's `VisionTransformer`s that this crate can run.
 
 use super::families::*;
+use crate::vit::config::Wiring;
 use crate::vit::preset::{Preset, row};
 
 #[rustfmt::skip]
-pub(super) static ROWS: [Preset; 169] = [
+pub(super) static ROWS: [Preset; 174] = [
     row("aimv2_large_patch14_224", AIM_LARGE, 14, 224, AIM, OPENAI, 1.0, 0),
     row("aimv2_huge_patch14_224", AIM_HUGE, 14, 224, AIM, OPENAI, 1.0, 0),
     row("aimv2_1b_patch14_224", AIM_1B, 14, 224, AIM, OPENAI, 1.0, 0),
@@ -79,6 +80,8 @@ pub(super) static ROWS: [Preset; 169] = [
     row("vit_base_patch32_plus_256", PLUS, 32, 256, SCALED, HALF, 0.95, 1000),
     row("vit_base_patch32_siglip_256", BASE, 32, 256, MAP.tanh(), HALF, 0.9, 0),
     row("vit_base_patch32_siglip_gap_256", BASE, 32, 256, GAP.tanh(), HALF, 0.9, 0),
+    row("vit_base_patch16_rpn_224", BASE, 16, 224, POST_NORM, HALF, 0.9, 1000),
+    row("vit_base_patch16_xp_224", BASE, 16, 224, PARALLEL, HALF, 0.9, 1000),
     row("vit_betwixt_patch16_gap_256", BETWIXT, 16, 256, GAP.scaled().no_qkv_bias(), HALF, 0.95, 1000),
     row("vit_betwixt_patch16_reg1_gap_256", BETWIXT, 16, 256, FC_GAP.scaled().registers(1).unplaced(), HALF, 0.95, 1000),
     row("vit_betwixt_patch16_reg4_gap_256", BETWIXT, 16, 256, FC_GAP.scaled().registers(4).unplaced(), HALF, 0.95, 1000),
@@ -109,6 +112,7 @@ pub(super) static ROWS: [Preset; 169] = [
     row("vit_huge_patch16_gap_448", HUGE, 16, 448, GAP, IMAGENET, 1.0, 0),
     row("vit_huge_patch16_radio_v3", HUGE, 16, 512, PLAIN.registers(7).unplaced().no_final_norm(), OPENAI, 1.0, 0),
     row("vit_huge_patch16_radio_v4", HUGE, 16, 512, PLAIN.registers(9).unplaced().no_final_norm(), OPENAI, 1.0, 0),
+    row("vit_huge_patch14_xp_224", HUGE, 14, 224, PARALLEL, HALF, 0.9, 1000),
     row("vit_intern300m_patch14_448", LARGE, 14, 448, SCALED.no_final_norm(), IMAGENET, 1.0, 0),
     row("vit_large_patch14_224", LARGE, 14, 224, PLAIN, HALF, 0.9, 1000),
     row("vit_large_patch14_clip_224", LARGE, 14, 224, CLIP, HALF, 1.0, 1000),
@@ -129,6 +133,7 @@ pub(super) static ROWS: [Preset; 169] = [
     row("vit_large_patch16_siglip_gap_512", LARGE, 16, 512, GAP.tanh(), HALF, 0.9, 0),
     row("vit_large_patch32_224", LARGE, 32, 224, PLAIN, HALF, 0.9, 0),
     row("vit_large_patch32_384", LARGE, 32, 384, PLAIN, HALF, 1.0, 1000),
+    row("vit_large_patch14_xp_224", LARGE, 14, 224, PARALLEL, HALF, 0.9, 1000),
     row("vit_little_patch16_reg1_gap_256", LITTLE, 16, 256, FC_GAP.scaled().registers(1).unplaced(), HALF, 0.95, 1000),
     row("vit_little_patch16_reg4_gap_256", LITTLE, 16, 256, FC_GAP.scaled().registers(4).unplaced(), HALF, 0.95, 1000),
     row("vit_medium_patch16_clip_224", MEDIUM, 16, 224, CLIP, OPENAI, 0.9, 512),
@@ -140,6 +145,7 @@ pub(super) static ROWS: [Preset; 169] = [
     row("vit_medium_patch32_clip_224", MEDIUM, 32, 224, CLIP, OPENAI, 0.9, 512),
     row("vit_mediumd_patch16_reg4_gap_256", MEDIUM_DEEP, 16, 256, FC_GAP.scaled().registers(4).unplaced(), HALF, 0.95, 1000),
     row("vit_mediumd_patch16_reg4_gap_384", MEDIUM_DEEP, 16, 384, FC_GAP.scaled().registers(4).unplaced(), HALF, 1.0, 1000),
+    row("vit_pwee_patch16_reg1_gap_256", PWEE, 16, 256, FC_GAP.scaled().registers(1).unplaced().wired(Wiring::Parallel), HALF, 0.95, 1000),
     row("vit_small_patch8_224", SMALL, 8, 224, PLAIN, IMAGENET, 0.9, 0),
     row("vit_small_patch14_dinov2", SMALL, 14, 518, SCALED, IMAGENET, 1.0, 0),
     row("vit_small_patch14_reg4_dinov2", SMALL, 14, 518, SCALED.registers(4).unplaced(), IMAGENET, 1.0, 0),
