@@ -272,7 +272,6 @@ fn everything_of_eva_can_be_overridden() {
 #[test]
 fn what_eva_has_and_is_not_supported_is_refused_by_name() {
     for (args, field) in [
-        (json!({ "use_post_norm": true }), "use_post_norm"),
         (json!({ "rope_type": "mrope" }), "rope_type"),
         (json!({ "rope_grid_indexing": "yx" }), "rope_grid_indexing"),
         (json!({ "rope_type": "dinov3", "rope_grid_offset": 0.5 }), "rope_grid_offset"),
