@@ -16,7 +16,8 @@ fn main() {
     let config = Config::preset(&arch).expect("TOME_ARCH names an architecture");
     assert!(config.rotary.is_some(), "{arch} has no rotary positions");
     let weights = Weights::random(&config, 1);
-    let session = |config: Config| Session::new(config, &weights, &device).expect("TOME_DEVICE names a device");
+    let session =
+        |config: Config| Session::new(config, &weights, &device).expect("TOME_DEVICE names a device");
     let sessions = [session(config.clone()), session(config.with(|config| config.rotary = None))];
     println!("{arch} on {}, one image, with and without, medians of {rounds} in turns", sessions[0].device());
     for r in [0, 13] {

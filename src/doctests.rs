@@ -20,5 +20,7 @@ struct Evaluation;
 struct Fitting;
 #[doc = include_str!("../docs/ablations.md")]
 struct Ablations;
+#[doc = include_str!("../docs/video-and-audio.md")]
+struct VideoAndAudio;
 #[doc = include_str!("../docs/browser.md")]
 struct Browser;

@@ -2,6 +2,8 @@
 //! tensors are read one by one, and pictures made into input.
 
 mod checkpoint;
+mod clip;
+mod feature_extractor;
 mod fields;
 mod header;
 #[cfg(feature = "hub")]
@@ -24,8 +26,10 @@ mod timm_config;
 mod timm_eva;
 mod torchvision;
 mod transformers;
+mod waves;
 
 pub use checkpoint::Checkpoint;
+pub use clip::{Clip, is_animated, load_clip, load_clip_bytes};
 #[cfg(feature = "hub")]
 pub use hub::fetch_model;
 pub use model::{load_files, load_model, load_model_as, parse_config, read_weights};

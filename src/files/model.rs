@@ -6,14 +6,15 @@ use std::path::Path;
 use super::fields::Fields;
 use super::locate::locate;
 use super::model_files::{
-    CONFIG, INDEX, LABELS, OPEN_CLIP, OPEN_CLIP_WEIGHTS, PROCESSOR, PROCESSORS, WEIGHTS,
+    CONFIG, INDEX, LABELS, OPEN_CLIP, OPEN_CLIP_WEIGHTS, PROCESSOR, PROCESSORS, VIDEO_PROCESSOR, WEIGHTS,
 };
 use super::names::{self, Layout};
 use super::settle::settle;
 use super::shards::Shards;
+use super::waves;
 use super::{
-    Checkpoint, ModelFiles, TensorReader, broken, open_clip, processor, timm_config, torchvision,
-    transformers,
+    Checkpoint, ModelFiles, TensorReader, broken, feature_extractor, open_clip, processor, timm_config,
+    torchvision, transformers,
 };
 use crate::error::{Error, Result};
 use crate::vit::{Config, Scores, Tensor, Weights};
@@ -91,6 +92,9 @@ fn load(
     warnings.into_iter().for_each(|warning| checkpoint.warn(warning));
     if layout.turns_projection {
         open_clip::complete(&config, &mut checkpoint)?;
+    }
+    if layout.waves {
+        waves::insert(&config, &mut checkpoint)?;
     }
     let settled = settle(&mut config, &mut checkpoint);
     settled.map_err(|error| in_words_of_the_file(error, layout, &checkpoint, &files.path(weights)))?;
@@ -199,12 +203,20 @@ fn read_config(files: &mut ModelFiles) -> Result<Described> {
         warnings.push(format!("{folder} does not say how pictures are prepared: {}", config.preprocess));
     }
     if has_processor {
-        match [PROCESSOR, PROCESSORS].into_iter().find(|name| files.has(name)) {
+        match [PROCESSOR, VIDEO_PROCESSOR, PROCESSORS].into_iter().find(|name| files.has(name)) {
             Some(name) => {
                 let fields = files.read_fields(name)?;
-                let guess = processor::apply(&mut config, fields, name);
+                let guess = match config.sound.is_some() {
+                    true => feature_extractor::apply(&mut config, fields, name),
+                    false => processor::apply(&mut config, fields, name),
+                };
                 warnings.extend(guess.map_err(|error| about(error, name))?);
             }
+            None if let Some(sound) = &config.sound => warnings.push(format!(
+                "{}: there is no {PROCESSOR} beside it; how sounds are heard is {}: {sound}",
+                folder.display(),
+                sound.source
+            )),
             None => warnings.push(format!(
                 "{}: there is no {PROCESSOR} beside it; how pictures are prepared is {}: {}",
                 folder.display(),

@@ -15,6 +15,8 @@ use crate::regular;
 pub(super) const CONFIG: &str = "config.json";
 /// transformers' image processor.
 pub(super) const PROCESSOR: &str = "preprocessor_config.json";
+/// The same for videos, as transformers 5 writes it.
+pub(super) const VIDEO_PROCESSOR: &str = "video_preprocessor_config.json";
 /// The same within a processor of texts and images, all that transformers 5 writes for those.
 pub(super) const PROCESSORS: &str = "processor_config.json";
 /// open_clip's config, and its weights.

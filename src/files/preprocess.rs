@@ -1,7 +1,7 @@
 //! A picture made into a network's input, as timm and transformers do it for evaluation.
 
 use std::path::Path;
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use fast_image_resize::images::{Image, ImageRef};
 use fast_image_resize::{FilterType, ResizeAlg, ResizeOptions, Resizer};
@@ -17,12 +17,16 @@ use crate::vit::{self, Config, Resample};
 /// is 8-bit grey (luma after ITU-R 601) for a network of one channel, RGB for one of three; alpha is dropped.
 ///
 /// # Errors
-/// [`Error::Unsupported`] for another number of channels, [`Error::Input`] for a picture without pixels.
+/// [`Error::Unsupported`] for another number of channels, [`Error::Input`] for a picture without pixels and for a network that
+/// hears.
 pub fn fit(picture: impl Into<Picture>, config: &Config) -> Result<DynamicImage> {
     fit_stored(picture.into().into(), config)
 }
 
 fn fit_stored(stored: Stored, config: &Config) -> Result<DynamicImage> {
+    if config.sound.is_some() {
+        return Err(Error::Input("the network hears sounds; it sees no pictures".into()));
+    }
     let Stored { picture: Picture { mut pixels, orientation }, mut extent } = stored;
     if config.preprocess.exif {
         pixels.apply_orientation(orientation);
@@ -76,8 +80,7 @@ pub fn load_bytes(bytes: &[u8], name: &Path, config: &Config) -> Result<DynamicI
         true => picture::scale(bytes, |size, orientation| shrinks(size, orientation, config)),
         false => 1,
     };
-    let large = picture::is_large(bytes, scale);
-    let _alone = large.then(|| LARGE.lock().unwrap_or_else(PoisonError::into_inner));
+    let _alone = alone(picture::is_large(bytes, scale));
     let fitted = fit_stored(picture::decode_at(bytes, name, scale)?, config);
     fitted.map_err(|error| match error {
         Error::Input(why) => super::broken(name, why),
@@ -97,14 +100,21 @@ fn shrinks(size: [u32; 2], orientation: Orientation, config: &Config) -> f64 {
 /// Held while a large picture is decoded and resized.
 static LARGE: Mutex<()> = Mutex::new(());
 
-/// A picture from [`fit`] as `[C, H, W]`: divided by 255, the mean subtracted, divided by the deviation.
+/// Waits until no other large picture is in memory, where this is one.
+pub(super) fn alone(large: bool) -> Option<MutexGuard<'static, ()>> {
+    large.then(|| LARGE.lock().unwrap_or_else(PoisonError::into_inner))
+}
+
+/// A picture from [`fit`], or a frame, as `[C, H, W]`: divided by 255, the mean subtracted, divided by the deviation.
 ///
 /// # Errors
 /// [`Error::Input`] for a picture that is not of the network's size and channels.
 pub fn normalise(picture: &DynamicImage, config: &Config) -> Result<Vec<f32>> {
     let bytes = picture.as_bytes();
     let [height, width] = config.image_size;
-    if (picture.width(), picture.height()) != (width, height) || bytes.len() != config.image_values() {
+    if (picture.width(), picture.height()) != (width, height)
+        || bytes.len() * config.frames as usize != config.image_values()
+    {
         return Err(Error::Input(format!(
             "a picture of {}x{} and {} bytes for a network of {width}x{height} and {} channels",
             picture.width(),

@@ -21,21 +21,30 @@ pub(super) struct Class {
     bare: Resize,
     /// The side that a picture is resized to, and what is cut out of it.
     sides: [u32; 2],
+    /// Whether bytes become [-1, 1] before mean and deviation are applied, instead of [0, 1].
+    offset: bool,
 }
 
-pub(super) const VIT: Class =
-    Class { values: HALF, resample: Resample::Bilinear, bare: Resize::Squash, sides: [224, 224] };
+pub(super) const VIT: Class = Class {
+    values: HALF,
+    resample: Resample::Bilinear,
+    bare: Resize::Squash,
+    sides: [224, 224],
+    offset: false,
+};
 pub(super) const SIGLIP: Class = Class { resample: Resample::Bicubic, ..VIT };
 pub(super) const DEIT: Class = Class { sides: [256, 224], ..SIGLIP };
 pub(super) const CLIP: Class = Class { values: OPENAI, bare: Resize::Shortest, ..SIGLIP };
 /// The class does otherwise where nothing is said, but all networks of this kind were trained like this.
 pub(super) const DINOV2: Class = Class { values: IMAGENET, sides: [256, 224], ..CLIP };
+pub(super) const VIDEO_MAE: Class = Class { bare: Resize::Shortest, ..VIT };
+pub(super) const VIVIT: Class = Class { sides: [256, 224], offset: true, ..VIDEO_MAE };
 pub(super) const DINOV3: Class = Class { values: IMAGENET, ..VIT };
 /// Shortest edge and crop below 384 pixels, see [`by_share`].
 const CONVNEXT: Class = Class { bare: Resize::Shortest, sides: [256, 224], ..VIT };
 
 /// By `image_processor_type` or `feature_extractor_type` without their endings.
-const CLASSES: [(&str, Class); 8] = [
+const CLASSES: [(&str, Class); 10] = [
     ("ViT", VIT),
     ("DeiT", DEIT),
     ("Beit", DEIT),
@@ -44,12 +53,18 @@ const CLASSES: [(&str, Class); 8] = [
     ("Siglip", SIGLIP),
     ("DINOv3ViT", DINOV3),
     ("ConvNext", CONVNEXT),
+    ("VideoMAE", VIDEO_MAE),
+    ("Vivit", VIVIT),
 ];
 
 impl Class {
     /// How pictures are most likely prepared for a model type whose files do not say it.
     pub(super) fn assumed(&self, model_type: &str, channels: u32) -> Preprocess {
-        self.preprocess(channels, format!("assumed for `{model_type}`"))
+        let mut preprocess = self.preprocess(channels, format!("assumed for `{model_type}`"));
+        if self.offset {
+            shift(&mut preprocess, 1.0 / 127.5, 1.0);
+        }
+        preprocess
     }
 
     fn preprocess(&self, channels: u32, source: String) -> Preprocess {
@@ -79,12 +94,16 @@ impl Class {
 /// the file leaves out its class decides. Where the network takes images of any size, as DINOv2's does, the processor's is
 /// the input's size; otherwise the config's stays, and only the proportion of crop to picture counts. Says what was guessed.
 pub(super) fn apply(config: &mut Config, mut fields: Fields, file: &str) -> Result<Option<String>> {
-    if let Some(inner) = fields.take("image_processor")? {
-        fields = Fields(inner);
+    for within in ["image_processor", "video_processor"] {
+        if let Some(inner) = fields.take(within)? {
+            fields = Fields(inner);
+        }
     }
-    let kind: Option<String> = fields.take("image_processor_type")?;
-    let kind = kind.or(fields.take("feature_extractor_type")?);
-    let endings = ["Fast", "Pil", "ImageProcessor", "FeatureExtractor"];
+    let mut kind: Option<String> = None;
+    for field in ["image_processor_type", "video_processor_type", "feature_extractor_type"] {
+        kind = kind.or(fields.take(field)?);
+    }
+    let endings = ["Fast", "Pil", "ImageProcessor", "VideoProcessor", "FeatureExtractor"];
     let stem = kind
         .as_deref()
         .map(|kind| endings.iter().fold(kind, |name, end| name.strip_suffix(end).unwrap_or(name)));
@@ -115,7 +134,10 @@ pub(super) fn apply(config: &mut Config, mut fields: Fields, file: &str) -> Resu
             ));
         }
     }
-    if let Some(factor) = fields.take::<f64>("rescale_factor")?.filter(|v| (v * 255.0 - 1.0).abs() > 1e-6) {
+    let has_offset = class.is_some_and(|(_, class)| class.offset);
+    let whole = if has_offset { 127.5 } else { 255.0 };
+    let factor = fields.take::<f64>("rescale_factor")?;
+    if let Some(factor) = factor.filter(|v| !has_offset && (v * whole - 1.0).abs() > 1e-6) {
         return Err(unsupported("rescale_factor", factor.to_string(), "only 1/255 is"));
     }
     let preprocess = &mut config.preprocess;
@@ -131,6 +153,10 @@ pub(super) fn apply(config: &mut Config, mut fields: Fields, file: &str) -> Resu
     if fields.take("do_normalize")? == Some(false) {
         (preprocess.mean, preprocess.std) = (vec![0.0; channels], vec![1.0; channels]);
     }
+    if has_offset {
+        let offset = if fields.take("offset")?.unwrap_or(true) { 1.0 } else { 0.0 };
+        shift(preprocess, factor.unwrap_or(1.0 / whole), offset);
+    }
     preprocess.bgr = fields.take("do_flip_channel_order")?.unwrap_or(false);
     if let Some(filter) = fields.take::<Value>("resample")? {
         preprocess.resample = resample(&filter)?;
@@ -143,6 +169,13 @@ pub(super) fn apply(config: &mut Config, mut fields: Fields, file: &str) -> Resu
     }
     config.check()?;
     Ok(guess)
+}
+
+/// Mean and deviation of bytes times a factor less an offset, as those of bytes in [0, 1].
+fn shift(preprocess: &mut Preprocess, factor: f64, offset: f64) {
+    let all = 255.0 * factor;
+    preprocess.mean.iter_mut().for_each(|mean| *mean = ((f64::from(*mean) + offset) / all) as f32);
+    preprocess.std.iter_mut().for_each(|std| *std = (f64::from(*std) / all) as f32);
 }
 
 /// One value for all channels, or one for each.

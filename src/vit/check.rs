@@ -68,8 +68,10 @@ impl Config {
         if self.pool == Pool::Distilled && !self.dist_token {
             return wrong("global_pool", "two heads need a distillation token".into());
         }
-        if !(self.norm_eps.is_finite() && self.norm_eps > 0.0) {
-            return wrong("norm_eps", format!("{} is not a positive number", self.norm_eps));
+        for eps in [Some(self.norm_eps), self.pool_eps].into_iter().flatten() {
+            if !(eps.is_finite() && eps > 0.0) {
+                return wrong("norm_eps", format!("{eps} is not a positive number"));
+            }
         }
         self.preprocess.check(self.in_chans)?;
         self.rotary.map_or(Ok(()), |rotary| rotary.check(self))?;

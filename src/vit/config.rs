@@ -165,6 +165,8 @@ pub struct Config {
     pub norm: NormKind,
     /// Epsilon of every norm.
     pub norm_eps: f32,
+    /// Epsilon of the LayerNorm after pooling, where it is another.
+    pub pool_eps: Option<f32>,
     /// Whether attention should count merged tokens by their sizes: not in masked autoencoders that never saw merging
     /// (paper, table 1). [`Options`](super::Options) decide.
     pub prop_attn: bool,

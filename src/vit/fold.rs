@@ -2,11 +2,13 @@
 
 use std::borrow::Cow;
 
+use super::parameters::Norm;
+
 /// The constants that a linear layer takes in.
 #[derive(Default)]
 pub(super) struct Fold<'a> {
     /// The weight of the norm before it, `[inner]`, and its bias, where it has one.
-    pub norm: Option<(Cow<'a, [f32]>, Option<Cow<'a, [f32]>>)>,
+    pub norm: Option<Norm<Cow<'a, [f32]>>>,
     /// Factors of what it gives, for the first columns; the others stay as they are.
     pub scale: Option<Cow<'a, [f32]>>,
 }
@@ -30,7 +32,7 @@ impl Fold<'_> {
             let factor = self.scale.as_ref().and_then(|scale| scale.get(i)).map_or(1.0, |&v| f64::from(v));
             let plain = bias.as_ref().map_or(0.0, |bias| f64::from(bias[i]));
             let shift = match &self.norm {
-                Some((by, plus)) => {
+                Some(Norm { weight: by, bias: plus }) => {
                     let shift = plus.as_ref().map_or(0.0, |plus| dot(row, plus));
                     row.iter_mut()
                         .zip(&by[..])
@@ -44,7 +46,7 @@ impl Fold<'_> {
             };
             biases.push((factor * (plain + shift)) as f32);
         }
-        let biased = bias.is_some() || self.norm.as_ref().is_some_and(|(_, plus)| plus.is_some());
+        let biased = bias.is_some() || self.norm.as_ref().is_some_and(|norm| norm.bias.is_some());
         (folded.into(), biased.then(|| biases.into()))
     }
 }

@@ -50,6 +50,7 @@ impl<'a> Images<'a> {
     /// How many images of a network they are: a whole number, and not none. Textures are such as can be read.
     #[cfg(feature = "run")]
     pub(crate) fn count(&self, config: &Config) -> Result<usize> {
+        self.check_sense(config)?;
         let (given, per_image) = (self.len(), self.per_image(config));
         if given == 0 || !given.is_multiple_of(per_image) {
             let kind = if self.input() == Input::Textures { "textures" } else { "values" };
@@ -60,6 +61,16 @@ impl<'a> Images<'a> {
             all.iter().try_for_each(|texture| textures::check(texture).map(drop))?;
         }
         Ok(given / per_image)
+    }
+
+    /// Whether the network has a sense for them.
+    fn check_sense(&self, config: &Config) -> Result<()> {
+        match config.sound.is_some() && self.input() != Input::Floats {
+            true => {
+                Err(Error::Input("the network hears sounds; give a spectrogram's values, no pixels".into()))
+            }
+            false => Ok(()),
+        }
     }
 
     /// Values of an image of a network, or its textures.
@@ -115,8 +126,9 @@ impl<'a> Images<'a> {
     /// The same, normalised for a network whose images they are.
     ///
     /// # Errors
-    /// [`Error::Input`] for textures, which are read on their device.
+    /// [`Error::Input`] for textures, which are read on their device, and for pixels where the network hears.
     pub fn normalised(self, config: &Config) -> Result<Cow<'a, [f32]>> {
+        self.check_sense(config)?;
         match self {
             Images::Normalised(values) => Ok(values.into()),
             Images::Pixels(pixels) => {

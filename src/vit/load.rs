@@ -170,7 +170,7 @@ impl<'a, T, P: FnMut(&str, Storage, Cow<'_, [f32]>) -> Result<T>> Loader<'a, P> 
         let Some(name) = name else { return Ok(Fold::default()) };
         let weight = self.floats(&format!("{name}.weight"))?;
         let bias = self.floats_if_any(&format!("{name}.bias"))?;
-        Ok(Fold { norm: Some((weight, bias)), ..Fold::default() })
+        Ok(Fold { norm: Some(Norm { weight, bias }), ..Fold::default() })
     }
 
     /// A norm before a layer, where it has one of that name, and LayerScale's gamma, where the network has one, to be

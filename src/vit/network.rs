@@ -136,13 +136,14 @@ impl<'a, E: Engine> Walk<'a, E> {
             (Some(norm), false) => (self.norm_all(norm)?, &self.p.fc_norm),
             (norm, _) => (self.x(), if norm.is_some() { norm } else { &self.p.fc_norm }),
         };
+        let eps = self.config.pool_eps.filter(|_| self.p.fc_norm.is_some());
         for (i, (first, mode)) in poolings.into_iter().enumerate() {
             let shape = [self.batch, self.tokens, self.config.embed_dim];
             let params = pool::Params::new(shape, first, mode);
             let y = if late.is_some() { Place::Pooled } else { Place::Features(i) };
             self.engine.pool(params, x, Place::Size(self.merged), y)?;
             if let Some(norm) = late {
-                self.norm_row(norm, Place::Pooled, Place::Features(i))?;
+                self.norm_row(norm, eps, Place::Pooled, Place::Features(i))?;
             }
         }
         Ok(())
@@ -176,14 +177,15 @@ impl<'a, E: Engine> Walk<'a, E> {
         let end = Place::Features(0);
         let row = if pool.mlp.is_some() || self.p.fc_norm.is_some() { Place::Features(1) } else { end };
         self.row(&pool.proj, Activation::None, Place::Pooled, None, row)?;
+        let eps = self.config.pool_eps;
         let Some(mlp) = &pool.mlp else {
-            return self.p.fc_norm.as_ref().map_or(Ok(()), |norm| self.norm_row(norm, row, end));
+            return self.p.fc_norm.as_ref().map_or(Ok(()), |norm| self.norm_row(norm, eps, row, end));
         };
-        self.norm_row(&mlp.norm, row, Place::Pooled)?;
+        self.norm_row(&mlp.norm, None, row, Place::Pooled)?;
         self.row(&mlp.fc1, activation, Place::Pooled, None, Place::Hidden)?;
         let y = if self.p.fc_norm.is_some() { Place::Pooled } else { end };
         self.row(&mlp.fc2, Activation::None, Place::Hidden, Some(row), y)?;
-        self.p.fc_norm.as_ref().map_or(Ok(()), |norm| self.norm_row(norm, Place::Pooled, end))
+        self.p.fc_norm.as_ref().map_or(Ok(()), |norm| self.norm_row(norm, eps, Place::Pooled, end))
     }
 
     /// Features to logits: each head adds to what those before it gave. Without a head the features are the result.
@@ -231,9 +233,11 @@ impl<'a, E: Engine> Walk<'a, E> {
         Ok(self.x_next())
     }
 
-    /// One row an image, normalised.
-    fn norm_row(&mut self, norm: &Norm<E::Tensor>, x: Place, y: Place) -> Result<()> {
-        self.engine.layer_norm(self.norm_of(self.batch), x, Some(norm), None, y)
+    /// One row an image, normalised, perhaps with an epsilon of its own.
+    fn norm_row(&mut self, norm: &Norm<E::Tensor>, eps: Option<f32>, x: Place, y: Place) -> Result<()> {
+        let params = self.norm_of(self.batch);
+        let params = layer_norm::Params { eps: eps.unwrap_or(params.eps), ..params };
+        self.engine.layer_norm(params, x, Some(norm), None, y)
     }
 
     pub(super) fn norm_of(&self, rows: u32) -> layer_norm::Params {

@@ -135,6 +135,7 @@ impl Preset {
             activation: family.activation,
             norm: family.norm,
             norm_eps: family.norm_eps,
+            pool_eps: None,
             prop_attn: true,
             pool_heads,
             // Four times the channels in all that have heads of their own there.

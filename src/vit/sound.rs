@@ -36,7 +36,7 @@ impl Sound {
                 format!("{} is not between 1000 and 1000000 a second", self.sampling_rate),
             );
         }
-        if !self.mean.is_finite() || !(self.std.is_finite() && self.std > 0.0) {
+        if !(self.mean.is_finite() && self.std.is_finite() && self.std > 0.0) {
             return wrong(
                 "mean, std",
                 format!("{}, {} are not finite, or std is not positive", self.mean, self.std),

@@ -17,6 +17,7 @@ mod image_size;
 mod infer;
 #[path = "../common/place.rs"]
 mod place;
+mod senses;
 mod shard;
 mod table;
 mod tune;

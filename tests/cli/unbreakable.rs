@@ -150,7 +150,7 @@ fn inputs_and_networks_are_never_replaced() {
     std::fs::copy(digit(3), &picture).unwrap();
     let picture = picture.to_str().unwrap();
     tome(&["infer", "--device", "cpu", "--input", picture, "--output", picture]).failed("is an input");
-    tome(&["visualize", picture, "--out", picture, "--device", "cpu"]).failed("is the picture itself");
+    tome(&["visualize", picture, "--out", picture, "--device", "cpu"]).failed("is the input itself");
     for file in ["config.json", "model.safetensors"] {
         std::fs::copy(golden("cls").join(file), folder.path().join(file)).unwrap();
     }

@@ -2,6 +2,7 @@
 #![cfg(feature = "files")]
 
 mod brought;
+mod clips;
 mod config;
 mod guesses;
 mod handed;
@@ -15,6 +16,8 @@ mod place;
 mod positions;
 mod processors;
 mod reduced;
+#[cfg(feature = "sound")]
+mod sounds;
 mod transformers;
 mod weights;
 

@@ -5,7 +5,7 @@ use tome_wgpu::Error;
 use tome_wgpu::files::parse_config;
 use tome_wgpu::kernels::NormKind;
 use tome_wgpu::kernels::matmul::Activation;
-use tome_wgpu::vit::{Angles, Config, Coordinates, Mlp, Pool, PositionResample, Resample, Resize};
+use tome_wgpu::vit::{Angles, Config, Coordinates, Mlp, Pool, PositionResample, Resample, Resize, Scores};
 
 fn parse(value: Value) -> Result<Config, Error> {
     parse_config(&value.to_string())
@@ -229,4 +229,88 @@ fn what_is_not_supported_is_refused_by_name() {
             other => panic!("{config}: {other:?}"),
         }
     }
+}
+
+/// The configs on the hub, shortened to what says something: `MIT/ast-finetuned-audioset-10-10-0.4593`,
+/// `MCG-NJU/videomae-base`, `MCG-NJU/videomae-base-finetuned-kinetics`, `google/vivit-b-16x2-kinetics400`.
+#[test]
+fn published_networks_for_sounds_and_videos() {
+    let labels =
+        |count: usize| -> Value { (0..count).map(|i| (i.to_string(), json!(format!("{i}")))).collect() };
+    let ast = parse(json!({
+        "architectures": ["ASTForAudioClassification"], "model_type": "audio-spectrogram-transformer",
+        "attention_probs_dropout_prob": 0.0, "frequency_stride": 10, "hidden_act": "gelu", "hidden_dropout_prob": 0.0,
+        "hidden_size": 768, "id2label": labels(527), "initializer_range": 0.02, "intermediate_size": 3072,
+        "layer_norm_eps": 1e-12, "max_length": 1024, "num_attention_heads": 12, "num_hidden_layers": 12, "num_mel_bins": 128,
+        "patch_size": 16, "qkv_bias": true, "time_stride": 10, "torch_dtype": "float32", "transformers_version": "4.25.0.dev0"
+    }))
+    .unwrap();
+    assert_eq!((ast.grid(), ast.tokens(), ast.num_classes), ([12, 101], 1214, 527));
+    assert_eq!((ast.pool, ast.head_norm, ast.in_chans, ast.scores), (Pool::Prefix, true, 1, Scores::Softmax));
+    let sound = ast.sound.as_ref().unwrap();
+    assert_eq!((sound.sampling_rate, sound.mean, sound.std), (16_000, -4.2677393, 4.5689974));
+    let shapes = ast.tensors();
+    assert_eq!(shapes["patch_embed.proj.weight"], [768, 1, 16, 16]);
+    assert_eq!((&shapes["pos_embed"][..], shapes.contains_key("fc_norm.bias")), (&[1, 1214, 768][..], true));
+
+    let video = json!({
+        "model_type": "videomae", "attention_probs_dropout_prob": 0.0, "decoder_hidden_size": 384, "decoder_intermediate_size": 1536,
+        "decoder_num_attention_heads": 6, "decoder_num_hidden_layers": 4, "hidden_act": "gelu", "hidden_size": 768,
+        "image_size": 224, "intermediate_size": 3072, "layer_norm_eps": 1e-12, "norm_pix_loss": true, "num_attention_heads": 12,
+        "num_channels": 3, "num_frames": 16, "num_hidden_layers": 12, "patch_size": 16, "qkv_bias": true, "tubelet_size": 2
+    });
+    let with = |more: Value| {
+        let mut all = video.clone();
+        all.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
+        parse(all)
+    };
+    let tuned = with(
+        json!({ "architectures": ["VideoMAEForVideoClassification"], "id2label": labels(400), "use_mean_pooling": true }),
+    );
+    let tuned = tuned.unwrap();
+    assert_eq!(
+        (tuned.tokens(), tuned.grid(), tuned.patch_times(), tuned.num_classes),
+        (1568, [14, 14], 8, 400)
+    );
+    assert_eq!(
+        (tuned.pool, tuned.fc_norm, tuned.pool_eps, tuned.prop_attn),
+        (Pool::Average, true, Some(1e-5), false)
+    );
+    assert_eq!(tuned.tensors()["patch_embed.proj.weight"], [768, 3, 2, 16, 16]);
+    let before =
+        with(json!({ "architectures": ["VideoMAEForPreTraining"], "use_mean_pooling": false })).unwrap();
+    assert_eq!((before.num_classes, before.final_norm, before.fc_norm), (0, true, false));
+    let first =
+        with(json!({ "architectures": ["VideoMAEForVideoClassification"], "use_mean_pooling": false }));
+    assert!(matches!(first, Err(Error::Unsupported { field, .. }) if field == "use_mean_pooling"));
+
+    let vivit = parse(json!({
+        "architectures": ["VivitForVideoClassification"], "model_type": "vivit", "attention_probs_dropout_prob": 0.0,
+        "hidden_act": "gelu_fast", "hidden_dropout_prob": 0.0, "hidden_size": 768, "id2label": labels(400), "image_size": 224,
+        "intermediate_size": 3072, "layer_norm_eps": 1e-6, "num_attention_heads": 12, "num_channels": 3, "num_frames": 32,
+        "num_hidden_layers": 12, "qkv_bias": true, "tubelet_size": [2, 16, 16], "video_size": [32, 224, 224]
+    }))
+    .unwrap();
+    assert_eq!((vivit.tokens(), vivit.frames, vivit.patch_frames), (3137, 32, 2));
+    assert_eq!((vivit.pool, vivit.activation), (Pool::Token, Activation::GeluTanh));
+    // Bytes become [-1, 1], less 0.5, over 0.5.
+    assert_eq!((vivit.preprocess.mean[0], vivit.preprocess.std[0]), (0.75, 0.25));
+}
+
+#[test]
+fn sounds_and_videos_that_make_no_sense_are_refused() {
+    let field = |value: Value| match parse(value) {
+        Err(Error::Config { field, .. } | Error::Unsupported { field, .. }) => field,
+        other => panic!("{other:?}"),
+    };
+    let ast =
+        |key: &str, value: Value| field(json!({ "model_type": "audio-spectrogram-transformer", key: value }));
+    assert_eq!(ast("max_length", json!(8)), "patch_size");
+    assert_eq!(ast("time_stride", json!(0)), "patch_stride");
+    assert_eq!(ast("num_mel_bins", json!("many")), "num_mel_bins");
+    let video = |key: &str, value: Value| field(json!({ "model_type": "videomae", key: value }));
+    assert_eq!(video("num_frames", json!(1)), "tubelet_size");
+    assert_eq!(video("num_frames", json!(0)), "num_frames");
+    assert_eq!(video("tubelet_size", json!([2])), "tubelet_size");
+    assert_eq!(field(json!({ "model_type": "vivit", "tubelet_size": [2, 16] })), "tubelet_size");
 }

@@ -61,18 +61,32 @@ fn load(folder: &Path) -> Case {
     options.similarity = named(knob("similarity", "cosine"), &name);
     options.by_size = named(knob("by_size", "0"), &name);
     let tokens = run["tokens_per_layer"].as_array().expect("tokens_per_layer");
-    let images = &tensors(&folder.join("input.safetensors"))["images"];
+    let network = load_model(folder, None)
+        .and_then(|(config, checkpoint)| Ok((config, checkpoint.read_all()?)))
+        .unwrap_or_else(|e| panic!("{name}: {e}"));
     Case {
-        network: load_model(folder, None)
-            .and_then(|(config, checkpoint)| Ok((config, checkpoint.read_all()?)))
-            .unwrap_or_else(|e| panic!("{name}: {e}")),
+        images: images(&folder.join("input.safetensors"), &network.0),
+        network,
         options,
         tokens: tokens.iter().map(|n| n.as_u64().expect("a number") as u32).collect(),
         gap: run["smallest_decisive_gap"].as_f64(),
-        images: images.iter().map(|&v| v as f32).collect(),
         expected: tensors(&folder.join("expected.safetensors")),
         name,
     }
+}
+
+/// The one tensor of a file as the network reads it: a spectrogram lies there with time first, `[B, T, mel]`.
+fn images(path: &Path, config: &Config) -> Vec<f32> {
+    let (name, values) = tensors(path).pop_first().unwrap_or_else(|| panic!("{}: no tensor", path.display()));
+    let values: Vec<f32> = values.iter().map(|&v| v as f32).collect();
+    if name != "input_values" {
+        return values;
+    }
+    let [bands, times] = config.image_size.map(|side| side as usize);
+    let turned = |image: &[f32]| -> Vec<f32> {
+        (0..bands).flat_map(|band| (0..times).map(move |time| image[time * bands + band])).collect()
+    };
+    values.chunks_exact(bands * times).flat_map(turned).collect()
 }
 
 /// What a knob of a case says.

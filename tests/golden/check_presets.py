@@ -39,23 +39,28 @@ def build(name):
             return timm.create_model(name), config
 
 
+def write_holes(state, path):
+    """Names and shapes as safetensors, and a hole in the file for the numbers."""
+    header, end = {}, 0
+    for key, tensor in state.items():
+        size = 2 * tensor.numel()
+        header[key] = {"dtype": "F16", "shape": list(tensor.shape), "data_offsets": [end, end + size]}
+        end += size
+    text = json.dumps(header).encode()
+    with open(path, "wb") as file:
+        file.write(struct.pack("<Q", len(text)) + text)
+        file.truncate(8 + len(text) + end)
+
+
 def folder_of(name, model, config, parent):
-    """As `save_for_hf` writes it, but for the numbers, which are a hole in the file."""
+    """As `save_for_hf` writes it, but for the numbers."""
     folder = parent / name
     folder.mkdir()
     written = {"architecture": model.pretrained_cfg["architecture"], "num_classes": model.num_classes}
     written |= {"num_features": model.num_features, "global_pool": getattr(model, "global_pool", None)}
     written["pretrained_cfg"] = config.to_dict()
     (folder / "config.json").write_text(json.dumps(written))
-    header, end = {}, 0
-    for key, tensor in model.state_dict().items():
-        size = 2 * tensor.numel()
-        header[key] = {"dtype": "F16", "shape": list(tensor.shape), "data_offsets": [end, end + size]}
-        end += size
-    text = json.dumps(header).encode()
-    with open(folder / "model.safetensors", "wb") as file:
-        file.write(struct.pack("<Q", len(text)) + text)
-        file.truncate(8 + len(text) + end)
+    write_holes(model.state_dict(), folder / "model.safetensors")
     return folder
 
 

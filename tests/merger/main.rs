@@ -126,7 +126,8 @@ fn merged_tokens_lie_at_their_members_mean_or_where_the_destination_lies() {
             let merged = merge(rig, shape, &input);
             let before: Vec<f32> = Random(4).floats(4 * shape.tokens);
             let (keys, x, position) = (rig.elems(&input.keys), rig.data(&input.x), rig.data(&before));
-            let (size, x_out) = (rig.data(&input.size), rig.unwritten(2 * shape.tokens_out() * shape.channels));
+            let (size, x_out) =
+                (rig.data(&input.size), rig.unwritten(2 * shape.tokens_out() * shape.channels));
             let position_out = rig.unwritten(4 * shape.tokens_out());
             let io = MergeIo::new(&keys, &x, &x_out).size(&size).positions(&position, &position_out);
             rig.run(TokenMerger::new(&rig.gpu, shape, io).unwrap().dispatches());

@@ -1,9 +1,11 @@
 //! The same answers whatever the batch and the device.
 
+use std::collections::BTreeSet;
+
 use tome_wgpu::vit::{
     Config, Images, Options, Output, Outputs, Pool, PoolBy, Protect, Tensor, Want, Weights,
 };
-use tome_wgpu::{DeviceChoice, Element, Error, Session};
+use tome_wgpu::{DeviceChoice, Element, Error, Partition, Session};
 
 use crate::common::{Tol, adapter, close, same, set};
 use crate::networks::{config, images, options, pixels, sessions};
@@ -57,6 +59,33 @@ fn patches_may_overlap_and_have_frames() {
             let times = usize::from(shape[0] == 1);
             assert_eq!(Output::Dense.shape(&config, 0), shape[times..]);
         }
+    }
+}
+
+/// Where tokens merge by lines, what is at one time stays there; where they alternate, it does not.
+#[test]
+fn lines_of_a_clip_stay_within_their_time() {
+    let config = config().with(|c| (c.frames, c.patch_frames) = (6, 2));
+    let images = images(&config, 2);
+    for (partition, apart) in [(Partition::Lines { grid: None }, true), (Partition::Alternating, false)] {
+        let options = set!(options(12); partition);
+        let all: Vec<Outputs> = sessions(&config)
+            .iter()
+            .map(|session| session.run(&images, &options, Want::ALL).unwrap())
+            .collect();
+        for other in &all[1..] {
+            same("source", &other.source, &all[0].source);
+            close("logits", &other.logits, &all[0].logits, Tol { abs: 1e-4, rel: 0.0 });
+        }
+        assert!(all[0].merged < config.tokens() as usize);
+        let mut crossed = 0;
+        for source in all[0].source.chunks_exact(config.tokens() as usize) {
+            let times: Vec<BTreeSet<u32>> =
+                source[1..].chunks_exact(16).map(|time| time.iter().copied().collect()).collect();
+            assert_eq!(times.len(), 3);
+            crossed += times[0].intersection(&times[1]).count() + times[1].intersection(&times[2]).count();
+        }
+        assert_eq!(crossed == 0, apart, "{partition}: {crossed} tokens of two times");
     }
 }
 

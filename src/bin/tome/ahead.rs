@@ -1,4 +1,4 @@
-//! Pictures that are decoded while the device computes, in their order.
+//! Pictures, clips and sounds that are decoded while the device computes, in their order.
 
 use std::collections::VecDeque;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -7,10 +7,9 @@ use std::sync::Arc;
 use std::sync::mpsc::{Receiver, TryRecvError, sync_channel};
 
 use anyhow::{Result, anyhow};
-use image::DynamicImage;
 use tome_wgpu::vit::Config;
 
-use crate::inputs::{Images, gather, load};
+use crate::inputs::{Images, Seen, gather, load};
 use crate::text::shown;
 
 /// Hands out pictures in order; all threads decode those that come next, however long a single one takes.
@@ -18,7 +17,7 @@ pub struct Ahead {
     paths: Arc<[PathBuf]>,
     config: Arc<Config>,
     /// Those that are decoded or being decoded and have not been taken.
-    coming: VecDeque<Receiver<Result<DynamicImage>>>,
+    coming: VecDeque<Receiver<Result<Seen>>>,
     /// The next to be decoded.
     next: usize,
     /// The most that are ahead, so that memory does not grow with the number of pictures.
@@ -68,7 +67,7 @@ impl Ahead {
     }
 }
 
-fn wait(coming: &Receiver<Result<DynamicImage>>) -> Result<DynamicImage> {
+fn wait(coming: &Receiver<Result<Seen>>) -> Result<Seen> {
     loop {
         match coming.try_recv() {
             // Where the system allows no other thread, this one decodes.

@@ -9,12 +9,16 @@ use tome_wgpu::Session;
 use tome_wgpu::vit::{Options, Output, Scores, Want};
 
 use crate::args::{DeviceArgs, ModelArgs};
+use crate::folders::{self, Kind};
 use crate::merging::MergeArgs;
 use crate::pictures::PictureArgs;
 use crate::text::{plain, shown};
-use crate::{folders, imagenet, inputs, model};
+use crate::{imagenet, inputs, model};
 
-/// Say what pictures show
+/// Say what pictures or clips show, or sounds are
+///
+/// What the network takes its files say: one for video takes GIF, APNG and animated WebP, and folders whose pictures are the
+/// frames; one for sound WAV, FLAC and Ogg Vorbis.
 ///
 /// Class names come from the config's label_names and label_descriptions or id2label, from labels.txt beside it, or are
 /// ImageNet's where there are as many classes. A picture that cannot be read is named, costs its own line only, and the
@@ -24,9 +28,11 @@ use crate::{folders, imagenet, inputs, model};
 Examples:
   tome classify models/digits/digit_3.png --r 8
   tome classify photos --recursive --model vit_base --top 1
+  tome classify clip.gif frames/ --model videomae-base-finetuned-kinetics --r 65
+  tome classify bird.wav --model ast-finetuned-audioset-10-10-0.4593 --r 20
   curl -s https://example.org/cat.jpg | tome classify - --model vit_base --json")]
 pub struct Args {
-    /// Pictures, folders of pictures, or - for one from standard input
+    /// Pictures, clips or sounds, folders of them, or - for one from standard input
     #[arg(required = true, value_name = "IMAGE")]
     images: Vec<PathBuf>,
     /// Look into the folders in folders too
@@ -48,18 +54,20 @@ pub struct Args {
     json: bool,
 }
 
-/// Pictures decoded and classified at once.
+/// Inputs decoded and classified at once.
 const BATCH: usize = 16;
 
 pub fn run(args: &Args) -> Result<()> {
-    let paths = folders::pictures(&args.images, args.recursive)?;
-    let session = model::start(&args.model, &args.pictures, &args.device)?;
-    let mut config = session.config().clone();
-    imagenet::name_classes(&mut config);
-    let config = &config;
+    let (mut config, weights) = model::prepare(&args.model, &args.pictures)?;
+    let kind = Kind::of(&config);
+    let paths = folders::inputs(&args.images, args.recursive, kind)?;
     if config.scores == Scores::None {
         bail!("this network has no classes; `tome infer --want features` runs it");
     }
+    let session = model::put(config.clone(), &weights, &args.device)?;
+    drop(weights);
+    imagenet::name_classes(&mut config);
+    let config = &config;
     let options = args.merge.options(config, &args.model)?;
     let mut out = std::io::stdout().lock();
     let mut documents = Vec::new();
@@ -100,7 +108,7 @@ pub fn run(args: &Args) -> Result<()> {
         writeln!(out, "{}", json!({ "images": documents, "preprocess": preprocess }))?;
     }
     if unreadable > 0 {
-        bail!("{unreadable} of {} pictures could not be read", paths.len());
+        bail!("{unreadable} of {} {} could not be read", paths.len(), kind.name());
     }
     Ok(())
 }

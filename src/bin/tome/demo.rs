@@ -91,7 +91,7 @@ pub fn run(args: &Args) -> Result<()> {
         for schedule in &schedules[1..] {
             let options = Options::with_schedule(schedule.clone());
             let outputs = session.run(image, &options, Output::Source)?;
-            panels.push(paint::groups(&pictures[index], &outputs.source, &config));
+            panels.extend(paint::groups(std::slice::from_ref(&pictures[index]), &outputs.source, &config));
         }
     }
     output::put_png(&paint::sheet(&panels, R.len() as u32), file, &args.out)?;

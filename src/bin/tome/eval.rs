@@ -12,6 +12,7 @@ use tome_wgpu::vit::{Config, Options, Output, Scores, Want};
 
 use crate::args::{DeviceArgs, ModelArgs};
 use crate::evaluation::Evaluation;
+use crate::folders::Kind;
 use crate::labels::{LabelSource, Labelled};
 use crate::merging::{Merging, RuleArgs};
 use crate::pictures::PictureArgs;
@@ -102,11 +103,13 @@ fn outputs() -> impl TypedValueParser<Value = Output> {
 pub fn run(args: &Args, quiet: bool) -> Result<()> {
     check_names(args)?;
     let plot = args.plot.as_deref().map(output::beside).transpose()?;
-    let mut labelled = Labelled::open(&args.images, args.labels.as_ref(), args.recursive)?;
+    let (config, weights) = model::prepare(&args.model, &args.pictures)?;
+    let mut labelled = Labelled::open(&args.images, args.labels.as_ref(), args.recursive, Kind::of(&config))?;
     if let Some(most) = args.limit {
         labelled.limit(most as usize);
     }
-    let session = model::start(&args.model, &args.pictures, &args.device)?;
+    let session = model::put(config, &weights, &args.device)?;
+    drop(weights);
     let mut config = session.config().clone();
     imagenet::name_classes(&mut config);
     let want = wanted(args, &config)?;

@@ -95,7 +95,13 @@ impl<'a> Evaluation<'a> {
         let device = self.session.device();
         // The same network gives the same for the same picture, whatever it is called.
         let picture: Vec<u8> = (0..config.image_values()).map(|i| (i * 37 % 251) as u8).collect();
-        let logits = self.session.run(&picture, &self.ways[0], Want::LOGITS)?.logits;
+        let logits = match config.sound {
+            Some(_) => {
+                let sound: Vec<f32> = picture.iter().map(|&value| f32::from(value) / 255.0).collect();
+                self.session.run(&sound, &self.ways[0], Want::LOGITS)?.logits
+            }
+            None => self.session.run(&picture, &self.ways[0], Want::LOGITS)?.logits,
+        };
         let fingerprint: Vec<f32> = logits.iter().step_by(logits.len().div_ceil(16)).copied().collect();
         let ways: Vec<String> = self.ways.iter().map(|way| format!("{way:?}")).collect();
         let header = json!({

@@ -13,11 +13,12 @@ use tome_wgpu::vit::{Config, Images, Options};
 use tome_wgpu::{Schedule, Session};
 
 use crate::args::{DeviceArgs, ModelArgs};
+use crate::folders::{self, Kind};
 use crate::inputs::load_readable;
 use crate::merging::beside;
 use crate::pictures::PictureArgs;
 use crate::text::shown;
-use crate::{folders, model, output};
+use crate::{model, output};
 
 /// Fit merging to a network, a device and pictures
 ///
@@ -91,7 +92,7 @@ pub fn run(args: &Args, quiet: bool) -> Result<()> {
     let session = model::start(&args.model, &args.pictures, &args.device)?;
     let config = session.config().clone();
     let mut file = output::beside(&out)?;
-    let (pixels, left_out) = read(args, &config)?;
+    let (images, left_out) = read(args, &config)?;
 
     let fit = {
         let mut fit = Fit::new(args.target);
@@ -107,7 +108,7 @@ pub fn run(args: &Args, quiet: bool) -> Result<()> {
         if quiet || !std::io::stderr().is_terminal() { ProgressBar::hidden() } else { ProgressBar::new(1) };
     bar.set_style(ProgressStyle::with_template("{wide_bar} {pos}/{len} {msg}, {elapsed} so far")?);
     let base = Options::for_network(&config, Schedule::NONE);
-    let report = fit.run(&session, Images::Pixels(&pixels), &base, &mut |progress: Progress| {
+    let report = fit.run(&session, images.as_images(), &base, &mut |progress: Progress| {
         bar.set_length(progress.most as u64);
         bar.set_position(progress.tried.min(progress.most) as u64);
         let best = progress.best.map_or_else(String::new, |best| format!(", best {best:.4}"));
@@ -129,24 +130,47 @@ pub fn run(args: &Args, quiet: bool) -> Result<()> {
     Ok(())
 }
 
-/// The pixels of all pictures that can be read, and how many cannot.
-fn read(args: &Args, config: &Config) -> Result<(Vec<u8>, usize)> {
-    let mut paths = folders::pictures(&args.images, args.recursive)?;
+/// Pictures or clips as pixels, or sounds as values.
+enum Shown {
+    Pixels(Vec<u8>),
+    Values(Vec<f32>),
+}
+
+impl Shown {
+    fn as_images(&self) -> Images<'_> {
+        match self {
+            Shown::Pixels(pixels) => pixels.into(),
+            Shown::Values(values) => values.into(),
+        }
+    }
+}
+
+/// All inputs that can be read, and how many cannot.
+fn read(args: &Args, config: &Config) -> Result<(Shown, usize)> {
+    let kind = Kind::of(config);
+    let mut paths = folders::inputs(&args.images, args.recursive, kind)?;
     let (count, limit) = (paths.len(), args.limit as usize);
     if count > limit {
-        tracing::info!("{limit} of {count} pictures, at even distances; --limit says how many");
+        tracing::info!("{limit} of {count} {}, at even distances; --limit says how many", kind.name());
         paths = (0..limit).map(|i| paths[i * count / limit].clone()).collect();
     }
     let images = load_readable(&paths, config);
-    let Images::Pixels(pixels) = images.values() else { bail!("pictures are pixels") };
-    let mut kept = Vec::with_capacity(pixels.len());
-    for (place, picture) in pixels.chunks(config.image_values()).enumerate() {
-        match images.unreadable.iter().find(|(unreadable, _)| *unreadable == place) {
-            Some((_, why)) => tracing::warn!("{why}; it is left out"),
-            None => kept.extend_from_slice(picture),
-        }
+    for (_, why) in &images.unreadable {
+        tracing::warn!("{why}; it is left out");
     }
-    Ok((kept, images.unreadable.len()))
+    let unreadable: Vec<usize> = images.unreadable.iter().map(|(place, _)| *place).collect();
+    let kept = match images.values() {
+        Images::Pixels(pixels) => Shown::Pixels(without(&unreadable, pixels, config)),
+        Images::Normalised(values) => Shown::Values(without(&unreadable, values, config)),
+        _ => bail!("{} are pixels or values", kind.name()),
+    };
+    Ok((kept, unreadable.len()))
+}
+
+/// Inputs without those at some places.
+fn without<T: Copy>(unreadable: &[usize], values: &[T], config: &Config) -> Vec<T> {
+    let inputs = values.chunks(config.image_values()).enumerate();
+    inputs.filter(|(place, _)| !unreadable.contains(place)).flat_map(|(_, input)| input).copied().collect()
 }
 
 fn print(args: &Args, session: &Session, report: &Report) -> Result<()> {

@@ -1,4 +1,4 @@
-//! The pictures that paths name: files as they are, folders as the pictures in them.
+//! The pictures, sounds or clips that paths name: files as they are, folders as those in them.
 
 use std::collections::HashSet;
 use std::fs::File;
@@ -6,7 +6,8 @@ use std::io::Read;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, bail};
-use tome_wgpu::files::is_picture;
+use tome_wgpu::files::{is_animated, is_picture, is_sound};
+use tome_wgpu::vit::Config;
 
 use crate::text::shown;
 
@@ -16,9 +17,40 @@ const SUFFIXES: [&str; 20] = [
     "avif", "heic", "heif", "jp2", "jxl", "dib",
 ];
 
-/// Files as they are, which must exist; folders as the pictures in them, sorted by name, with `recursive` those in the
+/// The same for sounds.
+const SOUNDS: [&str; 11] = ["wav", "wave", "flac", "ogg", "oga", "mp3", "m4a", "aac", "opus", "aif", "aiff"];
+
+/// What a network is shown.
+#[derive(Clone, Copy, PartialEq)]
+pub enum Kind {
+    Pictures,
+    Sounds,
+    /// Animated pictures, and folders of which each picture is a frame.
+    Clips,
+}
+
+impl Kind {
+    pub fn of(config: &Config) -> Self {
+        match (&config.sound, config.frames) {
+            (Some(_), _) => Kind::Sounds,
+            (None, 1) => Kind::Pictures,
+            (None, _) => Kind::Clips,
+        }
+    }
+
+    /// Several of them, in words.
+    pub fn name(self) -> &'static str {
+        match self {
+            Kind::Pictures => "pictures",
+            Kind::Sounds => "sounds",
+            Kind::Clips => "clips",
+        }
+    }
+}
+
+/// Files as they are, which must exist; folders as the inputs of a kind in them, sorted by name, with `recursive` those in the
 /// folders within too. Says what is left out.
-pub fn pictures(paths: &[PathBuf], recursive: bool) -> Result<Vec<PathBuf>> {
+pub fn inputs(paths: &[PathBuf], recursive: bool, kind: Kind) -> Result<Vec<PathBuf>> {
     let mut all = Vec::new();
     for path in paths {
         if !path.is_dir() {
@@ -28,29 +60,29 @@ pub fn pictures(paths: &[PathBuf], recursive: bool) -> Result<Vec<PathBuf>> {
             all.push(path.clone());
             continue;
         }
-        let mut walk = Walk { recursive, ..Walk::default() };
+        let mut walk = Walk::new(recursive, kind);
         walk.folder(path)?;
         walk.report(path);
         if walk.found.is_empty() {
-            bail!("{}: no pictures in this folder{}", shown(path), walk.hint());
+            bail!("{}: no {} in this folder{}", shown(path), kind.name(), walk.hint());
         }
         all.append(&mut walk.found);
     }
     Ok(all)
 }
 
-/// The pictures in a folder and the folders within, of which there may be none. Says what is left out.
-pub fn pictures_in(folder: &Path) -> Result<Vec<PathBuf>> {
-    let mut walk = Walk { recursive: true, ..Walk::default() };
+/// The inputs of a kind in a folder and the folders within, of which there may be none. Says what is left out.
+pub fn inputs_in(folder: &Path, kind: Kind) -> Result<Vec<PathBuf>> {
+    let mut walk = Walk::new(true, kind);
     walk.folder(folder)?;
     walk.report(folder);
     Ok(walk.found)
 }
 
 /// What is found on the way.
-#[derive(Default)]
 struct Walk {
     recursive: bool,
+    kind: Kind,
     found: Vec<PathBuf>,
     /// Files that are no pictures, and folders that are not looked into.
     left_out: Vec<PathBuf>,
@@ -60,6 +92,10 @@ struct Walk {
 }
 
 impl Walk {
+    fn new(recursive: bool, kind: Kind) -> Self {
+        Walk { recursive, kind, found: Vec::new(), left_out: Vec::new(), folders: 0, seen: HashSet::new() }
+    }
+
     fn folder(&mut self, folder: &Path) -> Result<()> {
         let unreadable = || format!("{}: the folder cannot be read", shown(folder));
         if !self.seen.insert(folder.canonicalize().with_context(unreadable)?) {
@@ -69,6 +105,7 @@ impl Walk {
         let entries: Result<Vec<_>, _> = entries.map(|entry| entry.map(|entry| entry.path())).collect();
         let mut entries = entries.with_context(unreadable)?;
         entries.sort();
+        let (before, mut frames) = (self.found.len(), 0);
         for path in entries {
             if path.is_dir() {
                 match self.recursive {
@@ -78,11 +115,32 @@ impl Walk {
                         self.left_out.push(path);
                     }
                 }
-            } else if is_meant(&path) || has_picture(&path) {
-                self.found.push(path);
             } else {
-                self.left_out.push(path);
+                match self.kind {
+                    Kind::Pictures if is_meant(&path) || has_picture(&path) => self.found.push(path),
+                    Kind::Sounds if is_meant_as_sound(&path) || begins(&path, is_sound) => {
+                        self.found.push(path)
+                    }
+                    Kind::Clips if begins(&path, is_picture) && moves(&path) => self.found.push(path),
+                    Kind::Clips if begins(&path, is_picture) => frames += 1,
+                    _ => self.left_out.push(path),
+                }
             }
+        }
+        self.frames(folder, frames, before)
+    }
+
+    /// A folder with single pictures is a clip.
+    fn frames(&mut self, folder: &Path, frames: usize, before: usize) -> Result<()> {
+        let clips = self.found[before..].iter().filter(|path| path.parent() == Some(folder)).count();
+        match (frames, clips) {
+            (0, _) => {}
+            (_, 0) => self.found.push(folder.into()),
+            _ => bail!(
+                "{}: holds {frames} single pictures and {clips} animated ones; a folder is one clip, of which each picture is a \
+                 frame, or holds clips",
+                shown(folder)
+            ),
         }
         Ok(())
     }
@@ -94,8 +152,9 @@ impl Walk {
         let files = self.left_out.len() - self.folders;
         if files > 0 {
             tracing::info!(
-                "{}: {files} files that are no pictures are left out; -v names them",
-                shown(folder)
+                "{}: {files} files that are no {} are left out; -v names them",
+                shown(folder),
+                self.kind.name()
             );
         }
         if self.folders > 0 {
@@ -113,14 +172,34 @@ impl Walk {
 }
 
 fn is_meant(path: &Path) -> bool {
+    has_suffix(path, &SUFFIXES)
+}
+
+fn is_meant_as_sound(path: &Path) -> bool {
+    has_suffix(path, &SOUNDS)
+}
+
+fn has_suffix(path: &Path, suffixes: &[&str]) -> bool {
     let suffix = path.extension().map(|suffix| suffix.to_string_lossy().to_lowercase());
-    suffix.is_some_and(|suffix| SUFFIXES.contains(&suffix.as_str()))
+    suffix.is_some_and(|suffix| suffixes.contains(&suffix.as_str()))
 }
 
 fn has_picture(path: &Path) -> bool {
+    begins(path, is_picture)
+}
+
+/// Whether a file begins as a kind does.
+fn begins(path: &Path, kind: impl Fn(&[u8]) -> bool) -> bool {
     // Nothing but a regular file is opened: a pipe would be waited for.
     let regular = path.metadata().is_ok_and(|about| about.is_file());
     let mut begin = Vec::new();
     let mut read = || File::open(path)?.take(16).read_to_end(&mut begin);
-    regular && read().is_ok() && is_picture(&begin)
+    regular && read().is_ok() && kind(&begin)
+}
+
+/// Whether a picture file is animated, by as much of it as says so of any but strange ones.
+fn moves(path: &Path) -> bool {
+    let mut begin = Vec::new();
+    let mut read = || File::open(path)?.take(1 << 20).read_to_end(&mut begin);
+    read().is_ok() && is_animated(&begin)
 }

@@ -19,7 +19,7 @@ use crate::shard::Shard;
 use crate::text::shown;
 use crate::{finished, model, table};
 
-/// Run any number of images and write what comes out as safetensors or Parquet
+/// Run any number of pictures, clips or sounds and write what comes out as safetensors or Parquet
 ///
 /// The output appears when all is done; an existing file stays as it is until then, also where the command is
 /// interrupted. Memory does not grow with the number of images. An image with NaN in it gives NaN and leaves the others
@@ -43,8 +43,9 @@ Examples:
 pub struct Args {
     #[command(flatten)]
     model: ModelArgs,
-    /// Pictures, folders (the pictures directly in them, sorted by name), - for a picture from standard input, or one file of
-    /// normalised images [B,C,H,W]: `images` or `pixel_values` of a safetensors file, or an .npy file
+    /// Pictures, clips or sounds as the network takes them, folders (those directly in them, sorted by name), - for one from
+    /// standard input, or one file of normalised images [B,C,H,W]: `images` or `pixel_values` of a safetensors file, or an .npy
+    /// file; of clips [B,T,C,H,W]; of spectrograms `input_values` [B,T,bands]
     #[arg(long, required = true, num_args = 1.., value_name = "X")]
     input: Vec<PathBuf>,
     /// Look into the folders in folders too

@@ -1,23 +1,24 @@
-//! Images for a network, a batch at a time: pictures, or a tensor.
+//! Images for a network, a batch at a time: pictures, clips or sounds, or a tensor.
 
 use std::io::Read;
 use std::ops::Range;
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 use anyhow::{Context, Result, bail};
 use image::DynamicImage;
 use rayon::prelude::*;
-use tome_wgpu::files::{fit, load_bytes, load_image};
+use tome_wgpu::files::{fit, hear, hear_bytes, load_bytes, load_clip, load_clip_bytes, load_image};
 use tome_wgpu::vit;
 use tome_wgpu::vit::Config;
 
 use crate::ahead::Ahead;
-use crate::folders;
+use crate::folders::{self, Kind};
 use crate::shard::Shard;
 use crate::tensor_input::TensorInput;
 use crate::text::shown;
 
-/// A picture on standard input.
+/// Standard input.
 const STDIN: &str = "-";
 /// The most bytes of it.
 const MOST_BYTES: u64 = 1 << 30;
@@ -53,7 +54,7 @@ impl Images {
 }
 
 impl Inputs {
-    /// Pictures and folders of pictures, or one file of tensors, for batches of so many.
+    /// Pictures, clips or sounds and folders of them, or one file of tensors, for batches of so many.
     pub fn open(
         paths: &[PathBuf],
         recursive: bool,
@@ -70,9 +71,12 @@ impl Inputs {
                 bail!("a safetensors or npy file must be the only input")
             }
             _ => {
+                let kind = Kind::of(config);
                 // A network that takes no pictures at all is found before the first.
-                fit(DynamicImage::new_rgb8(1, 1), config)?;
-                let mut pictures = folders::pictures(paths, recursive)?;
+                if kind != Kind::Sounds {
+                    fit(DynamicImage::new_rgb8(1, 1), config)?;
+                }
+                let mut pictures = folders::inputs(paths, recursive, kind)?;
                 if let Some(shard) = shard {
                     pictures.retain(|path| shard.holds(&shown(path)));
                 }
@@ -110,38 +114,88 @@ impl Inputs {
     }
 }
 
-/// A picture as a network reads it, from a file or standard input.
-pub fn load(path: &Path, config: &Config) -> Result<DynamicImage> {
-    if path.as_os_str() != STDIN {
-        return Ok(load_image(path, config)?);
+/// One input as a network reads it.
+pub enum Seen {
+    Picture(DynamicImage),
+    /// Frame by frame.
+    Clip(Vec<DynamicImage>),
+    /// A spectrogram, `[bands, windows]`.
+    Sound(Vec<f32>),
+}
+
+/// What a file, a folder of frames or standard input holds, as a network reads it. Says what of it is not shown as it is.
+pub fn load(path: &Path, config: &Config) -> Result<Seen> {
+    let stdin = if path.as_os_str() == STDIN { Some(read_stdin()?) } else { None };
+    let (seen, changes) = match (Kind::of(config), stdin) {
+        (Kind::Pictures, None) => (Seen::Picture(load_image(path, config)?), Vec::new()),
+        (Kind::Pictures, Some(bytes)) => (Seen::Picture(load_bytes(&bytes, path, config)?), Vec::new()),
+        (Kind::Clips, stdin) => {
+            let clip = stdin
+                .map_or_else(|| load_clip(path, config), |bytes| load_clip_bytes(&bytes, path, config))?;
+            (Seen::Clip(clip.frames), clip.changes)
+        }
+        (Kind::Sounds, stdin) => {
+            let heard = stdin.map_or_else(|| hear(path, config), |bytes| hear_bytes(&bytes, path, config))?;
+            (Seen::Sound(heard.values), heard.changes)
+        }
+    };
+    if !changes.is_empty() {
+        say(path, &changes);
     }
+    Ok(seen)
+}
+
+/// Inputs of which it has been said how they are changed.
+static SAID: AtomicUsize = AtomicUsize::new(0);
+/// The most of which it is said to everybody.
+const MOST_SAID: usize = 10;
+
+fn say(path: &Path, changes: &[String]) {
+    let name = shown(path);
+    let changes = changes.join(", ");
+    match SAID.fetch_add(1, Ordering::Relaxed) {
+        before if before + 1 < MOST_SAID => tracing::info!("{name}: {changes}"),
+        before if before + 1 == MOST_SAID => {
+            tracing::info!("{name}: {changes}; -v says it of the others too")
+        }
+        _ => tracing::debug!("{name}: {changes}"),
+    }
+}
+
+fn read_stdin() -> Result<Vec<u8>> {
     let mut bytes = Vec::new();
     let unread = "-: standard input cannot be read";
     std::io::stdin().take(MOST_BYTES + 1).read_to_end(&mut bytes).context(unread)?;
     if bytes.len() as u64 > MOST_BYTES {
-        bail!("-: a picture of more than {MOST_BYTES} bytes");
+        bail!("-: more than {MOST_BYTES} bytes");
     }
-    Ok(load_bytes(&bytes, path, config)?)
+    Ok(bytes)
 }
 
-/// The pixels of pictures one after the other, zeros for those that cannot be read.
+/// Inputs one after the other, zeros for those that cannot be read.
 pub fn load_readable(paths: &[PathBuf], config: &Config) -> Images {
     gather(paths.par_iter().map(|path| load(path, config)).collect(), config)
 }
 
-/// The pixels of what has been loaded.
-pub fn gather(loaded: Vec<Result<DynamicImage>>, config: &Config) -> Images {
-    let (mut pixels, mut unreadable) = (Vec::new(), Vec::new());
-    for (place, image) in loaded.into_iter().enumerate() {
-        match image {
-            Ok(image) => pixels.extend(image.into_bytes()),
+/// What has been loaded as a session takes it.
+pub fn gather(loaded: Vec<Result<Seen>>, config: &Config) -> Images {
+    let (mut pixels, mut values, mut unreadable) = (Vec::new(), Vec::new(), Vec::new());
+    for (place, seen) in loaded.into_iter().enumerate() {
+        match seen {
+            Ok(Seen::Picture(picture)) => pixels.extend(picture.into_bytes()),
+            Ok(Seen::Clip(frames)) => frames.into_iter().for_each(|frame| pixels.extend(frame.into_bytes())),
+            Ok(Seen::Sound(sound)) => values.extend(sound),
             Err(error) => {
                 unreadable.push((place, format!("{error:#}")));
-                pixels.resize(pixels.len() + config.image_values(), 0);
+                match config.sound {
+                    Some(_) => values.resize(values.len() + config.image_values(), 0.0),
+                    None => pixels.resize(pixels.len() + config.image_values(), 0),
+                }
             }
         }
     }
-    Images { values: Values::Pixels(pixels), unreadable }
+    let values = if config.sound.is_some() { Values::Normalised(values) } else { Values::Pixels(pixels) };
+    Images { values, unreadable }
 }
 
 fn warn_of_nan(images: &[f32], first: usize, values: usize) {

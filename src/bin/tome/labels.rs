@@ -7,8 +7,9 @@ use std::str::FromStr;
 
 use anyhow::{Context, Result, bail};
 
+use crate::folders::{self, Kind};
 use crate::text::shown;
-use crate::{folders, imagenet, truth};
+use crate::{imagenet, truth};
 
 /// Where labels come from.
 #[derive(Clone, Debug, PartialEq)]
@@ -45,19 +46,19 @@ pub struct Labelled {
 
 impl Labelled {
     /// The pictures of a folder and their labels.
-    pub fn open(folder: &Path, source: Option<&LabelSource>, recursive: bool) -> Result<Self> {
+    pub fn open(folder: &Path, source: Option<&LabelSource>, recursive: bool, kind: Kind) -> Result<Self> {
         if !folder.is_dir() {
             bail!("{}: is no folder; --images wants a folder of pictures", shown(folder));
         }
         match source {
             None => {
-                let paths = folders::pictures(&[folder.into()], recursive)?;
+                let paths = folders::inputs(&[folder.into()], recursive, kind)?;
                 Ok(Labelled { paths, names: None, classes: Vec::new() })
             }
-            Some(LabelSource::Folders) => by_folder(folder),
+            Some(LabelSource::Folders) => by_folder(folder, kind),
             Some(LabelSource::Csv(table)) => by_table(folder, table),
             Some(LabelSource::ImageNet(None)) => {
-                let labelled = by_folder(folder)?;
+                let labelled = by_folder(folder, kind)?;
                 match labelled.classes.iter().find(|name| !imagenet::is_synset(name)) {
                     Some(other) => bail!(
                         "{}: the folder `{other}` is no synset such as n01440764; ImageNet's pictures in one folder want \
@@ -68,7 +69,7 @@ impl Labelled {
                 }
             }
             Some(LabelSource::ImageNet(Some(file))) => {
-                let paths = folders::pictures(&[folder.into()], recursive)?;
+                let paths = folders::inputs(&[folder.into()], recursive, kind)?;
                 let names = truth::labels(file, &paths)?;
                 Ok(Labelled::named(paths, names))
             }
@@ -97,7 +98,7 @@ impl Labelled {
 }
 
 /// The folders in a folder are the classes.
-fn by_folder(folder: &Path) -> Result<Labelled> {
+fn by_folder(folder: &Path, kind: Kind) -> Result<Labelled> {
     let unreadable = || format!("{}: the folder cannot be read", shown(folder));
     let mut classes = Vec::new();
     for entry in std::fs::read_dir(folder).with_context(unreadable)? {
@@ -116,12 +117,12 @@ fn by_folder(folder: &Path) -> Result<Labelled> {
     classes.sort_unstable();
     let (mut paths, mut names) = (Vec::new(), Vec::new());
     for class in &classes {
-        let found = folders::pictures_in(&folder.join(class))?;
+        let found = folders::inputs_in(&folder.join(class), kind)?;
         names.resize(names.len() + found.len(), class.clone());
         paths.extend(found);
     }
     if paths.is_empty() {
-        bail!("{}: no pictures in the folders in it", shown(folder));
+        bail!("{}: no {} in the folders in it", shown(folder), kind.name());
     }
     Ok(Labelled { paths, names: Some(names), classes })
 }

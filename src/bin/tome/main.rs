@@ -153,13 +153,13 @@ fn parse(arguments: impl IntoIterator<Item = OsString>) -> Cli {
     Cli::from_arg_matches(&matches).unwrap_or_else(|error| error.format(&mut command).exit())
 }
 
-/// Logs go to stderr, so that stdout holds results alone.
+/// Logs go to stderr, so that stdout holds results alone. What the decoder of sounds says, its errors say too.
 fn log(quiet: bool, verbose: bool) {
     let filter = match std::env::var("TOME_LOG") {
         Ok(filter) => EnvFilter::new(filter),
-        Err(_) if quiet => EnvFilter::new("error,tome=warn"),
-        Err(_) if verbose => EnvFilter::new("warn,tome=debug"),
-        Err(_) => EnvFilter::new("error,tome=info"),
+        Err(_) if quiet => EnvFilter::new("error,symphonia=off,tome=warn"),
+        Err(_) if verbose => EnvFilter::new("warn,symphonia=off,tome=debug"),
+        Err(_) => EnvFilter::new("error,symphonia=off,tome=info"),
     };
     tracing_subscriber::fmt()
         .with_env_filter(filter)

@@ -82,7 +82,10 @@ pub fn start(model: &ModelArgs, pictures: &PictureArgs, device: &DeviceArgs) -> 
 pub fn prepare(model: &ModelArgs, pictures: &PictureArgs) -> Result<(Config, Checkpoint)> {
     let (mut config, weights) = load(model)?;
     pictures.apply(&mut config)?;
-    tracing::debug!("pictures: {}", config.preprocess);
+    match &config.sound {
+        Some(sound) => tracing::debug!("sounds: {sound}"),
+        None => tracing::debug!("pictures: {}", config.preprocess),
+    }
     Ok((config, weights))
 }
 
@@ -93,10 +96,21 @@ pub fn put(config: Config, weights: &Checkpoint, device: &DeviceArgs) -> Result<
     Ok(session)
 }
 
-/// How pictures are prepared, for programs.
+/// How pictures, clips or sounds are prepared, for programs.
 pub fn described(config: &Config) -> Value {
+    if let Some(sound) = &config.sound {
+        let [bands, windows] = config.image_size;
+        return json!({
+            "sampling_rate": sound.sampling_rate,
+            "bands": bands,
+            "windows": windows,
+            "mean": sound.mean,
+            "std": sound.std,
+            "source": sound.source,
+        });
+    }
     let preprocess = &config.preprocess;
-    json!({
+    let mut described = json!({
         "mean": preprocess.mean,
         "std": preprocess.std,
         "interpolation": preprocess.resample.to_string(),
@@ -107,7 +121,11 @@ pub fn described(config: &Config) -> Value {
         "exif": preprocess.exif,
         "jpeg": if preprocess.reduced { "reduced" } else { "whole" },
         "source": preprocess.source,
-    })
+    });
+    if config.frames > 1 {
+        described["frames"] = config.frames.into();
+    }
+    described
 }
 
 /// The name of a class.

@@ -7,7 +7,8 @@ use std::path::{Path, PathBuf};
 use std::sync::{Mutex, Once, PoisonError};
 
 use anyhow::{Context, Result, bail};
-use image::{ImageFormat, RgbImage};
+use image::codecs::gif::{GifEncoder, Repeat};
+use image::{Delay, DynamicImage, Frame, ImageFormat, RgbImage};
 use tempfile::NamedTempFile;
 
 use crate::text::shown;
@@ -102,6 +103,43 @@ fn remove_when_interrupted(path: PathBuf) {
 /// Puts a finished file in its place.
 pub fn put(file: NamedTempFile, target: &Path) -> Result<()> {
     file.persist(target).map(drop).with_context(|| format!("{}: cannot be written", shown(target)))
+}
+
+/// Between two frames.
+const DELAY_MS: u16 = 120;
+
+/// Writes frames of one size as a GIF that begins anew without end into a file from [`beside`] and puts it in its place.
+pub fn put_gif(frames: &[RgbImage], mut file: NamedTempFile, target: &Path) -> Result<()> {
+    let unwritten = || format!("{}: cannot be written", shown(target));
+    let mut gif = Vec::new();
+    let mut encoder = GifEncoder::new(&mut gif);
+    encoder.set_repeat(Repeat::Infinite).with_context(unwritten)?;
+    let delay = Delay::from_numer_denom_ms(DELAY_MS.into(), 1);
+    for frame in frames {
+        let pixels = DynamicImage::from(frame.clone()).into_rgba8();
+        encoder.encode_frame(Frame::from_parts(pixels, 0, 0, delay)).with_context(unwritten)?;
+    }
+    drop(encoder);
+    file.write_all(&gif).with_context(unwritten)?;
+    put(file, target)
+}
+
+/// The same as an animated PNG.
+pub fn put_apng(frames: &[RgbImage], mut file: NamedTempFile, target: &Path) -> Result<()> {
+    let unwritten = || format!("{}: cannot be written", shown(target));
+    let (width, height) = frames.first().map_or((0, 0), RgbImage::dimensions);
+    let mut bytes = Vec::new();
+    let mut encoder = png::Encoder::new(&mut bytes, width, height);
+    encoder.set_color(png::ColorType::Rgb);
+    encoder.set_animated(frames.len() as u32, 0).with_context(unwritten)?;
+    encoder.set_frame_delay(DELAY_MS, 1000).with_context(unwritten)?;
+    let mut writer = encoder.write_header().with_context(unwritten)?;
+    for frame in frames {
+        writer.write_image_data(frame).with_context(unwritten)?;
+    }
+    writer.finish().with_context(unwritten)?;
+    file.write_all(&bytes).with_context(unwritten)?;
+    put(file, target)
 }
 
 /// Writes a picture as PNG into a file from [`beside`] and puts it in its place.

@@ -88,8 +88,29 @@ impl FromStr for ResizeTo {
 }
 
 impl PictureArgs {
+    /// Whether anything is said.
+    fn any(&self) -> bool {
+        let PictureArgs { mean, std, resize, crop, interpolation, channel_order, exif, jpeg } = self;
+        !mean.is_empty()
+            || !std.is_empty()
+            || resize.is_some()
+            || crop.is_some()
+            || interpolation.is_some()
+            || channel_order.is_some()
+            || exif.is_some()
+            || *jpeg == Jpeg::Reduced
+    }
+
     /// Overrules what the network's files say.
     pub fn apply(&self, config: &mut Config) -> Result<()> {
+        if config.sound.is_some() {
+            return match self.any() {
+                true => {
+                    bail!("the network hears sounds, and what is said of pictures says nothing about them")
+                }
+                false => Ok(()),
+            };
+        }
         let (channels, input) = (config.in_chans as usize, config.image_size);
         let before = config.preprocess.clone();
         let preprocess = &mut config.preprocess;

@@ -12,9 +12,10 @@ use tome_wgpu::vit::Config;
 use crate::text::shown;
 
 /// The names that images may have.
-const NAMES: [&str; 2] = ["images", "pixel_values"];
+const NAMES: [&str; 3] = ["images", "pixel_values", "input_values"];
 
-/// `[count, channels, height, width]`, read from front to back.
+/// `[count, channels, height, width]`, clips `[count, frames, channels, height, width]`, spectrograms `[count, windows, bands]`
+/// too, read from front to back.
 pub struct TensorInput {
     source: Source,
     /// The file and the tensor in it.
@@ -23,6 +24,8 @@ pub struct TensorInput {
     pub count: usize,
     /// Values of one.
     values: usize,
+    /// Rows and columns that lie the other way round.
+    turned: Option<[usize; 2]>,
     next: usize,
 }
 
@@ -49,22 +52,44 @@ impl TensorInput {
                 (Source::Safetensors(reader, name), format!("{}:{name}", shown(path)), shape)
             }
         };
-        let [height, width] = config.image_size;
-        let want = [config.in_chans, height, width].map(|side| side as usize);
-        match shape[..] {
-            [0, ..] => bail!("{tensor} holds no images"),
-            [count, c, h, w] if [c, h, w] == want => {
-                Ok(TensorInput { source, name: tensor, count, values: config.image_values(), next: 0 })
-            }
-            _ => bail!(
-                "{tensor} has shape {shape:?}, and the network reads [images, {}, {height}, {width}]",
-                config.in_chans
-            ),
+        let [height, width] = config.image_size.map(|side| side as usize);
+        let frames = (config.frames > 1).then_some(config.frames as usize);
+        let image = frames.into_iter().chain([config.in_chans as usize, height, width]).collect::<Vec<_>>();
+        let turned = config.sound.is_some() && shape.get(1..) == Some(&[width, height]);
+        if shape.first() == Some(&0) {
+            bail!("{tensor} holds no images");
         }
+        if !turned && shape.get(1..) != Some(&image) {
+            let wants = match config.sound {
+                Some(_) => format!("[sounds, {width}, {height}]"),
+                None => {
+                    format!("[images, {}]", image.iter().map(usize::to_string).collect::<Vec<_>>().join(", "))
+                }
+            };
+            bail!("{tensor} has shape {shape:?}, and the network reads {wants}");
+        }
+        let turned = turned.then_some([width, height]);
+        Ok(TensorInput {
+            source,
+            name: tensor,
+            count: shape[0],
+            values: config.image_values(),
+            turned,
+            next: 0,
+        })
     }
 
     /// The next images.
     pub fn read(&mut self, count: usize) -> Result<Vec<f32>> {
+        let values = self.read_as_stored(count)?;
+        let Some([rows, columns]) = self.turned else { return Ok(values) };
+        let turn = |image: &[f32]| -> Vec<f32> {
+            (0..columns).flat_map(|column| image.iter().skip(column).step_by(columns).copied()).collect()
+        };
+        Ok(values.chunks_exact(rows * columns).flat_map(turn).collect())
+    }
+
+    fn read_as_stored(&mut self, count: usize) -> Result<Vec<f32>> {
         let range = self.next * self.values..(self.next + count) * self.values;
         self.next += count;
         match &mut self.source {

@@ -1,36 +1,42 @@
 //! `tome visualize`
 
 use std::collections::BTreeSet;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use anyhow::{Result, bail};
-use image::{DynamicImage, RgbImage};
+use image::{DynamicImage, GrayImage, RgbImage, imageops};
 use tome_wgpu::Session;
-use tome_wgpu::vit::{Config, Options, Output};
+use tome_wgpu::vit::{Config, Images, Options, Output};
 
 use crate::args::{DeviceArgs, ModelArgs};
+use crate::folders::Kind;
+use crate::inputs::Seen;
 use crate::merging::MergeArgs;
 use crate::pictures::PictureArgs;
+use crate::text::shown;
 use crate::{inputs, model, output, paint};
 
-/// Paint which patches of a picture merge
+/// Paint which patches of a picture, a clip or a sound merge
 ///
 /// Each group of merged patches gets its mean colour and an outline. The picture is resized and cropped as the
-/// network sees it, and enlarged where patches are small.
+/// network sees it, and enlarged where patches are small. A clip becomes an animation of the frames that the network sees, in
+/// which a group has one colour through time; a sound its spectrogram, low tones at the bottom.
 #[derive(clap::Args)]
 #[command(after_help = "\
 Examples:
   tome visualize models/digits/digit_3.png --r 16 --out merged.png
-  tome visualize cat.jpg --model vit_base --r 16:-1 --out merged.png --strip")]
+  tome visualize cat.jpg --model vit_base --r 16:-1 --out merged.png --strip
+  tome visualize clip.gif --model videomae-base-finetuned-kinetics --r 65 --out merged.gif
+  tome visualize bird.wav --model ast-finetuned-audioset-10-10-0.4593 --r 40 --out merged.png")]
 pub struct Args {
-    /// The picture, or - for standard input
+    /// The picture, clip (a file, or a folder of frames) or sound, or - for standard input
     image: PathBuf,
     #[command(flatten)]
     model: ModelArgs,
     #[command(flatten)]
     merge: MergeArgs,
-    /// The PNG to write
-    #[arg(long, value_name = "P.png")]
+    /// The PNG to write; of a clip an animated PNG, or a GIF, whose frames have 256 colours
+    #[arg(long, value_name = "P.png|P.gif")]
     out: PathBuf,
     /// Show the picture and what is merged after each block, side by side
     #[arg(long)]
@@ -45,22 +51,39 @@ pub struct Args {
 const COLUMNS: u32 = 7;
 
 pub fn run(args: &Args) -> Result<()> {
-    if args.out.extension().is_none_or(|suffix| !suffix.eq_ignore_ascii_case("png")) {
-        bail!("{}: the picture is written as PNG; give a name that ends in .png", args.out.display());
+    let (config, weights) = model::prepare(&args.model, &args.pictures)?;
+    let kind = Kind::of(&config);
+    let gif = ends_in(&args.out, "gif");
+    match kind {
+        Kind::Clips if gif || ends_in(&args.out, "png") => {}
+        Kind::Clips => bail!(
+            "{}: clips are written as animated PNG or GIF; give a name that ends in .png or .gif",
+            shown(&args.out)
+        ),
+        _ if ends_in(&args.out, "png") => {}
+        _ => bail!("{}: the picture is written as PNG; give a name that ends in .png", shown(&args.out)),
     }
     if model::same(&args.image, &args.out) {
-        bail!("{}: is the picture itself; give another name", args.out.display());
+        bail!("{}: is the input itself; give another name", shown(&args.out));
     }
     let file = output::beside(&args.out)?;
-    let session = model::start(&args.model, &args.pictures, &args.device)?;
-    let config = session.config().clone();
-    let picture = inputs::load(&args.image, &config)?;
+    let session = model::put(config.clone(), &weights, &args.device)?;
+    drop(weights);
+    let seen = inputs::load(&args.image, &config)?;
     let options = args.merge.options(&config, &args.model)?;
-    let (painted, tokens) = paint(&session, picture, &options, args.strip)?;
-    output::put_png(&painted, file, &args.out)?;
+    let (painted, tokens) = paint_seen(&session, seen, &options, args.strip)?;
+    match &painted[..] {
+        [picture] => output::put_png(picture, file, &args.out)?,
+        frames if gif => output::put_gif(frames, file, &args.out)?,
+        frames => output::put_apng(frames, file, &args.out)?,
+    }
     let tokens: Vec<String> = tokens.iter().map(usize::to_string).collect();
-    tracing::info!("tokens from block to block: {}; painted in {}", tokens.join(" "), args.out.display());
+    tracing::info!("tokens from block to block: {}; painted in {}", tokens.join(" "), shown(&args.out));
     Ok(())
+}
+
+fn ends_in(path: &Path, suffix: &str) -> bool {
+    path.extension().is_some_and(|own| own.eq_ignore_ascii_case(suffix))
 }
 
 /// Paints what merges of a picture that is of the network's size, all at the end or block by block; also gives the tokens
@@ -71,20 +94,57 @@ pub fn paint(
     options: &Options,
     strip: bool,
 ) -> tome_wgpu::Result<(RgbImage, Vec<usize>)> {
+    let (mut painted, tokens) = paint_seen(session, Seen::Picture(picture), options, strip)?;
+    Ok((painted.swap_remove(0), tokens))
+}
+
+/// The same of whatever a network is shown: a picture for each frame.
+fn paint_seen(
+    session: &Session,
+    seen: Seen,
+    options: &Options,
+    strip: bool,
+) -> tome_wgpu::Result<(Vec<RgbImage>, Vec<usize>)> {
     let config = session.config();
-    let outputs = session.run(picture.as_bytes(), options, [Output::Source, Output::SourcePerBlock])?;
-    let picture = as_people_see_it(picture, config);
+    let run = |images: Images<'_>| session.run(images, options, [Output::Source, Output::SourcePerBlock]);
+    let (outputs, frames) = match seen {
+        Seen::Picture(picture) => (run(picture.as_bytes().into())?, vec![as_people_see_it(picture, config)]),
+        Seen::Clip(frames) => {
+            let pixels: Vec<u8> = frames.iter().flat_map(DynamicImage::as_bytes).copied().collect();
+            let outputs = run(Images::Pixels(&pixels))?;
+            (outputs, frames.into_iter().map(|frame| as_people_see_it(frame, config)).collect())
+        }
+        Seen::Sound(values) => (run(Images::Normalised(&values))?, vec![spectrogram(&values, config)]),
+    };
+    let upright = |panels: Vec<RgbImage>| match config.sound {
+        Some(_) => panels.iter().map(imageops::flip_vertical).collect(),
+        None => panels,
+    };
     let maps = outputs.source_per_block.chunks(config.tokens() as usize);
     let painted = if strip {
-        let merged = maps.clone().map(|source| paint::groups(&picture, source, config));
-        let panels: Vec<_> = std::iter::once(paint::plain(&picture, config)).chain(merged).collect();
-        paint::sheet(&panels, COLUMNS)
+        let plain = frames.iter().map(|frame| paint::plain(frame, config)).collect();
+        let merged = maps.clone().map(|source| paint::groups(&frames, source, config));
+        let stages: Vec<Vec<RgbImage>> = std::iter::once(plain).chain(merged).map(upright).collect();
+        let panels = |frame: usize| stages.iter().map(|stage| stage[frame].clone()).collect::<Vec<_>>();
+        (0..frames.len()).map(|frame| paint::sheet(&panels(frame), COLUMNS)).collect()
     } else {
-        paint::groups(&picture, &outputs.source, config)
+        upright(paint::groups(&frames, &outputs.source, config))
     };
     // Each holds some original token.
     let held = |source: &[u32]| source.iter().collect::<BTreeSet<_>>().len();
     Ok((painted, std::iter::once(config.tokens() as usize).chain(maps.map(held)).collect()))
+}
+
+/// Values from black for the least to white for the most, the lowest band on top.
+fn spectrogram(values: &[f32], config: &Config) -> DynamicImage {
+    let least = values.iter().copied().fold(f32::INFINITY, f32::min);
+    let most = values.iter().copied().fold(f32::NEG_INFINITY, f32::max);
+    let [height, width] = config.image_size;
+    let grey = |x: u32, y: u32| {
+        let share = (values[(y * width + x) as usize] - least) / (most - least).max(f32::MIN_POSITIVE);
+        image::Luma([(share * 255.0) as u8])
+    };
+    GrayImage::from_fn(width, height, grey).into()
 }
 
 /// Red first, whatever the network reads first.

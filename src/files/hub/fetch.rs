@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use indicatif::ProgressBar;
 
 use super::super::model_files::{
-    CONFIG, INDEX, LABELS, OPEN_CLIP, OPEN_CLIP_WEIGHTS, PROCESSOR, PROCESSORS, WEIGHTS,
+    CONFIG, INDEX, LABELS, OPEN_CLIP, OPEN_CLIP_WEIGHTS, PROCESSOR, PROCESSORS, VIDEO_PROCESSOR, WEIGHTS,
 };
 use super::cache::{Cached, shards};
 use super::client::Client;
@@ -15,7 +15,7 @@ use super::{Result, environment, shown};
 use crate::error::Error;
 
 /// Files that go with the weights, where a repository has them.
-const BESIDE: [&str; 5] = [CONFIG, PROCESSOR, PROCESSORS, OPEN_CLIP, LABELS];
+const BESIDE: [&str; 6] = [CONFIG, PROCESSOR, PROCESSORS, VIDEO_PROCESSOR, OPEN_CLIP, LABELS];
 
 /// The weights, or where they are said to be: the first that a repository has.
 const WHOLE: [&str; 3] = [WEIGHTS, INDEX, OPEN_CLIP_WEIGHTS];

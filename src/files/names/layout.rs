@@ -39,6 +39,8 @@ pub(in crate::files) struct Layout {
     pub(super) dropped: &'static [&'static str],
     /// Whether the head's weight lies the other way round than a linear layer's.
     pub turns_projection: bool,
+    /// Whether positions are sines and cosines of the patch's number, for which there is no tensor.
+    pub waves: bool,
 }
 
 /// A tensor of the checkpoint, or a stretch of it.

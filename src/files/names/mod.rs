@@ -2,12 +2,16 @@
 
 mod layout;
 mod open_clip;
+mod sound;
 mod timm;
 mod torchvision;
 mod transformers;
+mod video;
 
 pub(super) use layout::{Layout, Part, Source};
 pub(super) use open_clip::{OPEN_CLIP, OPEN_CLIP_TIMM};
+pub(super) use sound::AST;
 pub(super) use timm::{EVA, PARALLEL, TIMM};
 pub(super) use torchvision::TORCHVISION;
 pub(super) use transformers::{AIMV2, DINOV3, TOWER, TOWER_WITHOUT_HEAD, TOWER_WITHOUT_NORM, VIT};
+pub(super) use video::{VIDEO_MAE, VIVIT};

@@ -12,6 +12,7 @@ pub(in crate::files) const TIMM: Layout = Layout {
     outside: &[("register_tokens", "reg_token", Whole), ("linear_head.", "head.", Whole)],
     dropped: &["mask_token"],
     turns_projection: false,
+    waves: false,
 };
 
 /// timm's `ParallelScalingBlock`: one layer to the MLP, q, k and v, behind a norm that here each of them has.

@@ -27,4 +27,5 @@ pub(in crate::files) const TORCHVISION: Layout = Layout {
     ],
     dropped: &[],
     turns_projection: false,
+    waves: false,
 };

@@ -44,6 +44,7 @@ pub(in crate::files) const VIT: Layout = Layout {
     ],
     dropped: &["pooler.", "decoder.", "embeddings.mask_token"],
     turns_projection: false,
+    waves: false,
 };
 
 /// transformers' DINOv3, on the hub and in memory.
@@ -72,6 +73,7 @@ pub(in crate::files) const DINOV3: Layout = Layout {
     ],
     dropped: &["embeddings.mask_token", "rope_embeddings."],
     turns_projection: false,
+    waves: false,
 };
 
 /// transformers' image towers of CLIP and SigLIP.
@@ -105,6 +107,7 @@ pub(in crate::files) const TOWER: Layout = Layout {
     ],
     dropped: &["text_model.", "text_projection.", "logit_scale", "logit_bias", "embeddings.position_ids"],
     turns_projection: false,
+    waves: false,
 };
 
 /// The same where the mean of the patches goes into the classifier: SigLIP's own head is not in use then.
@@ -147,4 +150,5 @@ pub(in crate::files) const AIMV2: Layout = Layout {
     ],
     dropped: &["text_model.", "text_projection.", "logit_scale", "embeddings.position_ids"],
     turns_projection: false,
+    waves: false,
 };

@@ -68,7 +68,12 @@ pub(in super::super) fn is_large(bytes: &[u8], scale: u32) -> bool {
         (Ok(Ok(size)), _) => size,
         _ => return bytes.len() as u64 > LARGE_PIXELS,
     };
-    u64::from(width) * u64::from(height) > LARGE_PIXELS
+    is_many(u64::from(width) * u64::from(height))
+}
+
+/// Whether so many pixels are those of a large picture.
+pub(in super::super) fn is_many(pixels: u64) -> bool {
+    pixels > LARGE_PIXELS
 }
 
 /// [`open_image`] of bytes in memory; `name` is for messages.

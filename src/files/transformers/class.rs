@@ -16,15 +16,21 @@ pub(super) enum Head {
     Projection,
 }
 
+/// How classes with a classifier are called.
+const CLASSIFIERS: [&str; 3] = ["ForImageClassification", "ForAudioClassification", "ForVideoClassification"];
+
 /// The class says what follows the encoder; without one it is the encoder alone.
 pub(super) fn head(top: &mut Fields) -> Result<Head> {
     let classes: Vec<String> = top.take("architectures")?.unwrap_or_default();
     let Some(class) = classes.first() else { return Ok(Head::None) };
     match class.as_str() {
         class if class.ends_with("ForImageClassificationWithTeacher") => Ok(Head::Teacher),
-        class if class.ends_with("ForImageClassification") => Ok(Head::Classes),
+        class if CLASSIFIERS.iter().any(|end| class.ends_with(end)) => Ok(Head::Classes),
         "CLIPModel" | "CLIPVisionModelWithProjection" | "Aimv2Model" => Ok(Head::Projection),
-        "ViTMAEForPreTraining" | "ViTForMaskedImageModeling" | "DeiTForMaskedImageModeling" => Ok(Head::None),
+        "ViTMAEForPreTraining"
+        | "VideoMAEForPreTraining"
+        | "ViTForMaskedImageModeling"
+        | "DeiTForMaskedImageModeling" => Ok(Head::None),
         class if class.ends_with("Model") || class.ends_with("Backbone") => Ok(Head::None),
         other => {
             let known = "known are the models themselves, `...ForImageClassification` and the like";

@@ -43,7 +43,8 @@ pub(in crate::files) fn parse(mut top: Fields) -> Result<(Config, &'static Layou
     config.scores = match (head, problem.as_deref()) {
         (Head::None | Head::Projection, _) => Scores::None,
         (_, Some("multi_label_classification")) => Scores::Sigmoid,
-        _ if config.num_classes == 1 => Scores::Sigmoid,
+        // That of pictures alone.
+        _ if config.num_classes == 1 && config.frames == 1 && config.sound.is_none() => Scores::Sigmoid,
         _ => Scores::Softmax,
     };
     config.labels = if config.num_classes > 0 && head != Head::Projection { labels } else { Vec::new() };

@@ -1,7 +1,7 @@
 //! The families of transformers' networks.
 
 use super::class::Head;
-use super::{aimv2, dinov2, dinov3, towers, vit};
+use super::{aimv2, ast, dinov2, dinov3, towers, video, vit};
 use crate::error::Result;
 use crate::files::fields::{Fields, quoted, unsupported};
 use crate::files::names::Layout;
@@ -28,8 +28,15 @@ pub(super) struct Family {
 }
 
 /// Every family.
-const ALL: [&[Family]; 5] =
-    [&vit::FAMILIES, &dinov2::FAMILIES, &dinov3::FAMILIES, &towers::FAMILIES, &aimv2::FAMILIES];
+const ALL: [&[Family]; 7] = [
+    &vit::FAMILIES,
+    &dinov2::FAMILIES,
+    &dinov3::FAMILIES,
+    &towers::FAMILIES,
+    &aimv2::FAMILIES,
+    &ast::FAMILIES,
+    &video::FAMILIES,
+];
 
 /// Those that are known and not run, and why.
 const REFUSED: [(&str, &str); 6] = [

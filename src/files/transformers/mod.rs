@@ -2,12 +2,14 @@
 //! what all families share, and each family in a file of its own, which [`family::ALL`] lists.
 
 mod aimv2;
+mod ast;
 mod class;
 mod config;
 mod dinov2;
 mod dinov3;
 mod family;
 mod towers;
+mod video;
 mod vit;
 
 pub(super) use config::parse;

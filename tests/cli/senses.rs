@@ -1,0 +1,186 @@
+//! Networks that hear, and networks that see clips.
+
+use std::path::{Path, PathBuf};
+
+use image::codecs::gif::GifDecoder;
+use image::codecs::png::PngDecoder;
+use image::{AnimationDecoder, Rgb, RgbImage};
+use safetensors::SafeTensors;
+
+use crate::{golden, repository, tome};
+
+/// A tensor of a fixture of tests/files as a file.
+fn file(folder: &Path, fixture: &str, tensor: &str, name: &str) -> PathBuf {
+    let bytes = std::fs::read(repository("tests/files").join(fixture)).unwrap();
+    let path = folder.join(name);
+    std::fs::write(&path, SafeTensors::deserialize(&bytes).unwrap().tensor(tensor).unwrap().data()).unwrap();
+    path
+}
+
+fn text(path: &Path) -> &str {
+    path.to_str().unwrap()
+}
+
+/// The command with a golden network on the CPU.
+fn with(case: &str, args: &[&str]) -> crate::Run {
+    let model = golden(case);
+    tome(&[args, &["--model", text(&model), "--device", "cpu"]].concat())
+}
+
+fn floats(path: &Path, name: &str) -> Vec<f32> {
+    let bytes = std::fs::read(path).unwrap();
+    bytemuck::pod_collect_to_vec(SafeTensors::deserialize(&bytes).unwrap().tensor(name).unwrap().data())
+}
+
+#[test]
+fn sounds_are_classified() {
+    let folder = tempfile::tempdir().unwrap();
+    let [wav, flac] =
+        ["wav", "flac"].map(|kind| file(folder.path(), "sounds.safetensors", kind, &format!("a.{kind}")));
+    let run =
+        with("hf_ast_classifier", &["classify", text(&wav), text(&flac), "--r", "4", "--top", "2"]).done();
+    let lines: Vec<&str> = run.stdout.lines().collect();
+    assert_eq!(lines.len(), 6, "{}", run.stdout);
+    assert!(lines[0].ends_with("a.wav") && lines[3].ends_with("a.flac") && lines[1].contains("thing"));
+    assert_eq!(lines[1..3], lines[4..6], "FLAC loses nothing");
+    assert!(run.stderr.contains("a.wav: its first 0.46 s are heard"), "{}", run.stderr);
+    // The folder with what is no sound in it.
+    std::fs::write(folder.path().join("about.txt"), "no sound").unwrap();
+    std::fs::write(folder.path().join("broken.ogg"), "no sound").unwrap();
+    let run = with("hf_ast_classifier", &["classify", text(folder.path()), "--json"])
+        .failed("1 of 3 sounds could not be read");
+    let json: serde_json::Value = serde_json::from_str(&run.stdout).unwrap();
+    assert_eq!(json["preprocess"]["sampling_rate"], 16_000);
+    assert!(json["images"][2]["error"].as_str().unwrap().contains("broken.ogg"), "{json}");
+    assert!(!run.stderr.contains("probe"), "the decoder is quiet: {}", run.stderr);
+}
+
+#[test]
+fn each_network_takes_what_it_has_a_sense_for() {
+    let folder = tempfile::tempdir().unwrap();
+    let wav = file(folder.path(), "sounds.safetensors", "wav", "a.wav");
+    let gif = file(folder.path(), "frames.safetensors", "gif", "a.gif");
+    let digit = crate::digit(3);
+    let fails = |case: &str, input: &str, why: &str| _ = with(case, &["classify", input]).failed(why);
+    fails("hf_ast_classifier", text(&gif), "1 of 1 sounds could not be read");
+    fails("hf_ast_classifier", &digit, "is no sound that is known");
+    fails("hf_vivit_classifier", text(&wav), "is no clip");
+    fails("hf_vivit_classifier", &digit, "is a picture that does not move");
+    fails("hf_vit_classifier", text(&wav), "is no picture");
+    fails("hf_ast", text(&wav), "has no classes");
+    with("hf_ast_classifier", &["classify", text(&wav), "--mean", "0.5"]).failed("the network hears sounds");
+    with("hf_ast_classifier", &["classify", text(folder.path())]).done();
+    with("hf_vivit_classifier", &["classify", text(folder.path())]).done();
+}
+
+#[test]
+fn clips_are_files_and_folders_of_frames() {
+    let folder = tempfile::tempdir().unwrap();
+    let gif = file(folder.path(), "frames.safetensors", "gif", "a.gif");
+    let frames = folder.path().join("frames");
+    std::fs::create_dir(&frames).unwrap();
+    let decoder = GifDecoder::new(std::io::BufReader::new(std::fs::File::open(&gif).unwrap())).unwrap();
+    for (number, frame) in decoder.into_frames().enumerate() {
+        let frame = frame.unwrap().into_buffer();
+        image::DynamicImage::from(frame)
+            .into_rgb8()
+            .save(frames.join(format!("{}.png", number + 7)))
+            .unwrap();
+    }
+    let run = with("hf_vivit_classifier", &["classify", text(&gif), text(&frames), "--r", "3"]).done();
+    let lines: Vec<&str> = run.stdout.lines().collect();
+    assert_eq!(lines[1..lines.len() / 2], lines[lines.len() / 2 + 1..], "{}", run.stdout);
+    assert!(run.stderr.contains("frames: 4 of its 6 frames are seen, at even distances"), "{}", run.stderr);
+    // All clips below a folder: the GIF, and the folder of frames.
+    let run =
+        with("hf_vivit_classifier", &["classify", text(folder.path()), "--recursive", "--top", "1"]).done();
+    assert_eq!(run.stdout.lines().count(), 4, "{}", run.stdout);
+    // A folder that could be either.
+    std::fs::copy(&gif, frames.join("b.gif")).unwrap();
+    with("hf_vivit_classifier", &["classify", text(&frames)])
+        .failed("holds 6 single pictures and 1 animated ones");
+}
+
+/// By the processors' own names and shapes, and as the goldens have it.
+#[test]
+fn tensors_of_clips_and_spectrograms_are_read() {
+    let folder = tempfile::tempdir().unwrap();
+    for case in ["hf_ast_classifier", "hf_videomae_classifier", "hf_vivit"] {
+        let out = folder.path().join(format!("{case}.safetensors"));
+        let input = golden(case).join("input.safetensors");
+        with(case, &["infer", "--input", text(&input), "--output", text(&out), "--r", "4"]).done();
+        let want = floats(&golden(case).join("expected.safetensors"), "features");
+        let got = floats(&out, "features");
+        let apart = got.iter().zip(&want).map(|(a, b)| (a - b).abs()).fold(0.0, f32::max);
+        // Features of up to 4, as in tests/golden.
+        assert!(got.len() == want.len() && apart < 4e-5, "{case}: {apart}");
+        // Of another network.
+        let other = if case == "hf_ast_classifier" { "hf_vivit" } else { "hf_ast" };
+        with(other, &["infer", "--input", text(&input), "--output", text(&out)])
+            .failed("and the network reads [");
+    }
+}
+
+/// A square that moves over a still ground.
+fn moving(path: &Path) {
+    let mut encoder = image::codecs::gif::GifEncoder::new(std::fs::File::create(path).unwrap());
+    for number in 0..6 {
+        let frame = RgbImage::from_fn(12, 12, |x, y| {
+            let inside = (2 * number..2 * number + 4).contains(&x) && (4..8).contains(&y);
+            if inside { Rgb([250, 20, 20]) } else { Rgb([(x / 4 * 80) as u8, (y / 4 * 80) as u8, 90]) }
+        });
+        let frame = image::DynamicImage::from(frame).into_rgba8();
+        encoder.encode_frame(image::Frame::new(frame)).unwrap();
+    }
+}
+
+#[test]
+fn clips_are_painted_as_animations() {
+    let folder = tempfile::tempdir().unwrap();
+    let clip = folder.path().join("clip.gif");
+    moving(&clip);
+    let [gif, png, strip] = ["out.gif", "out.png", "strip.png"].map(|name| folder.path().join(name));
+    let paint = |out: &Path, more: &[&str]| {
+        let args = ["visualize", text(&clip), "--out", text(out), "--r", "6"];
+        with("hf_videomae_classifier", &[&args[..], more].concat()).done()
+    };
+    let run = paint(&gif, &[]);
+    assert!(run.stderr.contains("27 21 15"), "{}", run.stderr);
+    paint(&png, &[]);
+    paint(&strip, &["--strip"]);
+    let open = |path: &Path| std::io::BufReader::new(std::fs::File::open(path).unwrap());
+    let frames = |frames: image::Frames<'_>| -> Vec<RgbImage> {
+        let frames = frames.map(|frame| image::DynamicImage::from(frame.unwrap().into_buffer()).into_rgb8());
+        frames.collect()
+    };
+    let of_gif = frames(GifDecoder::new(open(&gif)).unwrap().into_frames());
+    let of_png = frames(PngDecoder::new(open(&png)).unwrap().apng().unwrap().into_frames());
+    let of_strip = frames(PngDecoder::new(open(&strip)).unwrap().apng().unwrap().into_frames());
+    // 12 pixels in patches of 4, enlarged four times; plain and two blocks side by side.
+    assert_eq!((of_gif.len(), of_png.len(), of_strip.len()), (6, 6, 6));
+    assert_eq!((of_png[0].dimensions(), of_strip[0].dimensions()), ((48, 48), (3 * 54 + 6, 60)));
+    // Two frames are one tubelet: they have the same groups, and a group one colour through time.
+    assert!(of_png[0] == of_png[1] && of_png[2] == of_png[3] && of_png[0] != of_png[4]);
+    let last = image::imageops::crop_imm(&of_strip[5], 6 + 2 * 54, 6, 48, 48).to_image();
+    assert!(last == of_png[5], "the last panel is the whole network's");
+    // The GIF's frames are the same but for its palette.
+    let far = of_gif[0].iter().zip(of_png[0].iter()).filter(|(a, b)| a.abs_diff(**b) > 8).count();
+    assert!(far < of_png[0].len() / 50, "{far}");
+    with("hf_videomae_classifier", &["visualize", text(&clip), "--out", text(&folder.path().join("a.jpg"))])
+        .failed("give a name that ends in .png or .gif");
+}
+
+#[test]
+fn sounds_are_painted_on_their_spectrogram() {
+    let folder = tempfile::tempdir().unwrap();
+    let wav = file(folder.path(), "sounds.safetensors", "wav", "a.wav");
+    let [out, plain] = ["out.png", "plain.png"].map(|name| folder.path().join(name));
+    for (out, r) in [(&out, "6"), (&plain, "0")] {
+        with("hf_ast_classifier", &["visualize", text(&wav), "--out", text(out), "--r", r]).done();
+    }
+    let [out, plain] = [out, plain].map(|path| image::open(path).unwrap().into_rgb8());
+    // 24 bands of 44 windows; patches begin every 5 and are enlarged to 16 pixels at least.
+    assert_eq!((out.dimensions(), out != plain), ((44 * 4, 24 * 4), true));
+    with("hf_ast_classifier", &["visualize", text(&wav), "--out", text(&folder.path().join("a.gif"))])
+        .failed("is written as PNG");
+}
