@@ -21,7 +21,7 @@ from PIL import Image
 
 import tome_wgpu
 
-ROUNDS, BATCH, SECONDS = 5, 8, 2.0
+ROUNDS, BATCH, SECONDS = 5, 8, 1.0
 
 
 def album(folder: Path, count: int) -> list[Path]:
