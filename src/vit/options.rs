@@ -153,7 +153,12 @@ impl Options {
 
     /// The defaults that suit a network, with a schedule.
     pub fn for_network(config: &Config, schedule: Schedule) -> Self {
-        Options { prop_attn: config.prop_attn, ..Options::with_schedule(schedule) }
+        let mut options = Options { prop_attn: config.prop_attn, ..Options::with_schedule(schedule) };
+        if config.packed.is_some() {
+            // Whatever is alike merges, and padding never does.
+            (options.threshold, options.least) = (Some(-1.0), options.schedule.clone());
+        }
+        options
     }
 
     /// The number of tokens at the front that are protected.
@@ -222,6 +227,16 @@ impl Options {
                     "where branches stand side by side, what has entered the block is gone when tokens merge"
                         .into(),
             });
+        }
+        if config.packed.is_some()
+            && self.threshold.is_none()
+            && !self.schedule.is_none(config.depth as usize)
+        {
+            return Err(Error::Input(
+                "pictures of any shape have tokens of their own number, of which r merge above a threshold, such as -1: \
+                 `Options::for_network` sets it"
+                    .into(),
+            ));
         }
         self.check_threshold(config)?;
         self.check_positions(config)?;
