@@ -140,6 +140,8 @@ fn what_is_no_picture_of_any_shape_is_refused() {
     {
         assert!(config.pack(values, grid).is_err(), "{grid:?}");
     }
+    let mut other = config.clone();
+    assert!(weights.clone().resample_positions(&mut other, [40, 40]).is_err());
     // Without a threshold padding would merge.
     let options = Options::with_schedule(Schedule::constant(3));
     let error = on_cpu(config, weights, &case.packed(), &options).err().expect("refused").to_string();
