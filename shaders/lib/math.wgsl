@@ -44,7 +44,7 @@ fn cos_sin_f32(x: vec2<f32>) -> vec4<f32> {
     // The nearest quarter turn, and the rest. Half of pi in three parts, the first of so few digits that a multiple of it
     // is exact.
     let n = round(x * 0.63661977);
-    let r = ((x - n * 1.5703125) - n * 4.83751297e-4) - n * 7.54978995e-8;
+    let r = fma(n, vec2<f32>(-7.54978995e-8), fma(n, vec2<f32>(-4.83751297e-4), fma(n, vec2<f32>(-1.5703125), x)));
     // Polynomials of the Cephes library for |r| <= pi / 4.
     let z = r * r;
     let s = r + r * z * (-1.6666654611e-1 + z * (8.3321608736e-3 - z * 1.9515295891e-4));

@@ -63,7 +63,7 @@ impl<T> Parameters<T> {
                 proj: load.linear(&name("attn.proj"), Storage::Elem, &behind_attention)?,
                 fc1,
                 gate,
-                fc2: load.out_of_mlp(&name("mlp.fc2"), &behind_mlp)?,
+                fc2: load.layer_out_of_mlp(&name("mlp.fc2"), &behind_mlp)?,
                 norms: match norms_first {
                     true => Vec::new(),
                     false => vec![load.norm(&name("norm1"))?, load.norm(&name("norm2"))?],
@@ -281,7 +281,7 @@ impl<'a, T, P: FnMut(&str, Storage, Cow<'_, [f32]>) -> Result<T>> Loader<'a, P> 
         let whole = |load: &mut Self, name: String| {
             let weight = load.floats(&format!("{name}.weight"))?;
             let bias = load.floats_if_any(&format!("{name}.bias"))?;
-            load.into_mlp(&name, weight, bias, fold)
+            load.layer_into_mlp(&name, weight, bias, fold)
         };
         let gate_first = match mlp {
             Mlp::Plain => return Ok((whole(self, fc1)?, None)),
@@ -302,13 +302,13 @@ impl<'a, T, P: FnMut(&str, Storage, Cow<'_, [f32]>) -> Result<T>> Loader<'a, P> 
             (bias, gates_bias) = (gates_bias, bias);
         }
         let [weight, of_gate] = weights;
-        let plain = self.into_mlp(&fc1, weight, bias, fold)?;
-        Ok((plain, Some(self.into_mlp(&fc1, of_gate, gates_bias, fold)?)))
+        let plain = self.layer_into_mlp(&fc1, weight, bias, fold)?;
+        Ok((plain, Some(self.layer_into_mlp(&fc1, of_gate, gates_bias, fold)?)))
     }
 
     /// A layer into the MLP, its rows filled up with zeros to a multiple of 4: every activation but the sigmoid keeps 0, and
     /// what comes out of the MLP takes no notice.
-    fn into_mlp(
+    fn layer_into_mlp(
         &mut self,
         name: &str,
         weight: Cow<'_, [f32]>,
@@ -329,7 +329,7 @@ impl<'a, T, P: FnMut(&str, Storage, Cow<'_, [f32]>) -> Result<T>> Loader<'a, P> 
     }
 
     /// The layer out of the MLP, which takes that many values in.
-    fn out_of_mlp(&mut self, name: &str, fold: &Fold<'_>) -> Result<Linear<T>> {
+    fn layer_out_of_mlp(&mut self, name: &str, fold: &Fold<'_>) -> Result<Linear<T>> {
         let inner = self.inner(name)?;
         if inner.is_multiple_of(4) {
             return self.linear(name, Storage::Elem, fold);

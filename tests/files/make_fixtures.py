@@ -102,6 +102,7 @@ def pictures(folder, side, sizes):
         "hf_clip_vision": hf.CLIPImageProcessorPil(size={"shortest_edge": side}, crop_size=square["size"]),
         "hf_dinov2_classifier": hf.BitImageProcessorPil(**edge, image_mean=[0.485, 0.456, 0.406], image_std=[0.229, 0.224, 0.225]),
         "hf_siglip_classifier": hf.SiglipImageProcessorPil(**square),
+        "hf_dinov3": hf.DINOv3ViTImageProcessor(**square),
     }
     out, said = {}, {name: json.dumps(p.to_dict()) for name, p in processors.items()}
     for seed, (height, width) in enumerate(sizes):

@@ -68,6 +68,9 @@ TABLE = {
     "eva02": ("eva02_base_patch14_224", EVA02, {}),
     "eva02_clip_45": ("eva02_base_patch16_clip_224", EVA02 | {"scale_attn_inner": True, "global_pool": "token", "mlp_ratio": 45 / 32}, {"pool": "plain"}),
     "eva02_small": ("eva02_small_patch14_224", EVA02 | {"qkv_fused": True, "scale_mlp": False}, {}),
+    "eva02_enormous": (
+        "eva02_enormous_patch14_clip_224", {"use_rot_pos_emb": False, "use_post_norm": True, "global_pool": "token"}, {"pool": "plain"},
+    ),
     "eva_giant": ("eva_giant_patch14_224", {"use_rot_pos_emb": False}, {}),
     "eva_pe_spatial": ("vit_pe_spatial_tiny_patch16_512", PE | {"use_post_transformer_norm": False, "use_fc_norm": False}, {}),
     "eva_pe_core": ("vit_pe_core_tiny_patch16_384", PE | {"global_pool": "map", "attn_pool_num_heads": 4, "attn_pool_mlp_ratio": 3.0}, {}),

@@ -99,10 +99,11 @@ def forward(model, images, r, prop_attn=True, pool="plain", protect="prefix", me
     out, gap = {"embed": x}, math.inf
     for i, (block, r_i) in enumerate(zip(model.blocks, tome.schedule(r, len(model.blocks)))):
         layer = f"layer{i:02}."
+        behind = type(block).__name__ == "EvaBlockPostNorm"
         by = None if place is None else turns(model, i).to(x.dtype)
-        y, metrics = attention(block.attn, block.norm1(x), size if prop_attn else None, place, by)
+        y, metrics = attention(block.attn, x if behind else block.norm1(x), size if prop_attn else None, place, by)
         metrics["input"] = x
-        x = x + branch(block.gamma_1, y)
+        x = x + (block.norm1(y) if behind else branch(block.gamma_1, y))
         metrics["attention"] = x
         out |= {layer + "attn": x, layer + "metric": metrics[metric]}
         plan = tome.match(metrics[metric], r_i, prefix)
@@ -116,7 +117,7 @@ def forward(model, images, r, prop_attn=True, pool="plain", protect="prefix", me
             out |= {layer + name: tensor for name, tensor in vars(plan).items() if torch.is_tensor(tensor)}
             gap = min(gap, plan.gap)
         out |= {layer + "size": size, layer + "merged": x}
-        x = x + branch(block.gamma_2, block.mlp(block.norm2(x)))
+        x = x + (block.norm2(block.mlp(x)) if behind else branch(block.gamma_2, block.mlp(block.norm2(x))))
         out[layer + "tokens"] = x
 
     x = model.norm(x)
