@@ -2,10 +2,11 @@ use std::f32::consts::TAU;
 use std::path::Path;
 
 use safetensors::SafeTensors;
-use tome_wgpu::files::{Heard, hear, hear_bytes, hear_samples, is_sound};
+use tome_wgpu::files::{Heard, hear, hear_bytes, hear_samples, is_sound, load_model};
 use tome_wgpu::vit::{Config, Sound};
 use tome_wgpu::{Error, Result};
 
+use crate::golden;
 use crate::place::place;
 
 const BANDS: usize = 64;
@@ -192,6 +193,9 @@ fn broken_sounds_are_refused() {
     assert!(refused(&wav(3, 1, 32, RATE, &nan)).contains("no number"));
     refused(&wav(1, 0, 16, RATE, &[0; 2000]));
     refused(&wav(1, 1, 16, 0, &[0; 2000]));
+    // A transform of its length would take gigabytes.
+    let why = refused(&wav(1, 1, 16, 4_294_923_810, &[0; 2000]));
+    assert!(why.contains("cannot be brought to 16000: 1000 to 1000000 are"), "{why}");
     assert!(refused(b"").contains("WAV, FLAC and Ogg Vorbis are read"));
     assert!(refused(b"\x89PNG\r\n\x1a\n and so on").contains("ffmpeg -i IN -ac 1 -ar 16000 OUT.wav"));
     let mut flac = fixture("flac");
@@ -217,4 +221,58 @@ fn who_does_not_hear_says_so() {
     assert!(matches!(hear_samples(&tone(RATE), 0, &ears()), Err(Error::Input(_))));
     assert!(matches!(hear(Path::new("/nonexistent.wav"), &ears()), Err(Error::File { .. })));
     assert!(matches!(hear(Path::new("/"), &ears()), Err(Error::File { .. })));
+}
+
+/// A golden network with another `preprocessor_config.json`, or none.
+fn with_extractor(json: Option<&str>) -> Result<(Config, Vec<String>)> {
+    let folder = tempfile::tempdir().unwrap();
+    for file in ["config.json", "model.safetensors"] {
+        std::fs::copy(golden("hf_ast").join(file), folder.path().join(file)).unwrap();
+    }
+    if let Some(json) = json {
+        std::fs::write(folder.path().join("preprocessor_config.json"), json).unwrap();
+    }
+    let (config, checkpoint) = load_model(folder.path(), None)?;
+    Ok((config, checkpoint.warnings().to_vec()))
+}
+
+#[test]
+fn the_extractor_says_how_sounds_are_heard() {
+    let own = r#""feature_extractor_type": "ASTFeatureExtractor", "num_mel_bins": 24, "max_length": 44"#;
+    let (config, warnings) = with_extractor(Some(&format!("{{{own}}}"))).unwrap();
+    let sound = config.sound.unwrap();
+    assert_eq!((sound.sampling_rate, sound.mean, sound.std), (RATE, -4.267_739_3, 4.568_997_4));
+    assert!(warnings.is_empty() && sound.source == "preprocessor_config.json", "{warnings:?}");
+    let json = format!(r#"{{{own}, "sampling_rate": 8000, "mean": 1, "std": 2.5, "padding_value": 0.0}}"#);
+    let sound = with_extractor(Some(&json)).unwrap().0.sound.unwrap();
+    assert_eq!((sound.sampling_rate, sound.mean, sound.std), (8000, 1.0, 2.5));
+    let plain = with_extractor(Some(&format!(r#"{{{own}, "do_normalize": false}}"#))).unwrap().0;
+    let sound = plain.sound.as_ref().unwrap();
+    assert_eq!((sound.mean, sound.std), (0.0, 0.5));
+    // Silence is what it is, and a logarithm of no energy is that of the least.
+    let heard = hear_samples(&[0.0; 800], RATE, &plain).unwrap();
+    assert_eq!((heard.windows, heard.values[0], heard.values[43]), (3, f32::EPSILON.ln(), 0.0));
+
+    let (_, warnings) = with_extractor(None).unwrap();
+    assert!(
+        warnings[0].contains("how sounds are heard is assumed for `audio-spectrogram-transformer`"),
+        "{warnings:?}"
+    );
+    let (_, warnings) = with_extractor(Some(r#"{"num_mel_bins": 24, "max_length": 44}"#)).unwrap();
+    assert!(warnings[0].contains("does not say its feature_extractor_type"), "{warnings:?}");
+    for (json, field) in [
+        // The class's own lengths are not the network's.
+        (r#"{"feature_extractor_type": "ASTFeatureExtractor"}"#.to_owned(), "num_mel_bins"),
+        (format!(r#"{{{own}, "std": 0}}"#), "mean, std"),
+        (format!(r#"{{{own}, "sampling_rate": 0}}"#), "sampling_rate"),
+        (format!(r#"{{{own}, "feature_size": 2}}"#), "feature_size"),
+        (r#"{"feature_extractor_type": "WhisperFeatureExtractor"}"#.to_owned(), "feature_extractor_type"),
+    ] {
+        match with_extractor(Some(&json)) {
+            Err(Error::Config { field: found, .. } | Error::Unsupported { field: found, .. }) => {
+                assert_eq!(found, format!("preprocessor_config.json: {field}"));
+            }
+            other => panic!("{json}: {:?}", other.map(|(_, warnings)| warnings)),
+        }
+    }
 }
