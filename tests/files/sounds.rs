@@ -193,6 +193,9 @@ fn broken_sounds_are_refused() {
     assert!(refused(&wav(3, 1, 32, RATE, &nan)).contains("no number"));
     refused(&wav(1, 0, 16, RATE, &[0; 2000]));
     refused(&wav(1, 1, 16, 0, &[0; 2000]));
+    // A transform of its length would take gigabytes.
+    let why = refused(&wav(1, 1, 16, 4_294_923_810, &[0; 2000]));
+    assert!(why.contains("cannot be brought to 16000: 1000 to 1000000 are"), "{why}");
     assert!(refused(b"").contains("WAV, FLAC and Ogg Vorbis are read"));
     assert!(refused(b"\x89PNG\r\n\x1a\n and so on").contains("ffmpeg -i IN -ac 1 -ar 16000 OUT.wav"));
     let mut flac = fixture("flac");
