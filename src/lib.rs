@@ -8,6 +8,7 @@
 //! [browser]: https://github.com/tome-wgpu/tome-wgpu/blob/main/docs/browser.md
 //! [digits]: https://github.com/tome-wgpu/tome-wgpu/blob/main/models/digits/README.md
 //! [clutter]: https://github.com/tome-wgpu/tome-wgpu/blob/main/models/clutter/README.md
+//! [rotary]: https://github.com/tome-wgpu/tome-wgpu/blob/main/models/rotary/README.md
 //! [models]: https://github.com/tome-wgpu/tome-wgpu/blob/main/docs/models.md
 //! [merging]: https://github.com/tome-wgpu/tome-wgpu/blob/main/docs/merging.md
 //! [ablations]: https://github.com/tome-wgpu/tome-wgpu/blob/main/docs/ablations.md
