@@ -10,6 +10,8 @@
 //! [clutter]: https://github.com/tome-wgpu/tome-wgpu/blob/main/models/clutter/README.md
 //! [rotary]: https://github.com/tome-wgpu/tome-wgpu/blob/main/models/rotary/README.md
 //! [models]: https://github.com/tome-wgpu/tome-wgpu/blob/main/docs/models.md
+//! [av]: https://github.com/tome-wgpu/tome-wgpu/blob/main/docs/video-and-audio.md
+//! [files]: https://github.com/tome-wgpu/tome-wgpu/blob/main/docs/files.md
 //! [merging]: https://github.com/tome-wgpu/tome-wgpu/blob/main/docs/merging.md
 //! [ablations]: https://github.com/tome-wgpu/tome-wgpu/blob/main/docs/ablations.md
 //! [fitting]: https://github.com/tome-wgpu/tome-wgpu/blob/main/docs/fitting.md
