@@ -67,6 +67,7 @@ pub(super) fn run_from(
     if let Some((block, Entrance { x, mask, size, position, source })) = start {
         memory.floats[slot(Place::X(0))][..x.len()].copy_from_slice(x);
         memory.floats[slot(Place::Mask)][..mask.len()].copy_from_slice(mask);
+        memory.floats[slot(Place::Size(0))][..size.len()].copy_from_slice(size);
         if merges[..block].iter().any(|merge| merge.r > 0) {
             memory.floats[slot(Place::Position(1))][..position.len()].copy_from_slice(position);
             memory.floats.push(size.clone());
@@ -118,6 +119,12 @@ impl Engine for Runner<'_, '_> {
         let image = self.image;
         let w = Packed::new(w, [params.patch_values(), params.channels].map(|v| v as usize));
         self.memory.write(y, |_, y| embed_patches::embed(&params, image, w, base, None, y))
+    }
+
+    fn first_sizes(&mut self, params: kernels::matmul::Params, there: &Linear<Vec<f32>>) -> Result<()> {
+        let image = self.image;
+        let w = Packed::new(&there.weight, [params.inner, params.columns].map(|v| v as usize));
+        self.memory.write(Place::Size(0), |_, y| matmul::linear(&params, image, w, None, None, None, None, y))
     }
 
     fn layer_norm(

@@ -171,7 +171,7 @@ fn sin_cos(x: f32) -> [f32; 2] {
     let whole = x * FRAC_2_PI + WHOLE;
     let n = whole - WHOLE;
     // Half of pi in three parts, the first of so few digits that a multiple of it is exact.
-    let r = ((x - n * 1.570_312_5) - n * 4.837_513e-4) - n * 7.549_789_95e-8;
+    let r = ((x - n * 1.570_312_5) - n * 4.837_513e-4) - n * 7.549_79e-8;
     // Polynomials of the Cephes library for |r| <= pi / 4.
     let z = r * r;
     let s = r + r * z * (-1.666_665_5e-1 + z * (8.332_161e-3 - z * 1.951_529_6e-4));

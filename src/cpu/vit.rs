@@ -35,7 +35,7 @@ impl VisionTransformer {
             linear.weight = pack_rows(&linear.weight, [columns, inner], inner);
         }
         let stride = parameters.patch.len() / config.embed_dim as usize;
-        let shape = [config.embed_dim as usize, config.patch_shape().iter().product()];
+        let shape = [config.embed_dim, config.embedding(1).patch_values()].map(|v| v as usize);
         parameters.patch = pack_rows(&parameters.patch, shape, stride);
         Ok(VisionTransformer { config, parameters, bytes })
     }

@@ -13,6 +13,7 @@ mod model;
 mod model_files;
 mod names;
 mod open_clip;
+mod packed;
 mod picture;
 mod preprocess;
 mod processor;
@@ -34,6 +35,7 @@ pub use clip::{Clip, is_animated, load_clip, load_clip_bytes};
 pub use hub::fetch_model;
 pub use model::{load_files, load_model, load_model_as, parse_config, read_weights};
 pub use model_files::ModelFiles;
+pub use packed::{load_packed, pack, pack_bytes};
 pub use picture::{Picture, decode_image, is_picture, open_image};
 pub use preprocess::{fit, load_bytes, load_image, normalise};
 #[cfg(feature = "sound")]

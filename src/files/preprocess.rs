@@ -27,6 +27,9 @@ fn fit_stored(stored: Stored, config: &Config) -> Result<DynamicImage> {
     if config.sound.is_some() {
         return Err(Error::Input("the network hears sounds; it sees no pictures".into()));
     }
+    if config.packed.is_some() {
+        return Err(Error::Input("the network takes pictures of any shape: `pack` prepares them".into()));
+    }
     let Stored { picture: Picture { mut pixels, orientation }, mut extent } = stored;
     if config.preprocess.exif {
         pixels.apply_orientation(orientation);

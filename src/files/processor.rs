@@ -33,6 +33,7 @@ pub(super) const VIT: Class = Class {
     offset: false,
 };
 pub(super) const SIGLIP: Class = Class { resample: Resample::Bicubic, ..VIT };
+pub(super) const SIGLIP2: Class = VIT;
 pub(super) const DEIT: Class = Class { sides: [256, 224], ..SIGLIP };
 pub(super) const CLIP: Class = Class { values: OPENAI, bare: Resize::Shortest, ..SIGLIP };
 /// The class does otherwise where nothing is said, but all networks of this kind were trained like this.
@@ -44,13 +45,14 @@ pub(super) const DINOV3: Class = Class { values: IMAGENET, ..VIT };
 const CONVNEXT: Class = Class { bare: Resize::Shortest, sides: [256, 224], ..VIT };
 
 /// By `image_processor_type` or `feature_extractor_type` without their endings.
-const CLASSES: [(&str, Class); 10] = [
+const CLASSES: [(&str, Class); 11] = [
     ("ViT", VIT),
     ("DeiT", DEIT),
     ("Beit", DEIT),
     ("CLIP", CLIP),
     ("Bit", CLIP),
     ("Siglip", SIGLIP),
+    ("Siglip2", SIGLIP2),
     ("DINOv3ViT", DINOV3),
     ("ConvNext", CONVNEXT),
     ("VideoMAE", VIDEO_MAE),
@@ -113,7 +115,8 @@ pub(super) fn apply(config: &mut Config, mut fields: Fields, file: &str) -> Resu
         Some((_, class)) => class.preprocess(config.in_chans, file.into()),
         None => Preprocess { source: file.into(), ..before.clone() },
     };
-    let complete = ["image_mean", "image_std", "resample", "size"].iter().all(|field| fields.has(field));
+    let size = if config.packed.is_some() { "max_num_patches" } else { "size" };
+    let complete = ["image_mean", "image_std", "resample", size].iter().all(|field| fields.has(field));
     let guess = match (&kind, class) {
         (Some(kind), None) if !complete => Some(format!(
             "{file}: image_processor_type `{kind}` is not known; what the file leaves out is {}",
@@ -160,6 +163,18 @@ pub(super) fn apply(config: &mut Config, mut fields: Fields, file: &str) -> Resu
     preprocess.bgr = fields.take("do_flip_channel_order")?.unwrap_or(false);
     if let Some(filter) = fields.take::<Value>("resample")? {
         preprocess.resample = resample(&filter)?;
+    }
+    if let Some(packed) = &mut config.packed {
+        let most: Option<u32> = fields.take("max_num_patches")?;
+        packed.patches = most.unwrap_or(256);
+        if let Some(patch) =
+            fields.take::<u32>("patch_size")?.filter(|&patch| config.patch_size != [patch; 2])
+        {
+            let why = format!("the network's patches are of {:?} pixels", config.patch_size);
+            return Err(unsupported("patch_size", patch.to_string(), &why));
+        }
+        config.check()?;
+        return Ok(guess);
     }
     let size = fields.take::<Value>("size")?;
     if stem == Some("ConvNext") {

@@ -42,6 +42,9 @@ pub(super) fn settle(config: &mut Config, checkpoint: &mut Checkpoint) -> Result
 /// A position for the class token where the config has positions for patches only, as in DINOv2's checkpoints with
 /// registers, becomes part of the token. Positions of another, square grid than the config's are resampled.
 fn settle_positions(config: &Config, checkpoint: &mut Checkpoint) -> Result<()> {
+    if config.packed.is_some() {
+        return checkpoint.check(config);
+    }
     let channels = config.embed_dim as usize;
     let rows = match checkpoint.shape(POSITIONS) {
         Some(&[1, rows, width]) if width == channels => rows,

@@ -135,6 +135,31 @@ impl<R: Read + Seek> TensorReader<R> {
         read.map_err(|error| broken(&self.path, format!("{name}: {error}")))
     }
 
+    /// All values of a tensor of 32-bit or 64-bit whole numbers, such as masks and shapes.
+    ///
+    /// # Errors
+    /// [`Error::Weight`] for a tensor of another type, [`Error::File`] where reading fails.
+    pub fn read_integers(&mut self, name: &str) -> Result<Vec<i64>> {
+        let info = self.metadata.info(name).ok_or_else(|| self.absent(name))?;
+        let (dtype, (begin, end)) = (info.dtype, info.data_offsets);
+        let width = match dtype {
+            Dtype::I32 => 4,
+            Dtype::I64 => 8,
+            other => {
+                let why = format!("holds {other} in {}; I32 and I64 can be read", self.path.display());
+                return Err(Error::Weight { name: name.into(), why });
+            }
+        };
+        let mut bytes = vec![0; end - begin];
+        let read = self.source.seek(SeekFrom::Start(self.data + begin as u64));
+        let read = read.and_then(|_| self.source.read_exact(&mut bytes));
+        read.map_err(|error| broken(&self.path, format!("{name}: {error}")))?;
+        Ok(match width {
+            4 => bytes.as_chunks().0.iter().map(|&value| i32::from_le_bytes(value).into()).collect(),
+            _ => bytes.as_chunks().0.iter().map(|&value| i64::from_le_bytes(value)).collect(),
+        })
+    }
+
     /// Values of one type, read straight into place: checkpoints are large. The format is little endian; `native` costs
     /// nothing where the machine is.
     fn values<T: bytemuck::Pod>(

@@ -61,7 +61,6 @@ impl Params {
     }
 
     /// The values of a head that count.
-    #[cfg(feature = "cpu")]
     pub(crate) fn counted(&self) -> u32 {
         if self.filled == 0 { self.head_width } else { self.filled }
     }

@@ -19,6 +19,28 @@ impl Config {
                 return wrong(field, format!("{factors:?} are too many values"));
             }
         }
+        if let Some(packed) = self.packed {
+            let grid = packed.grid.map(u64::from);
+            if packed.patches == 0 || grid.contains(&0) || grid[0] * grid[1] > 1 << 20 {
+                return wrong(
+                    "max_num_patches",
+                    format!("{} patches, a table of {:?}", packed.patches, packed.grid),
+                );
+            }
+            if self.prefix() > 0
+                || self.pre_norm
+                || self.embed_norm
+                || self.frames > 1
+                || self.rotary.is_some()
+            {
+                let why =
+                    "pictures of any shape have no tokens before their patches, no norm there, and one frame";
+                return wrong("max_num_patches", why.into());
+            }
+            if u64::from(packed.patches) * self.packed_row(packed) as u64 > 1 << 30 {
+                return wrong("max_num_patches", format!("{} are too many", packed.patches));
+            }
+        }
         // Tables of positions are made for so many.
         if self.patches() > 1 << 20 {
             return wrong("patch_size", format!("makes {} patches, which are too many", self.patches()));

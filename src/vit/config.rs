@@ -2,6 +2,7 @@
 
 use std::borrow::Cow;
 
+use super::packed::Packed;
 use super::preprocess::Preprocess;
 use super::rotary::Rotary;
 use super::sound::Sound;
@@ -94,6 +95,8 @@ pub struct Config {
     pub frames: u32,
     /// Frames of a patch.
     pub patch_frames: u32,
+    /// Pictures of any shape, where the network takes them; `image_size` is then that of its positions' table.
+    pub packed: Option<Packed>,
     /// Channels of an image.
     pub in_chans: u32,
     /// Classes; 0 for a network without a head, whose logits are its features.
@@ -200,8 +203,11 @@ impl Config {
         [along(0), along(1)]
     }
 
-    /// Patches of an image: rows times columns, and where it has frames times so many.
+    /// Patches of an image: rows times columns, and where it has frames times so many; of pictures of any shape the most.
     pub fn patches(&self) -> u32 {
+        if let Some(packed) = self.packed {
+            return packed.patches;
+        }
         let [rows, columns] = self.grid();
         self.patch_times() * rows * columns
     }
@@ -220,6 +226,11 @@ impl Config {
 
     /// The call that makes tokens of so many images.
     pub(crate) fn embedding(&self, batch: u32) -> embed_patches::Params {
+        if let Some(packed) = self.packed {
+            let row = self.packed_row(packed) as u32;
+            let image = [1, packed.patches, row];
+            return embed_patches::Params::pictures(batch, image, [1, row], self.prefix(), self.embed_dim);
+        }
         let Config { in_chans, frames, patch_frames, patch_size, .. } = *self;
         let [stride_height, stride_width] = self.patch_stride.unwrap_or(patch_size);
         let image = [in_chans, self.image_size[0], self.image_size[1]];
@@ -308,6 +319,9 @@ impl Config {
 
     /// Values of an image.
     pub fn image_values(&self) -> usize {
+        if let Some(packed) = self.packed {
+            return packed.patches as usize * self.packed_row(packed);
+        }
         let [height, width] = self.image_size;
         [self.frames, self.in_chans, height, width].iter().map(|&side| side as usize).product()
     }

@@ -80,6 +80,8 @@ pub(crate) trait Engine {
         base: &Self::Tensor,
         y: Place,
     ) -> Result<()>;
+    /// The input's rows to `Size(0)`.
+    fn first_sizes(&mut self, params: matmul::Params, there: &Linear<Self::Tensor>) -> Result<()>;
     fn layer_norm(
         &mut self,
         params: layer_norm::Params,

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 
 use super::config::{Config, Mlp, Pool, Wiring};
 use super::fold::Fold;
+use super::packed::Packed;
 use super::parameters::{Block, Linear, Norm, Parameters, Storage};
 use super::rotary::FREQUENCIES;
 use super::tensors::{Tensors, missing};
@@ -28,6 +29,7 @@ impl<T> Parameters<T> {
         let c = config.embed_dim as usize;
         let mut load = Loader { tensors, shapes: config.tensors(), place };
         let patch = load.patch(config)?;
+        let there = config.packed.map(|packed| load.there(config, packed)).transpose()?;
         let base = load.base(config)?;
 
         let embed_norm = if config.embed_norm { Some(load.embed_norm()?) } else { None };
@@ -61,7 +63,7 @@ impl<T> Parameters<T> {
                 proj: load.linear(&name("attn.proj"), Storage::Elem, &behind_attention)?,
                 fc1,
                 gate,
-                fc2: load.out_of_mlp(&name("mlp.fc2"), &behind_mlp)?,
+                fc2: load.layer_out_of_mlp(&name("mlp.fc2"), &behind_mlp)?,
                 norms: match norms_first {
                     true => Vec::new(),
                     false => vec![load.norm(&name("norm1"))?, load.norm(&name("norm2"))?],
@@ -73,7 +75,7 @@ impl<T> Parameters<T> {
             _ => None,
         };
         let heads = if config.num_classes > 0 { load.heads(config)? } else { Vec::new() };
-        Ok(Parameters { patch, base, embed_norm, norm_pre, blocks, norm, fc_norm, pool, heads })
+        Ok(Parameters { patch, base, there, embed_norm, norm_pre, blocks, norm, fc_norm, pool, heads })
     }
 }
 
@@ -103,6 +105,10 @@ impl<'a, T, P: FnMut(&str, Storage, Cow<'_, [f32]>) -> Result<T>> Loader<'a, P> 
     /// The projection of the patches, each row filled up to a multiple of 4.
     fn patch(&mut self, config: &Config) -> Result<T> {
         let mut weight = self.floats("patch_embed.proj.weight")?;
+        if let Some(packed) = config.packed {
+            let weight = self.with_table(config, packed, &weight)?;
+            return (self.place)("patch_embed", Storage::Elem, weight.into());
+        }
         let values = config.patch_shape().iter().product::<usize>();
         if !values.is_multiple_of(4) {
             let mut patch = Vec::with_capacity(config.embed_dim as usize * values.next_multiple_of(4));
@@ -113,6 +119,27 @@ impl<'a, T, P: FnMut(&str, Storage, Cow<'_, [f32]>) -> Result<T>> Loader<'a, P> 
             weight = patch.into();
         }
         (self.place)("patch_embed", Storage::Elem, weight)
+    }
+
+    /// The projection beside the table of positions, as rows of packed inputs are multiplied by both.
+    fn with_table(&self, config: &Config, packed: Packed, weight: &[f32]) -> Result<Vec<f32>> {
+        let (table, width) = (self.floats("pos_embed")?, config.packed_values());
+        let channels = config.embed_dim as usize;
+        let mut all = Vec::with_capacity(channels * config.packed_row(packed));
+        for (channel, row) in weight.chunks_exact(width).enumerate() {
+            all.extend_from_slice(row);
+            all.extend(table.iter().skip(channel).step_by(channels));
+            all.resize((channel + 1) * config.packed_row(packed), 0.0);
+        }
+        Ok(all)
+    }
+
+    /// A layer that takes from a packed row what says that there is a patch.
+    fn there(&mut self, config: &Config, packed: Packed) -> Result<Linear<T>> {
+        let mut weight = vec![0.0; config.packed_row(packed)];
+        let inner = weight.len();
+        weight[config.packed_values() + (packed.grid[0] * packed.grid[1]) as usize] = 1.0;
+        self.layer("tome.there", Storage::F32, inner, weight.into(), None)
     }
 
     /// The start of each token: the tokens before the patches and the projection's bias, with their positions, as far as
@@ -128,7 +155,7 @@ impl<'a, T, P: FnMut(&str, Storage, Cow<'_, [f32]>) -> Result<T>> Loader<'a, P> 
                 base.extend_from_slice(&self.floats(name)?);
             }
         }
-        let position = match config.pos_embed && !config.embed_norm {
+        let position = match config.pos_embed && !config.embed_norm && config.packed.is_none() {
             true => self.floats("pos_embed")?,
             false => {
                 let rows = config.prefix_positions() + config.patches();
@@ -254,7 +281,7 @@ impl<'a, T, P: FnMut(&str, Storage, Cow<'_, [f32]>) -> Result<T>> Loader<'a, P> 
         let whole = |load: &mut Self, name: String| {
             let weight = load.floats(&format!("{name}.weight"))?;
             let bias = load.floats_if_any(&format!("{name}.bias"))?;
-            load.into_mlp(&name, weight, bias, fold)
+            load.layer_into_mlp(&name, weight, bias, fold)
         };
         let gate_first = match mlp {
             Mlp::Plain => return Ok((whole(self, fc1)?, None)),
@@ -275,13 +302,13 @@ impl<'a, T, P: FnMut(&str, Storage, Cow<'_, [f32]>) -> Result<T>> Loader<'a, P> 
             (bias, gates_bias) = (gates_bias, bias);
         }
         let [weight, of_gate] = weights;
-        let plain = self.into_mlp(&fc1, weight, bias, fold)?;
-        Ok((plain, Some(self.into_mlp(&fc1, of_gate, gates_bias, fold)?)))
+        let plain = self.layer_into_mlp(&fc1, weight, bias, fold)?;
+        Ok((plain, Some(self.layer_into_mlp(&fc1, of_gate, gates_bias, fold)?)))
     }
 
     /// A layer into the MLP, its rows filled up with zeros to a multiple of 4: every activation but the sigmoid keeps 0, and
     /// what comes out of the MLP takes no notice.
-    fn into_mlp(
+    fn layer_into_mlp(
         &mut self,
         name: &str,
         weight: Cow<'_, [f32]>,
@@ -302,7 +329,7 @@ impl<'a, T, P: FnMut(&str, Storage, Cow<'_, [f32]>) -> Result<T>> Loader<'a, P> 
     }
 
     /// The layer out of the MLP, which takes that many values in.
-    fn out_of_mlp(&mut self, name: &str, fold: &Fold<'_>) -> Result<Linear<T>> {
+    fn layer_out_of_mlp(&mut self, name: &str, fold: &Fold<'_>) -> Result<Linear<T>> {
         let inner = self.inner(name)?;
         if inner.is_multiple_of(4) {
             return self.linear(name, Storage::Elem, fold);

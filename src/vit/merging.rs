@@ -13,7 +13,7 @@ use crate::merger::MergeShape;
 impl<E: Engine> Walk<'_, E> {
     /// What attention counts tokens by: their sizes, or whether they are there at all; none where each is one token.
     pub(super) fn counts(&self, by_size: bool) -> Option<Place> {
-        let padded = self.options.threshold.is_some();
+        let padded = self.options.threshold.is_some() || self.config.packed.is_some();
         // Before the first merge every size is 1, and ln 1 adds nothing; so all blocks share a shader.
         let sized = by_size || padded && self.merged == 0;
         let place = if sized { Place::Size(self.merged) } else { Place::Mask };

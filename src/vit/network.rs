@@ -53,7 +53,8 @@ impl<'a, E: Engine> Walk<'a, E> {
 
     /// Image to what enters the first block.
     pub fn begin(&mut self, merges: &[BlockMerge]) -> Result<()> {
-        self.merging = merges.iter().any(|merge| merge.r > 0);
+        // Padding counts from the first block on.
+        self.merging = self.config.packed.is_some() || merges.iter().any(|merge| merge.r > 0);
         self.embed()
     }
 
@@ -61,7 +62,7 @@ impl<'a, E: Engine> Walk<'a, E> {
     /// Source(1), with a threshold its mask in Mask: the walk goes on from there.
     #[cfg(feature = "blocking")]
     pub fn resume(&mut self, block: usize, merges: &[BlockMerge]) {
-        self.merging = merges.iter().any(|merge| merge.r > 0);
+        self.merging = self.config.packed.is_some() || merges.iter().any(|merge| merge.r > 0);
         for merge in merges[..block].iter().filter(|merge| merge.r > 0) {
             self.partition =
                 self.partition.after(self.tokens, self.options.protected(self.config), merge.gone);
@@ -106,6 +107,9 @@ impl<'a, E: Engine> Walk<'a, E> {
     fn embed(&mut self) -> Result<()> {
         let params = self.config.embedding(self.batch);
         self.engine.embed_patches(params, &self.p.patch, &self.p.base, self.x())?;
+        if let (Some(packed), Some(there)) = (self.config.packed, &self.p.there) {
+            self.engine.first_sizes(self.config.packed_sizes(packed, self.batch), there)?;
+        }
         if let Some((norm, positions)) = &self.p.embed_norm {
             let residual_rows = self.config.patches();
             let params = layer_norm::Params { residual_rows, ..self.norm_of(self.rows()) };
@@ -170,7 +174,9 @@ impl<'a, E: Engine> Walk<'a, E> {
             scale: 1.0,
             ..attention::Params::fused(self.batch, self.tokens - skip, heads, embed_dim / heads)
         };
-        let size = self.counts(self.options.pool_by == PoolBy::Size).filter(|_| self.merged > 0);
+        let size = self
+            .counts(self.options.pool_by == PoolBy::Size)
+            .filter(|_| self.merged > 0 || self.config.packed.is_some());
         self.engine.attention(params, Query::Learned(&pool.query), Place::Qkv, size, Place::Pooled)?;
 
         // Features(1) has room for one row more.

@@ -145,6 +145,9 @@ impl Default for Options {
     }
 }
 
+/// A threshold that every pair's similarity is above, whatever measures it.
+const BELOW_ALL: f32 = -1e30;
+
 impl Options {
     /// The defaults with a schedule.
     pub fn with_schedule(schedule: Schedule) -> Self {
@@ -153,7 +156,12 @@ impl Options {
 
     /// The defaults that suit a network, with a schedule.
     pub fn for_network(config: &Config, schedule: Schedule) -> Self {
-        Options { prop_attn: config.prop_attn, ..Options::with_schedule(schedule) }
+        let mut options = Options { prop_attn: config.prop_attn, ..Options::with_schedule(schedule) };
+        if config.packed.is_some() {
+            // Whatever is alike merges, and padding never does.
+            (options.threshold, options.least) = (Some(BELOW_ALL), options.schedule.clone());
+        }
+        options
     }
 
     /// The number of tokens at the front that are protected.
@@ -222,6 +230,16 @@ impl Options {
                     "where branches stand side by side, what has entered the block is gone when tokens merge"
                         .into(),
             });
+        }
+        if config.packed.is_some()
+            && self.threshold.is_none()
+            && !self.schedule.is_none(config.depth as usize)
+        {
+            return Err(Error::Input(
+                "pictures of any shape have tokens of their own number, of which r merge above a threshold: \
+                 `Options::for_network` sets it"
+                    .into(),
+            ));
         }
         self.check_threshold(config)?;
         self.check_positions(config)?;

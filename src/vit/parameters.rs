@@ -93,6 +93,8 @@ pub struct Parameters<T> {
     /// `[tokens, channels]`, what each token starts from: the tokens before the patches with their positions, then for
     /// each patch the projection's bias, where it has one, and the patch's position.
     pub base: T,
+    /// From a row of a packed input to whether there is a patch.
+    pub there: Option<Linear<T>>,
     /// Of the patches, and `[patches, channels]`, their positions, which are added to them behind it instead of in `base`.
     pub embed_norm: Option<(Norm<T>, T)>,
     /// Before the blocks.
@@ -121,6 +123,6 @@ impl<T> Parameters<T> {
             let mlp = p.mlp.iter_mut().flat_map(|mlp| [&mut mlp.fc1, &mut mlp.fc2]);
             [&mut p.kv, &mut p.proj].into_iter().chain(mlp)
         });
-        of_blocks.chain(of_pool).chain(&mut self.heads)
+        of_blocks.chain(of_pool).chain(&mut self.heads).chain(&mut self.there)
     }
 }

@@ -36,6 +36,13 @@ pub(crate) fn resampled(
     config: &Config,
     image_size: [u32; 2],
 ) -> Result<(Config, Option<Tensor>)> {
+    if config.packed.is_some() {
+        return Err(Error::Unsupported {
+            field: "image_size".into(),
+            value: format!("{image_size:?}"),
+            why: "the network takes pictures of any shape as they are".into(),
+        });
+    }
     let mut other = config.clone();
     other.image_size = image_size;
     other.check()?;

@@ -102,6 +102,7 @@ impl Preset {
             patch_stride: None,
             frames: 1,
             patch_frames: 1,
+            packed: None,
             in_chans: 3,
             num_classes: classes,
             embed_dim: size.dim,

@@ -69,6 +69,11 @@ impl Engine for Recorder<'_> {
         self.push(kernels::embed_patches(&self.gpu, params, embed_patches::Io { normal, ..io })?)
     }
 
+    fn first_sizes(&mut self, params: matmul::Params, there: &Linear<wgpu::Buffer>) -> Result<()> {
+        let io = matmul::Io::new(&self.buffers.input, &there.weight, self.at(Place::Size(0)));
+        self.push(kernels::matmul(&self.in_f32, params, io)?)
+    }
+
     fn layer_norm(
         &mut self,
         params: layer_norm::Params,

@@ -58,12 +58,16 @@ impl Config {
     pub fn tensors(&self) -> BTreeMap<String, Vec<usize>> {
         let c = self.embed_dim as usize;
         let hidden = self.mlp_hidden as usize;
-        let positions = (self.prefix_positions() + self.patches()) as usize;
+        let of_patches = self.packed.map_or(self.patches(), |packed| packed.grid[0] * packed.grid[1]);
+        let positions = (self.prefix_positions() + of_patches) as usize;
         let mut all = BTreeMap::new();
         let mut add = |name: String, shape: &[usize]| {
             all.insert(name, shape.to_vec());
         };
-        let patch = [&[c][..], &self.patch_shape()].concat();
+        let patch = match self.packed {
+            Some(_) => vec![c, self.packed_values()],
+            None => [&[c][..], &self.patch_shape()].concat(),
+        };
         add("patch_embed.proj.weight".into(), &patch);
         if !self.pre_norm {
             add("patch_embed.proj.bias".into(), &[c]);

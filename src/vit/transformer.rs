@@ -97,6 +97,9 @@ impl VisionTransformer {
     /// # Errors
     /// As [`plan`](Self::plan).
     pub fn plan_for(&self, input: Input, batch: u32, options: &Options) -> Result<Plan> {
+        if self.config.packed.is_some() && input != Input::Floats {
+            return Err(Error::Input("pictures of any shape are packed into floats: `Config::pack`".into()));
+        }
         self.check_batch(batch)?;
         options.check(&self.config)?;
         let buffers = Arc::new(Buffers::new(&self.gpu, &self.config, batch, options)?);

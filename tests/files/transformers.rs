@@ -198,9 +198,34 @@ fn published_configs_of_other_families_are_read() {
 }
 
 #[test]
+fn siglip_2_of_pictures_of_any_shape_is_packed() {
+    // google/siglip2-base-patch16-naflex, whose config leaves most to the library.
+    let config = parse(json!({
+        "architectures": ["Siglip2Model"], "initializer_factor": 1.0, "model_type": "siglip2", "torch_dtype": "float32",
+        "text_config": { "hidden_size": 768, "model_type": "siglip2_text_model", "vocab_size": 256000 },
+        "vision_config": { "hidden_size": 768, "model_type": "siglip2_vision_model", "num_patches": 256 },
+        "transformers_version": "4.49.0.dev0"
+    }))
+    .unwrap();
+    let packed = config.packed.expect("pictures of any shape");
+    assert_eq!((packed.patches, packed.grid, config.tokens()), (256, [16; 2], 256));
+    assert_eq!((config.pool, config.preprocess.mean[0], config.norm_eps), (Pool::Attention, 0.5, 1e-6));
+    assert_eq!(config.preprocess.resample, Resample::Bilinear);
+    // As `get_image_size_for_max_num_patches` has it.
+    for (pixels, grid) in
+        [([480, 640], [14, 18]), ([224, 224], [16, 16]), ([1, 1000], [1, 256]), ([3000, 40], [128, 2])]
+    {
+        assert_eq!(packed.grid_of(pixels, [16; 2]), grid, "{pixels:?}");
+    }
+    for positions in [0, 255] {
+        let config = json!({ "model_type": "siglip2_vision_model", "num_patches": positions });
+        assert!(matches!(parse(config), Err(Error::Config { field, .. }) if field == "num_patches"));
+    }
+}
+
+#[test]
 fn what_is_not_supported_is_refused_by_name() {
     for (config, field) in [
-        (json!({ "model_type": "siglip2" }), "model_type"),
         (json!({ "model_type": "beit" }), "model_type"),
         (json!({ "model_type": "data2vec-vision" }), "model_type"),
         (json!({ "model_type": "aimv2_vision_model", "is_native": true }), "is_native"),

@@ -8,6 +8,7 @@ mod case;
 mod clutter;
 mod compare;
 mod digits;
+mod naflex;
 
 use case::{Case, cases};
 use common::{Rig, Tol, close, rigs, set};

@@ -8,7 +8,9 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use anyhow::{Context, Result, bail};
 use image::DynamicImage;
 use rayon::prelude::*;
-use tome_wgpu::files::{fit, hear, hear_bytes, load_bytes, load_clip, load_clip_bytes, load_image};
+use tome_wgpu::files::{
+    fit, hear, hear_bytes, load_bytes, load_clip, load_clip_bytes, load_image, load_packed, pack_bytes,
+};
 use tome_wgpu::vit;
 use tome_wgpu::vit::Config;
 
@@ -73,7 +75,7 @@ impl Inputs {
             _ => {
                 let kind = Kind::of(config);
                 // A network that takes no pictures at all is found before the first.
-                if kind != Kind::Sounds {
+                if kind != Kind::Sounds && config.packed.is_none() {
                     fit(DynamicImage::new_rgb8(1, 1), config)?;
                 }
                 let mut pictures = folders::inputs(paths, recursive, kind)?;
@@ -121,12 +123,20 @@ pub enum Seen {
     Clip(Vec<DynamicImage>),
     /// A spectrogram, `[bands, windows]`.
     Sound(Vec<f32>),
+    /// A picture of any shape, packed.
+    Packed(Vec<f32>),
 }
 
 /// What a file, a folder of frames or standard input holds, as a network reads it. Says what of it is not shown as it is.
 pub fn load(path: &Path, config: &Config) -> Result<Seen> {
     let stdin = if path.as_os_str() == STDIN { Some(read_stdin()?) } else { None };
     let (seen, changes) = match (Kind::of(config), stdin) {
+        (Kind::Pictures, None) if config.packed.is_some() => {
+            (Seen::Packed(load_packed(path, config)?), Vec::new())
+        }
+        (Kind::Pictures, Some(bytes)) if config.packed.is_some() => {
+            (Seen::Packed(pack_bytes(&bytes, path, config)?), Vec::new())
+        }
         (Kind::Pictures, None) => (Seen::Picture(load_image(path, config)?), Vec::new()),
         (Kind::Pictures, Some(bytes)) => (Seen::Picture(load_bytes(&bytes, path, config)?), Vec::new()),
         (Kind::Clips, stdin) => {
@@ -180,21 +190,22 @@ pub fn load_readable(paths: &[PathBuf], config: &Config) -> Images {
 /// What has been loaded as a session takes it.
 pub fn gather(loaded: Vec<Result<Seen>>, config: &Config) -> Images {
     let (mut pixels, mut values, mut unreadable) = (Vec::new(), Vec::new(), Vec::new());
+    let floats = config.sound.is_some() || config.packed.is_some();
     for (place, seen) in loaded.into_iter().enumerate() {
         match seen {
             Ok(Seen::Picture(picture)) => pixels.extend(picture.into_bytes()),
             Ok(Seen::Clip(frames)) => frames.into_iter().for_each(|frame| pixels.extend(frame.into_bytes())),
-            Ok(Seen::Sound(sound)) => values.extend(sound),
+            Ok(Seen::Sound(input) | Seen::Packed(input)) => values.extend(input),
             Err(error) => {
                 unreadable.push((place, format!("{error:#}")));
-                match config.sound {
-                    Some(_) => values.resize(values.len() + config.image_values(), 0.0),
-                    None => pixels.resize(pixels.len() + config.image_values(), 0),
+                match floats {
+                    true => values.resize(values.len() + config.image_values(), 0.0),
+                    false => pixels.resize(pixels.len() + config.image_values(), 0),
                 }
             }
         }
     }
-    let values = if config.sound.is_some() { Values::Normalised(values) } else { Values::Pixels(pixels) };
+    let values = if floats { Values::Normalised(values) } else { Values::Pixels(pixels) };
     Images { values, unreadable }
 }
 

@@ -21,6 +21,7 @@ mod labels;
 mod merging;
 mod model;
 mod output;
+mod packed_input;
 mod paint;
 mod pictures;
 mod plot;

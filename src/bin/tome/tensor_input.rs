@@ -9,6 +9,7 @@ use npyz::{DType, NpyFile, Order};
 use tome_wgpu::files::TensorReader;
 use tome_wgpu::vit::Config;
 
+use crate::packed_input::PackedInput;
 use crate::text::shown;
 
 /// The names that images may have.
@@ -31,6 +32,8 @@ pub struct TensorInput {
 
 enum Source {
     Safetensors(TensorReader<File>, &'static str),
+    /// Patches of pictures of any shape.
+    Packed(Box<PackedInput>),
     Npy(Box<dyn Iterator<Item = std::io::Result<f32>>>),
 }
 
@@ -41,6 +44,18 @@ impl TensorInput {
     }
 
     pub fn open(path: &Path, config: &Config) -> Result<Self> {
+        if config.packed.is_some() {
+            let (packed, count) = PackedInput::open(path, config)?;
+            let name = format!("{}:pixel_values", shown(path));
+            return Ok(TensorInput {
+                source: Source::Packed(Box::new(packed)),
+                name,
+                count,
+                values: 0,
+                turned: None,
+                next: 0,
+            });
+        }
         let (source, tensor, shape) = match path.extension().is_some_and(|suffix| suffix == "npy") {
             true => npy(path)?,
             false => {
@@ -93,6 +108,7 @@ impl TensorInput {
         let range = self.next * self.values..(self.next + count) * self.values;
         self.next += count;
         match &mut self.source {
+            Source::Packed(packed) => packed.read(count),
             Source::Safetensors(reader, name) => Ok(reader.read(name, range)?.into_f32()),
             Source::Npy(values) => {
                 let values = values.take(range.len()).collect::<Result<Vec<f32>, _>>();

@@ -114,6 +114,9 @@ fn paint_seen(
             let outputs = run(Images::Pixels(&pixels))?;
             (outputs, frames.into_iter().map(|frame| as_people_see_it(frame, config)).collect())
         }
+        Seen::Packed(_) => {
+            return Err(tome_wgpu::Error::Input("pictures of any shape are not painted".into()));
+        }
         Seen::Sound(values) => (run(Images::Normalised(&values))?, vec![spectrogram(&values, config)]),
     };
     let upright = |panels: Vec<RgbImage>| match config.sound {

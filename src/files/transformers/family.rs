@@ -7,7 +7,7 @@ use crate::files::fields::{Fields, quoted, unsupported};
 use crate::files::names::Layout;
 use crate::files::processor::Class;
 use crate::vit::Config;
-use crate::vit::presets::refused::{NAFLEX, RELATIVE, WINDOWS};
+use crate::vit::presets::refused::{RELATIVE, WINDOWS};
 
 /// What the library's code of a `model_type` says, where its config leaves a field out and beside its fields.
 pub(super) struct Family {
@@ -39,14 +39,8 @@ const ALL: [&[Family]; 7] = [
 ];
 
 /// Those that are known and not run, and why.
-const REFUSED: [(&str, &str); 6] = [
-    ("beit", RELATIVE),
-    ("data2vec-vision", RELATIVE),
-    ("siglip2", NAFLEX),
-    ("siglip2_vision_model", NAFLEX),
-    ("swin", WINDOWS),
-    ("swinv2", WINDOWS),
-];
+const REFUSED: [(&str, &str); 4] =
+    [("beit", RELATIVE), ("data2vec-vision", RELATIVE), ("swin", WINDOWS), ("swinv2", WINDOWS)];
 
 /// The family of a `model_type`.
 ///

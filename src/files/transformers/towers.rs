@@ -4,10 +4,10 @@ use super::class::Head;
 use super::family::Family;
 use super::vit::VIT;
 use crate::error::Result;
-use crate::files::fields::Fields;
+use crate::files::fields::{Fields, wrong};
 use crate::files::names::{self, Layout};
 use crate::files::processor;
-use crate::vit::{Config, Pool};
+use crate::vit::{Config, Packed, Pool};
 
 const CLIP: Family = Family {
     name: "clip_vision_model",
@@ -27,7 +27,12 @@ const SIGLIP: Family = Family {
     ..VIT
 };
 
-pub(super) const FAMILIES: [Family; 4] = [
+const SIGLIP2: Family =
+    Family { name: "siglip2_vision_model", pictures: processor::SIGLIP2, own: siglip2, ..SIGLIP };
+
+pub(super) const FAMILIES: [Family; 6] = [
+    Family { name: "siglip2", whole: true, ..SIGLIP2 },
+    SIGLIP2,
     Family { name: "clip", whole: true, ..CLIP },
     CLIP,
     Family { name: "siglip", whole: true, ..SIGLIP },
@@ -41,6 +46,18 @@ fn clip(config: &mut Config, _: &mut Fields, head: Head) -> Result<&'static Layo
         return Ok(&names::TOWER_WITHOUT_NORM);
     }
     Ok(&names::TOWER)
+}
+
+/// SigLIP 2 of pictures of any shape; that of a fixed one is a SigLIP.
+fn siglip2(config: &mut Config, tower: &mut Fields, head: Head) -> Result<&'static Layout> {
+    let positions: u32 = tower.take("num_patches")?.unwrap_or(256);
+    let side = positions.isqrt();
+    if side * side != positions || !(1..=1 << 20).contains(&positions) {
+        return Err(wrong("num_patches", format!("{positions} positions are no square")));
+    }
+    config.packed = Some(Packed::new(positions, [side; 2]));
+    config.image_size = config.patch_size.map(|patch| patch.saturating_mul(side));
+    siglip(config, tower, head)
 }
 
 fn siglip(config: &mut Config, tower: &mut Fields, head: Head) -> Result<&'static Layout> {

@@ -8,4 +8,5 @@ mod named;
 pub(crate) mod refused;
 mod timm;
 
+#[cfg(feature = "files")]
 pub(crate) use named::named;

@@ -21,8 +21,7 @@ const REFUSED: [(&str, &str); 15] = [
 /// Of BEiT's kind.
 pub(crate) const RELATIVE: &str =
     "its attention adds a bias for each pair of places, which merged tokens no longer have";
-/// Of SigLIP 2's larger half.
-pub(crate) const NAFLEX: &str = "its inputs are patches of pictures of any shape (NaFlex)";
+const NAFLEX: &str = "its inputs are patches of pictures of any shape (NaFlex)";
 /// Of Swin's kind.
 pub(crate) const WINDOWS: &str = "its attention is within windows of the grid, which merged tokens leave";
 const CONVOLUTIONS: &str = "its patches come out of a network of convolutions";

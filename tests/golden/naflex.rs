@@ -1,0 +1,149 @@
+//! Pictures of any shape: SigLIP 2's NaFlex against transformers, with padding and merging.
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+
+use image::{DynamicImage, RgbImage};
+use safetensors::{Dtype, SafeTensors};
+use tome_wgpu::files::{load_model, pack};
+use tome_wgpu::vit::{Config, Options, Weights};
+use tome_wgpu::{Element, Schedule};
+
+use crate::common::{Rig, Tol, close, place, rigs};
+use crate::{CPU_TOLERANCE, GPU_TOLERANCE, HALF_TOLERANCE, Numbers, Stages, on_cpu, on_gpu};
+
+struct Naflex {
+    name: &'static str,
+    network: (Config, Weights),
+    /// Rows and columns of patches of each picture.
+    grids: Vec<[u32; 2]>,
+    /// Of each picture, padding and all.
+    patches: Vec<Vec<f32>>,
+    given: BTreeMap<String, (Vec<usize>, Vec<f32>)>,
+}
+
+fn tensors(path: PathBuf) -> BTreeMap<String, (Vec<usize>, Vec<f32>)> {
+    let bytes = std::fs::read(path).unwrap();
+    let file = SafeTensors::deserialize(&bytes).unwrap();
+    let values = |dtype: Dtype, data: &[u8]| -> Vec<f32> {
+        match dtype {
+            Dtype::F32 => data.as_chunks().0.iter().map(|&v| f32::from_le_bytes(v)).collect(),
+            Dtype::I32 => data.as_chunks().0.iter().map(|&v| i32::from_le_bytes(v) as f32).collect(),
+            Dtype::I64 => data.as_chunks().0.iter().map(|&v| i64::from_le_bytes(v) as f32).collect(),
+            Dtype::U8 => data.iter().map(|&v| v.into()).collect(),
+            other => panic!("{other}"),
+        }
+    };
+    file.iter()
+        .map(|(name, tensor)| (name.into(), (tensor.shape().to_vec(), values(tensor.dtype(), tensor.data()))))
+        .collect()
+}
+
+fn cases() -> impl Iterator<Item = Naflex> {
+    ["naflex", "naflex_classifier"].into_iter().map(|name| {
+        let folder = place!("CARGO_MANIFEST_DIR").join("tests/golden/cases").join(name);
+        let (config, checkpoint) = load_model(&folder, None).unwrap();
+        let input = tensors(folder.join("input.safetensors"));
+        let (shape, values) = &input["pixel_values"];
+        Naflex {
+            name,
+            network: (config, checkpoint.read_all().unwrap()),
+            grids: input["spatial_shapes"]
+                .1
+                .as_chunks()
+                .0
+                .iter()
+                .map(|pair| pair.map(|v| v as u32))
+                .collect(),
+            patches: values.chunks_exact(shape[1] * shape[2]).map(<[f32]>::to_vec).collect(),
+            given: tensors(folder.join("expected.safetensors")),
+        }
+    })
+}
+
+impl Naflex {
+    fn packed(&self) -> Vec<f32> {
+        let pictures = self.patches.iter().zip(&self.grids);
+        pictures.flat_map(|(values, &grid)| self.network.0.pack(values, grid).unwrap()).collect()
+    }
+
+    fn check(&self, what: &str, r: u32, tolerance: f64, run: impl Fn(&[f32], &Options) -> Stages) {
+        let options = Options::for_network(&self.network.0, Schedule::constant(r));
+        let got = run(&self.packed(), &options);
+        let what = format!("{what} {} r {r}", self.name);
+        let want = &self.given[if r == 0 { "library" } else { "merged" }].1;
+        let Numbers::F32(logits) = &got["logits"] else { panic!("{what}: no logits") };
+        let largest = want.iter().fold(0.0, |most: f32, v| most.max(v.abs()));
+        close(&what, logits, want, Tol { abs: tolerance as f32 * largest, rel: 0.0 });
+        let Numbers::U32(source) = &got["source"] else { panic!("{what}: no source") };
+        if r > 0 {
+            // Of padding nothing is said.
+            let wrong =
+                source.iter().zip(&self.given["source"].1).position(|(&a, &b)| b >= 0.0 && a as f32 != b);
+            assert_eq!(wrong, None, "{what}");
+        }
+    }
+}
+
+#[test]
+fn pictures_of_any_shape_agree_with_transformers() {
+    for case in cases() {
+        let (config, weights) = &case.network;
+        let packed = config.packed.expect("a network of pictures of any shape");
+        assert!(case.grids.iter().all(|[rows, columns]| rows * columns < packed.patches), "no padding");
+        for r in [0, 3] {
+            case.check("cpu", r, CPU_TOLERANCE, |images, options| {
+                on_cpu(config, weights, images, options).unwrap()
+            });
+            // In 16 bits decisions that are this close may fall the other way.
+            let decided = |rig: &&Rig| r == 0 || rig.gpu.variant().element == Element::F32;
+            for rig in rigs().iter().filter(decided) {
+                let tolerance =
+                    if rig.gpu.variant().element == Element::F32 { GPU_TOLERANCE } else { HALF_TOLERANCE };
+                case.check(&rig.id(), r, tolerance, |images, options| {
+                    on_gpu(rig, config, weights, images, options).unwrap()
+                });
+            }
+        }
+    }
+}
+
+#[test]
+fn pictures_are_packed_as_the_processor_packs_them() {
+    for case in cases() {
+        let (config, _) = &case.network;
+        for (i, (values, &grid)) in case.patches.iter().zip(&case.grids).enumerate() {
+            let (shape, bytes) = &case.given[&format!("picture{i}")];
+            let bytes = bytes.iter().map(|&v| v as u8).collect();
+            let picture = RgbImage::from_raw(shape[1] as u32, shape[0] as u32, bytes).unwrap();
+            let got = pack(DynamicImage::from(picture), config).unwrap();
+            let want = config.pack(values, grid).unwrap();
+            // A step of a byte is 2/255; a few are rounded the other way.
+            let off = got.iter().zip(&want).filter(|(a, b)| (*a - *b).abs() > 1e-6).count();
+            let most = got.iter().zip(&want).fold(0.0f32, |most, (a, b)| most.max((a - b).abs()));
+            assert!(
+                most < 0.0079 && off * 100 < got.len(),
+                "{} picture {i}: {off} values off by {most}",
+                case.name
+            );
+        }
+    }
+}
+
+#[test]
+fn what_is_no_picture_of_any_shape_is_refused() {
+    let case = cases().next().unwrap();
+    let (config, weights) = &case.network;
+    let values = &case.patches[0];
+    for (values, grid) in
+        [(&values[..], [0, 3]), (values, [5, 6]), (values, [u32::MAX; 2]), (&values[..48], [1, 2])]
+    {
+        assert!(config.pack(values, grid).is_err(), "{grid:?}");
+    }
+    let mut other = config.clone();
+    assert!(weights.clone().resample_positions(&mut other, [40, 40]).is_err());
+    // Without a threshold padding would merge.
+    let options = Options::with_schedule(Schedule::constant(3));
+    let error = on_cpu(config, weights, &case.packed(), &options).err().expect("refused").to_string();
+    assert!(error.contains("threshold"), "{error}");
+}
