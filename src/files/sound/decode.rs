@@ -1,6 +1,7 @@
 //! A sound file by its content.
 
 use std::io::ErrorKind;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::Path;
 
 use symphonia::core::codecs::audio::AudioDecoderOptions;
@@ -46,11 +47,14 @@ pub(super) fn decode(
     most: impl Fn(u32) -> usize,
 ) -> Result<Decoded> {
     let failed = |why: String| broken(name, why.replace(['\n', '\r'], " "));
-    let stream = MediaSourceStream::new(source, Default::default());
-    let opened =
-        get_probe().probe(&Hint::new(), stream, FormatOptions::default(), MetadataOptions::default());
-    let mut format = opened.map_err(|error| failed(unknown(&error)))?;
-    decode_track(&mut *format, most).map_err(failed)
+    // Where sums that overflow are looked for, the library's own can panic on broken files.
+    let decoded = catch_unwind(AssertUnwindSafe(|| {
+        let (hint, stream) = (Hint::new(), MediaSourceStream::new(source, Default::default()));
+        let opened = get_probe().probe(&hint, stream, FormatOptions::default(), MetadataOptions::default());
+        let mut format = opened.map_err(|error| unknown(&error))?;
+        decode_track(&mut *format, most)
+    }));
+    decoded.unwrap_or_else(|_| Err("is a broken sound: its decoder failed".into())).map_err(failed)
 }
 
 fn unknown(error: &Failure) -> String {
