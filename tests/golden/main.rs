@@ -94,7 +94,7 @@ fn on_gpu(
 /// Every case agrees with PyTorch; `others`: whether the engine takes matchings other than the bipartite one.
 fn check_all(engine: &Engine, tolerance: f64, others: bool) {
     let cases = cases();
-    assert!(cases.len() >= 146, "only {} cases found", cases.len());
+    assert!(cases.len() >= 144, "only {} cases found", cases.len());
     let failures: Vec<String> =
         cases.iter().filter_map(|case| check(case, engine, tolerance, others).err()).collect();
     assert!(failures.is_empty(), "{} of {} cases:\n{}", failures.len(), cases.len(), failures.join("\n"));
