@@ -212,17 +212,19 @@ fn read_config(files: &mut ModelFiles) -> Result<Described> {
                 };
                 warnings.extend(guess.map_err(|error| about(error, name))?);
             }
-            None if let Some(sound) = &config.sound => warnings.push(format!(
-                "{}: there is no {PROCESSOR} beside it; how sounds are heard is {}: {sound}",
-                folder.display(),
-                sound.source
-            )),
-            None => warnings.push(format!(
-                "{}: there is no {PROCESSOR} beside it; how pictures are prepared is {}: {}",
-                folder.display(),
-                config.preprocess.source,
-                config.preprocess
-            )),
+            None => warnings.push(match &config.sound {
+                Some(sound) => format!(
+                    "{}: there is no {PROCESSOR} beside it; how sounds are heard is {}: {sound}",
+                    folder.display(),
+                    sound.source
+                ),
+                None => format!(
+                    "{}: there is no {PROCESSOR} beside it; how pictures are prepared is {}: {}",
+                    folder.display(),
+                    config.preprocess.source,
+                    config.preprocess
+                ),
+            }),
         }
     }
     Ok(Described { config, layout, warnings })
