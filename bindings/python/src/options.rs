@@ -131,7 +131,16 @@ impl Options {
 
     fn __repr__(&self) -> String {
         let vit::Options {
-            schedule, threshold, least, prop_attn, pool_by, protect, positions, partition, matching, ..
+            schedule,
+            threshold,
+            least,
+            prop_attn,
+            pool_by,
+            protect,
+            positions,
+            partition,
+            matching,
+            ..
         } = &self.fitted.options;
         let rule = self.fitted.options.rule(u32::MAX);
         let mut parts = vec![format!("r='{schedule}'")];
