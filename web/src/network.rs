@@ -90,6 +90,10 @@ impl Shared {
             let (field, value) = ("num_frames".into(), config.frames.to_string());
             return Err(Error::Unsupported { field, value, why });
         }
+        if config.packed.is_some() {
+            let why = "its pictures have any shape (NaFlex); the command runs it".into();
+            return Err(Error::Unsupported { field: "model_type".into(), value: config.name, why });
+        }
         if config.sound.is_some() {
             let why = "it hears; the command runs networks of sounds".into();
             return Err(Error::Unsupported { field: "model_type".into(), value: config.name, why });

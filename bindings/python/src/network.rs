@@ -87,6 +87,14 @@ impl Network {
                 weights.resample_positions(&mut config, size)?;
             }
             changes.apply(&mut config)?;
+            if config.packed.is_some() {
+                let why = "pictures of any shape (NaFlex) are run by the command and from Rust, not yet from Python";
+                return Err(Error::Unsupported {
+                    field: "model_type".into(),
+                    value: config.name,
+                    why: why.into(),
+                });
+            }
             tome_command::imagenet::name_classes(&mut config);
             let session = Session::with_element(config.clone(), &weights, &device, element)?;
             Ok((session, config, weights.warnings().to_vec()))

@@ -62,6 +62,17 @@ impl Picture {
 
     /// Resized and cropped as a network sees it.
     fn fit(&self, name: &Path, config: &Config) -> Result<DynamicImage> {
+        let refused = |field: &str, value: String, why: &str| {
+            Err(Error::Unsupported { field: field.into(), value, why: why.into() })
+        };
+        if config.frames > 1 {
+            let why = "a picture is one frame; give arrays instead";
+            return refused("num_frames", config.frames.to_string(), why);
+        }
+        if config.sound.is_some() {
+            let why = "it hears; give spectrograms as arrays, [batch, 1, bands, windows]";
+            return refused("model_type", config.name.clone(), why);
+        }
         match self {
             Picture::File(path) => load_image(path, config),
             Picture::Bytes(bytes) => load_bytes(bytes, name, config),
@@ -74,14 +85,6 @@ impl Picture {
 pub fn load(pictures: &[Picture], first: usize, config: &Config) -> Loaded {
     let fit = |(place, picture): (usize, &Picture)| {
         let name = format!("picture {}", first + place);
-        if config.frames > 1 {
-            let why = "a picture is one frame; give arrays instead".into();
-            return Err(Error::Unsupported {
-                field: "num_frames".into(),
-                value: config.frames.to_string(),
-                why,
-            });
-        }
         picture.fit(Path::new(&name), config).map_err(|error| match error {
             Error::Input(why) => Error::Input(format!("{name}: {why}")),
             error => error,

@@ -39,12 +39,19 @@ def load(folder: Path, device: str) -> tome_wgpu.Model:
         return tome_wgpu.load(folder, device)
 
 
+def network_input(tensors: dict[str, np.ndarray]) -> np.ndarray:
+    """A case's input as the network's own: a spectrogram is an image whose rows are the bands."""
+    if "input_values" in tensors:
+        return tensors["input_values"].astype(np.float32).transpose(0, 2, 1)[:, None]
+    return tensors["images" if "images" in tensors else "pixel_values"].astype(np.float32)
+
+
 @pytest.mark.parametrize("name", NAMES)
 def test_results_are_pytorchs(name: str, device: str) -> None:
     folder = CASES / name
     case = json.loads((folder / "case.json").read_text())
     expected = tensors(folder / "expected.safetensors")
-    images = tensors(folder / "input.safetensors")["images"].astype(np.float32)
+    images = network_input(tensors(folder / "input.safetensors"))
     model = load(folder, device)
     given = knobs(case)
     if device != "cpu" and name.startswith(CPU_ONLY):
@@ -65,3 +72,12 @@ def test_results_are_pytorchs(name: str, device: str) -> None:
 
 def test_there_are_cases() -> None:
     assert len(NAMES) > 70
+
+
+def test_what_python_does_not_run_is_refused() -> None:
+    with pytest.raises(tome_wgpu.UnsupportedError, match="NaFlex"):
+        load(CASES / "naflex", "cpu")
+    picture = np.zeros((40, 60, 3), np.uint8)
+    for name, why in (("hf_ast", "spectrograms"), ("hf_videomae", "one frame")):
+        with pytest.raises(tome_wgpu.UnsupportedError, match=why):
+            load(CASES / name, "cpu")([picture])
