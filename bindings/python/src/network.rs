@@ -149,9 +149,7 @@ impl Network {
         let loaded = py.detach(|| load(&pictures, 0, &self.config));
         py.check_signals()?;
         let errors = raised(py, loaded.broken);
-        let Config { in_chans, image_size: [height, width], .. } = self.config;
-        let shape = [pictures.len(), height as usize, width as usize, in_chans as usize];
-        Ok((array(py, loaded.pixels, &shape)?, errors))
+        Ok((array(py, loaded.pixels, &shape(pictures.len(), true, &self.config))?, errors))
     }
 
     /// Pixels as normalised floats.
