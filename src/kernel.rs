@@ -303,11 +303,11 @@ impl KernelSpec {
         let exact = self.adds_residual(form);
         let parts = self.parts.iter().flat_map(|part| part.constants(variant, form, exact));
         let mut all: Vec<_> = parts.map(|(name, value)| (name.to_owned(), value)).collect();
-        all.extend(self.compiled.iter().zip(&form.compiled).map(|(c, &v)| (c.name.to_uppercase(), v)));
+        all.extend(self.compiled.iter().zip(&form.compiled).map(|(c, &v)| (c.name.to_ascii_uppercase(), v)));
         let optional = self.bindings.iter().enumerate().filter(|(_, binding)| binding.optional);
         all.extend(
             optional
-                .map(|(i, binding)| (format!("HAS_{}", binding.name.to_uppercase()), form.present >> i & 1)),
+                .map(|(i, binding)| (format!("HAS_{}", binding.name.to_ascii_uppercase()), form.present >> i & 1)),
         );
         all
     }
@@ -318,7 +318,7 @@ impl KernelSpec {
     pub fn form_id(&self, variant: Variant, form: &Form) -> String {
         let mut id = vec![self.name.to_owned()];
         if self.parts.contains(&Part::Tile) && variant.tile.sizes().len() > 1 {
-            id.push(format!("{:?}", form.tile_size).to_lowercase());
+            id.push(format!("{:?}", form.tile_size).to_ascii_lowercase());
         }
         if self.parts.contains(&Part::Tile) && !form.whole_slabs {
             id.push("rest".into());
@@ -330,7 +330,7 @@ impl KernelSpec {
             id.push(format!("width{}", form.head_width));
         }
         let compiled = self.compiled.iter().zip(&form.compiled).filter(|&(_, &value)| value != 0);
-        id.extend(compiled.map(|(choice, &value)| choice.values[value as usize].to_lowercase()));
+        id.extend(compiled.map(|(choice, &value)| choice.values[value as usize].to_ascii_lowercase()));
         let there =
             self.bindings.iter().enumerate().filter(|(i, b)| b.optional && form.present >> i & 1 == 1);
         id.extend(there.map(|(_, binding)| binding.name.to_owned()));

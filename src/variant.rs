@@ -178,7 +178,7 @@ impl Variant {
             Tile::Cooperative { matrix, subgroup } => format!("matrices{}x{subgroup}", matrix.rows()),
             plain => format!("{plain:?}"),
         };
-        format!("{elements}-{lane:?}-{tile}").to_lowercase()
+        format!("{elements}-{lane:?}-{tile}").to_ascii_lowercase()
     }
 }
 

@@ -204,7 +204,7 @@ enum Scalars {
 /// Pillow's numbers for its filters, or their names.
 fn resample(filter: &Value) -> Result<Resample> {
     match (filter.as_u64(), filter.as_str()) {
-        (_, Some(name)) => Resample::named("resample", &name.to_lowercase()),
+        (_, Some(name)) => Resample::named("resample", &name.to_ascii_lowercase()),
         (Some(1), _) => Ok(Resample::Lanczos),
         (Some(2), _) => Ok(Resample::Bilinear),
         (Some(3), _) => Ok(Resample::Bicubic),

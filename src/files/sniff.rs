@@ -8,7 +8,7 @@ const ONNX: &str =
 /// A file's kind by its beginning, and the way from there to safetensors; none where it is not known.
 pub(super) fn what(begin: &[u8], path: &Path) -> Option<String> {
     let starts = |with: &[u8]| begin.starts_with(with);
-    let text = String::from_utf8_lossy(&begin[..begin.len().min(256)]).trim_start().to_lowercase();
+    let text = String::from_utf8_lossy(&begin[..begin.len().min(256)]).trim_start().to_ascii_lowercase();
     let name = path.display();
     let torch = || format!("is a PyTorch file; convert it: {}", conversion(&name.to_string()));
     Some(if starts(b"version https://git-lfs") {

@@ -131,7 +131,7 @@ fn by_image(bytes: &[u8], format: ImageFormat) -> Result<Picture, String> {
             format!("is {}, which is not supported; save it as 8-bit RGB", tiff::kind(bytes))
         }
         (image::ImageError::Unsupported(_), _) => format!("{error}; save it as PNG or JPEG"),
-        _ => format!("is a broken {} picture: {error}", format!("{format:?}").to_uppercase()),
+        _ => format!("is a broken {} picture: {error}", format!("{format:?}").to_ascii_uppercase()),
     };
     let mut reader = ImageReader::with_format(Cursor::new(bytes), format);
     let mut limits = Limits::default();
