@@ -305,10 +305,9 @@ impl KernelSpec {
         let mut all: Vec<_> = parts.map(|(name, value)| (name.to_owned(), value)).collect();
         all.extend(self.compiled.iter().zip(&form.compiled).map(|(c, &v)| (c.name.to_ascii_uppercase(), v)));
         let optional = self.bindings.iter().enumerate().filter(|(_, binding)| binding.optional);
-        all.extend(
-            optional
-                .map(|(i, binding)| (format!("HAS_{}", binding.name.to_ascii_uppercase()), form.present >> i & 1)),
-        );
+        all.extend(optional.map(|(i, binding)| {
+            (format!("HAS_{}", binding.name.to_ascii_uppercase()), form.present >> i & 1)
+        }));
         all
     }
 

@@ -84,6 +84,11 @@ impl Fit {
         base: &Options,
         say: &mut dyn FnMut(Progress),
     ) -> Result<Report> {
+        if session.config().packed.is_some() {
+            let why = "a fit is for inputs of one size; of pictures of any shape (NaFlex) each has tokens of its own number";
+            let value = session.config().name.clone();
+            return Err(Error::Unsupported { field: "model_type".into(), value, why: why.into() });
+        }
         if let Some(threshold) = base.threshold {
             let why = "a fit finds how many tokens merge in each block; with a threshold each image says that itself";
             return Err(Error::Unsupported {
