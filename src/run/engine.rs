@@ -5,10 +5,9 @@ use std::slice::from_ref;
 use crate::dispatch::Dispatch;
 use crate::error::Result;
 use crate::gpu::Gpu;
-use crate::run::ring::{Flight, Ring, Slot};
-use crate::vit::{
-    Config, Dense, Images, Input, Options, Output, Outputs, Plan, Tensors, VisionTransformer, Want,
-};
+use crate::run::batch::{Ahead, Kind, Layout, Recorded, Sent};
+use crate::run::ring::{Ring, Slot};
+use crate::vit::{Config, Dense, Images, Input, Options, Output, Plan, Tensors, VisionTransformer, Want};
 
 /// Plans kept for later batches, as long as there is memory: comparing schedules takes one each.
 const PLANS_KEPT: usize = 8;
@@ -36,32 +35,6 @@ pub(crate) struct Prepared {
     pub warm: bool,
 }
 
-/// A batch that is to be submitted.
-#[derive(Debug)]
-pub(super) struct Recorded {
-    commands: wgpu::CommandBuffer,
-    slot: Slot,
-    layout: Layout,
-}
-
-/// A batch that has been submitted.
-#[derive(Debug)]
-pub(super) struct Sent {
-    pub flight: Flight,
-    layout: Layout,
-}
-
-/// How a batch's results lie in what is read back.
-#[derive(Debug)]
-struct Layout {
-    want: Want,
-    batch: usize,
-    merged: usize,
-    /// Bytes of each result that is wanted, an image.
-    bytes: Vec<usize>,
-    blocks: usize,
-}
-
 impl Engine {
     pub fn new(gpu: &Gpu, queue: &wgpu::Queue, config: Config, weights: &dyn Tensors) -> Result<Self> {
         let mut submitted = 0;
@@ -85,59 +58,58 @@ impl Engine {
     /// Records what computes as many images as go into one batch, by a plan that is kept. Batches may be submitted in
     /// any order, since each brings its images and takes its results along.
     pub fn record(&mut self, images: Images<'_>, options: &Options, want: Want) -> Result<Recorded> {
-        let batch = images.len() / images.per_image(self.vit.config());
-        let (input, count) = (images.input(), batch as u32);
-        let kept = self.take(input, count, options);
-        let beside = self.beside(input, count);
-        let mut prepared = Prepared::new(kept, &self.vit, (input, count), options, want, beside.as_ref())?;
-        let bytes = sizes(self.vit.config(), options, want);
-        let (results, image_bytes) = (bytes.iter().sum::<usize>() * batch, images.bytes());
-        // Copies are of whole words, and so is the input.
-        let words = (image_bytes.len() as u64).next_multiple_of(4);
-        let mut slot = self.ring.take(self.vit.gpu(), words, results as u64)?;
-        slot.write(image_bytes)?;
-        let Prepared { plan, dense, .. } = &prepared;
-        let resized: Vec<Dispatch> = match images {
-            Images::Textures(all) => {
-                let resize = |(image, texture)| plan.resize_image(image, texture);
-                (0..).zip(all).map(resize).collect::<Result<_>>()?
-            }
-            _ => Vec::new(),
+        let batch = (images.len() / images.per_image(self.vit.config())) as u32;
+        let kind = Kind { input: images.input(), batch, options: options.clone(), want };
+        let kept = self.take(kind.input, batch, options);
+        let beside = self.beside(kind.input, batch);
+        let mut prepared =
+            Prepared::new(kept, &self.vit, (kind.input, batch), options, want, beside.as_ref())?;
+        let (gpu, plan) = (self.vit.gpu(), &prepared.plan);
+        let layout = Layout {
+            // Copies are of whole words, and so is the input.
+            images: (images.bytes().len() as u64).next_multiple_of(4),
+            merged: plan.tokens_left() as usize,
+            bytes: sizes(self.vit.config(), options, want),
+            blocks: plan.source_per_block().len(),
+            kind,
         };
-        let gpu = self.vit.gpu();
-        let commands = gpu.scopes().guarded("a batch", 0, || {
-            let label = Some("tome");
-            let mut encoder = gpu.device().create_command_encoder(&wgpu::CommandEncoderDescriptor { label });
-            if words > 0 {
-                encoder.copy_buffer_to_buffer(&slot.upload, 0, plan.input(), 0, words);
+        let mut slot = self.ring.take(gpu, &layout)?;
+        slot.write(images.bytes())?;
+        let commands = match (slot.ahead.take(), images) {
+            (Some(ahead), _) => ahead.commands,
+            (None, Images::Textures(all)) => {
+                let resize = |(image, texture)| plan.resize_image(image, texture);
+                let resized = (0..).zip(all).map(resize).collect::<Result<Vec<_>>>()?;
+                prepared.encode(gpu, &slot, &resized, &layout)?
             }
-            let mut pass =
-                encoder.begin_compute_pass(&wgpu::ComputePassDescriptor { label, timestamp_writes: None });
-            resized.iter().for_each(|dispatch| dispatch.encode(&mut pass));
-            plan.encode_in(&mut pass);
-            drop(pass);
-            if let (true, Some(dense)) = (want.has(Output::Dense), dense) {
-                dense.encode(&mut encoder);
-            }
-            for (output, bytes) in want.outputs().zip(&bytes) {
-                let buffers = prepared.buffers(output);
-                for buffer in buffers {
-                    slot.readback.copy(&mut encoder, buffer, (bytes * batch / buffers.len()) as u64);
-                }
-            }
-            encoder.finish()
-        })?;
-        let blocks = plan.source_per_block().len();
-        let merged = plan.tokens_left() as usize;
-        let layout = Layout { want, batch, merged, bytes, blocks };
+            (None, _) => prepared.encode(gpu, &slot, &[], &layout)?,
+        };
         prepared.warm = true;
         self.keep(prepared);
         Ok(Recorded { commands, slot, layout })
     }
 
+    /// Records what the next batch of the kind will need while the device computes one: the calls do not depend on the
+    /// images. Textures are part of the calls, and others each time.
+    pub fn record_ahead(&self, sent: &mut Sent) {
+        let kind = &sent.layout.kind;
+        let Some(prepared) = self.kept(kind).filter(|_| kind.input != Input::Textures) else { return };
+        let slot = &mut sent.flight.slot;
+        // What goes wrong here goes wrong again when the batch comes, and is told then.
+        let commands = prepared.encode(self.vit.gpu(), slot, &[], &sent.layout).ok();
+        slot.ahead = commands.map(|commands| Ahead { commands, kind: kind.clone() });
+    }
+
     /// Takes back the slot of a batch whose results have been unpacked.
-    pub fn put(&mut self, slot: Slot) {
+    pub fn put(&mut self, mut slot: Slot) {
+        // Commands hold the memory of their plan.
+        slot.ahead = slot.ahead.filter(|ahead| self.kept(&ahead.kind).is_some());
         self.ring.put(slot);
+    }
+
+    fn kept(&self, kind: &Kind) -> Option<&Prepared> {
+        let Kind { input, batch, options, want } = kind;
+        self.plans.iter().find(|prepared| prepared.is_for(*input, *batch, options) && prepared.has(*want))
     }
 
     /// The most images of a batch.
@@ -160,8 +132,7 @@ impl Engine {
 
     /// Whether a plan is kept that has everything that is wanted.
     pub fn is_prepared(&self, input: Input, batch: u32, options: &Options, want: Want) -> bool {
-        let lacks = |p: &Prepared| want.has(Output::Dense) && p.dense.is_none();
-        self.plans.iter().any(|p| p.is_for(input, batch, options) && !lacks(p))
+        self.plans.iter().any(|prepared| prepared.is_for(input, batch, options) && prepared.has(want))
     }
 
     /// Takes a plan out of those kept.
@@ -181,37 +152,12 @@ impl Engine {
         // Somebody else may have made the same.
         self.take(prepared.plan.input_kind(), prepared.plan.batch(), &prepared.options);
         if self.plans.len() == PLANS_KEPT {
-            self.plans.remove(0);
+            let Prepared { plan, options, .. } = self.plans.remove(0);
+            self.ring.forget(|kind| {
+                (kind.input, kind.batch) == (plan.input_kind(), plan.batch()) && kind.options == options
+            });
         }
         self.plans.push(prepared);
-    }
-}
-
-impl Recorded {
-    /// Submits the batch, without waiting for it. Callbacks of what the device has done by now may run within the call.
-    pub fn submit(self, gpu: &Gpu, queue: &wgpu::Queue) -> Result<Sent> {
-        let Recorded { commands, slot, layout } = self;
-        let submission = gpu.scopes().guarded("a batch", 0, || queue.submit([commands]))?;
-        Ok(Sent { flight: slot.submitted(submission), layout })
-    }
-}
-
-impl Sent {
-    /// The results, once the batch has landed, and the slot that it was in.
-    pub fn unpack(self) -> Result<(Outputs, Slot)> {
-        let Layout { want, batch, merged, bytes, blocks } = self.layout;
-        let mut slot = self.flight.slot;
-        let outputs = slot.readback.take(|mut rest| {
-            let mut outputs = Outputs::default();
-            (outputs.batch, outputs.merged) = (batch, merged);
-            for (output, bytes) in want.outputs().zip(bytes) {
-                let (part, behind) = rest.split_at(bytes * batch);
-                rest = behind;
-                unpack(&mut outputs, output, part, blocks);
-            }
-            outputs
-        })?;
-        Ok((outputs, slot))
     }
 }
 
@@ -235,7 +181,7 @@ impl Prepared {
                 Prepared { plan, options: options.clone(), dense: None, warm: false }
             }
         };
-        if want.has(Output::Dense) && prepared.dense.is_none() {
+        if !prepared.has(want) {
             prepared.dense = Some(prepared.plan.dense()?);
         }
         Ok(prepared)
@@ -244,6 +190,47 @@ impl Prepared {
     fn is_for(&self, input: Input, batch: u32, options: &Options) -> bool {
         let Prepared { plan, options: of, .. } = self;
         plan.input_kind() == input && plan.batch() == batch && of == options
+    }
+
+    /// Whether it has everything that is wanted.
+    fn has(&self, want: Want) -> bool {
+        !want.has(Output::Dense) || self.dense.is_some()
+    }
+
+    /// Records a batch whose images are in a slot, behind those that are `resized` into place.
+    fn encode(
+        &self,
+        gpu: &Gpu,
+        slot: &Slot,
+        resized: &[Dispatch],
+        layout: &Layout,
+    ) -> Result<wgpu::CommandBuffer> {
+        let (batch, want) = (layout.kind.batch as usize, layout.kind.want);
+        gpu.scopes().guarded("a batch", 0, || {
+            let label = Some("tome");
+            let mut encoder = gpu.device().create_command_encoder(&wgpu::CommandEncoderDescriptor { label });
+            if layout.images > 0 {
+                encoder.copy_buffer_to_buffer(&slot.upload, 0, self.plan.input(), 0, layout.images);
+            }
+            let mut pass =
+                encoder.begin_compute_pass(&wgpu::ComputePassDescriptor { label, timestamp_writes: None });
+            resized.iter().for_each(|dispatch| dispatch.encode(&mut pass));
+            self.plan.encode_in(&mut pass);
+            drop(pass);
+            if let (true, Some(dense)) = (want.has(Output::Dense), &self.dense) {
+                dense.encode(&mut encoder);
+            }
+            let mut at = 0;
+            for (output, bytes) in want.outputs().zip(&layout.bytes) {
+                let buffers = self.buffers(output);
+                for buffer in buffers {
+                    let bytes = (bytes * batch / buffers.len()) as u64;
+                    slot.readback.copy(&mut encoder, buffer, at, bytes);
+                    at += bytes;
+                }
+            }
+            encoder.finish()
+        })
     }
 
     /// Where a result stands.
@@ -271,18 +258,4 @@ impl Prepared {
 fn sizes(config: &Config, options: &Options, want: Want) -> Vec<usize> {
     let merged = options.tokens_per_block(config).last().copied().unwrap_or_default();
     want.outputs().map(|output| output.values(config, merged) * 4).collect()
-}
-
-/// Takes a result of a whole batch as the device wrote it.
-fn unpack(outputs: &mut Outputs, output: Output, bytes: &[u8], blocks: usize) {
-    if output != Output::SourcePerBlock {
-        return outputs.get_mut(output).extend_from_bytes(bytes);
-    }
-    // The device has the maps of the whole batch block by block.
-    let batch = outputs.batch;
-    let bytes_a_map = bytes.len() / (batch * blocks);
-    for (image, block) in (0..batch).flat_map(|image| (0..blocks).map(move |block| (image, block))) {
-        let map = &bytes[(block * batch + image) * bytes_a_map..][..bytes_a_map];
-        outputs.get_mut(output).extend_from_bytes(map);
-    }
 }

@@ -2,6 +2,7 @@
 //! works in a browser as it does natively, where `Session` (feature `blocking`) stands above it.
 
 mod answer;
+mod batch;
 mod engine;
 mod queue;
 mod readback;

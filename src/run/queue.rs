@@ -4,7 +4,7 @@ use std::collections::VecDeque;
 
 use crate::error::{Error, Result};
 use crate::run::answer::Wait;
-use crate::run::engine::Sent;
+use crate::run::batch::Sent;
 use crate::run::ring::SLOTS;
 use crate::run::shared::SharedEngine;
 use crate::vit::{Images, Options, Outputs, Want};

@@ -8,15 +8,13 @@ use crate::run::answer::{Answer, Wait, promise};
 #[derive(Debug)]
 pub(crate) struct Readback {
     staging: wgpu::Buffer,
-    /// Bytes that are copied into it by now.
-    filled: u64,
 }
 
 impl Readback {
     /// With room for so many bytes.
     pub fn new(gpu: &Gpu, label: &str, bytes: u64) -> Result<Self> {
         let usage = wgpu::BufferUsages::MAP_READ | wgpu::BufferUsages::COPY_DST;
-        Ok(Readback { staging: host_buffer(gpu, label, bytes, usage)?, filled: 0 })
+        Ok(Readback { staging: host_buffer(gpu, label, bytes, usage)? })
     }
 
     /// Bytes that it has room for.
@@ -24,10 +22,9 @@ impl Readback {
         self.staging.size()
     }
 
-    /// Records the copy of a buffer's first bytes to behind what is copied already.
-    pub fn copy(&mut self, encoder: &mut wgpu::CommandEncoder, buffer: &wgpu::Buffer, bytes: u64) {
-        encoder.copy_buffer_to_buffer(buffer, 0, &self.staging, self.filled, bytes);
-        self.filled += bytes;
+    /// Records the copy of a buffer's first bytes to a place in it.
+    pub fn copy(&self, encoder: &mut wgpu::CommandEncoder, buffer: &wgpu::Buffer, at: u64, bytes: u64) {
+        encoder.copy_buffer_to_buffer(buffer, 0, &self.staging, at, bytes);
     }
 
     /// Asks for the bytes, once what copies them has been submitted.
@@ -35,14 +32,13 @@ impl Readback {
         Mapping::new(&self.staging, wgpu::MapMode::Read)
     }
 
-    /// Hands over the bytes, once they are there, and is empty again.
-    pub fn take<T>(&mut self, read: impl FnOnce(&[u8]) -> T) -> Result<T> {
+    /// Hands over the first bytes, once they are there, and lets the device write again.
+    pub fn take<T>(&self, bytes: usize, read: impl FnOnce(&[u8]) -> T) -> Result<T> {
         let view = self.staging.slice(..).get_mapped_range();
         let view = view.map_err(|e| Error::DeviceLost(e.to_string()))?;
-        let read = read(&view[..self.filled as usize]);
+        let read = read(&view[..bytes]);
         drop(view);
         self.staging.unmap();
-        self.filled = 0;
         Ok(read)
     }
 }
@@ -110,15 +106,15 @@ pub(crate) async fn read(
     encode: impl FnOnce(&mut wgpu::CommandEncoder),
     wait: Wait<'_>,
 ) -> Result<Vec<u8>> {
-    let mut readback = Readback::new(gpu, "tome.readback", bytes)?;
+    let readback = Readback::new(gpu, "tome.readback", bytes)?;
     let submission = gpu.scopes().guarded("a call", 0, || {
         let mut encoder = gpu.device().create_command_encoder(&Default::default());
         encode(&mut encoder);
-        readback.copy(&mut encoder, buffer, bytes);
+        readback.copy(&mut encoder, buffer, 0, bytes);
         queue.submit([encoder.finish()])
     })?;
     let mut mapping = readback.ask();
     done(submission, wait).await?;
     mapping.landed().await?;
-    readback.take(<[u8]>::to_vec)
+    readback.take(bytes as usize, <[u8]>::to_vec)
 }

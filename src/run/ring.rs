@@ -3,6 +3,7 @@
 use crate::error::{Error, Result};
 use crate::gpu::Gpu;
 use crate::run::answer::Wait;
+use crate::run::batch::{Ahead, Kind, Layout};
 use crate::run::readback::{Mapping, Readback, done, host_buffer};
 
 /// The most batches on their way at once.
@@ -20,6 +21,8 @@ pub(super) struct Slot {
     /// Mapped as long as no batch is in the slot.
     pub upload: wgpu::Buffer,
     pub readback: Readback,
+    /// Commands of the next batch in the slot.
+    pub ahead: Option<Ahead>,
 }
 
 /// A slot whose batch has been submitted.
@@ -32,12 +35,18 @@ pub(super) struct Flight {
 }
 
 impl Ring {
-    /// A slot with room for so many bytes of images and of results.
-    pub fn take(&mut self, gpu: &Gpu, images: u64, results: u64) -> Result<Slot> {
+    /// A slot with room for a batch, and perhaps with its commands.
+    pub fn take(&mut self, gpu: &Gpu, layout: &Layout) -> Result<Slot> {
+        let recorded = |slot: &Slot| slot.ahead.as_ref().is_some_and(|ahead| ahead.kind == layout.kind);
+        if let Some(at) = self.free.iter().rposition(recorded) {
+            return Ok(self.free.remove(at));
+        }
+        let (images, results) = (layout.images, layout.results() as u64);
         // The last that was put back, so that batches one by one stay in one slot.
         Ok(match self.free.pop() {
-            None => Slot { upload: upload(gpu, images)?, readback: readback(gpu, results)? },
+            None => Slot { upload: upload(gpu, images)?, readback: readback(gpu, results)?, ahead: None },
             Some(mut slot) => {
+                slot.ahead = None;
                 if slot.upload.size() < images {
                     slot.upload = upload(gpu, images)?;
                 }
@@ -47,6 +56,13 @@ impl Ring {
                 slot
             }
         })
+    }
+
+    /// Gives up commands of batches that are not expected any more.
+    pub fn forget(&mut self, unexpected: impl Fn(&Kind) -> bool) {
+        for slot in &mut self.free {
+            slot.ahead.take_if(|ahead| unexpected(&ahead.kind));
+        }
     }
 
     /// Takes back a slot that is done with. More than travel at once are not kept.

@@ -3,7 +3,8 @@
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use crate::error::{Error, Result};
-use crate::run::engine::{Engine, Prepared, Sent};
+use crate::run::batch::Sent;
+use crate::run::engine::{Engine, Prepared};
 use crate::vit::{Config, Images, Input, Options, Outputs, VisionTransformer, Want};
 
 /// An [`Engine`] with the answers of the device awaited. Cloning shares it.
@@ -36,7 +37,9 @@ impl SharedEngine {
         self.prepare(images.input(), batch, options, want).await?;
         let recorded = self.locked().record(images, options, want);
         let sent = recorded.and_then(|recorded| recorded.submit(self.vit.gpu(), &self.queue));
-        self.settled(sent).await
+        let mut sent = self.settled(sent).await?;
+        self.locked().record_ahead(&mut sent);
+        Ok(sent)
     }
 
     /// The results of a batch that has landed.

@@ -51,6 +51,38 @@ fn a_stream_gives_every_batch_its_own_results_in_order() {
     }
 }
 
+/// What the device computes is recorded before the images are there.
+#[test]
+fn batches_of_one_kind_have_their_own_images() {
+    let config = config();
+    let all = images(&config, 10);
+    let batches: Vec<&[f32]> = all.chunks(2 * config.image_values()).collect();
+    let fresh = |batch: &[f32]| {
+        sessions(&config).into_iter().map(|s| s.run(batch, &options(3), Want::ALL).unwrap()).collect()
+    };
+    let want: Vec<Vec<Outputs>> = batches.iter().map(|batch| fresh(batch)).collect();
+    for (i, session) in sessions(&config).iter().enumerate() {
+        for (batch, want) in batches.iter().zip(&want) {
+            assert_eq!(session.run(*batch, &options(3), Want::ALL).unwrap(), want[i]);
+        }
+        let mut stream = session.stream(&options(3), Want::ALL);
+        let mut got = Vec::new();
+        for batch in &batches {
+            if stream.is_full() {
+                got.extend(stream.pop().unwrap());
+            }
+            stream.push(*batch).unwrap();
+            // Of another kind, in between.
+            assert_eq!(session.run(*batch, &options(3), Want::LOGITS).unwrap().batch, 2);
+        }
+        while let Some(outputs) = stream.pop().unwrap() {
+            got.push(outputs);
+        }
+        assert!(got.iter().zip(&want).all(|(got, want)| *got == want[i]), "{}", session.device());
+        assert_eq!(got.len(), want.len());
+    }
+}
+
 #[test]
 fn a_stream_outlives_the_handle() {
     let config = config();
