@@ -8,13 +8,14 @@ Daft's workers read and encode; this process writes what comes, a few megabytes 
 from __future__ import annotations
 
 import argparse
+import os
+from pathlib import Path
 from typing import Any
 
 import daft
-import numpy as np
 import pyarrow as pa
 from daft import DataType
-from parts import PICTURES, Parts, inputs, missing
+from parts import PICTURES, Parts, first_of, inputs, missing, pictures
 
 import tome_wgpu
 
@@ -29,10 +30,11 @@ def encoder_of(model: str | None, r: str, width: int, args: argparse.Namespace) 
             self.encoder = tome_wgpu.Encoder(model, r)
 
         @daft.method.batch(return_dtype=result, unnest=True, batch_size=args.batch_size)
-        def pictures(self, paths: daft.Series) -> pa.Array:
-            encoded = self.encoder({"image": np.array(paths.to_pylist(), object)})
+        def embed(self, paths: daft.Series) -> pa.Array:
+            encoded = self.encoder(pictures(paths.to_pylist()))
             features = pa.FixedSizeListArray.from_arrays(pa.array(encoded["features"].ravel()), width)
-            return pa.StructArray.from_arrays([features, pa.array(encoded["error"], pa.string())], ["features", "error"])
+            errors = [first_of(encoded, ("unread", "error"), row) for row in range(len(paths))]
+            return pa.StructArray.from_arrays([features, pa.array(errors, pa.string())], ["features", "error"])
 
     return Embed(model, r)
 
@@ -49,12 +51,14 @@ def main() -> None:
     parser.add_argument("--rows-per-file", type=int, default=4096)
     args = parser.parse_args()
 
+    # Daft's workers are to find `parts` as well.
+    os.environ["PYTHONPATH"] = os.pathsep.join([str(Path(__file__).parent), os.environ.get("PYTHONPATH", "")])
     parts = Parts.of(args.output, tome_wgpu.Encoder(args.model, args.r))
     done = parts.done()
     paths = missing(pa.array(inputs(args.input, PICTURES), pa.string()), done)
     width = tome_wgpu.load(args.model, "cpu").config.channels
     embed = encoder_of(args.model, args.r, width, args)
-    pictures = daft.from_arrow(pa.table({"path": paths}))
+    missed = daft.from_arrow(pa.table({"path": paths}))
     waiting: list[pa.RecordBatch] = []
     unreadable = 0
 
@@ -66,7 +70,7 @@ def main() -> None:
         unreadable += parts.write(batch)["unreadable"][0]
         waiting.clear()
 
-    for batch in pictures.select(daft.col("path"), embed.pictures(daft.col("path"))).to_arrow_iter():
+    for batch in missed.select(daft.col("path"), embed.embed(daft.col("path"))).to_arrow_iter():
         waiting.append(batch)
         if sum(len(batch) for batch in waiting) >= args.rows_per_file:
             write()

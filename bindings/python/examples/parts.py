@@ -10,6 +10,7 @@ import functools
 import hashlib
 import os
 from collections.abc import Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any
 
@@ -134,10 +135,27 @@ def encoder_of_process(model: str | None, r: str) -> tome_wgpu.Encoder:
     return tome_wgpu.Encoder(model, r)
 
 
+def read(path: str) -> tuple[bytes | None, str | None]:
+    """A file's bytes, or why there are none."""
+    try:
+        system, inner = opened(path)
+        with system.open_input_stream(inner) as file:
+            return file.read(), None
+    except OSError as error:
+        return None, str(error)
+
+
+def pictures(paths: Sequence[str]) -> dict[str, Any]:
+    """A batch for an encoder, which reads files of this machine itself; those of other places are read here."""
+    with ThreadPoolExecutor(8) as pool:
+        found = list(pool.map(lambda path: read(path) if "://" in path else (path, None), paths))
+    columns = {"path": paths, "image": [image for image, _ in found], "unread": [error for _, error in found]}
+    return {name: np.fromiter(column, object, len(paths)) for name, column in columns.items()}
+
+
 def encoded(encoder: tome_wgpu.Encoder, paths: Sequence[str], size: int) -> dict[str, Any]:
-    """A batch for `Parts.write` of files that the encoder reads itself, `size` of them at once."""
-    chunks = [np.array(paths[begin : begin + size], object) for begin in range(0, len(paths), size)]
-    batches = [encoder({"path": chunk, "image": chunk}) for chunk in chunks]
+    """A batch for `Parts.write`, `size` pictures at once."""
+    batches = [encoder(pictures(paths[begin : begin + size])) for begin in range(0, len(paths), size)]
     return {name: np.concatenate([batch[name] for batch in batches]) for name in batches[0]}
 
 

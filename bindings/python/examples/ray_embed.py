@@ -18,7 +18,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute
 import ray
-from parts import PICTURES, Parts, inputs, missing, opened
+from parts import PICTURES, Parts, inputs, missing, opened, read
 
 import tome_wgpu
 
@@ -31,15 +31,6 @@ def read_files(batch: dict[str, Any]) -> Iterator[dict[str, Any]]:
     for begin in range(0, len(batch["path"]), CHUNK):
         rows = [(path, *read(path)) for path in batch["path"][begin : begin + CHUNK]]
         yield columns(rows)
-
-
-def read(path: str) -> tuple[bytes | None, str | None]:
-    try:
-        system, inner = opened(path)
-        with system.open_input_stream(inner) as file:
-            return file.read(), None
-    except OSError as error:
-        return None, str(error)
 
 
 class Member(tarfile.TarInfo):

@@ -10,7 +10,9 @@ import sys
 import tarfile
 import tempfile
 import time
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -50,7 +52,7 @@ def folder(tmp_path: Path) -> Path:
     return folder
 
 
-def run(engine: str, source: Path, output: Path, *more: str) -> str:
+def run(engine: str, source: Path | str, output: Path | str, *more: str) -> str:
     """Runs an example, and gives what it says in the end."""
     words = [sys.executable, str(EXAMPLES / f"{engine}_embed.py"), str(source), str(output), "--r", "20", *more]
     # Python for Spark's workers; Ray's sockets have short names only; many processes share few cores here.
@@ -99,6 +101,61 @@ def test_an_engine_embeds_a_folder(engine: str, folder: Path, tmp_path: Path) ->
     assert f"{lost} of this run" in run(engine, folder, output, *more)
     assert before.items() <= {path: path.stat().st_mtime_ns for path in output.glob("*.parquet")}.items()
     is_right(output, folder)
+
+
+@pytest.fixture
+def s3(monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
+    """An S3 of this process, which all that is started knows, as pyarrow's file system."""
+    server = pytest.importorskip("moto.server", reason="moto is not installed").ThreadedMotoServer("127.0.0.1", 0)
+    server.start()
+    address = "http://{}:{}".format(*server.get_host_and_port())
+    monkeypatch.setenv("AWS_ENDPOINT_URL", address)
+    for name, value in {"ACCESS_KEY_ID": "key", "SECRET_ACCESS_KEY": "secret", "DEFAULT_REGION": "us-east-1"}.items():
+        monkeypatch.setenv(f"AWS_{name}", value)
+    yield pytest.importorskip("pyarrow.fs").S3FileSystem(endpoint_override=address, allow_bucket_creation=True)
+    server.stop()
+
+
+@pytest.mark.parametrize("engine", ENGINES)
+def test_an_engine_embeds_a_bucket(engine: str, folder: Path, tmp_path: Path, s3: Any) -> None:
+    needed(engine)
+    # Buckets outlive their server.
+    s3.create_dir(engine)
+    for path in folder.rglob("*.png"):
+        with s3.open_output_stream(f"{engine}/photos/{path.relative_to(folder).as_posix()}") as file:
+            file.write(path.read_bytes())
+    photos, output = f"s3://{engine}/photos", f"s3://{engine}/output"
+    assert "40 of this run, 2 of them without" in run(engine, photos, output, "--batch-size", "8")
+    assert "0 of this run" in run(engine, photos, output)
+    (tmp_path / "output").mkdir()
+    pytest.importorskip("pyarrow.fs").copy_files(f"{engine}/output", str(tmp_path / "output"), source_filesystem=s3)
+    is_right(tmp_path / "output", folder, photos + "/{1}")
+
+
+def test_ray_uses_two_nodes(folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    needed("ray")
+    cluster = pytest.importorskip("ray.cluster_utils").Cluster(initialize_head=True, head_node_args={"num_cpus": 2})
+    try:
+        cluster.add_node(num_cpus=2)
+        monkeypatch.setenv("RAY_ADDRESS", cluster.address)
+        # A node has room for one actor.
+        more = ("--actors", "2", "--cpus-per-actor", "1.5", "--rows-per-file", "8", "--batch-size", "8")
+        assert "40 of this run, 2 of them without" in run("ray", folder, tmp_path / "output", *more)
+    finally:
+        cluster.shutdown()
+    is_right(tmp_path / "output", folder)
+
+
+def test_lancedb_reads_a_folder(folder: Path, tmp_path: Path) -> None:
+    needed("multiprocessing")
+    lancedb = pytest.importorskip("lancedb", reason="lancedb is not installed")
+    run("multiprocessing", folder, tmp_path / "output")
+    rows = pytest.importorskip("pyarrow.dataset").dataset(tmp_path / "output", format="parquet").to_table()
+    rows = rows.filter(rows["error"].is_null())
+    there = lancedb.connect(str(tmp_path / "lance")).create_table("pictures", rows)
+    assert there.count_rows() == COUNT - len(BROKEN)
+    nearest = there.search(rows["features"][7].as_py(), vector_column_name="features").limit(1).to_arrow()
+    assert nearest["path"].to_pylist() == [rows["path"][7].as_py()]
 
 
 def test_results_of_another_run_are_not_mixed(folder: Path, tmp_path: Path) -> None:
