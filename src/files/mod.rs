@@ -32,7 +32,7 @@ mod waves;
 pub use checkpoint::Checkpoint;
 pub use clip::{Clip, is_animated, load_clip, load_clip_bytes};
 #[cfg(feature = "hub")]
-pub use hub::fetch_model;
+pub use hub::{Fetching, fetch_model, fetch_model_heard};
 pub use model::{load_files, load_model, load_model_as, parse_config, read_weights};
 pub use model_files::ModelFiles;
 pub use packed::{load_packed, pack, pack_bytes};

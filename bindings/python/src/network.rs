@@ -1,11 +1,12 @@
 //! A network on its device.
 
+use std::ops::ControlFlow;
 use std::path::PathBuf;
 
 use numpy::{PyArrayDyn, PyReadonlyArrayDyn, PyUntypedArrayMethods};
 use pyo3::prelude::*;
 use pyo3::types::PyDict;
-use tome_wgpu::files::{Checkpoint, fetch_model, load_model, load_model_as};
+use tome_wgpu::files::{Checkpoint, Fetching, fetch_model_heard, load_model, load_model_as};
 use tome_wgpu::tune::Bench;
 use tome_wgpu::vit::{Config, Images, Outputs, Preprocess, Resample, Resize, Want};
 use tome_wgpu::{DeviceChoice, Element, Error, Session};
@@ -61,7 +62,7 @@ impl Network {
 #[pymethods]
 impl Network {
     #[new]
-    #[pyo3(signature = (source, device, precision, config, arch, image_size, changes, progress))]
+    #[pyo3(signature = (source, device, precision, config, arch, image_size, changes, say))]
     #[expect(clippy::too_many_arguments, reason = "Python's `load` names them")]
     fn new(
         py: Python<'_>,
@@ -72,7 +73,7 @@ impl Network {
         arch: Option<&str>,
         image_size: Option<[u32; 2]>,
         changes: Changes,
-        progress: bool,
+        say: Option<Py<PyAny>>,
     ) -> PyResult<Self> {
         enter(py)?;
         let element = match precision {
@@ -80,9 +81,11 @@ impl Network {
             "f16" => Element::F16,
             other => return Err(input(py, format!("precision `{other}`; give f32 or f16"))),
         };
+        let mut interrupted = None;
         let opened = py.detach(|| {
             let device: DeviceChoice = device.parse()?;
-            let (mut config, mut weights) = read(source, config, arch, progress)?;
+            let source = fetched(source, say.as_ref(), &mut interrupted)?;
+            let (mut config, mut weights) = read(source, config, arch)?;
             if let Some(size) = image_size {
                 weights.resample_positions(&mut config, size)?;
             }
@@ -99,6 +102,9 @@ impl Network {
             let session = Session::with_element(config.clone(), &weights, &device, element)?;
             Ok((session, config, weights.warnings().to_vec()))
         });
+        if let Some(error) = interrupted {
+            return Err(error);
+        }
         let (session, config, warnings) = opened.raised(py)?;
         Ok(Network { session: Own::new(session), config, warnings })
     }
@@ -292,18 +298,44 @@ fn shape(count: usize, pixels: bool, config: &Config) -> Vec<usize> {
     [count].into_iter().chain(frames).chain(sides.map(|side| side as usize)).collect()
 }
 
-/// A network from the hub, a folder or a file, or the built-in digits.
+/// The folder of a network of the hub; another source as it is. `say` hears of a file's name, the bytes that are there and all
+/// of them. Ctrl-C or an exception in it ends a download, and is `interrupted`.
+fn fetched(
+    source: Option<PathBuf>,
+    say: Option<&Py<PyAny>>,
+    interrupted: &mut Option<PyErr>,
+) -> tome_wgpu::Result<Option<PathBuf>> {
+    let hub = source.as_ref().and_then(|source| source.to_str()?.strip_prefix("hf-hub:"));
+    let Some(name) = hub else { return Ok(source) };
+    let folder = fetch_model_heard(name, &mut |told| {
+        let told = match told {
+            Fetching::File { name, bytes, total, .. } => (Some(name), bytes, total),
+            _ => (None, 0, None),
+        };
+        let heard = Python::attach(|py| {
+            py.check_signals()?;
+            say.map_or(Ok(()), |say| say.call1(py, told).map(drop))
+        });
+        match heard {
+            Ok(()) => ControlFlow::Continue(()),
+            Err(error) => {
+                *interrupted = Some(error);
+                ControlFlow::Break(())
+            }
+        }
+    })?;
+    Ok(Some(folder))
+}
+
+/// A network of a folder or a file, or the built-in digits.
 fn read(
     source: Option<PathBuf>,
     config: Option<PathBuf>,
     arch: Option<&str>,
-    progress: bool,
 ) -> tome_wgpu::Result<(Config, Checkpoint)> {
-    let Some(source) = source else {
+    let Some(folder) = source else {
         return tome_command::digits::network().map_err(|error| Error::Input(format!("{error:#}")));
     };
-    let hub = source.to_str().and_then(|name| name.strip_prefix("hf-hub:"));
-    let folder = hub.map_or_else(|| Ok(source.clone()), |name| fetch_model(name, progress))?;
     match arch {
         Some(arch) => load_model_as(&folder, arch),
         None => load_model(&folder, config.as_deref()),

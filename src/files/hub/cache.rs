@@ -4,15 +4,19 @@
 use std::fs::{self, File, OpenOptions, TryLockError};
 use std::io::{ErrorKind, Read};
 use std::path::{Path, PathBuf};
-
-use indicatif::ProgressBar;
+use std::thread;
+use std::time::Duration;
 
 use super::super::ModelFiles;
 use super::super::model_files::{CONFIG, INDEX, OPEN_CLIP, OPEN_CLIP_WEIGHTS, WEIGHTS};
 use super::super::shards::named_in;
 use super::client::{is_commit, is_hash};
+use super::hearing::{Fetching, Hear};
 use super::{Result, environment};
 use crate::regular;
+
+/// Between two looks whether another download has ended.
+const AGAIN: Duration = Duration::from_millis(100);
 
 /// Where a model is in the cache.
 pub(super) struct Cached {
@@ -75,18 +79,20 @@ impl Cached {
         self.folder.join(".no_exist").join(commit).join(file)
     }
 
-    /// Waits until nobody else downloads this model, and shows `waits` meanwhile.
-    pub fn lock(&self, waits: ProgressBar) -> Result<File> {
+    /// Waits until nobody else downloads this model.
+    pub fn lock(&self, hear: &mut Hear<'_>) -> Result<File> {
         let file = create(&self.lock, OpenOptions::new().write(true))?;
-        let locked = match file.try_lock() {
-            Err(TryLockError::WouldBlock) => {
-                waits.tick();
-                let locked = file.lock();
-                waits.finish_and_clear();
-                locked
+        let locked = loop {
+            match file.try_lock() {
+                Err(TryLockError::WouldBlock) => {
+                    if hear(Fetching::Waits).is_break() {
+                        return Err("was given up while another download of it went on".into());
+                    }
+                    thread::sleep(AGAIN);
+                }
+                Err(TryLockError::Error(error)) => break Err(error),
+                Ok(()) => break Ok(()),
             }
-            Err(TryLockError::Error(error)) => Err(error),
-            Ok(()) => Ok(()),
         };
         match locked {
             // Some shared disks have no locks.

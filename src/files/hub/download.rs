@@ -4,11 +4,10 @@ use std::fs::{self, File, OpenOptions};
 use std::io::{ErrorKind, Read, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
 
-use indicatif::{ProgressBar, ProgressStyle};
-
 use super::super::TensorReader;
 use super::cache::{Cached, create, unwritable};
 use super::client::{Answer, Client};
+use super::hearing::{Fetching, Hear};
 use super::{MAX_TEXT, Result};
 
 /// The most bytes of one file of weights: what the hub itself takes.
@@ -21,13 +20,12 @@ const TRIES: usize = 3;
 const PIECE: usize = 1 << 16;
 
 /// Downloads files of one commit.
-pub(super) struct Download<'a> {
+pub(super) struct Download<'a, 'h> {
     pub client: &'a Client,
     pub cached: &'a Cached,
     pub id: &'a str,
     pub commit: &'a str,
-    /// Whether bars are drawn on stderr.
-    pub progress: bool,
+    pub hear: &'a mut Hear<'h>,
 }
 
 /// Why a stretch of a file did not arrive.
@@ -37,9 +35,9 @@ enum Stopped {
     Failed(String),
 }
 
-impl Download<'_> {
+impl Download<'_, '_> {
     /// A file that lies in the snapshot in the end; there only whole ones do.
-    pub fn file(&self, file: &str) -> Result<()> {
+    pub fn file(&mut self, file: &str) -> Result<()> {
         if self.cached.snapshot(self.commit).join(file).exists() {
             return Ok(());
         }
@@ -72,20 +70,16 @@ impl Download<'_> {
     }
 
     /// Brings the whole file, which has so many bytes at most; goes on where an earlier attempt stopped.
-    fn fetch(&self, first: Answer, part: &mut Part, file: &str, most: u64) -> Result<()> {
+    fn fetch(&mut self, first: Answer, part: &mut Part, file: &str, most: u64) -> Result<()> {
         let (mut first, mut why) = (Some(first), String::new());
-        let bar = if self.progress { bar(file) } else { ProgressBar::hidden() };
         for _ in 0..TRIES {
             let have = part.file.metadata().map_err(|error| part.failed(error))?.len();
             let answer = match first.take() {
                 Some(answer) if have == 0 || have >= most => answer,
                 _ => self.client.file(self.id, self.commit, file, have)?,
             };
-            match part.receive(answer, &bar, file, most) {
-                Ok(()) => {
-                    bar.finish();
-                    return Ok(());
-                }
+            match part.receive(answer, self.hear, file, most) {
+                Ok(()) => return Ok(()),
                 Err(Stopped::Broke(error)) => why = error,
                 Err(Stopped::Failed(error)) => return Err(error),
             }
@@ -102,14 +96,16 @@ struct Part {
 
 impl Part {
     /// Writes what a server sends.
-    fn receive(&mut self, answer: Answer, bar: &ProgressBar, file: &str, most: u64) -> Result<(), Stopped> {
+    fn receive(&mut self, answer: Answer, hear: &mut Hear<'_>, file: &str, most: u64) -> Result<(), Stopped> {
         let Answer { body, from: mut have, size, .. } = answer;
         let start = self.file.set_len(have).and_then(|()| self.file.seek(SeekFrom::Start(have)));
         start.map_err(|error| Stopped::Failed(self.failed(error)))?;
-        bar.set_length(size.unwrap_or(0));
-        bar.set_position(have);
         let (mut body, mut bytes) = (body.into_reader(), vec![0; PIECE]);
         loop {
+            if hear(Fetching::File { name: file, bytes: have, total: size }).is_break() {
+                let why = format!("was given up at {have} bytes of {file}; the next run goes on from there");
+                return Err(Stopped::Failed(why));
+            }
             let read = match body.read(&mut bytes) {
                 Ok(0) => break,
                 Ok(read) => read,
@@ -127,7 +123,6 @@ impl Part {
                 self.forget();
                 return Err(Stopped::Failed(self.failed(error)));
             }
-            bar.set_position(have);
         }
         if size.is_some_and(|size| size != have) {
             return Err(Stopped::Broke(broke_off(file, have, size, "")));
@@ -177,10 +172,4 @@ fn too_large(file: &str, most: u64) -> String {
 fn broke_off(file: &str, have: u64, size: Option<u64>, error: &str) -> String {
     let of = size.map_or(String::new(), |size| format!(" of {size}"));
     format!("broke off at {have}{of} bytes of {file}{error}; the next run goes on from there")
-}
-
-fn bar(file: &str) -> ProgressBar {
-    let style = "{msg} [{elapsed_precise}] [{wide_bar}] {bytes}/{total_bytes} {bytes_per_sec} ({eta})";
-    let style = ProgressStyle::with_template(style).unwrap_or_else(|_| ProgressStyle::default_bar());
-    ProgressBar::new(0).with_style(style).with_message(file.to_owned())
 }

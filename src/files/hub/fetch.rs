@@ -1,8 +1,7 @@
 //! A model's name, and its files one after the other.
 
+use std::ops::ControlFlow;
 use std::path::PathBuf;
-
-use indicatif::ProgressBar;
 
 use super::super::model_files::{
     CONFIG, INDEX, LABELS, OPEN_CLIP, OPEN_CLIP_WEIGHTS, PROCESSOR, PROCESSORS, VIDEO_PROCESSOR, WEIGHTS,
@@ -11,6 +10,7 @@ use super::cache::{Cached, shards};
 use super::client::Client;
 use super::contents::no_weights;
 use super::download::Download;
+use super::hearing::{Bars, Fetching, Hear};
 use super::{Result, environment, shown};
 use crate::error::Error;
 
@@ -42,10 +42,24 @@ const WHOLE: [&str; 3] = [WEIGHTS, INDEX, OPEN_CLIP_WEIGHTS];
 /// # Errors
 /// [`Error::Hub`] for a name that cannot be one, and what is neither cached nor to be had: why, and what to do.
 pub fn fetch_model(name: &str, progress: bool) -> crate::Result<PathBuf> {
-    folder(name, progress && environment::may_draw()).map_err(|why| Error::Hub { model: name.into(), why })
+    let mut bars = Bars::default();
+    let drawn = progress && environment::may_draw();
+    fetch_model_heard(name, &mut |told| if drawn { bars.hear(told) } else { ControlFlow::Continue(()) })
 }
 
-fn folder(name: &str, progress: bool) -> Result<PathBuf> {
+/// [`fetch_model`] that tells how far it is, many times a second while something arrives, and gives up where it is told to: what
+/// has arrived is kept for the next time.
+///
+/// # Errors
+/// As [`fetch_model`], and [`Error::Hub`] where it was given up.
+pub fn fetch_model_heard(
+    name: &str,
+    hear: &mut dyn FnMut(Fetching<'_>) -> ControlFlow<()>,
+) -> crate::Result<PathBuf> {
+    folder(name, hear).map_err(|why| Error::Hub { model: name.into(), why })
+}
+
+fn folder(name: &str, hear: &mut Hear<'_>) -> Result<PathBuf> {
     let (id, revision) = name.split_once('@').unwrap_or((name, "main"));
     let no_name = id.split('/').count() > 2 || id.contains("--") || id.contains("..");
     if no_name || !id.split('/').chain(revision.split('/')).all(is_plain) {
@@ -60,24 +74,23 @@ fn folder(name: &str, progress: bool) -> Result<PathBuf> {
     if let Some(variable) = environment::offline() {
         return Err(not_cached(format!("{variable} is set; `hf download {id}` fills it")));
     }
-    download(&cached, id, revision, progress).map_err(not_cached)
+    download(&cached, id, revision, hear).map_err(not_cached)
 }
 
 /// Brings into the cache what is missing there.
-fn download(cached: &Cached, id: &str, revision: &str, progress: bool) -> Result<PathBuf> {
+fn download(cached: &Cached, id: &str, revision: &str, hear: &mut Hear<'_>) -> Result<PathBuf> {
     let client = Client::new()?;
     let listing = client.listing(id, revision)?;
     let files: Vec<&str> = listing.siblings.iter().map(|sibling| sibling.rfilename.as_str()).collect();
     let commit = listing.sha.as_str();
     let weights = WHOLE.into_iter().find(|file| files.contains(file));
     let weights = weights.ok_or_else(|| no_weights(id, client.endpoint(), &files))?;
-    let waits = if progress { ProgressBar::new_spinner() } else { ProgressBar::hidden() };
-    let _lock = cached.lock(waits.with_message(format!("another download of {id}")))?;
+    let _lock = cached.lock(hear)?;
     // Perhaps that was this one.
     if let Some(folder) = cached.whole(revision) {
         return Ok(folder);
     }
-    let fetch = Download { client: &client, cached, id, commit, progress };
+    let mut fetch = Download { client: &client, cached, id, commit, hear };
     // The weights come last: a cache that holds them holds everything.
     for file in BESIDE {
         if files.contains(&file) {

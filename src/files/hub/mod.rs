@@ -6,9 +6,11 @@ mod contents;
 mod download;
 mod environment;
 mod fetch;
+mod hearing;
 mod refusal;
 
-pub use fetch::fetch_model;
+pub use fetch::{fetch_model, fetch_model_heard};
+pub use hearing::Fetching;
 
 /// What went wrong, in words that follow the model's name.
 type Result<T, E = String> = std::result::Result<T, E>;

@@ -82,7 +82,7 @@ class Network:
         arch: str | None,
         image_size: tuple[int, int] | None,
         changes: Mapping[str, Any],
-        progress: bool,
+        say: Callable[[str | None, int, int | None], object] | None,
     ) -> Self: ...
     @property
     def warnings(self) -> list[str]: ...

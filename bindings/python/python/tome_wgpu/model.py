@@ -6,6 +6,7 @@ import os
 import threading
 import warnings
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import closing
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -16,6 +17,7 @@ from numpy.typing import NDArray
 
 from . import _images, evaluation, fitting, knobs
 from ._native import Network, Options
+from ._progress import Downloads
 from ._vulkan import quiet
 from .config import Config, Device
 from .errors import InputError, TomeError, TomeWarning
@@ -45,10 +47,8 @@ class _Recipe:
 
     def open(self, progress: bool) -> Network:
         changes = dict.fromkeys(_CHANGES) | dict(self.changes)
-        with quiet():
-            return Network(
-                self.source, self.device, self.precision, self.config, self.arch, self.image_size, changes, progress
-            )
+        with quiet(), closing(Downloads(progress)) as say:
+            return Network(self.source, self.device, self.precision, self.config, self.arch, self.image_size, changes, say)
 
 
 def load(
@@ -73,7 +73,7 @@ def load(
         config: The `config.json`, where it is not beside the weights.
         arch: timm's name of the architecture, for weights without a `config.json`.
         image_size: Height and width of the input in pixels; positions are resampled as the network's own code does.
-        progress: Whether downloads draw bars on a terminal.
+        progress: Whether downloads draw bars, by tqdm where it is installed, in a terminal or a notebook.
         preprocess: What overrules the network's files about pictures: `mean`, `std`, `interpolation`, `resize`, `crop`,
             `channel_order`, `exif`, `jpeg`.
 
