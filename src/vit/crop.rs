@@ -28,11 +28,14 @@ fn covering(picture: [u32; 2], input: [u32; 2], preprocess: &Preprocess) -> [f64
     // In f32, where 224 / 0.8 is 280: the f64 nearest to the f32 0.8 is a little more than 0.8.
     let scaled = input.map(|side| f64::from((side as f32 / preprocess.crop).floor()));
     let picture = picture.map(f64::from);
+    let edge = scaled[0].min(scaled[1]);
+    // transformers resizes by the shortest edge whatever the crop is; the input has to lie within the picture all the same.
+    let by_edge = preprocess.floor_crop && input.iter().all(|&side| f64::from(side) <= edge);
     if preprocess.resize == Resize::Squash {
         scaled
-    } else if scaled[0] == scaled[1] {
+    } else if scaled[0] == scaled[1] || by_edge {
         let short = picture[0].min(picture[1]);
-        picture.map(|side| (scaled[0] * side / short).trunc())
+        picture.map(|side| (edge * side / short).trunc())
     } else {
         let ratio = (picture[0] / scaled[0]).min(picture[1] / scaled[1]);
         picture.map(|side| (side / ratio).round_ties_even())

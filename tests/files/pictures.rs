@@ -5,7 +5,7 @@ use image::{DynamicImage, GrayImage, RgbImage, RgbaImage};
 use safetensors::SafeTensors;
 use tome_wgpu::Error;
 use tome_wgpu::files::{decode_image, fit, normalise, open_image};
-use tome_wgpu::vit::Config;
+use tome_wgpu::vit::{Config, Resize};
 
 use crate::place::place;
 
@@ -67,6 +67,20 @@ fn the_centre_is_cut_out() {
         GrayImage::from_fn(90, 30, |x, _| image::Luma([if (30..60).contains(&x) { 200 } else { 0 }]));
     let fitted = fit(DynamicImage::from(picture), &pictures(1, [30, 30], 1.0)).unwrap();
     assert!(fitted.as_bytes().iter().all(|&v| v == 200));
+}
+
+/// transformers' `shortest_edge` with a crop that is no square: 61 rows of 48 become 35 of 28, and of those 20 are left.
+#[test]
+fn a_crop_may_be_oblong() {
+    let picture = GrayImage::from_fn(48, 61, |x, y| image::Luma([(x * 5 + y * 3 + x * y % 7) as u8]));
+    let picture = DynamicImage::from(picture);
+    let mut config = pictures(1, [20, 28], 20.0 / 28.0);
+    config.preprocess.floor_crop = true;
+    let fitted = fit(picture.clone(), &config).unwrap();
+    config.preprocess.resize = Resize::Squash;
+    (config.image_size, config.preprocess.crop) = ([35, 28], 1.0);
+    let whole = fit(picture, &config).unwrap();
+    assert_eq!(fitted.as_bytes(), &whole.as_bytes()[7 * 28..27 * 28]);
 }
 
 #[test]
