@@ -104,6 +104,16 @@ impl Checkpoint {
         self.tensors.insert(name.into(), Entry::Here(tensor));
     }
 
+    /// Reads a tensor and takes it out.
+    ///
+    /// # Errors
+    /// [`Error::Weight`] where there is none, [`Error::File`] where reading fails.
+    pub(super) fn take(&mut self, name: &str) -> Result<Tensor> {
+        let tensor = self.tensor(name)?.into_owned();
+        self.tensors.remove(name);
+        Ok(tensor)
+    }
+
     /// Calls a tensor otherwise, where there is one of this name.
     pub(super) fn rename(&mut self, from: &str, to: &str) {
         if let Some(entry) = self.tensors.remove(from) {

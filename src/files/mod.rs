@@ -1,6 +1,7 @@
 //! Files: checkpoints in the layouts of timm, transformers and torchvision, on a disk or handed over as bytes, whose
 //! tensors are read one by one, and pictures made into input.
 
+mod autoencoder;
 mod checkpoint;
 mod clip;
 mod feature_extractor;

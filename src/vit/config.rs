@@ -178,7 +178,7 @@ pub struct Config {
     /// The way a picture becomes the input.
     pub preprocess: Preprocess,
     /// The way a sound becomes the input, where the network listens: its image is a spectrogram then, of one channel, a row
-    /// for each band from the lowest up and a column for each window.
+    /// for each band from the lowest up and a column for each window, or as [`Sound::time_first`] says.
     pub sound: Option<Sound>,
     /// What the results are.
     pub scores: Scores,

@@ -29,6 +29,7 @@ pub(in crate::files) const OPEN_CLIP: Layout = Layout {
     dropped: &[],
     turns_projection: true,
     waves: false,
+    autoencoder: None,
 };
 
 /// timm's image tower in open_clip, of which the text's has been taken away.

@@ -13,6 +13,7 @@ pub(in crate::files) const TIMM: Layout = Layout {
     dropped: &["mask_token"],
     turns_projection: false,
     waves: false,
+    autoencoder: None,
 };
 
 /// timm's `ParallelScalingBlock`: one layer to the MLP, q, k and v, behind a norm that here each of them has.

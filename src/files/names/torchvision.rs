@@ -28,4 +28,5 @@ pub(in crate::files) const TORCHVISION: Layout = Layout {
     dropped: &[],
     turns_projection: false,
     waves: false,
+    autoencoder: None,
 };

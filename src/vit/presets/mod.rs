@@ -1,5 +1,6 @@
 //! The architectures that are known by name, as data: a table for each library, and the way into them.
 
+mod autoencoders;
 mod dino;
 mod dinov2;
 mod eva;
