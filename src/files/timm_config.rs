@@ -71,6 +71,11 @@ pub(super) fn parse(mut top: Fields) -> Result<(Config, &'static Layout)> {
     if preset.family.autoencoder.is_none() || read.source != ASSUMED {
         config.preprocess = read;
     }
+    if config.sound.is_some() {
+        // Whoever hears has no use for those of colours.
+        config.preprocess.mean.truncate(1);
+        config.preprocess.std.truncate(1);
+    }
     // By way of transformers pictures are opened as transformers opens them.
     config.preprocess.exif = wrapped;
     config.scores = scores(&config);

@@ -1,6 +1,7 @@
 //! Configs, weights and pictures, good and bad. Needs no GPU.
 #![cfg(feature = "files")]
 
+mod autoencoders;
 mod brought;
 mod clips;
 mod config;
