@@ -17,13 +17,13 @@ use crate::vit::{Config, Tensor, Tensors};
 pub(super) fn tell(kind: Autoencoder, config: &mut Config, shards: &Shards) -> Result<&'static Layout> {
     let has = |name: &str| shards.shape(name).is_some();
     let has_head = has("head.weight") || has("head.projection.weight");
-    let one_token = |field: &str, why: &str| Err(unsupported(field, "false".into(), why));
+    let refused = |field: &str, why: &str| Err(unsupported(field, "false".into(), why));
     match kind {
         Autoencoder::SpaceTime => {
             config.class_token = has("cls_token");
             config.fc_norm = has_head;
             if has_head && !config.class_token {
-                return one_token("cls_embed", "a classifier that leaves the first patch out is not run");
+                return refused("cls_embed", "a classifier that leaves the first patch out is not run");
             }
             Ok(if has_head { &names::MAE_ST_CLASSIFIER } else { &names::MAE_ST })
         }
@@ -31,7 +31,7 @@ pub(super) fn tell(kind: Autoencoder, config: &mut Config, shards: &Shards) -> R
             config.fc_norm = has("fc_norm.weight");
             if has_head && !config.fc_norm {
                 let field = if kind == Autoencoder::Video { "use_mean_pooling" } else { "global_pool" };
-                return one_token(
+                return refused(
                     field,
                     "a classifier of one token alone is not run; the mean of all patches is",
                 );
