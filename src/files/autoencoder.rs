@@ -1,9 +1,9 @@
 //! Masked autoencoders under their own names: what only the tensors of a file say.
 
-use super::Checkpoint;
 use super::fields::unsupported;
 use super::names::{self, Layout};
 use super::shards::Shards;
+use super::{Checkpoint, added};
 use crate::error::{Error, Result};
 use crate::vit::autoencoder::Autoencoder;
 use crate::vit::positions::POSITIONS;
@@ -41,49 +41,32 @@ pub(super) fn tell(kind: Autoencoder, config: &mut Config, shards: &Shards) -> R
     }
 }
 
-/// The most values of a table.
-const MOST: usize = 1 << 26;
-
-/// Positions in space, in time and of the class token.
-const PARTS: [&str; 3] = ["pos_embed_spatial", "pos_embed_temporal", "pos_embed_class"];
+/// Positions in time, in space and of the class token.
+const PARTS: [&str; 3] = ["pos_embed_temporal", "pos_embed_spatial", "pos_embed_class"];
 
 /// Makes one table of positions where there are some in space and some in time, which are added.
 ///
 /// # Errors
 /// [`Error::Weight`] for parts that do not fit the network; [`Error::File`] where reading fails.
 pub(super) fn add_positions(config: &Config, checkpoint: &mut Checkpoint) -> Result<()> {
-    let [space, time, class] = PARTS;
+    let [time, space, class] = PARTS;
     if checkpoint.shape(space).is_none() && checkpoint.shape(time).is_none() {
         return Ok(());
     }
-    let channels = config.embed_dim as usize;
-    let rows = |name: &str, wanted: Option<usize>| match checkpoint.shape(name) {
-        Some(&[1, rows, width]) if width == channels && wanted.unwrap_or(rows) == rows => Ok(rows),
-        shape => {
-            let rows = wanted.map_or("places".into(), |rows| rows.to_string());
-            let why = match shape {
-                Some(shape) => format!("has shape {shape:?}, the network asks for [1, {rows}, {channels}]"),
-                None => "is missing".into(),
-            };
-            Err(Error::Weight { name: name.into(), why })
-        }
-    };
-    let (places, times) = (rows(space, None)?, rows(time, Some(config.patch_times() as usize))?);
+    let times = added::rows(time, config, checkpoint)?;
+    if times != config.patch_times() as usize {
+        let why = format!("is of {times} times, the network asks for {}", config.patch_times());
+        return Err(Error::Weight { name: time.into(), why });
+    }
+    let mut table = Vec::new();
     if config.class_token {
-        rows(class, Some(1))?;
+        if added::rows(class, config, checkpoint)? != 1 {
+            return Err(Error::Weight { name: class.into(), why: "is of more than one token".into() });
+        }
+        table = checkpoint.take(class)?.data.into_f32();
     }
-    if places.saturating_mul(times).saturating_mul(channels) > MOST {
-        let why = format!("{places} places at {times} times are too many");
-        return Err(Error::Weight { name: space.into(), why });
-    }
-    let mut take = |name: &str| Ok::<_, Error>(checkpoint.take(name)?.data.into_f32());
-    let mut table = if config.class_token { take(class)? } else { Vec::new() };
-    let (of_places, of_times) = (take(space)?, take(time)?);
-    for of_time in of_times.chunks_exact(channels) {
-        let rows = of_places.chunks_exact(channels);
-        table.extend(rows.flat_map(|of_place| of_place.iter().zip(of_time).map(|(a, b)| a + b)));
-    }
-    let rows = table.len() / channels;
-    checkpoint.insert(POSITIONS, Tensor::new([1, rows, channels], table));
+    table.extend(added::sums([time, space], config, checkpoint)?);
+    let channels = config.embed_dim as usize;
+    checkpoint.insert(POSITIONS, Tensor::new([1, table.len() / channels, channels], table));
     Ok(())
 }

@@ -13,8 +13,8 @@ use super::settle::settle;
 use super::shards::Shards;
 use super::waves;
 use super::{
-    Checkpoint, ModelFiles, TensorReader, autoencoder, broken, feature_extractor, open_clip, processor,
-    timm_config, torchvision, transformers,
+    Checkpoint, ModelFiles, TensorReader, autoencoder, broken, feature_extractor, naflex, open_clip,
+    processor, timm_config, torchvision, transformers,
 };
 use crate::error::{Error, Result};
 use crate::vit::autoencoder::Autoencoder;
@@ -103,6 +103,7 @@ fn load(
     }
     let added = match layout.autoencoder {
         Some(Autoencoder::SpaceTime) => autoencoder::add_positions(&config, &mut checkpoint),
+        _ if layout.naflex => naflex::settle(&config, &mut checkpoint),
         _ => Ok(()),
     };
     let settled = added.and_then(|()| settle(&mut config, &mut checkpoint));

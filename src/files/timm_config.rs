@@ -101,6 +101,7 @@ pub(super) fn named(architecture: &str) -> Result<(Config, &'static Layout)> {
 /// How timm names an architecture's tensors.
 fn layout(preset: &Preset, config: &Config) -> &'static Layout {
     match (config.wiring, preset.family.eva, preset.family.autoencoder) {
+        _ if preset.name.starts_with("naflexvit_") => &names::NAFLEX,
         (Wiring::Parallel, ..) => &names::PARALLEL,
         (_, Some(_), _) => &names::EVA,
         (_, _, Some(Autoencoder::Video)) => &names::VIDEO_MAE_OWN,

@@ -261,7 +261,7 @@ impl Family {
 
     /// Positions resampled as in DINO's and DINOv2's own code, before it had registers.
     pub(super) const fn offset(mut self) -> Self {
-        self.position_resample = PositionResample { antialias: false, offset: 0.1 };
+        self.position_resample = PositionResample { offset: 0.1, ..PositionResample::BICUBIC };
         self
     }
 }

@@ -244,9 +244,9 @@ R = "4"
 
 
 @torch.no_grad()
-def attempt(name, seed):
+def attempt(table, name, seed):
     torch.manual_seed(seed)
-    case = TABLE[name]()
+    case = table[name]()
     model, x = case["model"].eval(), case["x"]
     randomise(model)
     for _, p in model.named_parameters():
@@ -262,10 +262,10 @@ def attempt(name, seed):
     return case, saved, library, single, double, min(gap, gap64)
 
 
-def make(name):
+def make(table, name):
     seed = 0
     while True:
-        case, saved, library, single, double, gap = attempt(name, seed)
+        case, saved, library, single, double, gap = attempt(table, name, seed)
         if gap > SMALLEST_GAP:
             break
         seed += 1
@@ -287,7 +287,7 @@ def make(name):
     tokens = [single["embed"].shape[1]] + [single[f"layer{i:02}.tokens"].shape[1] for i in range(DEPTH)]
     about = {
         "r": R,
-        "prop_attn": "off",
+        "prop_attn": case.get("prop_attn", "off"),
         "pool": "size",
         "protect": "prefix",
         "tokens_per_layer": tokens,
@@ -309,4 +309,4 @@ def make(name):
 if __name__ == "__main__":
     print("| case | tokens | kB | gap | logits f32 - f64 | seed |")
     for name in sys.argv[1:] or TABLE:
-        make(name)
+        make(TABLE, name)

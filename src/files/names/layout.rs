@@ -44,6 +44,9 @@ pub(in crate::files) struct Layout {
     pub waves: bool,
     /// Whose own names they are, of networks about which tensors say more than a config.
     pub autoencoder: Option<Autoencoder>,
+    /// Whether a patch is a row of pixels with their channels last, and positions are a table with two sides or the sum of two: timm's
+    /// `NaFlexVit`.
+    pub naflex: bool,
 }
 
 /// A tensor of the checkpoint, or a stretch of it.

@@ -15,7 +15,7 @@ pub(super) use autoencoders::{
 pub(super) use layout::{Layout, Part, Source};
 pub(super) use open_clip::{OPEN_CLIP, OPEN_CLIP_TIMM};
 pub(super) use sound::AST;
-pub(super) use timm::{EVA, PARALLEL, TIMM};
+pub(super) use timm::{EVA, NAFLEX, PARALLEL, TIMM};
 pub(super) use torchvision::TORCHVISION;
 pub(super) use transformers::{AIMV2, DINOV3, TOWER, TOWER_WITHOUT_HEAD, TOWER_WITHOUT_NORM, VIT};
 pub(super) use video::{VIDEO_MAE, VIVIT};

@@ -30,6 +30,7 @@ pub(in crate::files) const OPEN_CLIP: Layout = Layout {
     turns_projection: true,
     waves: false,
     autoencoder: None,
+    naflex: false,
 };
 
 /// timm's image tower in open_clip, of which the text's has been taken away.

@@ -14,6 +14,7 @@ pub(in crate::files) const TIMM: Layout = Layout {
     turns_projection: false,
     waves: false,
     autoencoder: None,
+    naflex: false,
 };
 
 /// timm's `ParallelScalingBlock`: one layer to the MLP, q, k and v, behind a norm that here each of them has.
@@ -46,5 +47,14 @@ pub(in crate::files) const EVA: Layout = Layout {
         ("gamma_2", "ls2.gamma", Whole),
     ],
     outside: &[],
+    ..TIMM
+};
+
+/// timm's `NaFlexVit`.
+pub(in crate::files) const NAFLEX: Layout = Layout {
+    prefixes: &[],
+    inside: &[],
+    outside: &[("embeds.proj.", "patch_embed.proj.", Whole), ("embeds.", "", Whole)],
+    naflex: true,
     ..TIMM
 };

@@ -29,4 +29,5 @@ pub(in crate::files) const TORCHVISION: Layout = Layout {
     turns_projection: false,
     waves: false,
     autoencoder: None,
+    naflex: false,
 };

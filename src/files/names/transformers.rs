@@ -46,6 +46,7 @@ pub(in crate::files) const VIT: Layout = Layout {
     turns_projection: false,
     waves: false,
     autoencoder: None,
+    naflex: false,
 };
 
 /// transformers' DINOv3, on the hub and in memory.
@@ -76,6 +77,7 @@ pub(in crate::files) const DINOV3: Layout = Layout {
     turns_projection: false,
     waves: false,
     autoencoder: None,
+    naflex: false,
 };
 
 /// transformers' image towers of CLIP and SigLIP.
@@ -111,6 +113,7 @@ pub(in crate::files) const TOWER: Layout = Layout {
     turns_projection: false,
     waves: false,
     autoencoder: None,
+    naflex: false,
 };
 
 /// The same where the mean of the patches goes into the classifier: SigLIP's own head is not in use then.
@@ -155,4 +158,5 @@ pub(in crate::files) const AIMV2: Layout = Layout {
     turns_projection: false,
     waves: false,
     autoencoder: None,
+    naflex: false,
 };

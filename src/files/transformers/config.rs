@@ -71,7 +71,7 @@ fn plain(tower: &mut Fields, family: &Family) -> Result<Config> {
     config.norm_eps = tower.take("layer_norm_eps")?.unwrap_or(family.norm_eps);
     config.image_size = tower.take("image_size")?.map_or([224; 2], Sides::pair);
     config.patch_size = tower.take("patch_size")?.map_or([family.patch_size; 2], Sides::pair);
-    config.position_resample = PositionResample { antialias: false, offset: 0.0 };
+    config.position_resample = PositionResample::BICUBIC;
     let act: Option<String> = tower.take("hidden_act")?;
     config.activation = match act.as_deref().unwrap_or(family.hidden_act) {
         "gelu" | "gelu_python" => Activation::Gelu,

@@ -58,7 +58,7 @@ pub(super) const PLAIN: Family = Family {
     layer_scale: false,
     norm: NormKind::Layer,
     norm_eps: 1e-6,
-    position_resample: PositionResample { antialias: true, offset: 0.0 },
+    position_resample: PositionResample::ANTIALIASED,
     eva: None,
     autoencoder: None,
 };

@@ -5,6 +5,7 @@ mod dino;
 mod dinov2;
 mod eva;
 mod families;
+mod naflex;
 mod named;
 pub(crate) mod refused;
 mod timm;
