@@ -9,6 +9,7 @@ mod guesses;
 mod handed;
 mod layouts;
 mod lazy;
+mod naflexvit;
 #[path = "../common/photo.rs"]
 mod photo;
 mod pictures;

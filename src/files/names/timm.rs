@@ -54,7 +54,12 @@ pub(in crate::files) const EVA: Layout = Layout {
 pub(in crate::files) const NAFLEX: Layout = Layout {
     prefixes: &[],
     inside: &[],
-    outside: &[("embeds.proj.", "patch_embed.proj.", Whole), ("embeds.", "", Whole)],
+    outside: &[
+        ("embeds.proj.", "patch_embed.proj.", Whole),
+        ("embeds.pos_embed", "pos_embed", Whole),
+        ("embeds.cls_token", "cls_token", Whole),
+        ("embeds.reg_token", "reg_token", Whole),
+    ],
     naflex: true,
     ..TIMM
 };
