@@ -66,7 +66,7 @@ pub struct PositionResample {
     pub offset: f32,
     /// Linear, from 2 positions where [`antialias`](Self::antialias) does not widen it, instead of bicubic.
     pub linear: bool,
-    /// The first and last position of a side are those of the other grid: PyTorch's `align_corners`.
+    /// The first and last position of a side are those of the other grid: PyTorch's `align_corners`, without antialiasing.
     pub corners: bool,
     /// A grid that is no square is the corner of one that is.
     pub square: bool,

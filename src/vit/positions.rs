@@ -115,7 +115,7 @@ fn taps(from: u32, to: u32, how: PositionResample) -> Vec<Vec<(usize, f64)>> {
     let (widen, sharpness) = if how.antialias { (scale.max(1.0), -0.5) } else { (1.0, -0.75) };
     let kernel = |x: f64| if how.linear { (1.0 - x.abs()).max(0.0) } else { keys(x, sharpness) };
     let place = |i: u32| {
-        let centre = scale * (f64::from(i) + 0.5) - 0.5;
+        let centre = if how.corners { scale * f64::from(i) } else { scale * (f64::from(i) + 0.5) - 0.5 };
         let (first, end) = ((centre - 2.0 * widen).floor() as i64, (centre + 2.0 * widen).ceil() as i64);
         let taps = (first..=end).map(|at| (at, kernel((at as f64 - centre) / widen)));
         let taps = taps.filter(|&(at, weight)| weight != 0.0 && (!how.antialias || (0..=last).contains(&at)));

@@ -68,7 +68,7 @@ def case(architecture, size, classes, **options):
 
 GAP = {"global_pool": "avg", "reg_tokens": 4, "fc_norm": True, "init_values": 1e-5}
 RADIO = {"class_token": True, "reg_tokens": 7, "global_pool": "token", "final_norm": False, "init_values": 1e-5}
-RADIO |= {"pos_embed_grid_size": (13, 13), "pos_embed_interp_mode": "bilinear", "pos_embed_ar_preserving": True}
+RADIO |= {"pos_embed_grid_size": (13, 13), "pos_embed_interp_mode": "bilinear", "pos_embed_ar_preserving": True, "pos_embed_antialias": False}
 FEW = {"pos_embed_grid_size": (4, 4)}
 TABLE = {
     "naflexvit_gap": lambda: case("naflexvit_base_patch16_gap", (20, 28), CLASSES, **GAP),

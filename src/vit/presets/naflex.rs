@@ -7,7 +7,9 @@ use crate::vit::preset::{Family, Preset, Size, row, size};
 const SO400M_RADIO: Size = size(1152, 27, 16, 4304.0 / 1152.0);
 
 const LINEAR: PositionResample = PositionResample { linear: true, ..PositionResample::ANTIALIASED };
-const RADIO_LINEAR: PositionResample = PositionResample { square: true, ..LINEAR };
+/// Proportions stay, and nothing widens.
+const LINEAR_SQUARE: PositionResample =
+    PositionResample { linear: true, square: true, ..PositionResample::BICUBIC };
 const REGISTERED: Family = FC_GAP.scaled().registers(4).unplaced();
 /// A grid keeps its proportions.
 const PROPORTIONAL: Family = Family {
@@ -15,15 +17,12 @@ const PROPORTIONAL: Family = Family {
     ..REGISTERED
 };
 /// The same of positions by rows and by columns.
-const BY_SIDES: Family = Family {
-    position_resample: PositionResample { linear: true, square: true, ..PositionResample::BICUBIC },
-    ..REGISTERED
-};
+const BY_SIDES: Family = Family { position_resample: LINEAR_SQUARE, ..REGISTERED };
 const SIGLIP: Family = Family { position_resample: LINEAR, ..MAP.tanh() };
 const RADIO: Family =
-    Family { position_resample: RADIO_LINEAR, ..PLAIN.registers(7).unplaced().no_final_norm() };
+    Family { position_resample: LINEAR_SQUARE, ..PLAIN.registers(7).unplaced().no_final_norm() };
 const RADIO_CORNERS: Family =
-    Family { position_resample: PositionResample { corners: true, ..RADIO_LINEAR }, ..RADIO };
+    Family { position_resample: PositionResample { corners: true, ..LINEAR_SQUARE }, ..RADIO };
 
 #[rustfmt::skip]
 pub(super) static ROWS: [Preset; 14] = [
