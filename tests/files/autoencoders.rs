@@ -11,8 +11,11 @@ use tome_wgpu::vit::{Config, Pool, Scores, Tensor, Tensors, Weights};
 use crate::golden;
 use crate::layouts::Folder;
 
+/// Tensors' shapes by their names.
+type Shapes = BTreeMap<String, Vec<usize>>;
+
 /// A safetensors file of these shapes, a hole for the numbers.
-fn hollow(path: &Path, shapes: &BTreeMap<String, Vec<usize>>) {
+fn hollow(path: &Path, shapes: &Shapes) {
     let mut end = 0;
     let mut header = Map::new();
     for (name, shape) in shapes {
@@ -27,10 +30,7 @@ fn hollow(path: &Path, shapes: &BTreeMap<String, Vec<usize>>) {
 }
 
 /// A preset's file by its own names, and what it is read as by `--arch`.
-fn told(
-    name: &str,
-    change: impl Fn(&mut BTreeMap<String, Vec<usize>>),
-) -> Result<(Config, Checkpoint), Error> {
+fn told(name: &str, change: impl Fn(&mut Shapes)) -> Result<(Config, Checkpoint), Error> {
     let config = Config::preset(name).unwrap();
     let mut shapes = BTreeMap::new();
     for (name, shape) in config.tensors() {
@@ -54,7 +54,7 @@ fn told(
 }
 
 /// Renames, where a name begins so, or leaves out.
-fn renamed(shapes: &mut BTreeMap<String, Vec<usize>>, new: impl Fn(String) -> Option<String>) {
+fn renamed(shapes: &mut Shapes, new: impl Fn(String) -> Option<String>) {
     let all = std::mem::take(shapes);
     shapes.extend(all.into_iter().filter_map(|(name, shape)| Some((new(name)?, shape))));
 }
@@ -154,7 +154,7 @@ fn own_names_are_read_by_arch() {
 #[test]
 fn positions_in_space_and_time_are_added() {
     let name = "mae_st_vit_base_patch16_224";
-    let apart = |shapes: &mut BTreeMap<String, Vec<usize>>| {
+    let apart = |shapes: &mut Shapes| {
         shapes.remove("pos_embed").unwrap();
         shapes.insert("pos_embed_spatial".into(), vec![1, 196, 768]);
         shapes.insert("pos_embed_temporal".into(), vec![1, 8, 768]);
@@ -165,11 +165,11 @@ fn positions_in_space_and_time_are_added() {
     assert_eq!((config.tokens(), config.num_classes, config.fc_norm), (1569, 400, true));
     assert_eq!(checkpoint.shape("pos_embed").unwrap(), [1, 1569, 768]);
     // Either name of a classifier, and one table of positions.
-    let whole = |shapes: &mut BTreeMap<String, Vec<usize>>| {
+    let whole = |shapes: &mut Shapes| {
         renamed(shapes, |name| Some(name.replace("fc_norm.", "norm.").replace("head.", "head.projection.")));
     };
     assert_eq!(told(name, whole).unwrap().0.num_classes, 400);
-    let error = |change: &dyn Fn(&mut BTreeMap<String, Vec<usize>>)| {
+    let error = |change: &dyn Fn(&mut Shapes)| {
         let changed = told(name, |shapes| {
             apart(shapes);
             change(shapes);
