@@ -21,6 +21,8 @@ pub struct Checkpoint {
     files: Vec<Mutex<TensorReader<Box<dyn Bytes>>>>,
     tensors: BTreeMap<String, Entry>,
     warnings: Vec<String>,
+    /// Positions as the files have them, and their grid, where the network's were made of them.
+    table: Option<(Tensor, [u32; 2])>,
 }
 
 enum Entry {
@@ -50,7 +52,7 @@ impl Checkpoint {
             tensors.insert(name.clone(), together(&shards, &name, sources)?);
         }
         let files = shards.files.into_iter().map(Mutex::new).collect();
-        Ok(Checkpoint { files, tensors, warnings: Vec::new() })
+        Ok(Checkpoint { files, tensors, warnings: Vec::new(), table: None })
     }
 
     /// What was guessed or stretched while the network was loaded, a sentence each. Whoever shows messages says them: a
@@ -95,13 +97,35 @@ impl Checkpoint {
         if let Some(positions) = positions {
             self.insert(positions::POSITIONS, positions);
         }
+        if let Some((table, grid)) = &self.table {
+            let positions = positions::regrid(table, config, *grid, other.grid())?;
+            self.insert(positions::POSITIONS, positions);
+        }
         *config = other;
+        Ok(())
+    }
+
+    /// Makes the network's positions of a table of a grid, and does so again whenever images are of another size.
+    pub(super) fn positions_of(&mut self, table: Tensor, grid: [u32; 2], config: &Config) -> Result<()> {
+        self.insert(positions::POSITIONS, positions::regrid(&table, config, grid, config.grid())?);
+        self.warnings.extend(far(grid, config.grid()));
+        self.table = Some((table, grid));
         Ok(())
     }
 
     /// Puts a tensor in the place of the files' of that name.
     pub(super) fn insert(&mut self, name: &str, tensor: Tensor) {
         self.tensors.insert(name.into(), Entry::Here(tensor));
+    }
+
+    /// Reads a tensor and takes it out.
+    ///
+    /// # Errors
+    /// [`Error::Weight`] where there is none, [`Error::File`] where reading fails.
+    pub(super) fn take(&mut self, name: &str) -> Result<Tensor> {
+        let tensor = self.tensor(name)?.into_owned();
+        self.tensors.remove(name);
+        Ok(tensor)
     }
 
     /// Calls a tensor otherwise, where there is one of this name.

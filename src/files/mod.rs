@@ -1,6 +1,8 @@
 //! Files: checkpoints in the layouts of timm, transformers and torchvision, on a disk or handed over as bytes, whose
 //! tensors are read one by one, and pictures made into input.
 
+mod added;
+mod autoencoder;
 mod checkpoint;
 mod clip;
 mod feature_extractor;
@@ -11,6 +13,7 @@ mod hub;
 mod locate;
 mod model;
 mod model_files;
+mod naflex;
 mod names;
 mod open_clip;
 mod packed;

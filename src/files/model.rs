@@ -13,10 +13,11 @@ use super::settle::settle;
 use super::shards::Shards;
 use super::waves;
 use super::{
-    Checkpoint, ModelFiles, TensorReader, broken, feature_extractor, open_clip, processor, timm_config,
-    torchvision, transformers,
+    Checkpoint, ModelFiles, TensorReader, autoencoder, broken, feature_extractor, naflex, open_clip,
+    processor, timm_config, torchvision, transformers,
 };
 use crate::error::{Error, Result};
+use crate::vit::autoencoder::Autoencoder;
 use crate::vit::{Config, Scores, Tensor, Weights};
 
 /// Loads a network as it is downloaded, in the layout of timm, Hugging Face transformers, torchvision or SWAG. `path`
@@ -87,6 +88,10 @@ fn load(
         None if !files.has(weights) => return Err(broken(&files.path(CONFIG), "is missing")),
         None => recognise(Shards::open(&mut files, weights)?, &files.path(CONFIG), weights)?,
     };
+    let layout = match layout.autoencoder {
+        Some(kind) => autoencoder::tell(kind, &mut config, &shards)?,
+        None => layout,
+    };
     read_labels(&mut config, &mut files)?;
     let mut checkpoint = Checkpoint::new(shards, layout)?;
     warnings.into_iter().for_each(|warning| checkpoint.warn(warning));
@@ -96,7 +101,12 @@ fn load(
     if layout.waves {
         waves::insert(&config, &mut checkpoint)?;
     }
-    let settled = settle(&mut config, &mut checkpoint);
+    let added = match layout.autoencoder {
+        Some(Autoencoder::SpaceTime) => autoencoder::add_positions(&config, &mut checkpoint),
+        _ if layout.naflex => naflex::settle(&config, &mut checkpoint),
+        _ => Ok(()),
+    };
+    let settled = added.and_then(|()| settle(&mut config, &mut checkpoint));
     settled.map_err(|error| in_words_of_the_file(error, layout, &checkpoint, &files.path(weights)))?;
     Ok((config, checkpoint))
 }
@@ -110,17 +120,21 @@ fn as_told((mut config, own): (Config, &'static Layout), mut shards: Shards) -> 
         (_, true) => &names::OPEN_CLIP,
         _ => own,
     };
-    let heads = ["heads.head.weight", "head.weight", "linear_head.weight", "visual.proj"];
+    let heads =
+        ["heads.head.weight", "head.weight", "head.projection.weight", "linear_head.weight", "visual.proj"];
     let head = heads.iter().find_map(|name| shards.shape(name)).unwrap_or_default();
     // CLIP's projection lies the other way round.
     let rows = if layout.turns_projection { head.last() } else { head.first() };
     config.num_classes = rows.and_then(|&rows| u32::try_from(rows).ok()).unwrap_or(0);
-    config.scores = timm_config::scores(config.num_classes);
+    config.scores = timm_config::scores(&config);
     if layout.turns_projection {
         shards.only(open_clip::TOWER);
         config.scores = Scores::None;
     }
-    let warnings = vec![format!("how pictures are prepared is assumed: {}", config.preprocess)];
+    let warnings = vec![match &config.sound {
+        Some(sound) => format!("how sounds are heard is assumed: {sound}"),
+        None => format!("how pictures are prepared is assumed: {}", config.preprocess),
+    }];
     (Described { config, layout, warnings }, shards)
 }
 
@@ -198,7 +212,9 @@ fn read_config(files: &mut ModelFiles) -> Result<Described> {
     let has_processor = is_transformers(&top) && !timm_config::is_wrapped(&top);
     let (mut config, layout) = parse(top).map_err(|error| about(error, CONFIG))?;
     let mut warnings = Vec::new();
-    if config.preprocess.source == timm_config::ASSUMED {
+    if !has_processor && let Some(sound) = &config.sound {
+        warnings.push(format!("{}: that it hears, and how, is {}: {sound}", folder.display(), sound.source));
+    } else if !has_processor && config.preprocess.source.starts_with("assumed") {
         let folder = folder.display();
         warnings.push(format!("{folder} does not say how pictures are prepared: {}", config.preprocess));
     }

@@ -112,7 +112,7 @@ fn plain(model: &mut Fields, tower: &mut Fields, width: u32) -> Result<Config> {
     config.fc_norm = config.pool == Pool::Average && tower.take("final_ln_after_pool")?.unwrap_or(false);
     let quick = model.take("quick_gelu")?.unwrap_or(false);
     config.activation = if quick { Activation::QuickGelu } else { Activation::Gelu };
-    config.position_resample = PositionResample { antialias: true, offset: 0.0 };
+    config.position_resample = PositionResample::ANTIALIASED;
 
     Ok(config)
 }

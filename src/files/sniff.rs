@@ -52,8 +52,9 @@ pub(super) fn what(begin: &[u8], path: &Path) -> Option<String> {
 /// A command that makes a PyTorch file a safetensors file.
 pub(super) fn conversion(file: &str) -> String {
     format!(
-        "python -c \"import torch, safetensors.torch as s; w = torch.load('{file}', map_location='cpu', \
-         weights_only=True); w = w.get('state_dict', w.get('model', w)); s.save_file({{k: v.contiguous() for k, v in \
+        "python -c \"import argparse, torch, safetensors.torch as s; \
+         torch.serialization.add_safe_globals([argparse.Namespace]); w = torch.load('{file}', map_location='cpu', \
+         weights_only=True); w = next((w[k] for k in ('state_dict', 'model_state', 'model', 'module') if k in w), w); s.save_file({{k: v.contiguous() for k, v in \
          w.items()}}, 'model.safetensors')\""
     )
 }

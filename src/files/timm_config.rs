@@ -8,9 +8,10 @@ use super::timm_eva;
 use crate::error::Result;
 use crate::kernels::NormKind;
 use crate::kernels::matmul::Activation;
+use crate::vit::autoencoder::Autoencoder;
 use crate::vit::preset::Preset;
 use crate::vit::presets;
-use crate::vit::{Config, Mlp, Pool, Preprocess, Resample, Resize, Scores, Wiring};
+use crate::vit::{Config, Mlp, Pool, Preprocess, Resample, Resize, Scores, Sound, Wiring};
 
 /// Arguments of timm's `VisionTransformer` that change nothing about a trained network at its own image size.
 const WITHOUT_EFFECT: [&str; 9] = [
@@ -24,6 +25,9 @@ const WITHOUT_EFFECT: [&str; 9] = [
     "fix_init",
     "dynamic_img_size",
 ];
+
+/// The part of a tag by which a network of one channel is known to hear: AudioMAE's in timm's layout says it by nothing else.
+const AUDIO_MAE: &str = "audiomae";
 
 /// Reads timm's hub `config.json`: `architecture` gives the defaults, `model_args` overrides them, `num_classes`,
 /// `global_pool` and `pretrained_cfg` say the rest, with timm's defaults for what they leave out. Class names come
@@ -56,12 +60,25 @@ pub(super) fn parse(mut top: Fields) -> Result<(Config, &'static Layout)> {
     // timm's tags begin with the training, and these weights have not been trained further.
     let tag: Option<String> = pretrained.take("tag")?;
     let tag = tag.as_deref().or(architecture.split_once('.').map(|(_, tag)| tag)).unwrap_or_default();
-    config.prop_attn = !tag.starts_with("mae");
+    let hears = config.in_chans == 1 && tag.contains(AUDIO_MAE);
+    config.prop_attn &= !tag.starts_with("mae") && !hears;
+    if hears && config.sound.is_none() {
+        config.sound = Some(Sound::audio_mae(format!("assumed for `{AUDIO_MAE}`")));
+    }
     config.check_numbers()?;
-    config.preprocess = preprocess(&mut pretrained, config.in_chans)?;
+    let read = preprocess(&mut pretrained, config.in_chans)?;
+    // Whoever has a name of its own here has its own ways as well.
+    if preset.family.autoencoder.is_none() || read.source != ASSUMED {
+        config.preprocess = read;
+    }
+    if config.sound.is_some() {
+        // Whoever hears has no use for those of colours.
+        config.preprocess.mean.truncate(1);
+        config.preprocess.std.truncate(1);
+    }
     // By way of transformers pictures are opened as transformers opens them.
     config.preprocess.exif = wrapped;
-    config.scores = scores(config.num_classes);
+    config.scores = scores(&config);
     config.labels = labels(&mut top, &mut pretrained, config.num_classes)?;
     config.check()?;
     let layout = layout(preset, &config);
@@ -83,18 +100,24 @@ pub(super) fn named(architecture: &str) -> Result<(Config, &'static Layout)> {
 
 /// How timm names an architecture's tensors.
 fn layout(preset: &Preset, config: &Config) -> &'static Layout {
-    match (config.wiring, preset.family.eva) {
-        (Wiring::Parallel, _) => &names::PARALLEL,
-        (_, Some(_)) => &names::EVA,
-        (_, None) => &names::TIMM,
+    match (config.wiring, preset.family.eva, preset.family.autoencoder) {
+        _ if preset.name.starts_with("naflexvit_") => &names::NAFLEX,
+        (Wiring::Parallel, ..) => &names::PARALLEL,
+        (_, Some(_), _) => &names::EVA,
+        (_, _, Some(Autoencoder::Video)) => &names::VIDEO_MAE_OWN,
+        (_, _, Some(Autoencoder::SpaceTime)) => &names::MAE_ST,
+        (_, _, Some(Autoencoder::Audio)) => &names::AUDIO_MAE,
+        (_, None, None) => &names::TIMM,
     }
 }
 
-/// What so many logits are.
-pub(super) fn scores(classes: u32) -> Scores {
-    match classes {
+/// What a network's logits are.
+pub(super) fn scores(config: &Config) -> Scores {
+    match config.num_classes {
         0 => Scores::None,
         1 => Scores::Sigmoid,
+        // A sound is of several of AudioSet's.
+        527 if config.sound.is_some() => Scores::Sigmoid,
         _ => Scores::Softmax,
     }
 }
@@ -128,6 +151,10 @@ fn model_args(
     set(&mut config.qkv_bias, args.take("qkv_bias")?);
     set(&mut config.class_token, args.take("class_token")?);
     set(&mut config.no_embed_class, args.take("no_embed_class")?);
+    if config.frames > 1 {
+        set(&mut config.frames, args.take("num_frames")?);
+        set(&mut config.patch_frames, args.take("tubelet_size")?);
+    }
     norms(config, args)?;
     config.wiring = match args.take::<String>("block_fn")?.as_deref() {
         None => config.wiring,

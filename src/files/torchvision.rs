@@ -108,7 +108,7 @@ pub(super) fn recognise(checkpoint: &Shards, file: &str) -> Result<Option<(Confi
     config.num_classes = number(rows("heads.head.weight").max(rows("head.weight")))?;
     config.preprocess.mean = vec![0.485, 0.456, 0.406];
     config.preprocess.std = vec![0.229, 0.224, 0.225];
-    config.scores = timm_config::scores(config.num_classes);
+    config.scores = timm_config::scores(&config);
     let warnings = prepare(&mut config, file);
     config.check()?;
     Ok(Some((config, warnings)))

@@ -9,7 +9,7 @@ use crate::vit::{Config, Tensor, Tensors};
 /// The most values of a table.
 const MOST: u64 = 1 << 26;
 
-/// Puts the positions of VideoMAE into a checkpoint, which has none: for patch `p` and channels `2 i` and `2 i + 1` sine and
+/// Puts the positions of VideoMAE into a checkpoint, where it has none that were learned: for patch `p` and channels `2 i` and `2 i + 1` sine and
 /// cosine of `p / 10000^(2 i / channels)`. The size of the table is that of the tensors which are there.
 ///
 /// # Errors
@@ -21,6 +21,9 @@ pub(super) fn insert(config: &Config, checkpoint: &mut Checkpoint) -> Result<()>
             "patch_size",
             format!("makes {patches} patches of {channels} values, which are too many"),
         ));
+    }
+    if checkpoint.shape(POSITIONS).is_some() {
+        return Ok(());
     }
     // Where the patches' projection has another width, the check of the tensors says so.
     if checkpoint.shape("patch_embed.proj.weight").and_then(<[usize]>::first) != Some(&(channels as usize)) {

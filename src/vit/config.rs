@@ -56,7 +56,7 @@ pub enum Wiring {
     PostNorm,
 }
 
-/// The way positions are brought to another grid of patches: bicubic, as each family's own code does it.
+/// The way positions are brought to another grid of patches, as each family's own code does it.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct PositionResample {
     /// The kernel widens where the grid shrinks (timm's `resample_abs_pos_embed`); otherwise it is four positions
@@ -64,6 +64,20 @@ pub struct PositionResample {
     pub antialias: bool,
     /// Added to the new grid's sides for the scale: 0.1 in DINOv2 without registers, else 0.
     pub offset: f32,
+    /// Linear, from 2 positions where [`antialias`](Self::antialias) does not widen it, instead of bicubic.
+    pub linear: bool,
+    /// The first and last position of a side are those of the other grid: PyTorch's `align_corners`, without antialiasing.
+    pub corners: bool,
+    /// A grid that is no square is the corner of one that is.
+    pub square: bool,
+}
+
+impl PositionResample {
+    /// Bicubic, with the kernel as wide as it is, and nothing else.
+    pub const BICUBIC: Self =
+        PositionResample { antialias: false, offset: 0.0, linear: false, corners: false, square: false };
+    /// The same with antialiasing.
+    pub const ANTIALIASED: Self = PositionResample { antialias: true, ..Self::BICUBIC };
 }
 
 /// What becomes of a network's results for people: [`Session::classify`](crate::Session::classify).
@@ -178,7 +192,7 @@ pub struct Config {
     /// The way a picture becomes the input.
     pub preprocess: Preprocess,
     /// The way a sound becomes the input, where the network listens: its image is a spectrogram then, of one channel, a row
-    /// for each band from the lowest up and a column for each window.
+    /// for each band from the lowest up and a column for each window, or as [`Sound::time_first`] says.
     pub sound: Option<Sound>,
     /// What the results are.
     pub scores: Scores,

@@ -1,6 +1,7 @@
 //! Level 3: a whole Vision Transformer. What it is (config), its numbers (weights, parameters), how it is run
 //! (options), and the fixed list of dispatches that runs it (plan).
 
+pub(crate) mod autoencoder;
 mod block;
 mod buffers;
 mod check;

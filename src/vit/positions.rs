@@ -8,7 +8,7 @@ use crate::error::{Error, Result};
 
 impl Weights {
     /// Makes the network one for images of another size, square or not: `config.image_size` becomes `image_size`
-    /// (height and width in pixels), and `pos_embed` is resampled from the old grid of patches to the new one, bicubic,
+    /// (height and width in pixels), and `pos_embed` is resampled from the old grid of patches to the new one,
     /// as [`Config::position_resample`] says: with `antialias` timm's `resample_abs_pos_embed`
     /// (`torch.nn.functional.interpolate(mode="bicubic", antialias=True)`), otherwise `interpolate_pos_encoding` of
     /// transformers and DINOv2. The positions of class, distillation and register tokens stay as they are. An equal
@@ -83,7 +83,12 @@ fn resample(
     to: [u32; 2],
     how: PositionResample,
 ) -> Vec<f32> {
-    let [down, across] = [0, 1].map(|axis| taps(from[axis], to[axis], how));
+    let [down, across] = [0, 1].map(|axis| {
+        let whole = if how.square { to[0].max(to[1]) } else { to[axis] };
+        let mut taps = taps(from[axis], whole, how);
+        taps.truncate(to[axis] as usize);
+        taps
+    });
     let row = from[1] as usize * channels;
     let mut out = Vec::with_capacity(down.len() * across.len() * channels);
     for rows in &down {
@@ -101,14 +106,18 @@ fn resample(
 /// For each place on the new side, which places on the old one count and how much.
 fn taps(from: u32, to: u32, how: PositionResample) -> Vec<Vec<(usize, f64)>> {
     let (length, last) = (f64::from(from), i64::from(from) - 1);
-    let scale = length / (f64::from(to) + f64::from(how.offset));
-    // PyTorch's two kernels: with antialiasing it is Pillow's, which widens where the picture shrinks and leaves out
+    let scale = match how.corners {
+        true => (length - 1.0) / f64::from(to.max(2) - 1),
+        false => length / (f64::from(to) + f64::from(how.offset)),
+    };
+    // PyTorch's kernels: with antialiasing they are Pillow's, which widen where the picture shrinks and leave out
     // what lies outside; without, the border repeats.
     let (widen, sharpness) = if how.antialias { (scale.max(1.0), -0.5) } else { (1.0, -0.75) };
+    let kernel = |x: f64| if how.linear { (1.0 - x.abs()).max(0.0) } else { keys(x, sharpness) };
     let place = |i: u32| {
-        let centre = scale * (f64::from(i) + 0.5) - 0.5;
+        let centre = if how.corners { scale * f64::from(i) } else { scale * (f64::from(i) + 0.5) - 0.5 };
         let (first, end) = ((centre - 2.0 * widen).floor() as i64, (centre + 2.0 * widen).ceil() as i64);
-        let taps = (first..=end).map(|at| (at, keys((at as f64 - centre) / widen, sharpness)));
+        let taps = (first..=end).map(|at| (at, kernel((at as f64 - centre) / widen)));
         let taps = taps.filter(|&(at, weight)| weight != 0.0 && (!how.antialias || (0..=last).contains(&at)));
         let taps: Vec<(usize, f64)> = taps.map(|(at, weight)| (at.clamp(0, last) as usize, weight)).collect();
         let sum: f64 = taps.iter().map(|(_, weight)| weight).sum();

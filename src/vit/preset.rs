@@ -1,5 +1,6 @@
 //! One architecture as a row of a table, and the config that it makes.
 
+use super::autoencoder::Autoencoder;
 use super::config::{Config, Mlp, Pool, PositionResample, Scores, Wiring};
 use super::preprocess::{Preprocess, Resample, Resize};
 use super::rotary::Rotary;
@@ -59,6 +60,8 @@ pub(crate) struct Family {
     pub position_resample: PositionResample,
     /// Of timm's `Eva`.
     pub eva: Option<Eva>,
+    /// What sees or hears something else than pictures.
+    pub autoencoder: Option<Autoencoder>,
 }
 
 /// What timm's `Eva` has beside what its `VisionTransformer` has.
@@ -95,7 +98,7 @@ impl Preset {
         let packs = family.mlp == Mlp::GateFirst && family.eva.is_none();
         let of_eva = |part: fn(&Eva) -> bool| family.eva.as_ref().is_some_and(part);
         let pool_heads = family.eva.and_then(|eva| eva.pool_heads);
-        Config {
+        let config = Config {
             name: name.into(),
             image_size: family.eva.and_then(|eva| eva.pixels).unwrap_or([pixels; 2]),
             patch_size: [patch; 2],
@@ -157,6 +160,10 @@ impl Preset {
             sound: None,
             scores: if classes > 0 { Scores::Softmax } else { Scores::None },
             labels: Vec::new(),
+        };
+        match family.autoencoder {
+            Some(kind) => config.with(|config| kind.apply(config)),
+            None => config,
         }
     }
 }
@@ -254,7 +261,7 @@ impl Family {
 
     /// Positions resampled as in DINO's and DINOv2's own code, before it had registers.
     pub(super) const fn offset(mut self) -> Self {
-        self.position_resample = PositionResample { antialias: false, offset: 0.1 };
+        self.position_resample = PositionResample { offset: 0.1, ..PositionResample::BICUBIC };
         self
     }
 }

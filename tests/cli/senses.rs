@@ -6,6 +6,7 @@ use image::codecs::gif::GifDecoder;
 use image::codecs::png::PngDecoder;
 use image::{AnimationDecoder, Rgb, RgbImage};
 use safetensors::SafeTensors;
+use safetensors::tensor::{Dtype, TensorView, serialize};
 
 use crate::{golden, repository, tome};
 
@@ -105,7 +106,7 @@ fn clips_are_files_and_folders_of_frames() {
 #[test]
 fn tensors_of_clips_and_spectrograms_are_read() {
     let folder = tempfile::tempdir().unwrap();
-    for case in ["hf_ast_classifier", "hf_videomae_classifier", "hf_vivit"] {
+    for case in ["hf_ast_classifier", "audiomae_classifier", "hf_videomae_classifier", "hf_vivit"] {
         let out = folder.path().join(format!("{case}.safetensors"));
         let input = golden(case).join("input.safetensors");
         with(case, &["infer", "--input", text(&input), "--output", text(&out), "--r", "4"]).done();
@@ -183,4 +184,59 @@ fn sounds_are_painted_on_their_spectrogram() {
     assert_eq!((out.dimensions(), out != plain), ((44 * 4, 24 * 4), true));
     with("hf_ast_classifier", &["visualize", text(&wav), "--out", text(&folder.path().join("a.gif"))])
         .failed("is written as PNG");
+}
+
+/// AudioMAE in timm's layout, whose spectrograms have a row for each window.
+#[test]
+fn a_network_may_hear_with_time_first() {
+    let folder = tempfile::tempdir().unwrap();
+    let wav = file(folder.path(), "sounds.safetensors", "wav", "a.wav");
+    let run = with("audiomae_classifier", &["classify", text(&wav), "--r", "4", "--json"]).done();
+    let said = "that it hears, and how, is assumed for `audiomae`: 16000 Hz";
+    assert!(run.stderr.contains(said), "{}", run.stderr);
+    let json: serde_json::Value = serde_json::from_str(&run.stdout).unwrap();
+    let prepared = &json["preprocess"];
+    assert_eq!([&prepared["bands"], &prepared["windows"], &prepared["sampling_rate"]], [20, 24, 16_000]);
+    // What the command hears is what a tensor of windows of bands says, with a dimension for the channel or without.
+    let config = tome_wgpu::files::load_model(&golden("audiomae_classifier"), None).unwrap().0;
+    let values = tome_wgpu::files::hear(&wav, &config).unwrap().values;
+    let features = |input: &Path| {
+        let out = folder.path().join("out.safetensors");
+        with("audiomae_classifier", &["infer", "--input", text(input), "--output", text(&out), "--r", "4"])
+            .done();
+        floats(&out, "features")
+    };
+    let heard = features(&wav);
+    for (name, shape) in [("input_values", vec![1, 24, 20]), ("images", vec![1, 1, 24, 20])] {
+        let view = TensorView::new(Dtype::F32, shape, bytemuck::cast_slice(&values)).unwrap();
+        let path = folder.path().join(format!("{name}.safetensors"));
+        std::fs::write(&path, serialize([(name, view)], None).unwrap()).unwrap();
+        assert_eq!(features(&path), heard, "{name}");
+    }
+    // Time runs from left to right, and low tones are at the bottom: a low tone that ends half way.
+    let low = folder.path().join("low.wav");
+    let tone =
+        (0..4000).map(|at| (9000.0 * (at as f32 * 0.12).sin() * if at < 2000 { 1.0 } else { 0.0 }) as i16);
+    std::fs::write(&low, wave(&tone.collect::<Vec<_>>())).unwrap();
+    let out = folder.path().join("out.png");
+    with("audiomae_classifier", &["visualize", text(&low), "--out", text(&out), "--r", "0"]).done();
+    let painted = image::open(out).unwrap().into_rgb8();
+    assert_eq!(painted.dimensions(), (24 * 4, 20 * 4));
+    let bright = |x: u32, y: u32| u32::from(painted.get_pixel(x, y)[0]);
+    let loud = bright(20, 66);
+    for (x, y) in [(20, 6), (70, 66), (70, 6)] {
+        assert!(loud > bright(x, y) + 40, "{loud}, {} at {x}, {y}", bright(x, y));
+    }
+}
+
+/// A WAV file of 16 kHz.
+fn wave(samples: &[i16]) -> Vec<u8> {
+    let data = 2 * samples.len() as u32;
+    let mut file = [&b"RIFF"[..], &(36 + data).to_le_bytes(), b"WAVEfmt ", &16u32.to_le_bytes()].concat();
+    [1u16, 1].iter().for_each(|value| file.extend(value.to_le_bytes()));
+    [16_000u32, 32_000].iter().for_each(|value| file.extend(value.to_le_bytes()));
+    [2u16, 16].iter().for_each(|value| file.extend(value.to_le_bytes()));
+    file.extend([&b"data"[..], &data.to_le_bytes()].concat());
+    file.extend(samples.iter().flat_map(|sample| sample.to_le_bytes()));
+    file
 }

@@ -1,6 +1,7 @@
 //! Configs, weights and pictures, good and bad. Needs no GPU.
 #![cfg(feature = "files")]
 
+mod autoencoders;
 mod brought;
 mod clips;
 mod config;
@@ -8,6 +9,7 @@ mod guesses;
 mod handed;
 mod layouts;
 mod lazy;
+mod naflexvit;
 #[path = "../common/photo.rs"]
 mod photo;
 mod pictures;

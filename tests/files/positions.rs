@@ -37,9 +37,9 @@ fn every_family_places_patches_as_its_own_code_does() {
     for (name, want) in fixture.iter().filter(|(name, _)| name.contains('/')) {
         let [family, grid, size] = name.split('/').collect::<Vec<_>>()[..] else { panic!("{name}") };
         let how = match family {
-            "timm" | "dinov2_with_registers" => PositionResample { antialias: true, offset: 0.0 },
-            "original" => PositionResample { antialias: false, offset: 0.1 },
-            _ => PositionResample { antialias: false, offset: 0.0 },
+            "timm" | "dinov2_with_registers" => PositionResample::ANTIALIASED,
+            "original" => PositionResample { offset: 0.1, ..PositionResample::BICUBIC },
+            _ => PositionResample::BICUBIC,
         };
         let mut config = network(if grid == "rect" { [4, 6] } else { [5, 5] }, how);
         let mut weights = Weights::new();
@@ -63,7 +63,7 @@ fn every_family_places_patches_as_its_own_code_does() {
 
 #[test]
 fn frames_are_resampled_one_by_one() {
-    let how = PositionResample { antialias: true, offset: 0.0 };
+    let how = PositionResample::ANTIALIASED;
     let square = fixture()["square"].clone();
     let (shape, values) = (square.shape.clone(), square.data.to_f32().into_owned());
     let mut config = network([5, 5], how);
@@ -97,7 +97,7 @@ fn an_equal_grid_changes_nothing() {
 
 #[test]
 fn a_refused_size_leaves_everything_as_it_was() {
-    let mut config = network([5, 5], PositionResample { antialias: true, offset: 0.0 });
+    let mut config = network([5, 5], PositionResample::ANTIALIASED);
     let mut weights = Weights::new();
     weights.insert("pos_embed", fixture()["square"].clone());
     let before = (config.clone(), weights.clone());

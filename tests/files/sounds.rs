@@ -104,6 +104,21 @@ fn a_sound_is_heard_as_transformers_hears_it() {
     assert!(!is_sound(b"RIFF....WEBPVP8 ") && !is_sound(b"GIF89a") && !is_sound(b""));
 }
 
+/// Rows are windows where the network has them first.
+#[test]
+fn windows_may_come_first() {
+    let lying = heard(&fixture("wav")).unwrap();
+    let upright = ears().with(|config| {
+        config.image_size = [TIMES as u32, BANDS as u32];
+        config.sound = Some(Sound::audio_mae("a test"));
+    });
+    let got = hear_bytes(&fixture("wav"), Path::new("a.wav"), &upright).unwrap();
+    assert_eq!((got.windows, &got.changes), (lying.windows, &lying.changes));
+    for (at, value) in got.values.iter().enumerate() {
+        assert_eq!(*value, lying.values[at % BANDS * TIMES + at / BANDS], "{at}");
+    }
+}
+
 #[test]
 fn samples_of_every_kind_are_the_same_sound() {
     let samples = tone(RATE);

@@ -84,7 +84,7 @@ def timms(model, cfg):
         "num_heads": str(attention.num_heads),
         "pool": "Distilled" if hasattr(model, "dist_token") else pool,
         "norm_eps": eps.pop(),
-        "patch_size": list(model.patch_embed.patch_size),
+        "patch_size": list(getattr(model, "patch_embed", getattr(model, "embeds", None)).patch_size),
         "image_size": list(cfg.input_size[1:]),
         "num_classes": str(model.num_classes),
         "mean": list(cfg.mean),
@@ -95,6 +95,14 @@ def timms(model, cfg):
         "norm": "Rms" if "RmsNorm" in type(getattr(block, "norm1", getattr(block, "in_norm", None))).__name__ else "Layer",
         "no_embed_class": getattr(model, "no_embed_class", False),
     }
+    if hasattr(model, "embeds"):
+        # Positions of patches alone, and how they are resampled; those by rows and columns never with antialiasing.
+        out["no_embed_class"] = model.num_prefix_tokens > 0
+        factors = model.embeds.pos_embed_type == "factorized"
+        out["antialias"] = model.embeds.pos_embed_antialias and not factors
+        out["linear"] = factors or model.embeds.pos_embed_interp_mode == "bilinear"
+        out["corners"] = model.embeds.pos_embed_align_corners
+        out["square"] = model.embeds.pos_embed_ar_preserving
     mlp = getattr(block, "mlp", None)
     if mlp is not None:
         kind = type(mlp).__name__

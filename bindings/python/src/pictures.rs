@@ -70,8 +70,9 @@ impl Picture {
             return refused("num_frames", config.frames.to_string(), why);
         }
         if config.sound.is_some() {
-            let why = "it hears; give spectrograms as arrays, [batch, 1, bands, windows]";
-            return refused("model_type", config.name.clone(), why);
+            let [height, width] = config.image_size;
+            let why = format!("it hears; give spectrograms as arrays, [batch, 1, {height}, {width}]");
+            return refused("model_type", config.name.clone(), &why);
         }
         match self {
             Picture::File(path) => load_image(path, config),

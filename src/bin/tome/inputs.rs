@@ -121,7 +121,7 @@ pub enum Seen {
     Picture(DynamicImage),
     /// Frame by frame.
     Clip(Vec<DynamicImage>),
-    /// A spectrogram, `[bands, windows]`.
+    /// A spectrogram, as [`tome_wgpu::files::Heard`] has it.
     Sound(Vec<f32>),
     /// A picture of any shape, packed.
     Packed(Vec<f32>),

@@ -99,7 +99,7 @@ pub fn put(config: Config, weights: &Checkpoint, device: &DeviceArgs) -> Result<
 /// How pictures, clips or sounds are prepared, for programs.
 pub fn described(config: &Config) -> Value {
     if let Some(sound) = &config.sound {
-        let [bands, windows] = config.image_size;
+        let [bands, windows] = sound.bands_and_windows(config.image_size);
         return json!({
             "sampling_rate": sound.sampling_rate,
             "bands": bands,

@@ -70,13 +70,18 @@ impl TensorInput {
         let [height, width] = config.image_size.map(|side| side as usize);
         let frames = (config.frames > 1).then_some(config.frames as usize);
         let image = frames.into_iter().chain([config.in_chans as usize, height, width]).collect::<Vec<_>>();
-        let turned = config.sound.is_some() && shape.get(1..) == Some(&[width, height]);
+        let spectrogram = config.sound.as_ref().map(|sound| {
+            let [bands, windows] = sound.bands_and_windows(config.image_size);
+            [windows as usize, bands as usize]
+        });
+        let is_one = spectrogram.is_some_and(|sides| shape.get(1..) == Some(&sides));
+        let turned = is_one && config.sound.as_ref().is_some_and(|sound| !sound.time_first);
         if shape.first() == Some(&0) {
             bail!("{tensor} holds no images");
         }
-        if !turned && shape.get(1..) != Some(&image) {
-            let wants = match config.sound {
-                Some(_) => format!("[sounds, {width}, {height}]"),
+        if !is_one && shape.get(1..) != Some(&image) {
+            let wants = match spectrogram {
+                Some([windows, bands]) => format!("[sounds, {windows}, {bands}]"),
                 None => {
                     format!("[images, {}]", image.iter().map(usize::to_string).collect::<Vec<_>>().join(", "))
                 }

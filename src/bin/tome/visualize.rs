@@ -119,7 +119,8 @@ fn paint_seen(
         }
         Seen::Sound(values) => (run(Images::Normalised(&values))?, vec![spectrogram(&values, config)]),
     };
-    let upright = |panels: Vec<RgbImage>| match config.sound {
+    let upright = |panels: Vec<RgbImage>| match &config.sound {
+        Some(sound) if sound.time_first => panels.iter().map(imageops::rotate270).collect(),
         Some(_) => panels.iter().map(imageops::flip_vertical).collect(),
         None => panels,
     };
@@ -138,7 +139,7 @@ fn paint_seen(
     Ok((painted, std::iter::once(config.tokens() as usize).chain(maps.map(held)).collect()))
 }
 
-/// Values from black for the least to white for the most, the lowest band on top.
+/// Values from black for the least to white for the most, as the network sees them: the lowest band on top, or on the left.
 fn spectrogram(values: &[f32], config: &Config) -> DynamicImage {
     let least = values.iter().copied().fold(f32::INFINITY, f32::min);
     let most = values.iter().copied().fold(f32::NEG_INFINITY, f32::max);

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use crate::error::{Error, Result};
+use crate::vit::autoencoder::Autoencoder;
 
 /// A piece of one of timm's tensors.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -41,6 +42,11 @@ pub(in crate::files) struct Layout {
     pub turns_projection: bool,
     /// Whether positions are sines and cosines of the patch's number, for which there is no tensor.
     pub waves: bool,
+    /// Whose own names they are, of networks about which tensors say more than a config.
+    pub autoencoder: Option<Autoencoder>,
+    /// Whether a patch is a row of pixels with their channels last, and positions are a table with two sides or the sum of two: timm's
+    /// `NaFlexVit`.
+    pub naflex: bool,
 }
 
 /// A tensor of the checkpoint, or a stretch of it.

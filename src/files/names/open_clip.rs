@@ -29,6 +29,8 @@ pub(in crate::files) const OPEN_CLIP: Layout = Layout {
     dropped: &[],
     turns_projection: true,
     waves: false,
+    autoencoder: None,
+    naflex: false,
 };
 
 /// timm's image tower in open_clip, of which the text's has been taken away.

@@ -13,6 +13,8 @@ pub(in crate::files) const TIMM: Layout = Layout {
     dropped: &["mask_token"],
     turns_projection: false,
     waves: false,
+    autoencoder: None,
+    naflex: false,
 };
 
 /// timm's `ParallelScalingBlock`: one layer to the MLP, q, k and v, behind a norm that here each of them has.
@@ -45,5 +47,19 @@ pub(in crate::files) const EVA: Layout = Layout {
         ("gamma_2", "ls2.gamma", Whole),
     ],
     outside: &[],
+    ..TIMM
+};
+
+/// timm's `NaFlexVit`.
+pub(in crate::files) const NAFLEX: Layout = Layout {
+    prefixes: &[],
+    inside: &[],
+    outside: &[
+        ("embeds.proj.", "patch_embed.proj.", Whole),
+        ("embeds.pos_embed", "pos_embed", Whole),
+        ("embeds.cls_token", "cls_token", Whole),
+        ("embeds.reg_token", "reg_token", Whole),
+    ],
+    naflex: true,
     ..TIMM
 };

@@ -28,4 +28,6 @@ pub(in crate::files) const TORCHVISION: Layout = Layout {
     dropped: &[],
     turns_projection: false,
     waves: false,
+    autoencoder: None,
+    naflex: false,
 };

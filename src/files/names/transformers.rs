@@ -45,6 +45,8 @@ pub(in crate::files) const VIT: Layout = Layout {
     dropped: &["pooler.", "decoder.", "embeddings.mask_token"],
     turns_projection: false,
     waves: false,
+    autoencoder: None,
+    naflex: false,
 };
 
 /// transformers' DINOv3, on the hub and in memory.
@@ -74,6 +76,8 @@ pub(in crate::files) const DINOV3: Layout = Layout {
     dropped: &["embeddings.mask_token", "rope_embeddings."],
     turns_projection: false,
     waves: false,
+    autoencoder: None,
+    naflex: false,
 };
 
 /// transformers' image towers of CLIP and SigLIP.
@@ -108,6 +112,8 @@ pub(in crate::files) const TOWER: Layout = Layout {
     dropped: &["text_model.", "text_projection.", "logit_scale", "logit_bias", "embeddings.position_ids"],
     turns_projection: false,
     waves: false,
+    autoencoder: None,
+    naflex: false,
 };
 
 /// The same where the mean of the patches goes into the classifier: SigLIP's own head is not in use then.
@@ -151,4 +157,6 @@ pub(in crate::files) const AIMV2: Layout = Layout {
     dropped: &["text_model.", "text_projection.", "logit_scale", "embeddings.position_ids"],
     turns_projection: false,
     waves: false,
+    autoencoder: None,
+    naflex: false,
 };

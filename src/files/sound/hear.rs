@@ -17,7 +17,7 @@ use crate::vit::{Config, Sound};
 #[derive(Clone, Debug, PartialEq)]
 #[non_exhaustive]
 pub struct Heard {
-    /// `[bands, windows]`, normalised: the network's image.
+    /// `[bands, windows]`, or `[windows, bands]` for a network of [`Sound::time_first`], normalised: the network's image.
     pub values: Vec<f32>,
     /// Windows that the sound fills; the others are silence.
     pub windows: usize,
@@ -73,17 +73,18 @@ fn listens(config: &Config) -> Result<&Sound> {
 
 /// Samples that are heard, at a rate: those of all windows, and what the last may need of those behind to be resampled.
 fn most(config: &Config, rate: u32) -> Result<usize> {
-    let own = listens(config)?.sampling_rate;
-    let heard = Windows::new(own).samples(config.image_size[1] as usize) as u64;
+    let sound = listens(config)?;
+    let own = sound.sampling_rate;
+    let heard = Windows::new(own).samples(sound.bands_and_windows(config.image_size)[1] as usize) as u64;
     let behind = if rate == own { 0 } else { u64::from(rate) };
     Ok((heard * u64::from(rate)).div_ceil(u64::from(own)).saturating_add(behind) as usize)
 }
 
 fn of_decoded(Decoded { mut samples, rate, channels, more }: Decoded, config: &Config) -> Result<Heard> {
     let sound = listens(config)?;
-    let [bands, columns] = config.image_size.map(|side| side as usize);
+    let [bands, all] = sound.bands_and_windows(config.image_size).map(|count| count as usize);
     let windows = Windows::new(sound.sampling_rate);
-    let heard = windows.samples(columns);
+    let heard = windows.samples(all);
     let mut changes = Vec::new();
     if channels > 1 {
         changes.push(format!("its {channels} channels are mixed"));
@@ -93,7 +94,7 @@ fn of_decoded(Decoded { mut samples, rate, channels, more }: Decoded, config: &C
     }
     samples.truncate(most(config, rate)?);
     let samples = resample(samples, rate, sound.sampling_rate)?;
-    let filled = windows.within(samples.len()).min(columns);
+    let filled = windows.within(samples.len()).min(all);
     if filled == 0 {
         return Err(Error::Input(format!(
             "is {} samples long, less than a window of {}",
@@ -101,15 +102,16 @@ fn of_decoded(Decoded { mut samples, rate, channels, more }: Decoded, config: &C
             windows.length
         )));
     }
-    if more || windows.within(samples.len()) > columns {
+    if more || windows.within(samples.len()) > all {
         let seconds = heard as f64 / f64::from(sound.sampling_rate);
         changes.push(format!("its first {seconds:.2} s are heard"));
     }
     let silence = normal(0.0, sound);
-    let mut values = vec![silence; bands * columns];
-    for (column, energies) in windows.energies(&samples, bands, filled).chunks_exact(bands).enumerate() {
+    let mut values = vec![silence; bands * all];
+    for (window, energies) in windows.energies(&samples, bands, filled).chunks_exact(bands).enumerate() {
         for (band, &energy) in energies.iter().enumerate() {
-            values[band * columns + column] = normal(energy, sound);
+            let at = if sound.time_first { window * bands + band } else { band * all + window };
+            values[at] = normal(energy, sound);
         }
     }
     Ok(Heard { values, windows: filled, changes })

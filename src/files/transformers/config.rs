@@ -4,6 +4,7 @@ use serde_json::Map;
 
 use super::class::{self, Head};
 use super::family::{self, Family};
+use super::video_mae_2;
 use crate::error::Result;
 use crate::files::fields::{Fields, Sides, quoted, unsupported, wrong};
 use crate::files::names::Layout;
@@ -15,6 +16,9 @@ use crate::vit::{Config, PositionResample, Scores};
 /// change nothing about a trained network are ignored.
 pub(in crate::files) fn parse(mut top: Fields) -> Result<(Config, &'static Layout)> {
     let model_type: String = top.take("model_type")?.ok_or_else(|| wrong("model_type", "is missing"))?;
+    if model_type == video_mae_2::MODEL_TYPE {
+        return video_mae_2::parse(top);
+    }
     let family = family::named(&model_type)?;
     let head = class::head(&mut top)?;
     let labels = class::labels(&mut top)?;
@@ -67,7 +71,7 @@ fn plain(tower: &mut Fields, family: &Family) -> Result<Config> {
     config.norm_eps = tower.take("layer_norm_eps")?.unwrap_or(family.norm_eps);
     config.image_size = tower.take("image_size")?.map_or([224; 2], Sides::pair);
     config.patch_size = tower.take("patch_size")?.map_or([family.patch_size; 2], Sides::pair);
-    config.position_resample = PositionResample { antialias: false, offset: 0.0 };
+    config.position_resample = PositionResample::BICUBIC;
     let act: Option<String> = tower.take("hidden_act")?;
     config.activation = match act.as_deref().unwrap_or(family.hidden_act) {
         "gelu" | "gelu_python" => Activation::Gelu,

@@ -1,7 +1,7 @@
 //! The families of transformers' networks.
 
 use super::class::Head;
-use super::{aimv2, ast, dinov2, dinov3, towers, video, vit};
+use super::{aimv2, ast, dinov2, dinov3, towers, video, video_mae_2, vit};
 use crate::error::Result;
 use crate::files::fields::{Fields, quoted, unsupported};
 use crate::files::names::Layout;
@@ -52,7 +52,8 @@ pub(super) fn named(model_type: &str) -> Result<&'static Family> {
     }
     let all = || ALL.into_iter().flatten();
     all().find(|family| family.name == model_type).ok_or_else(|| {
-        let names: Vec<String> = all().map(|family| quoted(family.name)).collect();
+        let others = [video_mae_2::MODEL_TYPE];
+        let names: Vec<String> = all().map(|family| family.name).chain(others).map(quoted).collect();
         unsupported("model_type", quoted(model_type), &format!("known are {}", names.join(", ")))
     })
 }

@@ -10,6 +10,7 @@ mod dinov3;
 mod family;
 mod towers;
 mod video;
+mod video_mae_2;
 mod vit;
 
 pub(super) use config::parse;

@@ -58,8 +58,9 @@ pub(super) const PLAIN: Family = Family {
     layer_scale: false,
     norm: NormKind::Layer,
     norm_eps: 1e-6,
-    position_resample: PositionResample { antialias: true, offset: 0.0 },
+    position_resample: PositionResample::ANTIALIASED,
     eva: None,
+    autoencoder: None,
 };
 pub(super) const DISTILLED: Family = Family { pool: Pool::Distilled, dist_token: true, ..PLAIN };
 /// LayerScale.

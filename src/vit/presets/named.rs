@@ -1,13 +1,14 @@
 //! The architectures that are known by name. `tests/golden/check_presets.py` holds every row of the tables against timm
 //! itself.
 
-use super::{dino, dinov2, eva, refused, timm};
+use super::{autoencoders, dino, dinov2, eva, naflex, refused, timm};
 use crate::error::{Error, Result};
 use crate::vit::config::Config;
 use crate::vit::preset::Preset;
 
 /// The tables.
-const TABLES: [&[Preset]; 4] = [&timm::ROWS, &eva::ROWS, &dino::ROWS, &dinov2::ROWS];
+const TABLES: [&[Preset]; 6] =
+    [&timm::ROWS, &eva::ROWS, &naflex::ROWS, &dino::ROWS, &dinov2::ROWS, &autoencoders::ROWS];
 
 /// Rows in all of them.
 const COUNT: usize = {
@@ -19,10 +20,12 @@ const COUNT: usize = {
 };
 
 impl Config {
-    /// The architectures that are known by name: timm's, and DINOv2's own (`dinov2_vits14` and its like).
+    /// The architectures that are known by name: timm's, DINO's and DINOv2's own (`dinov2_vits14` and its like), and
+    /// masked autoencoders of videos and sounds under their own names (`videomae_vit_base_patch16_224`,
+    /// `mae_st_vit_large_patch16_224`, `audiomae_vit_base_patch16`).
     pub const PRESETS: [&'static str; COUNT] = names();
 
-    /// An architecture with timm's defaults.
+    /// An architecture with its library's defaults.
     ///
     /// # Errors
     /// [`Error::Unsupported`] for a name that is not in [`Config::PRESETS`].

@@ -1,11 +1,10 @@
 //! Architectures of timm that are known and not run, and why.
 
 /// A part of their names, and the reason.
-const REFUSED: [(&str, &str); 15] = [
+const REFUSED: [(&str, &str); 14] = [
     ("beit_", RELATIVE),
     ("beitv2_", RELATIVE),
     ("relpos_", RELATIVE),
-    ("naflexvit_", NAFLEX),
     ("samvit_", WINDOWS),
     ("swin", WINDOWS),
     ("_mci_", CONVOLUTIONS),
@@ -21,7 +20,6 @@ const REFUSED: [(&str, &str); 15] = [
 /// Of BEiT's kind.
 pub(crate) const RELATIVE: &str =
     "its attention adds a bias for each pair of places, which merged tokens no longer have";
-const NAFLEX: &str = "its inputs are patches of pictures of any shape (NaFlex)";
 /// Of Swin's kind.
 pub(crate) const WINDOWS: &str = "its attention is within windows of the grid, which merged tokens leave";
 const CONVOLUTIONS: &str = "its patches come out of a network of convolutions";
