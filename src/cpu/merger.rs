@@ -1,5 +1,5 @@
 use super::{
-    choose_matches, find_matches, key_metric, match_lines, merge_source, merge_tokens, rank_matches,
+    choose_matches, find_matches, key_metric, match_frames, match_lines, merge_source, merge_tokens, rank_matches,
     split_tokens, token_energy,
 };
 use crate::error::{Error, Result};
@@ -94,9 +94,11 @@ pub fn merge(shape: &MergeShape, input: MergeInput<'_>) -> Result<Merged> {
     key_metric(&shape.key_metric(), input.keys, masks, &mut metric);
 
     let mut plan = vec![0; batch as usize * shape.plan_len() as usize];
-    match shape.match_lines() {
-        Some(params) => match_lines(&params, &metric, &mut plan),
-        None => match_bipartite(shape, &metric, input.size, &mut plan),
+    let sizes = input.size.filter(|_| shape.by_size > 0.0);
+    match (shape.match_lines(), shape.match_frames()) {
+        (Some(params), _) => match_lines(&params, &metric, &mut plan),
+        (_, Some(params)) => match_frames(&params, &metric, sizes, &mut plan),
+        _ => match_bipartite(shape, &metric, input.size, &mut plan),
     }
 
     let left = batch as usize * shape.tokens_out() as usize;
