@@ -155,9 +155,9 @@ fn match_frames(
     for (var place = lane; place < length; place += LANES) {
         let i = place / 2u;
         let is_source = place % 2u == first_source;
-        let merges = is_source && goals[min(i, SOURCES - 1u)] != STAYS;
+        let merges = is_source && goals[i] != STAYS;
         // The destination whose group it is of, where that stands, and what has merged before that.
-        let goal = select(select(i, NOBODY, is_source), goals[min(i, SOURCES - 1u)], merges);
+        let goal = select(select(i, NOBODY, is_source), goals[i], merges);
         let stands = select(place, 2u * goal + first_destination, merges);
         var gone = 0u;
         var follower = END;

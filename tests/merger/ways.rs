@@ -3,7 +3,7 @@
 use tome_wgpu::kernels::find_matches::{self, Similarity};
 use tome_wgpu::kernels::key_metric::{self, Length};
 use tome_wgpu::kernels::merge_tokens::{self, MergeMode};
-use tome_wgpu::kernels::{choose_matches, match_lines, merge_source, rank_matches, token_energy};
+use tome_wgpu::kernels::{choose_matches, match_frames, match_lines, merge_source, rank_matches, token_energy};
 use tome_wgpu::{MergeIo, MergeShape, Partition, TokenMerger, reference};
 
 use super::{Input, Merged, groups, input, merge, shape};
@@ -74,6 +74,10 @@ pub fn merge_by_reference(shape: MergeShape, input: &Input) -> Merged {
         reference::match_lines(&set!(params; tokens, similarity), &metric, &mut plan);
         return merged_by_reference(shape, input, &plan);
     }
+    if let Some(params) = frames(shape) {
+        reference::match_frames(&params, &metric, None, &mut plan);
+        return merged_by_reference(shape, input, &plan);
+    }
     let held = list.map_or(0, |list| list.held());
     let edges = (batch * srcs) as usize;
     let (mut score, mut best, mut rank) =
@@ -94,6 +98,16 @@ pub fn merge_by_reference(shape: MergeShape, input: &Input) -> Merged {
     let params = set!(rank_matches::Params::default(); batch, tokens, r, protect, srcs, split_stride);
     reference::rank_matches(&params, &score, &best, split.as_deref(), &mut rank, &mut plan);
     merged_by_reference(shape, input, &plan)
+}
+
+/// The groups that it matches within, where it does.
+fn frames(shape: MergeShape) -> Option<match_frames::Params> {
+    let MergeShape { batch, tokens, head_width, protect, partition, similarity, .. } = shape;
+    let Partition::Frames { groups: Some(groups) } = partition else { return None };
+    let length = (tokens - protect) / groups;
+    let lost = shape.r_clamped() / groups;
+    let params = match_frames::Params::new(batch, head_width, protect, [groups, length], lost);
+    Some(set!(params; similarity))
 }
 
 /// What a plan makes of tokens, sizes and source maps.
