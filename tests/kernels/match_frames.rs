@@ -17,7 +17,8 @@ fn check(rig: &Rig, params: Params, metric: &[f32], size: Option<&[f32]>) -> Vec
     let want = on_reference(params, metric, size);
     let (metric, plan) = (rig.data(metric), rig.unwritten(want.len() as u32));
     let size = size.map(|size| rig.data(size));
-    let io = Io { size: size.as_ref().map(Into::into), ..Io::new(&metric, &plan) };
+    let io = Io::new(&metric, &plan);
+    let io = size.as_ref().map_or(io, |size| io.size(size));
     rig.run(&[match_frames(&rig.gpu, params, io).unwrap()]);
     same(format!("{} {params:?}", rig.id()), &rig.read::<u32>(&plan, want.len() as u32), &want);
     want
