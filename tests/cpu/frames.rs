@@ -70,8 +70,8 @@ fn r_is_as_many_of_each_group_and_the_rest_is_carried() {
     };
     // VideoMAE's: 65 is eight of each of 8 and one over, eight times.
     assert_eq!(left(1568, 0, 8, "65"), [1568, 1504, 1440, 1376, 1312]);
-    // Nothing of 5, then one each of 10, two over, one each of 7, and 3 + 5 is one each again.
-    assert_eq!(left(57, 1, 7, "5,5,4,5"), [57, 57, 50, 43, 36]);
+    // Nothing of 5, then one each of 10, then one each of 3 + 4, and nothing of 5.
+    assert_eq!(left(57, 1, 7, "5,5,4,5"), [57, 57, 50, 43, 43]);
     // Blocks that merge nothing keep what is left over.
     assert_eq!(left(25, 1, 4, "3,0,1,0"), [25, 25, 25, 21, 21]);
     // At most half of a group, rounded down: of 7, 4, 2 tokens.

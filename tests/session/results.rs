@@ -69,7 +69,7 @@ fn lines_and_groups_of_a_clip_stay_within_their_time() {
     let images = images(&config, 2);
     let apart = [Partition::Lines { grid: None }, Partition::Frames { groups: None }];
     for (partition, apart) in apart.map(|p| (p, true)).into_iter().chain([(Partition::Alternating, false)]) {
-        let options = set!(options(12); partition);
+        let options = set!(options(12); partition, by_size: 0.5);
         let all: Vec<Outputs> = sessions(&config)
             .iter()
             .map(|session| session.run(&images, &options, Want::ALL).unwrap())
