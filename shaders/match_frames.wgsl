@@ -57,26 +57,40 @@ fn weighed(value: f32, a: f32, b: f32) -> f32 {
     return max((value - top) * exp2(params.by_size * log2(mean)) + top, FARTHEST);
 }
 
+fn directed(token: u32, vectors: u32) -> bool {
+    var squares = vec4<f32>();
+    for (var i = 0u; i < vectors; i++) {
+        let x = metric[token * vectors + i];
+        squares += x * x;
+    }
+    return any(squares > vec4<f32>());
+}
+
 fn similarity(a: u32, b: u32) -> f32 {
     let vectors = params.width / 4u;
     var sums = vec4<f32>();
-    var own = vec4<f32>();
-    var other = vec4<f32>();
-    for (var i = 0u; i < vectors; i++) {
-        let x = metric[a * vectors + i];
-        let y = metric[b * vectors + i];
-        let apart = x - y;
-        sums += select(x * y, -apart * apart, params.similarity == EUCLIDEAN);
-        own += x * x;
-        other += y * y;
+    if params.similarity == EUCLIDEAN {
+        for (var i = 0u; i < vectors; i++) {
+            let apart = metric[a * vectors + i] - metric[b * vectors + i];
+            sums -= apart * apart;
+        }
+    } else {
+        for (var i = 0u; i < vectors; i++) {
+            sums += metric[a * vectors + i] * metric[b * vectors + i];
+        }
     }
     var value = dot(sums, vec4<f32>(1.0));
+    // By a product, only what is orthogonal can be without direction.
+    if value == 0.0 || params.similarity == EUCLIDEAN {
+        if !directed(a, vectors) || !directed(b, vectors) {
+            return UNDIRECTED;
+        }
+    }
     if HAS_SIZE != 0u {
         // Padding, of size 0, counts as a token of size 1.
         value = weighed(value, max(size[a], 1.0), max(size[b], 1.0));
     }
-    let directed = any(own > vec4<f32>()) && any(other > vec4<f32>());
-    return select(UNDIRECTED, value, directed);
+    return value;
 }
 
 @compute @workgroup_size(LANES)

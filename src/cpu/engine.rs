@@ -5,8 +5,9 @@ use std::mem::take;
 use super::memory::{Memory, slot};
 use super::product::Packed;
 use super::{
-    attention, choose_matches, embed_patches, find_matches, key_metric, layer_norm, match_frames, match_lines, matchings,
-    matmul, merge_source, merge_tokens, norm_heads, pool, rank_matches, split_tokens, token_energy,
+    attention, choose_matches, embed_patches, find_matches, key_metric, layer_norm, match_frames,
+    match_lines, matchings, matmul, merge_source, merge_tokens, norm_heads, pool, rank_matches, split_tokens,
+    token_energy,
 };
 use crate::error::Result;
 use crate::kernels;

@@ -1,6 +1,6 @@
 use super::{
-    choose_matches, find_matches, key_metric, match_frames, match_lines, merge_source, merge_tokens, rank_matches,
-    split_tokens, token_energy,
+    choose_matches, find_matches, key_metric, match_frames, match_lines, merge_source, merge_tokens,
+    rank_matches, split_tokens, token_energy,
 };
 use crate::error::{Error, Result};
 use crate::kernels::find_matches::MOST_BY_SIZE;

@@ -3,8 +3,9 @@
 use super::parameters::{Linear, Norm};
 use crate::error::Result;
 use crate::kernels::{
-    attention, choose_matches, embed_patches, find_matches, key_metric, layer_norm, match_frames, match_lines, matmul,
-    merge_source, merge_tokens, norm_heads, pool, rank_matches, split_tokens, token_energy,
+    attention, choose_matches, embed_patches, find_matches, key_metric, layer_norm, match_frames,
+    match_lines, matmul, merge_source, merge_tokens, norm_heads, pool, rank_matches, split_tokens,
+    token_energy,
 };
 use crate::matching::{self, Matching};
 

@@ -3,8 +3,8 @@
 use super::config::{Config, Pool, Wiring};
 use crate::error::{Error, Result};
 use crate::kernels::find_matches::MOST_BY_SIZE;
-use crate::kernels::{match_frames, match_lines::LONGEST};
 use crate::kernels::{MergeMode, MergedPosition, PoolMode, Similarity};
+use crate::kernels::{match_frames, match_lines::LONGEST};
 use crate::matching::Matching;
 use crate::partition::Partition;
 use crate::schedule::Schedule;

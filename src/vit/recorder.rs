@@ -10,8 +10,8 @@ use crate::error::{Error, Result};
 use crate::gpu::Gpu;
 use crate::kernels::{
     self, SplitMode, attention, choose_matches, embed_patches, find_matches, key_metric, layer_norm,
-    match_frames, match_lines, matmul, merge_source, merge_tokens, norm_heads, pool, rank_matches, split_tokens,
-    token_energy,
+    match_frames, match_lines, matmul, merge_source, merge_tokens, norm_heads, pool, rank_matches,
+    split_tokens, token_energy,
 };
 use crate::view::View;
 

@@ -111,8 +111,7 @@ fn by_size_is_the_references() {
     for rig in rigs_for(&SPEC) {
         for (similarity, by_size) in [(Similarity::Cosine, 1.0), (Similarity::Euclidean, 0.5)] {
             for (protect, groups, length, lost) in [(0, 4, 9, 3), (1, 3, 20, 7), (5, 1, 33, 16)] {
-                let params =
-                    set!(Params::new(2, 12, protect, [groups, length], lost); similarity, by_size);
+                let params = set!(Params::new(2, 12, protect, [groups, length], lost); similarity, by_size);
                 let rows = params.batch * params.tokens;
                 let decided = |seed: u64| {
                     let mut random = Random(seed << 8 | u64::from(length));

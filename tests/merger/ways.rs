@@ -3,7 +3,9 @@
 use tome_wgpu::kernels::find_matches::{self, Similarity};
 use tome_wgpu::kernels::key_metric::{self, Length};
 use tome_wgpu::kernels::merge_tokens::{self, MergeMode};
-use tome_wgpu::kernels::{choose_matches, match_frames, match_lines, merge_source, rank_matches, token_energy};
+use tome_wgpu::kernels::{
+    choose_matches, match_frames, match_lines, merge_source, rank_matches, token_energy,
+};
 use tome_wgpu::{MergeIo, MergeShape, Partition, TokenMerger, reference};
 
 use super::{Input, Merged, groups, input, merge, shape};
@@ -188,7 +190,9 @@ fn frame_groups_merge_by_size_and_keep_their_order() {
                 let one = merge(rig, set!(shape; batch: 1), &input.of(&shape, 1));
                 same(&what, &one.x, &got.x[got.x.len() / 2..]);
                 let length_out = (shape.tokens_out() - protect) / groups;
-                assert!(shape.tokens_out() < shape.tokens && length_out * groups + protect == shape.tokens_out());
+                assert!(
+                    shape.tokens_out() < shape.tokens && length_out * groups + protect == shape.tokens_out()
+                );
                 for source in got.source.chunks_exact(tokens as usize) {
                     for (token, &holder) in source.iter().enumerate().skip(protect as usize) {
                         let [from, to] = [token as u32, holder].map(|at| at - protect);
