@@ -36,7 +36,7 @@ impl MergeInput<'_> {
     ///
     /// # Errors
     /// [`Error::Input`] where one is of another length, or a token is held by one that is not there; those of the shape's
-    /// partition.
+    /// partition; [`Error::Params`] where its lines or frame groups are too long.
     pub fn check(&self, shape: &MergeShape) -> Result<()> {
         let MergeShape { batch, tokens, channels, heads, head_width, key_stride, sources, .. } = *shape;
         shape.partition.check(tokens, shape.protect)?;
@@ -48,6 +48,12 @@ impl MergeInput<'_> {
                 "a merge of [{batch}, {tokens}, {channels}] by {heads} heads of {head_width}, from {} on of {key_stride}",
                 shape.key_start
             )));
+        }
+        if let Some(lines) = shape.match_lines() {
+            lines.check()?;
+        }
+        if let Some(frames) = shape.match_frames() {
+            frames.check()?;
         }
         if !(0.0..=MOST_BY_SIZE).contains(&shape.by_size) {
             return Err(Error::Input(format!(

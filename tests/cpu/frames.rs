@@ -63,6 +63,25 @@ fn one_group_is_the_alternating_partition_in_its_own_order() {
 }
 
 #[test]
+fn what_cannot_be_matched_is_an_error_and_no_panic() {
+    let merge = |tokens: u32, partition, similarity, by_size| {
+        let shape = set!(MergeShape::fused(1, tokens, 1, 4, 2); partition, similarity, by_size);
+        let (keys, x) = (vec![0.5; (12 * tokens) as usize], vec![0.5; (4 * tokens) as usize]);
+        cpu::merge(&shape, cpu::MergeInput { keys: &keys, x: &x, size: None, source: None })
+    };
+    let lines = Partition::Lines { grid: Some([1, 1026]) };
+    for refused in [
+        merge(2052, frames(1), Similarity::Cosine, 0.0),
+        merge(1026, lines, Similarity::Cosine, 0.0),
+        merge(8, frames(2), Similarity::Dot, 1.0),
+    ] {
+        assert!(matches!(refused, Err(Error::Params { .. })), "{refused:?}");
+    }
+    assert!(merge(2052, frames(2), Similarity::Cosine, 2.0).is_ok());
+    assert!(matches!(merge(9, frames(2), Similarity::Cosine, 0.0), Err(Error::Input(_))));
+}
+
+#[test]
 fn r_is_as_many_of_each_group_and_the_rest_is_carried() {
     let left = |tokens, protect, groups, r: &str| {
         let schedule: Schedule = r.parse().expect("a schedule");

@@ -48,8 +48,8 @@ fn plans_are_the_references_for_groups_of_any_length() {
                     one_group_a_token([params.tokens, params.r(), protect], &plan, &what);
                     let length_out = length - lost;
                     for image in plan.chunks_exact(params.plan_len() as usize) {
-                        let [keep, group] = [&image[..], &image[(image.len() - params.tokens as usize)..]];
-                        let kept = &keep[..(params.tokens - params.r()) as usize];
+                        let group = &image[image.len() - params.tokens as usize..];
+                        let kept = &image[..(params.tokens - params.r()) as usize];
                         assert!(kept.is_sorted(), "{what}: not in order");
                         for (token, &out) in group.iter().enumerate().skip(protect as usize) {
                             let [from, to] = [token as u32, out].map(|at| at - protect);
