@@ -50,47 +50,69 @@ fn height_of(score: f32) -> i32 {
     return bits ^ ((bits >> 31u) & 0x7fffffff);
 }
 
-// As in find_matches: large tokens must be more alike to merge.
-fn weighed(value: f32, a: f32, b: f32) -> f32 {
-    let mean = 2.0 * a * b / (a + b);
+// As in find_matches: large tokens must be more alike to merge, and padding, of size 0, counts as a token of size 1.
+fn weighed(values: vec4<f32>, sizes: vec4<f32>, other: f32) -> vec4<f32> {
+    let a = max(sizes, vec4<f32>(1.0));
+    let b = max(other, 1.0);
+    let means = 2.0 * a * b / (a + b);
     let top = select(1.0, 0.0, params.similarity == EUCLIDEAN);
-    return max((value - top) * exp2(params.by_size * log2(mean)) + top, FARTHEST);
+    return max((values - top) * exp2(params.by_size * log2(means)) + top, vec4<f32>(FARTHEST));
 }
 
-fn directed(token: u32, vectors: u32) -> bool {
+fn directed(start: u32, vectors: u32) -> bool {
     var squares = vec4<f32>();
     for (var i = 0u; i < vectors; i++) {
-        let x = metric[token * vectors + i];
+        let x = metric[start + i];
         squares += x * x;
     }
     return any(squares > vec4<f32>());
 }
 
-fn similarity(a: u32, b: u32) -> f32 {
+// How much a token is like four others.
+fn similarities(token: u32, others: vec4<u32>) -> vec4<f32> {
     let vectors = params.width / 4u;
-    var sums = vec4<f32>();
+    let s = token * vectors;
+    let d = others * vectors;
+    var t0 = vec4<f32>();
+    var t1 = vec4<f32>();
+    var t2 = vec4<f32>();
+    var t3 = vec4<f32>();
     if params.similarity == EUCLIDEAN {
         for (var i = 0u; i < vectors; i++) {
-            let apart = metric[a * vectors + i] - metric[b * vectors + i];
-            sums -= apart * apart;
+            let a = metric[s + i];
+            let b0 = a - metric[d.x + i];
+            let b1 = a - metric[d.y + i];
+            let b2 = a - metric[d.z + i];
+            let b3 = a - metric[d.w + i];
+            t0 -= b0 * b0;
+            t1 -= b1 * b1;
+            t2 -= b2 * b2;
+            t3 -= b3 * b3;
         }
     } else {
         for (var i = 0u; i < vectors; i++) {
-            sums += metric[a * vectors + i] * metric[b * vectors + i];
+            let a = metric[s + i];
+            t0 += a * metric[d.x + i];
+            t1 += a * metric[d.y + i];
+            t2 += a * metric[d.z + i];
+            t3 += a * metric[d.w + i];
         }
     }
-    var value = dot(sums, vec4<f32>(1.0));
+    let one = vec4<f32>(1.0);
+    var values = vec4<f32>(dot(t0, one), dot(t1, one), dot(t2, one), dot(t3, one));
     // By a product, only what is orthogonal can be without direction.
-    if value == 0.0 || params.similarity == EUCLIDEAN {
-        if !directed(a, vectors) || !directed(b, vectors) {
-            return UNDIRECTED;
-        }
-    }
+    let doubtful = (values == vec4<f32>()) | vec4<bool>(params.similarity == EUCLIDEAN);
     if HAS_SIZE != 0u {
-        // Padding, of size 0, counts as a token of size 1.
-        value = weighed(value, max(size[a], 1.0), max(size[b], 1.0));
+        let sizes = vec4<f32>(size[others.x], size[others.y], size[others.z], size[others.w]);
+        values = weighed(values, sizes, size[token]);
     }
-    return value;
+    if any(doubtful) {
+        let there = vec4<bool>(directed(s, vectors)) & vec4<bool>(
+            directed(d.x, vectors), directed(d.y, vectors), directed(d.z, vectors), directed(d.w, vectors),
+        );
+        values = select(values, vec4<f32>(UNDIRECTED), doubtful & !there);
+    }
+    return values;
 }
 
 @compute @workgroup_size(LANES)
@@ -135,10 +157,15 @@ fn match_frames(
         var goal = 0u;
         if i < sources {
             let source = start + 2u * i + first_source;
-            for (var j = lane % SEARCHERS; j < destinations; j += SEARCHERS) {
-                let other = height_of(similarity(source, start + 2u * j + first_destination));
-                goal = select(goal, j, other > height);
-                height = max(height, other);
+            // Four destinations at a time, the last of them as often as there are too few.
+            for (var j = lane % SEARCHERS * 4u; j < destinations; j += SEARCHERS * 4u) {
+                let numbers = min(j + vec4<u32>(0u, 1u, 2u, 3u), vec4<u32>(destinations - 1u));
+                let values = similarities(source, start + 2u * numbers + first_destination);
+                for (var k = 0u; k < 4u; k++) {
+                    let other = height_of(values[k]);
+                    goal = select(goal, numbers[k], other > height);
+                    height = max(height, other);
+                }
             }
         }
         workgroupBarrier(); // what was found before has been read
