@@ -6,7 +6,7 @@ use crate::gpu::Gpu;
 use crate::kernels::key_metric::Length;
 use crate::kernels::{
     self, MergeMode, MergedPosition, NormKind, Similarity, choose_matches, find_matches, key_metric,
-    match_lines, merge_source, merge_tokens, rank_matches, split_tokens, token_energy, unmerge,
+    match_frames, match_lines, merge_source, merge_tokens, rank_matches, split_tokens, token_energy, unmerge,
 };
 use crate::matching;
 use crate::merge_io::MergeIo;
@@ -31,7 +31,8 @@ pub struct MergeShape {
     pub key_stride: u32,
     /// First value of the first key in its buffer; a multiple of 4.
     pub key_start: u32,
-    /// Tokens to merge; clamped to what the partition allows, and rounded down to whole lines where it has some.
+    /// Tokens to merge; clamped to what the partition allows, and rounded down to whole lines, or to as many of
+    /// each frame group, where it has some.
     pub r: u32,
     /// Edges merge only where their score is above it: r is then the most that do, tokens alternate, and places that
     /// become empty are padding of size 0 behind the tokens. Scores are similarities, of distances minus the square.
@@ -145,12 +146,20 @@ impl MergeShape {
         Some(match_lines::Params { batch, tokens, width, protect, similarity, rows, columns, lost })
     }
 
+    /// None where tokens do not merge within frame groups.
+    pub(crate) fn match_frames(&self) -> Option<match_frames::Params> {
+        let &MergeShape { batch, tokens, head_width: width, protect, similarity, by_size, .. } = self;
+        let Partition::Frames { groups: Some(groups) } = self.partition else { return None };
+        let lost = self.r_clamped() / self.partition.step(tokens, protect);
+        Some(match_frames::Params { batch, tokens, width, protect, similarity, groups, lost, by_size })
+    }
+
     pub(crate) fn otherwise(&self) -> matching::Params {
         let &MergeShape { batch, tokens, head_width: width, protect, similarity, .. } = self;
         matching::Params { batch, tokens, width, r: self.r_clamped(), protect, similarity }
     }
 
-    /// None where tokens alternate, or merge along lines, or nothing merges.
+    /// None where tokens alternate, or merge along lines or within frame groups, or nothing merges.
     pub(crate) fn split_tokens(&self) -> Option<split_tokens::Params> {
         self.partition.split(self.batch, self.tokens, self.protect, self.r_clamped())
     }
@@ -282,10 +291,13 @@ impl TokenMerger {
         if let Some(params) = shape.split_tokens() {
             dispatches.push(kernels::split_tokens(gpu, params, split_io)?);
         }
+        let size = io.size.filter(|_| shape.by_size > 0.0);
         if let Some(params) = shape.match_lines() {
             dispatches.push(kernels::match_lines(gpu, params, match_lines::Io::new(metric, plan))?);
+        } else if let Some(params) = shape.match_frames() {
+            let io = match_frames::Io { size, ..match_frames::Io::new(metric, plan) };
+            dispatches.push(kernels::match_frames(gpu, params, io)?);
         } else {
-            let size = io.size.filter(|_| shape.by_size > 0.0);
             let find = find_matches::Io { split: listed, size, ..find_matches::Io::new(metric, score, best) };
             dispatches.push(kernels::find_matches(gpu, shape.find_matches(), find)?);
             if let Some(params) = shape.choose_matches() {
@@ -370,7 +382,8 @@ impl TokenMerger {
     /// Its calls, those of [`kernels::ALL`] from [`key_metric`](kernels::key_metric()) to
     /// [`merge_source`](kernels::merge_source()): energies only where they decide, a list only where tokens do not
     /// alternate, [`choose_matches`](kernels::choose_matches()) in place of ranks with a threshold, and
-    /// [`match_lines`](kernels::match_lines()) in place of list, matches and ranks where a grid stays one.
+    /// [`match_lines`](kernels::match_lines()) or [`match_frames`](kernels::match_frames()) in place of list, matches and
+    /// ranks where a grid stays one or frame groups keep to themselves.
     pub fn dispatches(&self) -> &[Dispatch] {
         &self.dispatches
     }

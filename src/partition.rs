@@ -10,7 +10,8 @@ use crate::kernels::split_tokens::{Params, SplitMode, pcg};
 /// Tokens are either sources, which may merge, or destinations, which they merge into (the sets A and B in section 3 of
 /// the paper). Protected tokens, those at the front, are neither. Token counts follow from the partition and r alone.
 ///
-/// Written as `alternating`, `sequential`, `every:3`, `random:7`, `lines`, `lines:14x14`, `energy` or `energy:0.45`.
+/// Written as `alternating`, `sequential`, `every:3`, `random:7`, `lines`, `lines:14x14`, `frames`, `frames:8`, `energy` or
+/// `energy:0.45`.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 #[non_exhaustive]
 pub enum Partition {
@@ -52,6 +53,16 @@ pub enum Partition {
         /// merger has to be told.
         grid: Option<[u32; 2]>,
     },
+    /// The unprotected tokens are frame groups of one length, one behind the other, and merge within their own: in each as
+    /// where tokens [alternate](Partition::Alternating), and each loses as many. A merged token stands where its destination
+    /// stood, so that what is left keeps its order, and its place alone says which group it is of. Behind an odd number of
+    /// protected tokens a group begins with a destination, as in a picture. r is rounded down to a multiple of the groups; a
+    /// [`Schedule`](crate::Schedule) carries what is left over to the next block.
+    Frames {
+        /// The number of groups. Without it it is that of the network's steps in time,
+        /// [`Config::patch_times`](crate::vit::Config::patch_times), which is 1 for pictures; a merger has to be told.
+        groups: Option<u32>,
+    },
     /// By energy, which is high where a token has many like it (Tran et al., "Accelerating Transformers with
     /// Spectrum-Preserving Token Merging", 2024, arXiv 2405.16148): of the unprotected tokens in falling order of energy
     /// the first 2 r are sources and destinations in turn, and every such source merges. All others stay as they are. On
@@ -83,18 +94,21 @@ impl Partition {
                 if fits { cells(rows, height) * cells(columns, width) } else { 0 }
             }
             Partition::Lines { grid } => grid.map_or(0, |grid| lines(free, grid) * (longer(grid) / 2)),
+            Partition::Frames { groups } => groups.map_or(0, |groups| groups * (length(free, groups) / 2)),
         };
         match (self, destinations) {
-            (Partition::Alternating | Partition::Lines { .. } | Partition::Energy { .. }, _) => destinations,
             (_, 0) => 0,
-            _ => free - destinations,
+            (Partition::Sequential | Partition::EveryKth(_), _) => free - destinations,
+            (Partition::Random { .. } | Partition::Grid { .. }, _) => free - destinations,
+            _ => destinations,
         }
     }
 
-    /// The number that r is a multiple of: that of the lines, of which each loses as many tokens, or 1.
+    /// The number that r is a multiple of: that of the lines or frame groups, of which each loses as many tokens, or 1.
     pub fn step(&self, tokens: u32, protect: u32) -> u32 {
         match *self {
             Partition::Lines { grid: Some(grid) } => lines(tokens.saturating_sub(protect), grid).max(1),
+            Partition::Frames { groups: Some(groups) } => groups.max(1),
             _ => 1,
         }
     }
@@ -115,9 +129,10 @@ impl Partition {
         Partition::Lines { grid: Some(grid) }
     }
 
-    /// The partition of a network whose patches form a grid.
-    pub(crate) fn on(self, grid: [u32; 2]) -> Self {
+    /// The partition of a network whose patches form a grid at each of its steps in time.
+    pub(crate) fn on(self, grid: [u32; 2], times: u32) -> Self {
         match self {
+            Partition::Frames { groups: None } => Partition::Frames { groups: Some(times) },
             Partition::Lines { grid: None } => Partition::Lines { grid: Some(grid) },
             other => other,
         }
@@ -125,12 +140,12 @@ impl Partition {
 
     /// The `Params` by which [`split_tokens`](crate::kernels::split_tokens()) lists sources and destinations for a merge
     /// of r tokens, with r as [`most`](Self::most) allows. None where there is nothing to list: tokens alternate, or
-    /// merge along lines, or nothing merges.
+    /// merge along lines or within frame groups, or nothing merges.
     pub fn split(&self, batch: u32, tokens: u32, protect: u32, r: u32) -> Option<Params> {
         let srcs = protect + self.most(tokens, protect);
         let all = Params { lists: 1, tokens, protect, srcs, ..Params::default() };
         let params = match *self {
-            Partition::Alternating | Partition::Lines { .. } => return None,
+            Partition::Alternating | Partition::Lines { .. } | Partition::Frames { .. } => return None,
             Partition::Sequential => Params { mode: SplitMode::First, ..all },
             // A grid of one row with the last place of each cell.
             Partition::EveryKth(k) => Params {
@@ -159,7 +174,7 @@ impl Partition {
     ///
     /// # Errors
     /// [`Error::Input`] for every k-th token with k below 2, for a grid of another number of tokens or with empty cells, for
-    /// lines whose grid is not known or does not part the tokens, and for a margin that is no number.
+    /// lines or frame groups that are not known or do not part the tokens, and for a margin that is no number.
     pub fn check(&self, tokens: u32, protect: u32) -> Result<()> {
         let wrong = |why: String| Err(Error::Input(format!("partition: {why}")));
         match *self {
@@ -182,6 +197,14 @@ impl Partition {
                     _ => {
                         wrong(format!("lines of a grid of {rows} x {columns} for {free} unprotected tokens"))
                     }
+                }
+            }
+            Partition::Frames { groups: None } => wrong("frame groups; say how many there are".into()),
+            Partition::Frames { groups: Some(groups) } => {
+                let free = tokens.saturating_sub(protect);
+                match groups > 0 && free.is_multiple_of(groups) {
+                    true => Ok(()),
+                    false => wrong(format!("{groups} frame groups of {free} unprotected tokens")),
                 }
             }
             Partition::Energy { margin: Some(margin) } if !margin.is_finite() => {
@@ -234,12 +257,14 @@ impl FromStr for Partition {
             ("every", Some(Ok(k))) if k >= 2 => Ok(Partition::EveryKth(k)),
             ("random", Some(Ok(seed))) => Ok(Partition::Random { seed }),
             ("lines", None) => Ok(Partition::Lines { grid: None }),
+            ("frames", None) => Ok(Partition::Frames { groups: None }),
+            ("frames", Some(Ok(groups))) if groups > 0 => Ok(Partition::Frames { groups: Some(groups) }),
             ("energy", None) => Ok(Partition::Energy { margin: None }),
             ("energy", Some(_)) if margin.is_some_and(f32::is_finite) => Ok(Partition::Energy { margin }),
             _ => lines_of(text).ok_or_else(|| {
                 Error::Input(format!(
                     "partition `{text}`; give alternating, sequential, every:K with K from 2 on, random:SEED, lines, \
-                     lines:ROWSxCOLUMNS, energy or energy:MARGIN"
+                     lines:ROWSxCOLUMNS, frames, frames:GROUPS, energy or energy:MARGIN"
                 ))
             }),
         }
@@ -265,6 +290,11 @@ fn lines(tokens: u32, [rows, columns]: [u32; 2]) -> u32 {
     }
 }
 
+/// The tokens of a frame group; 0 where tokens do not form so many.
+fn length(tokens: u32, groups: u32) -> u32 {
+    if groups > 0 && tokens.is_multiple_of(groups) { tokens / groups } else { 0 }
+}
+
 impl fmt::Display for Partition {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
@@ -274,6 +304,8 @@ impl fmt::Display for Partition {
             Partition::Random { seed } => write!(f, "random:{seed}"),
             Partition::Lines { grid: None } => write!(f, "lines"),
             Partition::Lines { grid: Some([rows, columns]) } => write!(f, "lines:{rows}x{columns}"),
+            Partition::Frames { groups: None } => write!(f, "frames"),
+            Partition::Frames { groups: Some(groups) } => write!(f, "frames:{groups}"),
             Partition::Energy { margin: None } => write!(f, "energy"),
             Partition::Energy { margin: Some(margin) } => write!(f, "energy:{margin}"),
             Partition::Grid { rows, columns, stride: [height, width], seed } => {

@@ -53,8 +53,8 @@ impl Schedule {
     }
 
     /// The tokens that enter block 0, block 1, ... and those that leave the last block: one number more than there
-    /// are blocks. In each block r is clamped to what the partition allows. Where it comes in whole lines only, what is
-    /// left over is carried to the next block that merges.
+    /// are blocks. In each block r is clamped to what the partition allows. Where it comes in whole lines only, or as
+    /// many of each frame group, what is left over is carried to the next block that merges.
     pub fn tokens_per_block(
         &self,
         tokens: u32,

@@ -127,6 +127,7 @@ criterion_group!(
     merging::rank_matches,
     merging::choose_matches,
     merging::match_lines,
+    merging::match_frames,
     merging::merge_tokens,
     merging::merge_source,
     rows::pool,

@@ -151,6 +151,26 @@ pub fn match_lines(criterion: &mut Criterion) {
     }
 }
 
+pub fn match_frames(criterion: &mut Criterion) {
+    for shape in shapes() {
+        // ViViT's 16 steps in time of 14 x 14 tubelets and a class token.
+        let params = match_frames::Params::new(shape.batch, HEAD_WIDTH, 1, [16, 196], 4);
+        let rows = params.batch * params.tokens;
+        let mut metric = vec![0.0; (rows * HEAD_WIDTH) as usize];
+        let of_rows = key_metric::Params::of_rows(rows, HEAD_WIDTH);
+        cpu::key_metric(&of_rows, &shape.random().floats(rows * HEAD_WIDTH), None, &mut metric);
+        let mut want = vec![0; (shape.batch * params.plan_len()) as usize];
+        cpu::match_frames(&params, &metric, None, &mut want);
+        let call = format!("{}/batch {}", shape.name, shape.batch);
+        let work = flops(&[2, shape.batch * 16, 98, 98, HEAD_WIDTH]);
+        time(criterion, &match_frames::SPEC, call, work, Want::Numbers(&want), |rig| {
+            let (metric, plan) = (rig.data(&metric), rig.unwritten(want.len() as u32));
+            let io = match_frames::Io::new(&metric, &plan);
+            (kernels::match_frames(&rig.gpu, params, io).unwrap(), plan)
+        });
+    }
+}
+
 pub fn merge_tokens(criterion: &mut Criterion) {
     for shape in shapes() {
         let Shape { batch, .. } = shape;

@@ -5,8 +5,9 @@ use std::mem::take;
 use super::memory::{Memory, slot};
 use super::product::Packed;
 use super::{
-    attention, choose_matches, embed_patches, find_matches, key_metric, layer_norm, match_lines, matchings,
-    matmul, merge_source, merge_tokens, norm_heads, pool, rank_matches, split_tokens, token_energy,
+    attention, choose_matches, embed_patches, find_matches, key_metric, layer_norm, match_frames,
+    match_lines, matchings, matmul, merge_source, merge_tokens, norm_heads, pool, rank_matches, split_tokens,
+    token_energy,
 };
 use crate::error::Result;
 use crate::kernels;
@@ -254,6 +255,13 @@ impl Engine for Runner<'_, '_> {
     fn match_lines(&mut self, params: kernels::match_lines::Params) -> Result<()> {
         self.memory
             .write_indices(Place::Plan, |all, plan| match_lines(&params, all.floats(Place::Metric), plan))
+    }
+
+    fn match_frames(&mut self, params: kernels::match_frames::Params, size: Option<Place>) -> Result<()> {
+        self.memory.write_indices(Place::Plan, |all, plan| {
+            let size = size.map(|place| all.floats(place));
+            match_frames(&params, all.floats(Place::Metric), size, plan);
+        })
     }
 
     fn match_otherwise(&mut self, by: &Otherwise) -> Result<()> {

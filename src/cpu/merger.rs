@@ -1,6 +1,6 @@
 use super::{
-    choose_matches, find_matches, key_metric, match_lines, merge_source, merge_tokens, rank_matches,
-    split_tokens, token_energy,
+    choose_matches, find_matches, key_metric, match_frames, match_lines, merge_source, merge_tokens,
+    rank_matches, split_tokens, token_energy,
 };
 use crate::error::{Error, Result};
 use crate::kernels::find_matches::MOST_BY_SIZE;
@@ -36,7 +36,7 @@ impl MergeInput<'_> {
     ///
     /// # Errors
     /// [`Error::Input`] where one is of another length, or a token is held by one that is not there; those of the shape's
-    /// partition.
+    /// partition; [`Error::Params`] where its lines or frame groups are too long.
     pub fn check(&self, shape: &MergeShape) -> Result<()> {
         let MergeShape { batch, tokens, channels, heads, head_width, key_stride, sources, .. } = *shape;
         shape.partition.check(tokens, shape.protect)?;
@@ -48,6 +48,12 @@ impl MergeInput<'_> {
                 "a merge of [{batch}, {tokens}, {channels}] by {heads} heads of {head_width}, from {} on of {key_stride}",
                 shape.key_start
             )));
+        }
+        if let Some(lines) = shape.match_lines() {
+            lines.check()?;
+        }
+        if let Some(frames) = shape.match_frames() {
+            frames.check()?;
         }
         if !(0.0..=MOST_BY_SIZE).contains(&shape.by_size) {
             return Err(Error::Input(format!(
@@ -94,9 +100,11 @@ pub fn merge(shape: &MergeShape, input: MergeInput<'_>) -> Result<Merged> {
     key_metric(&shape.key_metric(), input.keys, masks, &mut metric);
 
     let mut plan = vec![0; batch as usize * shape.plan_len() as usize];
-    match shape.match_lines() {
-        Some(params) => match_lines(&params, &metric, &mut plan),
-        None => match_bipartite(shape, &metric, input.size, &mut plan),
+    let sizes = input.size.filter(|_| shape.by_size > 0.0);
+    match (shape.match_lines(), shape.match_frames()) {
+        (Some(params), _) => match_lines(&params, &metric, &mut plan),
+        (_, Some(params)) => match_frames(&params, &metric, sizes, &mut plan),
+        _ => match_bipartite(shape, &metric, input.size, &mut plan),
     }
 
     let left = batch as usize * shape.tokens_out() as usize;

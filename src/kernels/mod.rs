@@ -11,6 +11,7 @@ pub mod embed_patches;
 pub mod find_matches;
 pub mod key_metric;
 pub mod layer_norm;
+pub mod match_frames;
 pub mod match_lines;
 pub mod matmul;
 pub mod merge_source;
@@ -29,6 +30,7 @@ pub use embed_patches::embed_patches;
 pub use find_matches::{Similarity, find_matches};
 pub use key_metric::key_metric;
 pub use layer_norm::{NormKind, layer_norm};
+pub use match_frames::match_frames;
 pub use match_lines::match_lines;
 pub use matmul::{Activation, matmul};
 pub use merge_source::merge_source;
@@ -42,7 +44,7 @@ pub use token_energy::token_energy;
 pub use unmerge::unmerge;
 
 /// Every kernel, in the order of the data flow.
-pub const ALL: [&KernelSpec; 17] = [
+pub const ALL: [&KernelSpec; 18] = [
     &resize_image::SPEC,
     &embed_patches::SPEC,
     &layer_norm::SPEC,
@@ -56,6 +58,7 @@ pub const ALL: [&KernelSpec; 17] = [
     &rank_matches::SPEC,
     &choose_matches::SPEC,
     &match_lines::SPEC,
+    &match_frames::SPEC,
     &merge_tokens::SPEC,
     &merge_source::SPEC,
     &pool::SPEC,

@@ -6,8 +6,8 @@ use crate::dispatch::Dispatch;
 use crate::error::Result;
 use crate::kernel::KernelSpec;
 use crate::kernels::{
-    self, choose_matches, find_matches, key_metric, match_lines, matmul, merge_source, merge_tokens,
-    rank_matches, split_tokens,
+    self, choose_matches, find_matches, key_metric, match_frames, match_lines, matmul, merge_source,
+    merge_tokens, rank_matches, split_tokens,
 };
 use crate::tune::measure::Timer;
 use crate::vit::{Options, Plan};
@@ -42,13 +42,14 @@ pub struct KernelTime {
 }
 
 /// The kernels of token merging. Merging tokens also brings what it leaves to norm, which counts as merging here.
-const MERGING: [&KernelSpec; 8] = [
+const MERGING: [&KernelSpec; 9] = [
     &key_metric::SPEC,
     &split_tokens::SPEC,
     &find_matches::SPEC,
     &rank_matches::SPEC,
     &choose_matches::SPEC,
     &match_lines::SPEC,
+    &match_frames::SPEC,
     &merge_tokens::SPEC,
     &merge_source::SPEC,
 ];

@@ -3,8 +3,9 @@
 use super::parameters::{Linear, Norm};
 use crate::error::Result;
 use crate::kernels::{
-    attention, choose_matches, embed_patches, find_matches, key_metric, layer_norm, match_lines, matmul,
-    merge_source, merge_tokens, norm_heads, pool, rank_matches, split_tokens, token_energy,
+    attention, choose_matches, embed_patches, find_matches, key_metric, layer_norm, match_frames,
+    match_lines, matmul, merge_source, merge_tokens, norm_heads, pool, rank_matches, split_tokens,
+    token_energy,
 };
 use crate::matching::{self, Matching};
 
@@ -128,6 +129,8 @@ pub(crate) trait Engine {
     fn choose_matches(&mut self, params: choose_matches::Params, size: Place) -> Result<()>;
     /// `Metric` to `Plan`.
     fn match_lines(&mut self, params: match_lines::Params) -> Result<()>;
+    /// `Metric`, and sizes where they count, to `Plan`.
+    fn match_frames(&mut self, params: match_frames::Params, size: Option<Place>) -> Result<()>;
     /// `Metric`, and `Qkv` where attention decides, to `Plan`.
     fn match_otherwise(&mut self, by: &Otherwise) -> Result<()>;
     /// Tokens and sizes by `Plan`, positions where they have some, and what they become to `Normed` as well, normalised.

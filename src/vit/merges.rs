@@ -21,7 +21,7 @@ impl Options {
     /// takes some away, and an image may leave any of them empty.
     pub fn tokens_per_block(&self, config: &Config) -> Vec<u32> {
         let (tokens, protect, blocks) = (config.tokens(), self.protected(config), config.depth as usize);
-        let partition = self.partition.on(config.grid());
+        let partition = self.partition_of(config);
         let schedule = match self.threshold {
             None => self.schedule.clone(),
             Some(_) => {

@@ -38,10 +38,9 @@ impl<E: Engine> Walk<'_, E> {
         let masks = shape.masks().then_some(Place::Size(self.merged));
         self.engine.key_metric(shape.key_metric(), keys, masks)?;
         self.engine.stage("metric", Place::Metric, b * n * u64::from(shape.head_width));
-        match (self.options.matching, shape.match_lines()) {
-            (Matching::Bipartite, None) => self.match_bipartite(&shape)?,
-            (Matching::Bipartite, Some(lines)) => self.engine.match_lines(lines)?,
-            (other, _) => self.match_otherwise(other.in_block(block), &shape)?,
+        match self.options.matching {
+            Matching::Bipartite => self.match_bipartite(&shape)?,
+            other => self.match_otherwise(other.in_block(block), &shape)?,
         }
         self.engine.stage("plan", Place::Plan, b * u64::from(shape.plan_len()));
 
@@ -60,6 +59,13 @@ impl<E: Engine> Walk<'_, E> {
 
     /// Sources, destinations, and the best edges between them.
     fn match_bipartite(&mut self, shape: &MergeShape) -> Result<()> {
+        let size = (shape.by_size > 0.0 && self.merged > 0).then_some(Place::Size(self.merged));
+        if let Some(params) = shape.match_lines() {
+            return self.engine.match_lines(params);
+        }
+        if let Some(params) = shape.match_frames() {
+            return self.engine.match_frames(params, size);
+        }
         let edges = u64::from(self.batch) * u64::from(shape.srcs());
         if let Some(params) = shape.token_energy() {
             self.engine.token_energy(params)?;
@@ -70,7 +76,6 @@ impl<E: Engine> Walk<'_, E> {
             self.engine.split_tokens(split_tokens::Params { first_list: self.first_image, ..list })?;
             self.engine.stage("split", Place::Split, list.elements());
         }
-        let size = (shape.by_size > 0.0 && self.merged > 0).then_some(Place::Size(self.merged));
         self.engine.find_matches(shape.find_matches(), list.is_some(), size)?;
         self.engine.stage("score", Place::Score, edges);
         self.engine.stage("best", Place::Best, edges);

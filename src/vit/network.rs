@@ -40,7 +40,7 @@ impl<'a, E: Engine> Walk<'a, E> {
         (batch, first_image): (u32, u32),
     ) -> Self {
         let (tokens, merging, x, merged) = (config.tokens(), false, 0, 0);
-        let partition = options.partition.on(config.grid());
+        let partition = options.partition_of(config);
         Walk { engine, p, config, options, batch, first_image, tokens, merging, x, merged, partition }
     }
 

@@ -3,8 +3,8 @@
 use super::config::{Config, Pool, Wiring};
 use crate::error::{Error, Result};
 use crate::kernels::find_matches::MOST_BY_SIZE;
-use crate::kernels::match_lines::LONGEST;
 use crate::kernels::{MergeMode, MergedPosition, PoolMode, Similarity};
+use crate::kernels::{match_frames, match_lines::LONGEST};
 use crate::matching::Matching;
 use crate::partition::Partition;
 use crate::schedule::Schedule;
@@ -203,8 +203,8 @@ impl Options {
     /// Whether a network can be run like that.
     ///
     /// # Errors
-    /// [`Error::Unsupported`] for a grid that merging would break, for lines that are too long and for registers that would
-    /// merge with patches where only patches have rotary positions, [`Error::Input`] for
+    /// [`Error::Unsupported`] for a grid that merging would break, for lines and frame groups that are too long and for
+    /// registers that would merge with patches where only patches have rotary positions or belong to a frame group, [`Error::Input`] for
     /// another partition, a schedule or a `by_size` that makes no sense, and for a partition by energy with another
     /// similarity than the cosine.
     pub fn check(&self, config: &Config) -> Result<()> {
@@ -249,7 +249,8 @@ impl Options {
         })?;
         self.check_matching(config)?;
         self.check_lines(config)?;
-        self.partition.on(config.grid()).check(config.tokens(), self.protected(config))
+        self.check_frames(config)?;
+        self.partition_of(config).check(config.tokens(), self.protected(config))
     }
 
     /// Whether all that merges has a position, or nothing has one.
@@ -289,7 +290,7 @@ impl Options {
 
     /// Whether lines are those of the network's grid, and short enough.
     fn check_lines(&self, config: &Config) -> Result<()> {
-        let Partition::Lines { grid: Some(grid) } = self.partition.on(config.grid()) else { return Ok(()) };
+        let Partition::Lines { grid: Some(grid) } = self.partition_of(config) else { return Ok(()) };
         let [rows, columns] = config.grid();
         if grid != [rows, columns] {
             return Err(Error::Input(format!(
@@ -305,6 +306,29 @@ impl Options {
             });
         }
         Ok(())
+    }
+
+    /// Whether frame groups are of patches alone, and short enough.
+    fn check_frames(&self, config: &Config) -> Result<()> {
+        let Partition::Frames { groups: Some(groups) } = self.partition_of(config) else { return Ok(()) };
+        let refused =
+            |field: &str, value: String, why| Err(Error::Unsupported { field: field.into(), value, why });
+        let protected = self.protected(config);
+        if groups > 1 && protected < config.prefix() {
+            let why = format!("a register belongs to none of {groups} frame groups");
+            return refused("protect", self.protect.to_string(), why);
+        }
+        let longest = match_frames::LONGEST;
+        if (config.tokens() - protected) / groups.max(1) > longest {
+            let why = format!("{groups} frame groups have more than {longest} tokens");
+            return refused("partition", self.partition.to_string(), why);
+        }
+        Ok(())
+    }
+
+    /// The partition of a network's tokens, before any have merged.
+    pub(crate) fn partition_of(&self, config: &Config) -> Partition {
+        self.partition.on(config.grid(), config.patch_times())
     }
 
     /// The factor by which a forward pass computes less than without merging.

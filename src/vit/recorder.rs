@@ -10,8 +10,8 @@ use crate::error::{Error, Result};
 use crate::gpu::Gpu;
 use crate::kernels::{
     self, SplitMode, attention, choose_matches, embed_patches, find_matches, key_metric, layer_norm,
-    match_lines, matmul, merge_source, merge_tokens, norm_heads, pool, rank_matches, split_tokens,
-    token_energy,
+    match_frames, match_lines, matmul, merge_source, merge_tokens, norm_heads, pool, rank_matches,
+    split_tokens, token_energy,
 };
 use crate::view::View;
 
@@ -202,6 +202,12 @@ impl Engine for Recorder<'_> {
     fn match_lines(&mut self, params: match_lines::Params) -> Result<()> {
         let io = match_lines::Io::new(self.at(Place::Metric), self.at(Place::Plan));
         self.push(kernels::match_lines(&self.gpu, params, io)?)
+    }
+
+    fn match_frames(&mut self, params: match_frames::Params, size: Option<Place>) -> Result<()> {
+        let size = size.map(|place| self.at(place));
+        let io = match_frames::Io::new(self.at(Place::Metric), self.at(Place::Plan));
+        self.push(kernels::match_frames(&self.gpu, params, match_frames::Io { size, ..io })?)
     }
 
     fn match_otherwise(&mut self, by: &Otherwise) -> Result<()> {

@@ -17,8 +17,8 @@ pub struct Step {
 /// A named intermediate, such as `layer03.merged`.
 ///
 /// Names are `embed`; in each block `layerNN.` and `attn` (after the residual), where it merges `metric` (of unit length
-/// for cosines), where tokens do not alternate `split`, `score`, `best`, `rank` (neither of the four along lines), `plan`,
-/// `merged` and `size`, and always `tokens`; then `features` and `logits`.
+/// for cosines), where tokens do not alternate `split`, `score`, `best`, `rank` (neither of the four along lines and
+/// within frame groups), `plan`, `merged` and `size`, and always `tokens`; then `features` and `logits`.
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct Stage {

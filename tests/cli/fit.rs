@@ -176,6 +176,10 @@ fn files_that_are_no_fit_are_named() {
         tome(&["classify", &digit, "--device", "cpu", "--r", text(&path)])
     };
     run(good).done();
+    for partition in ["lines", "frames", "frames:7"] {
+        run(&good.replace("alternating", partition)).done();
+    }
+    run(&good.replace("alternating", "frames:5")).failed("5 frame groups of 196 unprotected tokens");
     for (from, to, said) in [
         ("tome-wgpu fitted 1", "tome-wgpu fitted 9", "its format is `tome-wgpu fitted 9`"),
         ("\"keys\"", "\"key\"", "`key` is no metric"),

@@ -171,6 +171,43 @@ fn clips_are_painted_as_animations() {
         .failed("give a name that ends in .png or .gif");
 }
 
+/// A still picture, but that each step in time has a blue of its own: what is merged across steps has none of these.
+#[test]
+fn frame_groups_keep_to_their_time() {
+    const BLUES: [u8; 2] = [0, 80];
+    let folder = tempfile::tempdir().unwrap();
+    let clip = folder.path().join("frames");
+    std::fs::create_dir(&clip).unwrap();
+    for number in 0..4 {
+        let blue = BLUES[number / 2];
+        let frame = RgbImage::from_fn(15, 12, |x, y| Rgb([(x / 5 * 110) as u8, (y / 4 * 110) as u8, blue]));
+        frame.save(clip.join(format!("{number}.png"))).unwrap();
+    }
+    let out = folder.path().join("out.png");
+    for (partition, r, left, crosses) in [
+        ("frames", "4", "19 15 11", false),
+        // Two of each group and one over, which with the next 5 makes three of each.
+        ("frames:2", "5", "19 15 9", false),
+        ("alternating", "4", "19 15 11", true),
+    ] {
+        let args = ["visualize", text(&clip), "--out", text(&out), "--partition", partition, "--r", r];
+        let run = with("hf_vivit_classifier", &args).done();
+        assert!(run.stderr.contains(left), "{partition}: {}", run.stderr);
+        let file = std::io::BufReader::new(std::fs::File::open(&out).unwrap());
+        let mut mixed = 0;
+        for (number, frame) in PngDecoder::new(file).unwrap().apng().unwrap().into_frames().enumerate() {
+            let frame = frame.unwrap().into_buffer();
+            // The middles of patches, which are painted 16 high and 20 wide, away from outlines.
+            for (x, y) in (0..9).map(|patch| (patch % 3 * 20 + 10, patch / 3 * 16 + 8)) {
+                mixed += usize::from(frame.get_pixel(x, y).0[2] != BLUES[number / 2]);
+            }
+        }
+        assert_eq!(mixed > 0, crosses, "{partition}: {mixed} patches of several times");
+    }
+    with("hf_vivit_classifier", &["visualize", text(&clip), "--out", text(&out), "--partition", "frames:4"])
+        .failed("4 frame groups of 18 unprotected tokens");
+}
+
 #[test]
 fn sounds_are_painted_on_their_spectrogram() {
     let folder = tempfile::tempdir().unwrap();

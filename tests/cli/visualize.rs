@@ -28,7 +28,7 @@ fn groups_are_painted_the_same_every_time() {
 fn it_matters_who_may_merge() {
     let folder = tempfile::tempdir().unwrap();
     let mut painted = Vec::new();
-    for partition in ["alternating", "sequential", "every:4", "random:1", "lines", "energy"] {
+    for partition in ["alternating", "sequential", "every:4", "random:1", "lines", "frames", "energy"] {
         let out = folder.path().join("out.png");
         visualize(&out, &["--r", "16", "--partition", partition]).done();
         let picture = image::open(out).unwrap().into_rgb8();

@@ -375,6 +375,8 @@ pub fn partitions(free: u32) -> Vec<Partition> {
     // One grid, one that loses rows, and as many frames of one row as there are rows.
     let [grid, turned, frames] = [[rows, free / rows], [free / rows, rows], [1, free / rows]];
     all.extend([grid, turned, frames].map(|grid| Partition::Lines { grid: Some(grid) }));
+    // One group, and as many as there are rows.
+    all.extend([1, rows].map(|groups| Partition::Frames { groups: Some(groups) }));
     all.push(Partition::Energy { margin: Some(0.3) });
     all
 }

@@ -4,6 +4,7 @@
 #[path = "../common/mod.rs"]
 mod common;
 
+mod frames;
 mod kernels;
 mod lines;
 mod matching;

@@ -305,6 +305,9 @@ fn mistakes_are_noticed_where_they_are_made() {
         "layer00.kept"
     );
     assert_eq!(noticed("lines", |_, _, options| options.partition = Partition::Alternating), "layer00.src");
+    let among_all = |case| noticed(case, |_, _, options| options.partition = Partition::Alternating);
+    assert_eq!(among_all("hf_videomae_frames"), "layer00.kept");
+    assert_eq!(among_all("hf_vivit_frames"), "layer00.kept");
     assert_eq!(noticed("reg4", |_, _, options| options.protect = Protect::Class), "layer00.merged");
     assert_eq!(noticed("mode_max_input", |_, _, options| options.merge = MergeMode::Min), "layer00.merged");
     assert_eq!(

@@ -18,6 +18,7 @@ from safetensors.torch import save_file
 from timm.models.deit import VisionTransformerDistilled
 from torch import nn
 
+import rules
 import tome
 from make_golden import CASES, SMALLEST_GAP
 from make_layouts import COMMON, DEPTH, HEADS, HIDDEN, LABELS, WIDTH, body, randomise, vit_names, weighted
@@ -166,8 +167,11 @@ TABLE = {
     "hf_videomae": lambda: videomae("Model"),
     "hf_videomae_pretraining": lambda: videomae("ForPreTraining"),
     "hf_videomae_classifier": lambda: videomae("ForVideoClassification"),
+    # Matched within the steps in time; what is left over of r in the first block is a token more in the second.
+    "hf_videomae_frames": lambda: videomae("Model") | {"frames": 3, "r": "7"},
     "hf_vivit": lambda: vivit(False),
     "hf_vivit_classifier": lambda: vivit(True),
+    "hf_vivit_frames": lambda: vivit(False) | {"frames": 2, "r": "5"},
 }
 R = "4"
 
@@ -182,12 +186,14 @@ def attempt(name, seed):
         if p.ndim == 5:
             p.copy_(torch.randn(p.shape) * 0.5 / p[0].numel() ** 0.5)
     case["prop_attn"] = case.get("prop_attn", True)
+    case["r"] = case.get("r", R)
 
     def run(r, dtype):
         model.to(dtype)
         state = {k: v.clone() for k, v in case["names"]().items() if not k.startswith("pooler.")}
         timm_body = with_patches(body(**case["body"]), state, *case["patches"]).to(dtype)
-        out, gap = tome.forward(timm_body, x.to(dtype), r, prop_attn=case["prop_attn"])
+        rule = rules.Frames(case["frames"], timm_body.num_prefix_tokens) if "frames" in case else None
+        out, gap = tome.forward(timm_body, x.to(dtype), r, prop_attn=case["prop_attn"], rule=rule)
         last = f"layer{DEPTH - 1:02}."
         features, logits = case["head"](timm_body, out[last + "tokens"], out[last + "size"])
         return out | {"features": features, "logits": logits}, gap
@@ -196,8 +202,8 @@ def attempt(name, seed):
     library = case["forward"](x).clone()
     plain, _ = run("0", torch.float32)
     torch.testing.assert_close(plain["logits"], library, rtol=1e-5, atol=1e-5)
-    single, gap = run(R, torch.float32)
-    double, gap64 = run(R, torch.float64)
+    single, gap = run(case["r"], torch.float32)
+    double, gap64 = run(case["r"], torch.float64)
     model.float()
     return case, library, single, double, min(gap, gap64)
 
@@ -226,10 +232,11 @@ def make(name):
     case["processor"].save_pretrained(folder)
     tokens = [single["embed"].shape[1]] + [single[f"layer{i:02}.tokens"].shape[1] for i in range(DEPTH)]
     about = {
-        "r": R,
+        "r": case["r"],
         "prop_attn": "on" if case["prop_attn"] else "off",
         "pool": "size",
         "protect": "prefix",
+        **({"partition": "frames"} if "frames" in case else {}),
         "tokens_per_layer": tokens,
         "smallest_decisive_gap": gap,
         "logits_f32_minus_f64": error,

@@ -1,7 +1,7 @@
 """Rules of merging beside bipartite matching, each image by itself and in plain loops.
 
-`lines` is written from "CubistMerge" (arXiv 2509.21764), with the average of a group in place of its largest values; the others
-are what the paper's Table 2 compares with, as docs/merging.md says them.
+`lines` is written from "CubistMerge" (arXiv 2509.21764), with the average of a group in place of its largest values; `frames`
+is the paper's matching for each group of frames alone; the others are what the paper's Table 2 compares with, as docs/merging.md says them.
 """
 import math
 from dataclasses import dataclass
@@ -70,6 +70,20 @@ class Lines:
         plan = match_lines(metric, lost, self.protected, self.grid, self.similarity)
         self.grid[side] -= lost
         return plan
+
+
+class Frames:
+    """Frame groups one behind the other; what is left over of r goes from block to block."""
+
+    def __init__(self, groups, protected, similarity="cosine"):
+        self.groups, self.protected, self.similarity, self.over = groups, protected, similarity, 0
+
+    def __call__(self, metric, r, block, attention):
+        if r == 0:
+            return None
+        lost, self.over = divmod(r + self.over, self.groups)
+        lost = min(lost, (metric.shape[1] - self.protected) // self.groups // 2)
+        return match_frames(metric, lost, self.protected, self.groups, self.similarity) if lost else None
 
 
 class Threshold:
@@ -158,6 +172,21 @@ def match_lines(metric, lost, protected, grid, similarity):
         stay = stay if columns >= rows else stay.transpose(1, 2)
         stay = list(range(protected)) + stay.flatten().tolist()
         images.append(([[token] for token in stay], goes_to))
+    return plan_of(images, gap)
+
+
+def match_frames(metric, lost, protected, groups, similarity):
+    """Each frame group loses `lost` tokens as a picture of its own does behind the same protected tokens, and in its order."""
+    goes_to, gap = [{} for _ in metric], math.inf
+    front, rest = metric[:, :protected], metric[:, protected:]
+    for frame in range(groups):
+        own = rest.chunk(groups, dim=1)[frame]
+        plan = tome.match(torch.cat([front, own], dim=1), lost, protected, similarity=similarity)
+        gap = min(gap, plan.gap)
+        for image, kept, target in zip(goes_to, plan.kept, plan.target):
+            to = kept[target] + frame * own.shape[1]
+            image |= {t + frame * own.shape[1]: int(to[t]) for t in range(protected, len(to)) if kept[target[t]] != t}
+    images = [([[t] for t in range(metric.shape[1]) if t not in image], image) for image in goes_to]
     return plan_of(images, gap)
 
 

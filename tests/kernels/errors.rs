@@ -71,6 +71,10 @@ macro_rules! call {
         match_lines($gpu, set!(match_lines::Params::new(2, 8, 1, [2, 4], 1); $($change)*),
             match_lines::Io::new(&$b[0], &$b[1]))
     };
+    ($gpu:expr, $b:expr, match_frames, $($change:tt)*) => {
+        match_frames($gpu, set!(match_frames::Params::new(2, 8, 1, [2, 4], 1); $($change)*),
+            match_frames::Io::new(&$b[0], &$b[1]))
+    };
     ($gpu:expr, $b:expr, merge_tokens, $($change:tt)*) => {
         merge_tokens($gpu, set!(set!(merge_tokens::Params::default(); batch: 2, tokens: 9, r: 2, channels: 8); $($change)*),
             merge_tokens::Io::new(&$b[0], &$b[1], &$b[4], &$b[5]).size(&$b[2]))
@@ -129,6 +133,7 @@ fn good_calls_are_taken() {
         call!(gpu, b, rank_matches, batch: 2),
         call!(gpu, b, choose_matches, batch: 2),
         call!(gpu, b, match_lines, batch: 2),
+        call!(gpu, b, match_frames, batch: 2),
         call!(gpu, b, merge_tokens, batch: 2),
         call!(gpu, b, merge_source, batch: 2),
         call!(gpu, b, pool, batch: 2),
@@ -158,6 +163,7 @@ fn an_empty_batch_is_a_dispatch_of_nothing() {
             call!(gpu, b, rank_matches, batch: 0),
             call!(gpu, b, choose_matches, batch: 0),
             call!(gpu, b, match_lines, batch: 0),
+            call!(gpu, b, match_frames, batch: 0),
             call!(gpu, b, merge_tokens, batch: 0),
             call!(gpu, b, merge_source, batch: 0),
             call!(gpu, b, pool, batch: 0),
@@ -242,6 +248,17 @@ fn parameters_that_make_no_sense_are_named() {
             call!(gpu, b, match_lines, columns: 1025, rows: 1, tokens: 1026),
             "a line of 1025 tokens; 1024 are the most",
         ),
+        (call!(gpu, b, match_frames, width: 6), "width is 6"),
+        (call!(gpu, b, match_frames, tokens: 10), "10 tokens, 1 of them protected, are no 2 frame groups"),
+        (call!(gpu, b, match_frames, protect: 10), "10 of them protected"),
+        (call!(gpu, b, match_frames, groups: 0), "are no 0 frame groups"),
+        (call!(gpu, b, match_frames, lost: 3), "each frame group loses 3 of 4 tokens, more than half"),
+        (
+            call!(gpu, b, match_frames, groups: 1, tokens: 2050),
+            "a frame group of 2049 tokens; 2048 are the most",
+        ),
+        (call!(gpu, b, match_frames, by_size: 2.5), "by_size is 2.5"),
+        (call!(gpu, b, match_frames, by_size: 1.0, similarity: Similarity::Dot), "has no largest value"),
         (call!(gpu, b, merge_tokens, channels: 9), "channels is 9"),
         (call!(gpu, b, merge_tokens, r: 9), "r is 9 of 9"),
         (call!(gpu, b, pool, channels: 3), "channels is 3"),
@@ -293,6 +310,8 @@ fn products_past_32_bits_are_refused_and_not_wrapped() {
         call!(gpu, b, choose_matches, batch: 0, tokens: most / 3 + 2, least: 0),
         call!(gpu, b, match_lines, batch: 1 << 30),
         call!(gpu, b, match_lines, batch: 0, tokens: most / 8 * 8 + 1),
+        call!(gpu, b, match_frames, batch: 1 << 30),
+        call!(gpu, b, match_frames, batch: 0, groups: most / 8, tokens: most / 8 * 8 + 1),
         call!(gpu, b, merge_tokens, tokens: most, r: 0),
         call!(gpu, b, merge_source, sources: most),
         call!(gpu, b, merge_source, tokens: most, r: 0),

@@ -11,6 +11,7 @@ mod errors;
 mod find_matches;
 mod key_metric;
 mod layer_norm;
+mod match_frames;
 mod match_lines;
 mod matmul;
 mod merge_source;

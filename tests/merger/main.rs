@@ -411,6 +411,10 @@ fn a_partition_that_does_not_fit_is_refused() {
     assert!(with(Partition::Alternating).is_ok());
     let lines = |grid| Partition::Lines { grid };
     assert!(refused(lines(None)) && refused(lines(Some([3, 5]))) && !refused(lines(Some([3, 4]))));
+    let frames = |groups| Partition::Frames { groups };
+    assert!(refused(frames(None)) && refused(frames(Some(5))) && refused(frames(Some(0))));
+    assert!(!refused(frames(Some(1))) && !refused(frames(Some(6))));
+    assert!(matches!(with(frames(Some(6))), Err(Error::Unsupported { .. })));
     assert!(refused(Partition::EveryKth(0)) && refused(Partition::EveryKth(1)));
     assert!(
         refused(grid(3, 5, [2, 2]))

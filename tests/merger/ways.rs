@@ -3,7 +3,9 @@
 use tome_wgpu::kernels::find_matches::{self, Similarity};
 use tome_wgpu::kernels::key_metric::{self, Length};
 use tome_wgpu::kernels::merge_tokens::{self, MergeMode};
-use tome_wgpu::kernels::{choose_matches, match_lines, merge_source, rank_matches, token_energy};
+use tome_wgpu::kernels::{
+    choose_matches, match_frames, match_lines, merge_source, rank_matches, token_energy,
+};
 use tome_wgpu::{MergeIo, MergeShape, Partition, TokenMerger, reference};
 
 use super::{Input, Merged, groups, input, merge, shape};
@@ -74,6 +76,10 @@ pub fn merge_by_reference(shape: MergeShape, input: &Input) -> Merged {
         reference::match_lines(&set!(params; tokens, similarity), &metric, &mut plan);
         return merged_by_reference(shape, input, &plan);
     }
+    if let Some(params) = frames(shape) {
+        reference::match_frames(&params, &metric, Some(&input.size), &mut plan);
+        return merged_by_reference(shape, input, &plan);
+    }
     let held = list.map_or(0, |list| list.held());
     let edges = (batch * srcs) as usize;
     let (mut score, mut best, mut rank) =
@@ -94,6 +100,16 @@ pub fn merge_by_reference(shape: MergeShape, input: &Input) -> Merged {
     let params = set!(rank_matches::Params::default(); batch, tokens, r, protect, srcs, split_stride);
     reference::rank_matches(&params, &score, &best, split.as_deref(), &mut rank, &mut plan);
     merged_by_reference(shape, input, &plan)
+}
+
+/// The groups that it matches within, where it does.
+fn frames(shape: MergeShape) -> Option<match_frames::Params> {
+    let MergeShape { batch, tokens, head_width, protect, partition, similarity, by_size, .. } = shape;
+    let Partition::Frames { groups: Some(groups) } = partition else { return None };
+    let length = (tokens - protect) / groups;
+    let lost = shape.r_clamped() / groups;
+    let params = match_frames::Params::new(batch, head_width, protect, [groups, length], lost);
+    Some(set!(params; similarity, by_size))
 }
 
 /// What a plan makes of tokens, sizes and source maps.
@@ -150,6 +166,45 @@ fn every_way_of_merging_is_the_references() {
             close(format!("{}: {what}: x", rig.id()), &got.x, &want.x, tol);
         }
     });
+}
+
+/// Merge after merge within frame groups, sizes counting: the reference's, and what an image gets alone.
+#[test]
+fn frame_groups_merge_by_size_and_keep_their_order() {
+    for (protect, groups, length) in [(0, 4, 16), (1, 3, 21), (2, 6, 9)] {
+        let tokens = protect + groups * length;
+        let partition = Partition::Frames { groups: Some(groups) };
+        // A third of each group and one over, which a merger of its own loses.
+        let r = groups * (length / 3) + 1;
+        let first = set!(shape(2, tokens, 8, r, protect); partition, by_size: 1.0, sources: tokens);
+        let given = input(&first, 6);
+        for rig in rigs() {
+            let (mut shape, mut input) = (first, given.clone());
+            for step in 0..3 {
+                let what = format!("{}: {groups} of {length} behind {protect}, step {step}", rig.id());
+                let want = merge_by_reference(shape, &input);
+                let got = merge(rig, shape, &input);
+                same(format!("{what}: source"), &got.source, &want.source);
+                same(format!("{what}: size"), &got.size, &want.size);
+                close(format!("{what}: x"), &got.x, &want.x, Tol { abs: 1e-6, rel: 2e-6 });
+                let one = merge(rig, set!(shape; batch: 1), &input.of(&shape, 1));
+                same(&what, &one.x, &got.x[got.x.len() / 2..]);
+                let length_out = (shape.tokens_out() - protect) / groups;
+                assert!(
+                    shape.tokens_out() < shape.tokens && length_out * groups + protect == shape.tokens_out()
+                );
+                for source in got.source.chunks_exact(tokens as usize) {
+                    for (token, &holder) in source.iter().enumerate().skip(protect as usize) {
+                        let [from, to] = [token as u32, holder].map(|at| at - protect);
+                        assert_eq!(from / length, to / length_out, "{what}: {token} in {holder}");
+                    }
+                }
+                shape.tokens = shape.tokens_out();
+                let keys = Random(step).floats(2 * shape.tokens * 8);
+                input = Input { keys, x: got.x, size: got.size, source: got.source };
+            }
+        }
+    }
 }
 
 /// Merge after merge by a threshold, with padding already in the first: the reference's, also in what an image gets alone.

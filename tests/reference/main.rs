@@ -3,6 +3,7 @@
 #[path = "../common/mod.rs"]
 mod common;
 
+mod frames;
 mod layers;
 mod lines;
 mod matching;

@@ -62,13 +62,14 @@ fn patches_may_overlap_and_have_frames() {
     }
 }
 
-/// Where tokens merge by lines, what is at one time stays there; where they alternate, it does not.
+/// Where tokens merge by lines or within frame groups, what is at one time stays there; where they alternate, it does not.
 #[test]
-fn lines_of_a_clip_stay_within_their_time() {
+fn lines_and_groups_of_a_clip_stay_within_their_time() {
     let config = config().with(|c| (c.frames, c.patch_frames) = (6, 2));
     let images = images(&config, 2);
-    for (partition, apart) in [(Partition::Lines { grid: None }, true), (Partition::Alternating, false)] {
-        let options = set!(options(12); partition);
+    let apart = [Partition::Lines { grid: None }, Partition::Frames { groups: None }];
+    for (partition, apart) in apart.map(|p| (p, true)).into_iter().chain([(Partition::Alternating, false)]) {
+        let options = set!(options(12); partition, by_size: 0.5);
         let all: Vec<Outputs> = sessions(&config)
             .iter()
             .map(|session| session.run(&images, &options, Want::ALL).unwrap())

@@ -74,9 +74,13 @@ pub struct RuleArgs {
     #[arg(long, value_parser = named::<MergedPosition>(MergedPosition::names()))]
     positions: Option<MergedPosition>,
     /// Which tokens may merge: every other one [without it], the first half, all but every K-th, random ones, neighbours in the
-    /// lines of the grid, which stays one, or by energy those that have most like them; MARGIN is the cosine from which on two
+    /// lines of the grid, which stays one, of a clip every other one with those of its own step in time or of its own of so many
+    /// GROUPS of steps, or by energy those that have most like them; MARGIN is the cosine from which on two
     /// are alike, without one 0.9 in the first block and less from block to block
-    #[arg(long, value_name = "alternating|sequential|every:K|random:SEED|lines|energy[:MARGIN]")]
+    #[arg(
+        long,
+        value_name = "alternating|sequential|every:K|random:SEED|lines|frames[:GROUPS]|energy[:MARGIN]"
+    )]
     partition: Option<Partition>,
     /// The way in which the tokens that merge are found: the paper's [without it], or on the CPU path what it compares with:
     /// greedy, clustering, or dropping random tokens or those that the class token attends to the least

@@ -30,7 +30,8 @@ class Knobs(TypedDict, total=False):
     merge_mode: Literal["wmean", "mean", "sum", "max", "min", "keep-one", "mlerp", "max-magnitude"] | None
     #: Where a merged token lies, of a network with rotary positions: at its members' mean, or where its destination lies.
     positions: Literal["mean", "kept"] | None
-    #: Which tokens may merge: `alternating`, `sequential`, `every:K`, `random:SEED`, `lines`, `energy`, `energy:MARGIN`.
+    #: Which tokens may merge: `alternating`, `sequential`, `every:K`, `random:SEED`, `lines`, `frames`, `frames:GROUPS`,
+    #: `energy`, `energy:MARGIN`.
     partition: str | None
     #: How those that merge are found: `bipartite`; on the CPU also `greedy`, `kmeans:N`, `prune-random:SEED`, `prune-attention`.
     matching: str | None

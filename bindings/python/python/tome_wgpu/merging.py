@@ -74,7 +74,7 @@ def merge(
         r: Tokens to merge; as many as the partition allows where that is less.
         protect: Tokens at the front that never merge, such as the class token.
         partition: Which tokens may merge: `alternating`, `sequential`, `every:K`, `random:SEED`, `lines:ROWSxCOLUMNS`,
-            `energy:MARGIN`.
+            `frames:GROUPS`, `energy:MARGIN`.
         similarity: The measure by which two tokens are alike.
         by_size: How much the sizes of two tokens count against their match, from 0 to 2.
         merge_mode: The way tokens of a group become one.
@@ -86,7 +86,8 @@ def merge(
         device: `cpu`, or what `load` takes; on a GPU channels and head width are multiples of 4.
 
     Returns:
-        Tokens in the order: protected, unmerged sources, destinations.
+        Tokens in the order: protected, unmerged sources, destinations; along lines and within frame groups in the order in
+        which they stood.
     """
     rows, values = _images.floats(keys, "keys"), _images.floats(x, "x")
     if rows.ndim == 3:
