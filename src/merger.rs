@@ -273,7 +273,7 @@ impl TokenMerger {
     ) -> Result<Self> {
         let MergeShape { batch, tokens, partition, protect, .. } = shape;
         partition.check(tokens, protect)?;
-        partition.check_similarity(shape.similarity)?;
+        partition.check_similarity(shape.similarity, shape.by_size)?;
         shape.check_threshold()?;
         let MergeScratch { metric, split, score, best, rank, plan, mask } = scratch;
         let listed = shape.split_tokens().map(|_| View::from(split));

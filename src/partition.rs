@@ -214,9 +214,12 @@ impl Partition {
         }
     }
 
-    /// Whether it goes with a similarity.
-    pub(crate) fn check_similarity(&self, similarity: Similarity) -> Result<()> {
+    /// Whether it goes with a similarity, and with sizes that count.
+    pub(crate) fn check_similarity(&self, similarity: Similarity, by_size: f32) -> Result<()> {
         match self {
+            Partition::Lines { .. } if by_size > 0.0 => Err(Error::Input(format!(
+                "partition: neighbours in lines match by their similarity alone, and by_size is {by_size}; leave it at 0"
+            ))),
             Partition::Energy { .. } if similarity != Similarity::Cosine => Err(Error::Input(format!(
                 "partition: energies are means of cosines, and the similarity is {similarity:?}; take the cosine"
             ))),

@@ -40,7 +40,7 @@ impl MergeInput<'_> {
     pub fn check(&self, shape: &MergeShape) -> Result<()> {
         let MergeShape { batch, tokens, channels, heads, head_width, key_stride, sources, .. } = *shape;
         shape.partition.check(tokens, shape.protect)?;
-        shape.partition.check_similarity(shape.similarity)?;
+        shape.partition.check_similarity(shape.similarity, shape.by_size)?;
         shape.check_threshold()?;
         let key = u64::from(shape.key_start) + u64::from(heads) * u64::from(head_width);
         if [batch, tokens, channels, heads, head_width].contains(&0) || key > u64::from(key_stride) {

@@ -97,8 +97,10 @@ impl Search<'_, '_> {
         Options { schedule, metric, similarity, by_size, merge, ..self.plain.clone() }
     }
 
-    /// A shape at the lowest level that keeps within the budget; none where no level does.
+    /// A shape at the lowest level that keeps within the budget; none where no level does, or where the rule does not go with
+    /// the partition.
     pub fn within(&self, rule: Rule, shape: Shape) -> Option<Options> {
+        self.way(rule, Vec::new()).check(self.config()).ok()?;
         let most = f64::from(self.config().tokens());
         let levels = (0..).map(|step| f64::from(step) * 0.125).take_while(|&level| level <= most);
         let mut ways = levels.map(|level| self.way(rule, shape.list(level, self.depth())));

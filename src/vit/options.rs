@@ -205,8 +205,8 @@ impl Options {
     /// # Errors
     /// [`Error::Unsupported`] for a grid that merging would break, for lines and frame groups that are too long and for
     /// registers that would merge with patches where only patches have rotary positions or belong to a frame group, [`Error::Input`] for
-    /// another partition, a schedule or a `by_size` that makes no sense, and for a partition by energy with another
-    /// similarity than the cosine.
+    /// another partition, a schedule or a `by_size` that makes no sense, for a partition by energy with another
+    /// similarity than the cosine, and for lines with sizes that count.
     pub fn check(&self, config: &Config) -> Result<()> {
         if matches!(self.partition, Partition::Grid { .. }) {
             return Err(Error::Unsupported {
@@ -244,8 +244,9 @@ impl Options {
         self.check_threshold(config)?;
         self.check_positions(config)?;
         (0..config.depth).try_for_each(|block| {
-            self.rule(block).check()?;
-            self.partition.check_similarity(self.rule(block).similarity)
+            let rule = self.rule(block);
+            rule.check()?;
+            self.partition.check_similarity(rule.similarity, rule.by_size)
         })?;
         self.check_matching(config)?;
         self.check_lines(config)?;

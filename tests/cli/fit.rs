@@ -176,9 +176,12 @@ fn files_that_are_no_fit_are_named() {
         tome(&["classify", &digit, "--device", "cpu", "--r", text(&path)])
     };
     run(good).done();
-    for partition in ["lines", "frames", "frames:7"] {
+    for partition in ["frames", "frames:7"] {
         run(&good.replace("alternating", partition)).done();
     }
+    let lines = good.replace("alternating", "lines");
+    run(&lines.replace("0.5", "0")).done();
+    run(&lines).failed("by_size is 0.5; leave it at 0");
     run(&good.replace("alternating", "frames:5")).failed("5 frame groups of 196 unprotected tokens");
     for (from, to, said) in [
         ("tome-wgpu fitted 1", "tome-wgpu fitted 9", "its format is `tome-wgpu fitted 9`"),

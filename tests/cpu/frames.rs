@@ -79,6 +79,9 @@ fn what_cannot_be_matched_is_an_error_and_no_panic() {
     }
     assert!(merge(2052, frames(2), Similarity::Cosine, 2.0).is_ok());
     assert!(matches!(merge(9, frames(2), Similarity::Cosine, 0.0), Err(Error::Input(_))));
+    let lines = Partition::Lines { grid: Some([1, 8]) };
+    assert!(merge(8, lines, Similarity::Cosine, 0.0).is_ok());
+    assert!(matches!(merge(8, lines, Similarity::Cosine, 1.0), Err(Error::Input(_))));
 }
 
 #[test]

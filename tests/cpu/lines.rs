@@ -63,6 +63,9 @@ fn a_network_s_lines_are_those_of_its_grid() {
     assert!(options.promised_speedup(&config) > 1.4, "{tokens:?}");
     options.partition = lines([14, 14]);
     assert_eq!(options.tokens_per_block(&config), tokens);
+    options.by_size = 0.5;
+    assert!(matches!(options.check(&config), Err(Error::Input(why)) if why.contains("by_size")));
+    options.by_size = 0.0;
     options.partition = lines([7, 28]);
     assert!(matches!(options.check(&config), Err(Error::Input(why)) if why.contains("14 x 14")));
     // Registers that merge are no part of the grid.
