@@ -19,19 +19,19 @@ pub fn pack<'py>(
 ) -> PyResult<Bound<'py, PyArrayDyn<f32>>> {
     let width = (config.in_chans * config.patch_size[0] * config.patch_size[1]) as usize;
     let given = pixel_values.shape();
-    let [count @ 1.., patches @ 1.., have] = *given else {
-        return Err(input(py, format!("pixel_values of shape {given:?}; give [pictures, patches, {width}]")));
+    let (count, patches) = match *given {
+        [count, patches, have] if count > 0 && patches > 0 && have == width => (count, patches),
+        _ => {
+            return Err(input(
+                py,
+                format!(
+                    "pixel_values of shape {given:?}; {} takes [pictures, patches, {width}], each patch as \
+                     [height, width, channels]",
+                    config.name
+                ),
+            ));
+        }
     };
-    if have != width {
-        return Err(input(
-            py,
-            format!(
-                "pixel_values of shape {given:?}; {} takes [pictures, patches, {width}], each patch as \
-                 [height, width, channels]",
-                config.name
-            ),
-        ));
-    }
     for (name, array, want) in
         [("pixel_attention_mask", mask, [count, patches]), ("spatial_shapes", shapes, [count, 2])]
     {

@@ -162,7 +162,7 @@ def test_streams_encoders_and_evaluations(model: tome_wgpu.Model) -> None:
     [
         ({"pixel_values": None}, "no 'pixel_values'"),
         ({"spatial_shapes": None}, "no 'spatial_shapes'"),
-        ({"pixel_values": np.zeros((4, 3, 20, 20), np.float32)}, "give .pictures, patches, 48."),
+        ({"pixel_values": np.zeros((4, 3, 20, 20), np.float32)}, "takes .pictures, patches, 48."),
         ({"pixel_values": np.zeros((4, 29, 47), np.float32)}, "takes .pictures, patches, 48."),
         ({"pixel_attention_mask": np.ones((4, 28), np.int64)}, "pixel_attention_mask of shape"),
         ({"pixel_attention_mask": np.ones((4, 29), np.int64)}, "picture 0 is of .4, 7. patches"),

@@ -68,6 +68,7 @@ class Preprocess:
         """
         if self._network.config()["max_patches"] is not None:
             raise InputError("pictures of any shape are no pixels of one size; `preprocess.patches` makes patches of them")
+        pixels: NDArray[np.uint8]
         pixels, _ = self._load(pictures)
         return pixels
 
