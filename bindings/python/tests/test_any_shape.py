@@ -53,6 +53,8 @@ def test_what_the_processor_gives_gives_what_transformers_gives(name: str, devic
             there = expected["source"] >= 0
             assert np.array_equal(outputs.source[there], expected["source"][there])
             assert np.array_equal(outputs.size.sum(1), [rows * columns for rows, columns in GRIDS])
+    plan = model.plan(3, batch_size=4)
+    assert plan.tokens == (29, 26, 23) and (plan.calls is None) == (device == "cpu") and model.measure(3) > 0
     # Less padding is the same pictures.
     shorter = {key: values[:, :28] if key != "spatial_shapes" else values for key, values in processed.items()}
     assert np.array_equal(model(shorter).logits, model(processed).logits)

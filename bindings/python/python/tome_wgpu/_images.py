@@ -85,7 +85,7 @@ def processed(given: Mapping[str, Any]) -> tuple[NDArray[np.float32], NDArray[np
     """Pictures of any shape as the processor hands them over."""
     missing = [name for name in PROCESSED if name not in given]
     if missing:
-        raise InputError(f"there is no {missing[0]!r} among {', '.join(map(repr, given))}; give {', '.join(PROCESSED)}")
+        raise InputError(f"there is no {missing[0]!r} among {list(given)}; give {', '.join(PROCESSED)}")
     patches, *integers = PROCESSED
     mask, shapes = (_integers(given[name], name) for name in integers)
     return floats(given[patches], patches), mask, shapes
