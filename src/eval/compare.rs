@@ -65,6 +65,11 @@ pub fn compare(
         fill(|one| &mut one.features, features(&reference.features, &other.features, channels), &mut all);
     }
     if both(Output::Dense) {
+        if config.packed.is_some() {
+            let why =
+                "what is behind the patches of a picture of any shape is padding; features can be compared";
+            return Err(Error::Unsupported { field: "want".into(), value: "dense".into(), why: why.into() });
+        }
         let (a, b) = (&reference.dense, &other.dense);
         let shape = [a.len() / channels / batch.max(1), channels];
         fill(|one| &mut one.dense, dense(a, b, shape), &mut all);

@@ -38,7 +38,7 @@ pub use clip::{Clip, is_animated, load_clip, load_clip_bytes};
 pub use hub::{Fetching, fetch_model, fetch_model_heard};
 pub use model::{load_files, load_model, load_model_as, parse_config, read_weights};
 pub use model_files::ModelFiles;
-pub use packed::{load_packed, pack, pack_bytes};
+pub use packed::{PackedPicture, load_packed, pack, pack_bytes};
 pub use picture::{Picture, decode_image, is_picture, open_image};
 pub use preprocess::{fit, load_bytes, load_image, normalise};
 #[cfg(feature = "sound")]

@@ -2,17 +2,31 @@
 
 use std::path::Path;
 
+use image::DynamicImage;
+
 use super::picture::{self, Picture};
 use super::preprocess::{alone, fit};
 use crate::error::{Error, Result};
 use crate::vit::{self, Config, Resize};
+
+/// A picture of any shape as a network sees it.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub struct PackedPicture {
+    /// Resized to its patches, and as [`fit`](super::fit) gives it otherwise.
+    pub picture: DynamicImage,
+    /// Rows and columns of patches.
+    pub grid: [u32; 2],
+    /// The network's input, [packed](Config::pack).
+    pub values: Vec<f32>,
+}
 
 /// A picture as the input of a network that takes pictures of any shape: resized to as many patches as fit, keeping its
 /// proportions as nearly as whole patches allow, normalised, and [packed](Config::pack).
 ///
 /// # Errors
 /// [`Error::Input`] for a picture without pixels, and for a network that takes pictures of one shape.
-pub fn pack(picture: impl Into<Picture>, config: &Config) -> Result<Vec<f32>> {
+pub fn pack(picture: impl Into<Picture>, config: &Config) -> Result<PackedPicture> {
     let Some(packed) = config.packed else {
         return Err(Error::Input("the network takes pictures of one shape".into()));
     };
@@ -42,14 +56,14 @@ pub fn pack(picture: impl Into<Picture>, config: &Config) -> Result<Vec<f32>> {
             );
         }
     }
-    config.pack(&patches, grid)
+    Ok(PackedPicture { values: config.pack(&patches, grid)?, picture: fitted, grid })
 }
 
 /// [`pack`] of a picture file's bytes; `name` is for messages.
 ///
 /// # Errors
 /// As [`pack`] and [`decode_image`](super::decode_image), which name the file.
-pub fn pack_bytes(bytes: &[u8], name: &Path, config: &Config) -> Result<Vec<f32>> {
+pub fn pack_bytes(bytes: &[u8], name: &Path, config: &Config) -> Result<PackedPicture> {
     let _alone = alone(picture::is_large(bytes, 1));
     pack(picture::decode_image(bytes, name)?, config).map_err(|error| match error {
         Error::Input(why) => super::broken(name, why),
@@ -61,6 +75,6 @@ pub fn pack_bytes(bytes: &[u8], name: &Path, config: &Config) -> Result<Vec<f32>
 ///
 /// # Errors
 /// As [`pack_bytes`], and [`Error::File`](crate::Error::File) where it cannot be read.
-pub fn load_packed(path: &Path, config: &Config) -> Result<Vec<f32>> {
+pub fn load_packed(path: &Path, config: &Config) -> Result<PackedPicture> {
     pack_bytes(&picture::read(path)?, path, config)
 }

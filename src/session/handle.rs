@@ -142,7 +142,11 @@ impl Session {
         match &self.0.backend {
             Backend::Cpu(_) => options.check(self.config()).map(|()| None),
             Backend::Gpu(gpu) => {
-                let plan = gpu.runner.engine().vit().plan_for(Input::Pixels, batch, options)?;
+                let config = self.config();
+                // Spectrograms and pictures of any shape come as floats.
+                let floats = config.sound.is_some() || config.packed.is_some();
+                let input = if floats { Input::Floats } else { Input::Pixels };
+                let plan = gpu.runner.engine().vit().plan_for(input, batch, options)?;
                 Ok(Some(plan.to_string()))
             }
         }

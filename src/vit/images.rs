@@ -65,12 +65,18 @@ impl<'a> Images<'a> {
 
     /// Whether the network has a sense for them.
     fn check_sense(&self, config: &Config) -> Result<()> {
-        match config.sound.is_some() && self.input() != Input::Floats {
-            true => {
-                Err(Error::Input("the network hears sounds; give a spectrogram's values, no pixels".into()))
-            }
-            false => Ok(()),
+        if self.input() == Input::Floats {
+            return Ok(());
         }
+        if config.sound.is_some() {
+            return Err(Error::Input(
+                "the network hears sounds; give a spectrogram's values, no pixels".into(),
+            ));
+        }
+        if config.packed.is_some() {
+            return Err(Error::Input("pictures of any shape are packed into floats: `Config::pack`".into()));
+        }
+        Ok(())
     }
 
     /// Values of an image of a network, or its textures.
@@ -126,7 +132,8 @@ impl<'a> Images<'a> {
     /// The same, normalised for a network whose images they are.
     ///
     /// # Errors
-    /// [`Error::Input`] for textures, which are read on their device, and for pixels where the network hears.
+    /// [`Error::Input`] for textures, which are read on their device, and for pixels where the network hears or takes pictures of
+    /// any shape.
     pub fn normalised(self, config: &Config) -> Result<Cow<'a, [f32]>> {
         self.check_sense(config)?;
         match self {

@@ -22,7 +22,9 @@ pub enum Output {
     Source,
     /// `[batch, rows, columns, channels]` over the grid of patches, with several frames `[batch, times, rows, columns,
     /// channels]`: for each patch the one of the tokens that holds it;
-    /// where nothing merges, its own. The tokens before the patches are left out. Computed only where it is wanted.
+    /// where nothing merges, its own. The tokens before the patches are left out. Of pictures of any shape `[batch, patches,
+    /// channels]`, as many patches as a picture has at most: its own come first, row by row, and what is behind them means
+    /// nothing. Computed only where it is wanted.
     Dense,
     /// `[batch, blocks, original tokens]`, u32: for each original token the token that holds it after each block.
     SourcePerBlock,
@@ -80,6 +82,7 @@ impl Output {
             Output::Tokens => &[merged, channels],
             Output::Size => &[merged],
             Output::Source => &[tokens],
+            Output::Dense if config.packed.is_some() => &[config.patches(), channels],
             Output::Dense => match config.patch_times() {
                 0 | 1 => &[rows, columns, channels],
                 times => &[times, rows, columns, channels],

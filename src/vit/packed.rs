@@ -46,6 +46,16 @@ impl Packed {
 }
 
 impl Config {
+    /// How a picture becomes the network's input, in words.
+    pub fn preparation(&self) -> String {
+        match self.packed {
+            Some(Packed { patches, .. }) => {
+                format!("up to {patches} patches in the picture's own proportions, {}", self.preprocess)
+            }
+            None => self.preprocess.to_string(),
+        }
+    }
+
     /// Values of a patch of a packed picture.
     pub(crate) fn packed_values(&self) -> usize {
         self.patch_shape().iter().product()

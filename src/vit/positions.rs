@@ -40,7 +40,9 @@ pub(crate) fn resampled(
         return Err(Error::Unsupported {
             field: "image_size".into(),
             value: format!("{image_size:?}"),
-            why: "the network takes pictures of any shape as they are".into(),
+            why: "the network takes pictures of any shape as they are; of how many patches at most says `max_num_patches` in \
+                  its preprocessor_config.json"
+                .into(),
         });
     }
     let mut other = config.clone();

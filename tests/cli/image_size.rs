@@ -53,5 +53,12 @@ fn a_wrong_size_is_refused() {
         tome(&["classify", "x.png", "--image-size", size]).misused("HEIGHTxWIDTH");
     }
     tome(&["classify", &digit(3), "--image-size", "2", "--device", "cpu"]).failed("patch_size");
+    // Of pictures of any shape it is the number of patches that can be another.
+    let model = golden("naflex_classifier");
+    let any_shape = ["classify", &digit(3), "--model", model.to_str().unwrap(), "--device", "cpu"];
+    tome(&[&any_shape[..], &["--image-size", "40"]].concat()).failed("max_num_patches");
+    for said in [["--crop", "0.5"], ["--resize", "squash"], ["--jpeg", "reduced"]] {
+        tome(&[&any_shape[..], &said].concat()).failed(said[0]);
+    }
     tome(&["bench", "--arch", "vit_tiny_patch16_224", "--image-size", "99999999"]).failed("img_size");
 }

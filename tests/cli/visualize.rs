@@ -56,23 +56,31 @@ fn colour(patch: usize) -> [u8; 3] {
     [37 * patch + 11, 91 * patch + 5, 151 * patch + 77].map(|v| (v % 256) as u8)
 }
 
-/// Panels of networks whose patches are no square and follow 0 to 5 other tokens, pixel by pixel.
+/// Panels of networks whose patches are no square and follow 0 to 5 other tokens, and of those that take pictures of any shape,
+/// pixel by pixel.
 #[test]
 fn a_strip_paints_each_blocks_groups_where_the_patches_are() {
     let folder = tempfile::tempdir().unwrap();
     let [picture, strip, out] = ["picture.png", "strip.png", "out"].map(|name| folder.path().join(name));
     let text = |path: &Path| path.to_str().unwrap().to_owned();
-    for (case, prefix) in
-        [("rect", 1), ("avg_plain", 0), ("distilled", 2), ("reg4", 5), ("reg4_avg_nocls_size", 4)]
-    {
+    for (case, prefix, shape) in [
+        ("rect", 1, None),
+        ("avg_plain", 0, None),
+        ("distilled", 2, None),
+        ("reg4", 5, None),
+        ("reg4_avg_nocls_size", 4, None),
+        ("naflex", 0, Some([4, 7])),
+        ("naflex", 0, Some([2, 14])),
+        ("naflex_classifier", 0, Some([8, 3])),
+    ] {
         let (config, _) = load_model(&golden(case), None).unwrap();
-        let [[rows, columns], [high, wide]] = [config.grid(), config.patch_size];
+        let [[rows, columns], [high, wide]] = [shape.unwrap_or(config.grid()), config.patch_size];
+        let [height, width] =
+            shape.map_or(config.image_size, |[rows, columns]| [rows * high, columns * wide]);
         let number = |row: u32, column: u32| (row * columns + column) as usize;
-        RgbImage::from_fn(config.image_size[1], config.image_size[0], |x, y| {
-            Rgb(colour(number(y / high, x / wide)))
-        })
-        .save(&picture)
-        .unwrap();
+        RgbImage::from_fn(width, height, |x, y| Rgb(colour(number(y / high, x / wide))))
+            .save(&picture)
+            .unwrap();
         let (model, picture) = (text(&golden(case)), text(&picture));
         let same = ["--model", &model, "--r", "3", "--device", "cpu"];
         let paint = ["visualize", &picture, "--strip", "--out", &text(&strip)];
@@ -82,13 +90,14 @@ fn a_strip_paints_each_blocks_groups_where_the_patches_are() {
 
         let strip = image::open(&strip).unwrap().into_rgb8();
         let (shape, maps) = indices(&std::fs::read(&out).unwrap(), "source_per_block");
-        assert_eq!(shape[2] as u32, prefix + rows * columns, "{case}");
+        assert_eq!(shape[2] as u32, prefix + config.patches(), "{case}");
         // Patches are at least 16 pixels wide in the picture, and 6 lie between panels.
         let factor = 16u32.div_ceil(high.min(wide));
         let [high, wide] = [high * factor, wide * factor];
         for (block, map) in (1..).zip(maps.chunks(shape[2])) {
-            let groups = &map[prefix as usize..];
-            let left = 6 + block * (config.image_size[1] * factor + 6);
+            // Padding is behind a picture's own patches.
+            let groups = &map[prefix as usize..][..(rows * columns) as usize];
+            let left = 6 + block * (width * factor + 6);
             let what = format!("{case}, block {block}");
             assert!(groups.iter().collect::<BTreeSet<_>>().len() < groups.len(), "{what}: nothing merged");
             for (row, column) in (0..rows).flat_map(|row| (0..columns).map(move |column| (row, column))) {
@@ -108,6 +117,19 @@ fn a_strip_paints_each_blocks_groups_where_the_patches_are() {
             }
         }
     }
+}
+
+#[test]
+fn a_picture_of_any_shape_keeps_its_own() {
+    let folder = tempfile::tempdir().unwrap();
+    let [picture, out] = ["picture.png", "out.png"].map(|name| folder.path().join(name));
+    RgbImage::from_fn(50, 30, |x, y| Rgb(colour((y * 50 + x) as usize))).save(&picture).unwrap();
+    let model = golden("naflex");
+    let args = ["visualize", picture.to_str().unwrap(), "--model", model.to_str().unwrap(), "--r", "3"];
+    let run = tome(&[&args[..], &["--out", out.to_str().unwrap(), "--device", "cpu"]].concat()).done();
+    // Patches of 4 x 7 of 29 at most, without the padding; each is 16 pixels wide.
+    assert!(run.stderr.contains("28 25 22"), "{}", run.stderr);
+    assert_eq!(image::open(&out).unwrap().into_rgb8().dimensions(), (7 * 16, 4 * 16));
 }
 
 #[test]

@@ -6,10 +6,10 @@ use std::path::PathBuf;
 use image::{DynamicImage, RgbImage};
 use safetensors::{Dtype, SafeTensors};
 use tome_wgpu::files::{load_model, pack};
-use tome_wgpu::vit::{Config, Options, Weights};
+use tome_wgpu::vit::{Config, Images, Options, Output, Weights};
 use tome_wgpu::{Element, Schedule};
 
-use crate::common::{Rig, Tol, close, place, rigs};
+use crate::common::{Tol, close, place, rigs};
 use crate::{CPU_TOLERANCE, GPU_TOLERANCE, HALF_TOLERANCE, Numbers, Stages, on_cpu, on_gpu};
 
 struct Naflex {
@@ -67,23 +67,34 @@ impl Naflex {
         pictures.flat_map(|(values, &grid)| self.network.0.pack(values, grid).unwrap()).collect()
     }
 
-    fn check(&self, what: &str, r: u32, tolerance: f64, run: impl Fn(&[f32], &Options) -> Stages) {
+    /// Of pictures whose tokens merge as they should the logits are as they should be; gives how many those are.
+    fn check(&self, what: &str, r: u32, tolerance: f64, run: impl Fn(&[f32], &Options) -> Stages) -> usize {
         let options = Options::for_network(&self.network.0, Schedule::constant(r));
         let got = run(&self.packed(), &options);
         let what = format!("{what} {} r {r}", self.name);
         let want = &self.given[if r == 0 { "library" } else { "merged" }].1;
         let Numbers::F32(logits) = &got["logits"] else { panic!("{what}: no logits") };
         let largest = want.iter().fold(0.0, |most: f32, v| most.max(v.abs()));
-        close(&what, logits, want, Tol { abs: tolerance as f32 * largest, rel: 0.0 });
+        let tolerance = Tol { abs: tolerance as f32 * largest, rel: 0.0 };
         let Numbers::U32(source) = &got["source"] else { panic!("{what}: no source") };
-        if r > 0 {
-            // Of padding nothing is said.
-            let wrong =
-                source.iter().zip(&self.given["source"].1).position(|(&a, &b)| b >= 0.0 && a as f32 != b);
-            assert_eq!(wrong, None, "{what}");
-        }
+        let count = self.grids.len();
+        let parts = |values: usize| values / count;
+        let rows = logits.chunks_exact(parts(logits.len())).zip(want.chunks_exact(parts(want.len())));
+        let maps = source.chunks_exact(parts(source.len()));
+        let maps = maps.zip(self.given["source"].1.chunks_exact(parts(source.len())));
+        // Of padding nothing is said.
+        let same = |(own, given): (&[u32], &[f32])| {
+            r == 0 || own.iter().zip(given).all(|(&own, &given)| given < 0.0 || own as f32 == given)
+        };
+        let decided: Vec<_> = rows.zip(maps).filter(|&(_, maps)| same(maps)).map(|(rows, _)| rows).collect();
+        decided.iter().for_each(|(logits, want)| close(&what, logits, want, tolerance));
+        decided.len()
     }
 }
+
+/// The closest decisions of the cases are 0.0011 apart (run.json), about what 16 bits round keys by, and a picture of which one
+/// falls otherwise is another result: that many of the four have none so close. On lavapipe all four agree, logits to 2.5e-3.
+const DECIDED_IN_16_BITS: usize = 2;
 
 #[test]
 fn pictures_of_any_shape_agree_with_transformers() {
@@ -92,17 +103,23 @@ fn pictures_of_any_shape_agree_with_transformers() {
         let packed = config.packed.expect("a network of pictures of any shape");
         assert!(case.grids.iter().all(|[rows, columns]| rows * columns < packed.patches), "no padding");
         for r in [0, 3] {
-            case.check("cpu", r, CPU_TOLERANCE, |images, options| {
+            let decided = case.check("cpu", r, CPU_TOLERANCE, |images, options| {
                 on_cpu(config, weights, images, options).unwrap()
             });
-            // In 16 bits decisions that are this close may fall the other way.
-            let decided = |rig: &&Rig| r == 0 || rig.gpu.variant().element == Element::F32;
-            for rig in rigs().iter().filter(decided) {
-                let tolerance =
-                    if rig.gpu.variant().element == Element::F32 { GPU_TOLERANCE } else { HALF_TOLERANCE };
-                case.check(&rig.id(), r, tolerance, |images, options| {
+            assert_eq!(decided, case.grids.len(), "cpu {} r {r}: another source map", case.name);
+            for rig in rigs() {
+                let whole = rig.gpu.variant().element == Element::F32;
+                let tolerance = if whole { GPU_TOLERANCE } else { HALF_TOLERANCE };
+                let decided = case.check(&rig.id(), r, tolerance, |images, options| {
                     on_gpu(rig, config, weights, images, options).unwrap()
                 });
+                let least = if whole || r == 0 { case.grids.len() } else { DECIDED_IN_16_BITS };
+                assert!(
+                    decided >= least,
+                    "{} {} r {r}: {decided} pictures' source maps",
+                    rig.id(),
+                    case.name
+                );
             }
         }
     }
@@ -116,7 +133,9 @@ fn pictures_are_packed_as_the_processor_packs_them() {
             let (shape, bytes) = &case.given[&format!("picture{i}")];
             let bytes = bytes.iter().map(|&v| v as u8).collect();
             let picture = RgbImage::from_raw(shape[1] as u32, shape[0] as u32, bytes).unwrap();
-            let got = pack(DynamicImage::from(picture), config).unwrap();
+            let packed = pack(DynamicImage::from(picture), config).unwrap();
+            assert_eq!(packed.grid, grid, "{} picture {i}", case.name);
+            let got = packed.values;
             let want = config.pack(values, grid).unwrap();
             // A step of a byte is 2/255; a few are rounded the other way.
             let off = got.iter().zip(&want).filter(|(a, b)| (*a - *b).abs() > 1e-6).count();
@@ -127,6 +146,30 @@ fn pictures_are_packed_as_the_processor_packs_them() {
                 case.name
             );
         }
+    }
+}
+
+#[test]
+fn maps_have_a_row_for_each_patch_and_pixels_are_refused() {
+    for case in cases() {
+        let (config, weights) = &case.network;
+        let vit = tome_wgpu::cpu::VisionTransformer::new(config.clone(), weights).unwrap();
+        let options = Options::for_network(config, Schedule::constant(3));
+        let outputs = vit.forward(&case.packed(), &options).unwrap();
+        let shape = Output::Dense.shape(config, outputs.merged as u32);
+        // As many as there are at most, which is another number than that of the table's positions.
+        assert_eq!(shape, [29, 32], "{}", case.name);
+        let dense = vit.dense(&outputs);
+        assert_eq!(dense.len(), case.grids.len() * 29 * 32);
+        for (image, [rows, columns]) in case.grids.iter().enumerate() {
+            for patch in 0..(rows * columns) as usize {
+                let token = image * outputs.merged + outputs.source[image * 29 + patch] as usize;
+                let own = &dense[(image * 29 + patch) * 32..][..32];
+                assert_eq!(own, &outputs.tokens[token * 32..][..32], "{} {image} {patch}", case.name);
+            }
+        }
+        let pixels = vec![0u8; config.image_values()];
+        assert!(Images::Pixels(&pixels).normalised(config).is_err());
     }
 }
 

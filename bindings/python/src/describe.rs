@@ -15,6 +15,7 @@ pub fn config<'py>(py: Python<'py>, config: &Config) -> PyResult<Bound<'py, PyDi
     dict.set_item("image_size", (config.image_size[0], config.image_size[1]))?;
     dict.set_item("patch_size", (config.patch_size[0], config.patch_size[1]))?;
     dict.set_item("grid", (config.grid()[0], config.grid()[1]))?;
+    dict.set_item("max_patches", config.packed.map(|packed| packed.patches))?;
     dict.set_item("frames", config.frames)?;
     dict.set_item("image_channels", config.in_chans)?;
     dict.set_item("depth", config.depth)?;
@@ -50,7 +51,7 @@ pub fn preprocess<'py>(py: Python<'py>, config: &Config) -> PyResult<Bound<'py, 
     dict.set_item("exif", preprocess.exif)?;
     dict.set_item("jpeg", if preprocess.reduced { "reduced" } else { "whole" })?;
     dict.set_item("source", &preprocess.source)?;
-    dict.set_item("words", preprocess.to_string())?;
+    dict.set_item("words", config.preparation())?;
     Ok(dict)
 }
 

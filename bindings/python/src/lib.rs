@@ -2,6 +2,7 @@
 //! with its checks of arguments and its documentation, is Python's; see `python/tome_wgpu`.
 
 mod arrays;
+mod changes;
 mod command;
 mod describe;
 mod errors;
@@ -11,6 +12,7 @@ mod judge;
 mod merging;
 mod network;
 mod options;
+mod packed;
 mod pictures;
 mod process;
 mod stream;

@@ -8,14 +8,16 @@ use pyo3::prelude::*;
 use pyo3::types::PyDict;
 use tome_wgpu::files::{Checkpoint, Fetching, fetch_model_heard, load_model, load_model_as};
 use tome_wgpu::tune::Bench;
-use tome_wgpu::vit::{Config, Images, Outputs, Preprocess, Resample, Resize, Want};
+use tome_wgpu::vit::{Config, Images, Outputs, Packed, Want};
 use tome_wgpu::{DeviceChoice, Element, Error, Session};
 
 use crate::arrays::{array, outputs, values, wanted};
+use crate::changes::Changes;
 use crate::describe;
 use crate::errors::{Broken, Raised, input, raised};
 use crate::options::{Knobs, Options};
-use crate::pictures::{Picture, load, load_one};
+use crate::packed;
+use crate::pictures::{Picture, Values, load, load_one};
 use crate::process::{Own, enter};
 use crate::stream::Stream;
 
@@ -32,25 +34,14 @@ pub struct Network {
     warnings: Vec<String>,
 }
 
+/// Pictures as a network takes them, those that cannot be read, and of pictures of any shape rows and columns of patches.
+type Loaded<'py> = (Bound<'py, PyAny>, Broken<'py>, Option<Vec<[u32; 2]>>);
+
 /// Images as a network takes them.
 #[derive(FromPyObject)]
 pub enum Input<'py> {
     Normalised(PyReadonlyArrayDyn<'py, f32>),
     Pixels(PyReadonlyArrayDyn<'py, u8>),
-}
-
-/// How pictures are prepared where the network's files are to be overruled; what is absent stays.
-#[derive(FromPyObject)]
-#[pyo3(from_item_all)]
-struct Changes {
-    mean: Option<Vec<f32>>,
-    std: Option<Vec<f32>>,
-    interpolation: Option<String>,
-    resize: Option<String>,
-    crop: Option<f32>,
-    channel_order: Option<String>,
-    exif: Option<bool>,
-    jpeg: Option<String>,
 }
 
 impl Network {
@@ -90,14 +81,6 @@ impl Network {
                 weights.resample_positions(&mut config, size)?;
             }
             changes.apply(&mut config)?;
-            if config.packed.is_some() {
-                let why = "pictures of any shape (NaFlex) are run by the command and from Rust, not yet from Python";
-                return Err(Error::Unsupported {
-                    field: "model_type".into(),
-                    value: config.name,
-                    why: why.into(),
-                });
-            }
             tome_command::imagenet::name_classes(&mut config);
             let session = Session::with_element(config.clone(), &weights, &device, element)?;
             Ok((session, config, weights.warnings().to_vec()))
@@ -144,18 +127,34 @@ impl Network {
         outputs(py, results, &self.config, want)
     }
 
-    /// The pixels of pictures, zeros for those that cannot be read, with their places and exceptions.
-    fn load<'py>(
-        &self,
-        py: Python<'py>,
-        items: Vec<Bound<'py, PyAny>>,
-    ) -> PyResult<(Bound<'py, PyArrayDyn<u8>>, Broken<'py>)> {
+    /// Pictures as the network takes them, zeros for those that cannot be read, with their places and exceptions; of pictures
+    /// of any shape also rows and columns of patches.
+    fn load<'py>(&self, py: Python<'py>, items: Vec<Bound<'py, PyAny>>) -> PyResult<Loaded<'py>> {
         enter(py)?;
         let pictures = Picture::all(&items)?;
         let loaded = py.detach(|| load(&pictures, 0, &self.config));
         py.check_signals()?;
         let errors = raised(py, loaded.broken);
-        Ok((array(py, loaded.pixels, &shape(pictures.len(), true, &self.config))?, errors))
+        let count = pictures.len();
+        Ok(match loaded.values {
+            Values::Pixels(pixels) => {
+                (array(py, pixels, &shape(count, true, &self.config))?.into_any(), errors, None)
+            }
+            Values::Packed(rows, grids) => {
+                (array(py, rows, &shape(count, false, &self.config))?.into_any(), errors, Some(grids))
+            }
+        })
+    }
+
+    /// What transformers' processor makes of pictures of any shape, as the network takes it.
+    fn pack<'py>(
+        &self,
+        py: Python<'py>,
+        pixel_values: PyReadonlyArrayDyn<'py, f32>,
+        pixel_attention_mask: PyReadonlyArrayDyn<'py, i64>,
+        spatial_shapes: PyReadonlyArrayDyn<'py, i64>,
+    ) -> PyResult<Bound<'py, PyArrayDyn<f32>>> {
+        packed::pack(py, &pixel_values, &pixel_attention_mask, &spatial_shapes, &self.config)
     }
 
     /// Pixels as normalised floats.
@@ -215,7 +214,9 @@ impl Network {
         let picture = load_one(&picture, &self.config)?.raised(py)?;
         let painted =
             py.detach(|| tome_command::visualize::paint(session, picture, &options.fitted.options, strip));
-        let (painted, tokens) = painted.raised(py)?;
+        let (mut frames, tokens) = painted.raised(py)?;
+        // A picture is one frame.
+        let painted = frames.swap_remove(0);
         let shape = [painted.height() as usize, painted.width() as usize, 3];
         Ok((array(py, painted.into_raw(), &shape)?, tokens))
     }
@@ -267,6 +268,10 @@ impl Input<'_> {
             Input::Normalised(floats) => (floats.py(), floats.shape(), false),
             Input::Pixels(pixels) => (pixels.py(), pixels.shape(), true),
         };
+        if pixels && config.packed.is_some() {
+            let why = "pixels, and the network takes pictures of any shape: give them in a list";
+            return Err(input(py, why));
+        }
         let count = given.first().copied().unwrap_or_default();
         let wanted = shape(count, pixels, config);
         if given != wanted || count == 0 {
@@ -291,7 +296,10 @@ impl Input<'_> {
 }
 
 /// The shape of so many images.
-fn shape(count: usize, pixels: bool, config: &Config) -> Vec<usize> {
+pub fn shape(count: usize, pixels: bool, config: &Config) -> Vec<usize> {
+    if let Some(Packed { patches, .. }) = config.packed {
+        return vec![count, patches as usize, config.image_values() / patches as usize];
+    }
     let [height, width] = config.image_size;
     let sides = if pixels { [height, width, config.in_chans] } else { [config.in_chans, height, width] };
     let frames = (config.frames > 1).then_some(config.frames as usize);
@@ -339,44 +347,5 @@ fn read(
     match arch {
         Some(arch) => load_model_as(&folder, arch),
         None => load_model(&folder, config.as_deref()),
-    }
-}
-
-impl Changes {
-    fn apply(self, config: &mut Config) -> tome_wgpu::Result<()> {
-        let before = config.preprocess.clone();
-        let Preprocess { mean, std, resample, resize, crop, bgr, exif, reduced, .. } = &mut config.preprocess;
-        for (given, values) in [(self.mean, mean), (self.std, std)] {
-            match given {
-                Some(given) if given.len() == 1 => *values = vec![given[0]; values.len()],
-                Some(given) => *values = given,
-                None => {}
-            }
-        }
-        if let Some(filter) = self.interpolation {
-            *resample = Resample::named("interpolation", &filter)?;
-        }
-        match self.resize.as_deref() {
-            None => {}
-            Some("shortest") => *resize = Resize::Shortest,
-            Some("squash") => *resize = Resize::Squash,
-            Some(other) => return Err(Error::Input(format!("resize `{other}`; give shortest or squash"))),
-        }
-        *crop = self.crop.unwrap_or(*crop);
-        match self.channel_order.as_deref() {
-            None => {}
-            Some(order @ ("rgb" | "bgr")) => *bgr = order == "bgr",
-            Some(other) => return Err(Error::Input(format!("channel_order `{other}`; give rgb or bgr"))),
-        }
-        *exif = self.exif.unwrap_or(*exif);
-        match self.jpeg.as_deref() {
-            None => {}
-            Some(jpeg @ ("whole" | "reduced")) => *reduced = jpeg == "reduced",
-            Some(other) => return Err(Error::Input(format!("jpeg `{other}`; give whole or reduced"))),
-        }
-        if config.preprocess != before {
-            config.preprocess.source += ", changed by the caller";
-        }
-        config.check()
     }
 }

@@ -9,8 +9,11 @@ use pyo3::prelude::*;
 use pyo3::pybacked::PyBackedBytes;
 use pyo3::types::PyBytes;
 use rayon::prelude::*;
-use tome_wgpu::files::{fit, load_bytes, load_image};
-use tome_wgpu::vit::Config;
+use tome_command::visualize::Seen;
+use tome_wgpu::files::{
+    PackedPicture, fit, load_bytes, load_image, load_packed, pack as pack_picture, pack_bytes,
+};
+use tome_wgpu::vit::{Config, Images};
 use tome_wgpu::{Error, Result};
 
 use crate::arrays::values;
@@ -23,10 +26,26 @@ pub enum Picture {
     Pixels(DynamicImage),
 }
 
-/// The pixels of pictures one after the other, zeros for those that cannot be read, with their places and why.
+/// Pictures one after the other as a network takes them, zeros for those that cannot be read, with their places and why.
 pub struct Loaded {
-    pub pixels: Vec<u8>,
+    pub values: Values,
     pub broken: Vec<(usize, Error)>,
+}
+
+pub enum Values {
+    Pixels(Vec<u8>),
+    /// Of pictures of any shape, packed, and rows and columns of their patches.
+    Packed(Vec<f32>, Vec<[u32; 2]>),
+}
+
+impl Loaded {
+    /// As a session takes them.
+    pub fn images(&self) -> Images<'_> {
+        match &self.values {
+            Values::Pixels(pixels) => pixels.into(),
+            Values::Packed(values, _) => values.into(),
+        }
+    }
 }
 
 impl Picture {
@@ -80,33 +99,67 @@ impl Picture {
             Picture::Pixels(picture) => fit(picture.clone(), config),
         }
     }
+
+    /// As a network of pictures of any shape sees it.
+    fn pack(&self, name: &Path, config: &Config) -> Result<PackedPicture> {
+        match self {
+            Picture::File(path) => load_packed(path, config),
+            Picture::Bytes(bytes) => pack_bytes(bytes, name, config),
+            Picture::Pixels(picture) => pack_picture(picture.clone(), config),
+        }
+    }
 }
 
-/// Decodes and fits pictures, spread over all threads; `first` is the number of the first, for messages.
+/// Decodes and prepares pictures, spread over all threads; `first` is the number of the first, for messages.
 pub fn load(pictures: &[Picture], first: usize, config: &Config) -> Loaded {
-    let fit = |(place, picture): (usize, &Picture)| {
+    let mut broken = Vec::new();
+    let values = if config.packed.is_some() {
+        let packed = each(pictures, first, &mut broken, |picture, name| picture.pack(name, config));
+        let mut values = Vec::with_capacity(packed.len() * config.image_values());
+        let mut grids = Vec::with_capacity(packed.len());
+        for (count, picture) in (1..).zip(packed) {
+            let (own, grid) = picture.as_ref().map_or((&[][..], [0; 2]), |own| (&own.values, own.grid));
+            values.extend_from_slice(own);
+            grids.push(grid);
+            values.resize(count * config.image_values(), 0.0);
+        }
+        Values::Packed(values, grids)
+    } else {
+        let fitted = each(pictures, first, &mut broken, |picture, name| picture.fit(name, config));
+        let mut pixels = Vec::with_capacity(fitted.len() * config.image_values());
+        for (count, picture) in (1..).zip(fitted) {
+            pixels.extend_from_slice(picture.as_ref().map_or(&[], DynamicImage::as_bytes));
+            pixels.resize(count * config.image_values(), 0);
+        }
+        Values::Pixels(pixels)
+    };
+    Loaded { values, broken }
+}
+
+/// Of each picture what is made of it, none where that fails.
+fn each<T: Send>(
+    pictures: &[Picture],
+    first: usize,
+    broken: &mut Vec<(usize, Error)>,
+    make: impl Fn(&Picture, &Path) -> Result<T> + Sync,
+) -> Vec<Option<T>> {
+    let made = |(place, picture): (usize, &Picture)| {
         let name = format!("picture {}", first + place);
-        picture.fit(Path::new(&name), config).map_err(|error| match error {
+        make(picture, Path::new(&name)).map_err(|error| match error {
             Error::Input(why) => Error::Input(format!("{name}: {why}")),
             error => error,
         })
     };
-    let fitted: Vec<_> = pictures.par_iter().enumerate().map(fit).collect();
-    let (mut pixels, mut broken) = (Vec::with_capacity(fitted.len() * config.image_values()), Vec::new());
-    for (place, picture) in fitted.into_iter().enumerate() {
-        match picture {
-            Ok(picture) => pixels.extend_from_slice(picture.as_bytes()),
-            Err(error) => {
-                broken.push((place, error));
-                pixels.resize((place + 1) * config.image_values(), 0);
-            }
-        }
-    }
-    Loaded { pixels, broken }
+    let made: Vec<_> = pictures.par_iter().enumerate().map(made).collect();
+    let kept = |(place, made): (usize, Result<T>)| made.map_err(|error| broken.push((place, error))).ok();
+    made.into_iter().enumerate().map(kept).collect()
 }
 
 /// One picture alone.
-pub fn load_one(item: &Bound<'_, PyAny>, config: &Config) -> PyResult<Result<DynamicImage>> {
-    let picture = Picture::new(item)?;
-    Ok(item.py().detach(|| picture.fit(Path::new("the picture"), config)))
+pub fn load_one(item: &Bound<'_, PyAny>, config: &Config) -> PyResult<Result<Seen>> {
+    let (picture, name) = (Picture::new(item)?, Path::new("the picture"));
+    Ok(item.py().detach(|| match config.packed {
+        Some(_) => picture.pack(name, config).map(Seen::Packed),
+        None => picture.fit(name, config).map(Seen::Picture),
+    }))
 }

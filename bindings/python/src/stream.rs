@@ -87,7 +87,7 @@ impl Stream {
             };
             inner.decoding.pop_front();
             let device = &mut inner.device;
-            py.detach(|| device.push(&loaded.pixels)).raised(py)?;
+            py.detach(|| device.push(loaded.images())).raised(py)?;
             inner.running.push_back(loaded.broken);
         }
         let Some(broken) = inner.running.pop_front() else { return Ok(None) };

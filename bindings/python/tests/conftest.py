@@ -19,7 +19,7 @@ CASES = ROOT / "tests" / "golden" / "cases"
 DIGITS = ROOT / "models" / "digits"
 CLUTTER = ROOT / "models" / "clutter"
 
-_TYPES = {"F32": "<f4", "F64": "<f8", "I32": "<i4", "U32": "<u4", "F16": "<f2"}
+_TYPES = {"F32": "<f4", "F64": "<f8", "I32": "<i4", "I64": "<i8", "U32": "<u4", "U8": "u1", "F16": "<f2"}
 
 
 def tensors(path: Path) -> dict[str, NDArray[Any]]:

@@ -14,6 +14,7 @@ model: tome_wgpu.Model = tome_wgpu.load("hf-hub:facebook/dinov2-small", device=0
 floats: NDArray[np.float32] = np.zeros((1, 3, 224, 224), np.float32)
 pixels: NDArray[np.uint8] = np.zeros((1, 224, 224, 3), np.uint8)
 
+shaped: NDArray[np.float32] = model(model.preprocess.patches(["a.jpg", Image.new("RGB", (30, 50))]), r=13).logits
 logits: NDArray[np.float32] = model(floats, r=13, want=("logits", "features")).logits
 source: NDArray[np.uint32] = model(pixels, r="16:-1", want="source", metric="keys", by_size=1.0).source
 features: NDArray[np.float32] = model(["a.jpg", Path("b.jpg"), b"", Image.new("RGB", (1, 1))], r=[1, 2]).features

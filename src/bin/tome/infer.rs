@@ -70,7 +70,7 @@ pub struct Args {
     device: DeviceArgs,
     /// Which results: logits [B,classes], features [B,C] (pooled, before the head), tokens [B,M,C] (after the last
     /// block, before the final norm), size [B,M], source [B,N] u32 (the final token that holds each original one), dense
-    /// [B,H,W,C] (the token that holds each patch of the grid), source_per_block [B,blocks,N] u32 (the token that holds
+    /// [B,H,W,C] (the token that holds each patch of the grid; of pictures of any shape [B,N,C]), source_per_block [B,blocks,N] u32 (the token that holds
     /// each original one after each block) [default: logits,features,tokens,size,source; for Parquet features]
     #[arg(long, value_delimiter = ',', value_parser = outputs())]
     want: Vec<Output>,

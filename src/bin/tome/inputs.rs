@@ -9,7 +9,8 @@ use anyhow::{Context, Result, bail};
 use image::DynamicImage;
 use rayon::prelude::*;
 use tome_wgpu::files::{
-    fit, hear, hear_bytes, load_bytes, load_clip, load_clip_bytes, load_image, load_packed, pack_bytes,
+    PackedPicture, fit, hear, hear_bytes, load_bytes, load_clip, load_clip_bytes, load_image, load_packed,
+    pack_bytes,
 };
 use tome_wgpu::vit;
 use tome_wgpu::vit::Config;
@@ -123,8 +124,8 @@ pub enum Seen {
     Clip(Vec<DynamicImage>),
     /// A spectrogram, as [`tome_wgpu::files::Heard`] has it.
     Sound(Vec<f32>),
-    /// A picture of any shape, packed.
-    Packed(Vec<f32>),
+    /// A picture of any shape.
+    Packed(PackedPicture),
 }
 
 /// What a file, a folder of frames or standard input holds, as a network reads it. Says what of it is not shown as it is.
@@ -195,7 +196,8 @@ pub fn gather(loaded: Vec<Result<Seen>>, config: &Config) -> Images {
         match seen {
             Ok(Seen::Picture(picture)) => pixels.extend(picture.into_bytes()),
             Ok(Seen::Clip(frames)) => frames.into_iter().for_each(|frame| pixels.extend(frame.into_bytes())),
-            Ok(Seen::Sound(input) | Seen::Packed(input)) => values.extend(input),
+            Ok(Seen::Sound(input)) => values.extend(input),
+            Ok(Seen::Packed(packed)) => values.extend(packed.values),
             Err(error) => {
                 unreadable.push((place, format!("{error:#}")));
                 match floats {

@@ -84,7 +84,7 @@ pub fn prepare(model: &ModelArgs, pictures: &PictureArgs) -> Result<(Config, Che
     pictures.apply(&mut config)?;
     match &config.sound {
         Some(sound) => tracing::debug!("sounds: {sound}"),
-        None => tracing::debug!("pictures: {}", config.preprocess),
+        None => tracing::debug!("pictures: {}", config.preparation()),
     }
     Ok((config, weights))
 }
@@ -124,6 +124,10 @@ pub fn described(config: &Config) -> Value {
     });
     if config.frames > 1 {
         described["frames"] = config.frames.into();
+    }
+    if let Some(packed) = config.packed {
+        described["max_patches"] = packed.patches.into();
+        described["image_size"] = Value::Null;
     }
     described
 }

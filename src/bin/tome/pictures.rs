@@ -111,6 +111,14 @@ impl PictureArgs {
                 false => Ok(()),
             };
         }
+        if config.packed.is_some() && (self.resize.is_some() || self.crop.is_some()) {
+            bail!("pictures of any shape keep their proportions: --resize and --crop say nothing about them");
+        }
+        if config.packed.is_some() && self.jpeg == Jpeg::Reduced {
+            bail!(
+                "--jpeg reduced is for networks of one size of pictures; those of any shape are decoded whole"
+            );
+        }
         let (channels, input) = (config.in_chans as usize, config.image_size);
         let before = config.preprocess.clone();
         let preprocess = &mut config.preprocess;

@@ -10,7 +10,7 @@ use tome_wgpu::vit::{Config, Images, Options, Output};
 
 use crate::args::{DeviceArgs, ModelArgs};
 use crate::folders::Kind;
-use crate::inputs::Seen;
+pub use crate::inputs::Seen;
 use crate::merging::MergeArgs;
 use crate::pictures::PictureArgs;
 use crate::text::shown;
@@ -19,7 +19,7 @@ use crate::{inputs, model, output, paint};
 /// Paint which patches of a picture, a clip or a sound merge
 ///
 /// Each group of merged patches gets its mean colour and an outline. The picture is resized and cropped as the
-/// network sees it, and enlarged where patches are small. A clip becomes an animation of the frames that the network sees, in
+/// network sees it, and enlarged where patches are small; of a network that takes pictures of any shape it keeps its own. A clip becomes an animation of the frames that the network sees, in
 /// which a group has one colour through time; a sound its spectrogram, low tones at the bottom.
 #[derive(clap::Args)]
 #[command(after_help = "\
@@ -71,7 +71,7 @@ pub fn run(args: &Args) -> Result<()> {
     drop(weights);
     let seen = inputs::load(&args.image, &config)?;
     let options = args.merge.options(&config, &args.model)?;
-    let (painted, tokens) = paint_seen(&session, seen, &options, args.strip)?;
+    let (painted, tokens) = paint(&session, seen, &options, args.strip)?;
     match &painted[..] {
         [picture] => output::put_png(picture, file, &args.out)?,
         frames if gif => output::put_gif(frames, file, &args.out)?,
@@ -86,26 +86,15 @@ fn ends_in(path: &Path, suffix: &str) -> bool {
     path.extension().is_some_and(|own| own.eq_ignore_ascii_case(suffix))
 }
 
-/// Paints what merges of a picture that is of the network's size, all at the end or block by block; also gives the tokens
-/// from block to block.
+/// Paints what merges of what a network is shown, all at the end or block by block: a picture for each frame. Also gives the
+/// tokens from block to block.
 pub fn paint(
-    session: &Session,
-    picture: DynamicImage,
-    options: &Options,
-    strip: bool,
-) -> tome_wgpu::Result<(RgbImage, Vec<usize>)> {
-    let (mut painted, tokens) = paint_seen(session, Seen::Picture(picture), options, strip)?;
-    Ok((painted.swap_remove(0), tokens))
-}
-
-/// The same of whatever a network is shown: a picture for each frame.
-fn paint_seen(
     session: &Session,
     seen: Seen,
     options: &Options,
     strip: bool,
 ) -> tome_wgpu::Result<(Vec<RgbImage>, Vec<usize>)> {
-    let config = session.config();
+    let (config, all) = (&shown_to(session.config(), &seen), session.config().tokens());
     let run = |images: Images<'_>| session.run(images, options, [Output::Source, Output::SourcePerBlock]);
     let (outputs, frames) = match seen {
         Seen::Picture(picture) => (run(picture.as_bytes().into())?, vec![as_people_see_it(picture, config)]),
@@ -114,8 +103,8 @@ fn paint_seen(
             let outputs = run(Images::Pixels(&pixels))?;
             (outputs, frames.into_iter().map(|frame| as_people_see_it(frame, config)).collect())
         }
-        Seen::Packed(_) => {
-            return Err(tome_wgpu::Error::Input("pictures of any shape are not painted".into()));
+        Seen::Packed(packed) => {
+            (run(Images::Normalised(&packed.values))?, vec![as_people_see_it(packed.picture, config)])
         }
         Seen::Sound(values) => (run(Images::Normalised(&values))?, vec![spectrogram(&values, config)]),
     };
@@ -124,19 +113,28 @@ fn paint_seen(
         Some(_) => panels.iter().map(imageops::flip_vertical).collect(),
         None => panels,
     };
-    let maps = outputs.source_per_block.chunks(config.tokens() as usize);
+    // What is behind a picture's own patches is padding.
+    let own = |source: &[u32]| source[..config.tokens() as usize].to_vec();
+    let maps = outputs.source_per_block.chunks(all as usize).map(own);
     let painted = if strip {
         let plain = frames.iter().map(|frame| paint::plain(frame, config)).collect();
-        let merged = maps.clone().map(|source| paint::groups(&frames, source, config));
+        let merged = maps.clone().map(|source| paint::groups(&frames, &source, config));
         let stages: Vec<Vec<RgbImage>> = std::iter::once(plain).chain(merged).map(upright).collect();
         let panels = |frame: usize| stages.iter().map(|stage| stage[frame].clone()).collect::<Vec<_>>();
         (0..frames.len()).map(|frame| paint::sheet(&panels(frame), COLUMNS)).collect()
     } else {
-        upright(paint::groups(&frames, &outputs.source, config))
+        upright(paint::groups(&frames, &own(&outputs.source), config))
     };
     // Each holds some original token.
-    let held = |source: &[u32]| source.iter().collect::<BTreeSet<_>>().len();
+    let held = |source: Vec<u32>| source.into_iter().collect::<BTreeSet<_>>().len();
     Ok((painted, std::iter::once(config.tokens() as usize).chain(maps.map(held)).collect()))
+}
+
+/// The network as one of inputs of one shape, that of a picture of any.
+fn shown_to(config: &Config, seen: &Seen) -> Config {
+    let Seen::Packed(packed) = seen else { return config.clone() };
+    let size = [packed.picture.height(), packed.picture.width()];
+    config.clone().with(|config| (config.packed, config.image_size) = (None, size))
 }
 
 /// Values from black for the least to white for the most, as the network sees them: the lowest band on top, or on the left.

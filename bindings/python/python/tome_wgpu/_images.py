@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Protocol, TypeAlias, Union
 
 import numpy as np
@@ -25,8 +25,9 @@ class HasArray(Protocol):
 Array: TypeAlias = "NDArray[Any] | HasArray"
 #: One picture of any size: a path, a file's bytes, a PIL image, or pixels `[H, W]` or `[H, W, 3]` in uint8.
 Picture: TypeAlias = Union[str, "os.PathLike[str]", bytes, bytearray, memoryview, "PILImage", "NDArray[np.uint8]"]
-#: Images of the network's size, `[B, C, H, W]` normalised floats or `[B, H, W, C]` uint8; or pictures of any size.
-Images: TypeAlias = Union[Array, Sequence[Picture], Picture]
+#: Images of the network's size, `[B, C, H, W]` normalised floats or `[B, H, W, C]` uint8; or pictures of any size; or of a
+#: network that takes pictures of any shape what transformers' processor makes of them.
+Images: TypeAlias = Union[Array, Sequence[Picture], Picture, Mapping[str, Any]]
 Item: TypeAlias = "str | bytes | NDArray[np.uint8]"
 
 
@@ -74,6 +75,27 @@ def network_input(value: Any) -> NDArray[np.float32] | NDArray[np.uint8]:
     raise InputError(
         f"images of type {given.dtype}; give normalised floats [B, C, H, W] or pixels [B, H, W, C] in uint8"
     )
+
+
+#: What transformers' processor makes of pictures of any shape: patches, whether there is one, and rows and columns of them.
+PROCESSED = ("pixel_values", "pixel_attention_mask", "spatial_shapes")
+
+
+def processed(given: Mapping[str, Any]) -> tuple[NDArray[np.float32], NDArray[np.int64], NDArray[np.int64]]:
+    """Pictures of any shape as the processor hands them over."""
+    missing = [name for name in PROCESSED if name not in given]
+    if missing:
+        raise InputError(f"there is no {missing[0]!r} among {list(given)}; give {', '.join(PROCESSED)}")
+    patches, *integers = PROCESSED
+    mask, shapes = (_integers(given[name], name) for name in integers)
+    return floats(given[patches], patches), mask, shapes
+
+
+def _integers(value: Any, name: str) -> NDArray[np.int64]:
+    given = array(value, name)
+    if given.dtype.kind not in "iub":
+        raise InputError(f"`{name}` is of type {given.dtype}; give integers")
+    return np.ascontiguousarray(given, dtype=np.int64)
 
 
 def item(value: Any, exif: bool) -> Item:

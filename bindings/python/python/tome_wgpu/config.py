@@ -15,12 +15,15 @@ class Config:
 
     #: The architecture's name.
     name: str
-    #: Height and width of the input in pixels.
+    #: Height and width of the input in pixels; of a network that takes pictures of any shape those that its table of positions
+    #: is for.
     image_size: tuple[int, int]
     #: Height and width of a patch in pixels.
     patch_size: tuple[int, int]
-    #: Rows and columns of patches.
+    #: Rows and columns of patches, with pictures of any shape of that table.
     grid: tuple[int, int]
+    #: The most patches of a picture of any shape (NaFlex); None where pictures have one size.
+    max_patches: int | None
     #: Frames of the input: 1 for pictures.
     frames: int
     #: Channels of an image.
@@ -31,7 +34,7 @@ class Config:
     heads: int
     #: Values of a token.
     channels: int
-    #: Tokens that enter the first block.
+    #: Tokens that enter the first block, padding among them.
     tokens: int
     #: Of these, those before the patches: class token, registers.
     prefix_tokens: int

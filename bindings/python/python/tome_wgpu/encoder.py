@@ -119,7 +119,7 @@ class Encoder:
         keep_column: Whether the pictures go on to the results.
         error_column: The column that says why a row is NaN, None where it is not; without a name an error is raised.
         prepared: Whether the column's pixels are the network's own already, as `Model.preprocess` makes them, and are not
-            resized and cropped once more.
+            resized and cropped once more. Not for a network that takes pictures of any shape.
         load_options: Further arguments of `load`.
         more: How tokens merge.
     """
@@ -174,6 +174,8 @@ class Encoder:
         rows = {name: values for name, values in batch.items() if self.keep_column or name != self.column}
         if len(pictures) == 0:
             return rows
+        if self.prepared and self.loaded().config.max_patches is not None:
+            raise InputError("prepared=True is for pixels of one size, and the network takes pictures of any shape: give those")
         images = _stacked(pictures) if self.prepared else [_plain(picture) for picture in pictures]
         outputs = self.loaded()(images, self.r, self.want, errors=errors, **self.more)
         rows |= outputs.as_dict()

@@ -100,7 +100,7 @@ def run(
     with bar(progress, len(images), "images") as shown:
         for start in range(0, len(images), batch_size):
             batch = images[start : start + batch_size]
-            pixels, broken = network.load([_images.item(image, exif) for image in batch])
+            pixels, broken, _ = network.load([_images.item(image, exif) for image in batch])
             errors |= {start + place: error for place, error in broken}
             keep = [start + place not in errors for place in range(len(batch))]
             judge.push(pixels, classes[start : start + len(batch)], keep)

@@ -72,7 +72,8 @@ def load(
         precision: How weights and activations are stored; the CPU has `f32` only. Results are float32 all the same.
         config: The `config.json`, where it is not beside the weights.
         arch: timm's name of the architecture, for weights without a `config.json`.
-        image_size: Height and width of the input in pixels; positions are resampled as the network's own code does.
+        image_size: Height and width of the input in pixels; positions are resampled as the network's own code does. Not for a
+            network that takes pictures of any shape.
         progress: Whether downloads draw bars, by tqdm where it is installed, in a terminal or a notebook.
         preprocess: What overrules the network's files about pictures: `mean`, `std`, `interpolation`, `resize`, `crop`,
             `channel_order`, `exif`, `jpeg`.
@@ -143,7 +144,8 @@ class Model:
 
     @cached_property
     def preprocess(self) -> Preprocess:
-        """How a picture becomes the input: printed in words, called it makes `[B, H, W, C]` pixels of pictures."""
+        """How a picture becomes the input: printed in words, called it makes `[B, H, W, C]` pixels of pictures; those of any
+        shape are made by its `patches`."""
         return Preprocess(**self._network.preprocess(), _network=self._network)
 
     def options(self, r: knobs.R = 0, **more: Unpack[knobs.Knobs]) -> Options:
@@ -180,7 +182,9 @@ class Model:
         Args:
             images: An array of the network's size, `[B, C, H, W]` normalised floats or `[B, H, W, C]` pixels in uint8 (any
                 array or tensor in host memory); or pictures of any size, which are resized and cropped as `preprocess` says:
-                paths, files' bytes, PIL images, or `[H, W, 3]` arrays in uint8, in a list or one alone.
+                paths, files' bytes, PIL images, or `[H, W, 3]` arrays in uint8, in a list or one alone. A network that takes
+                pictures of any shape (NaFlex) takes no such array of a batch, but what transformers' processor makes of
+                pictures, a mapping of `pixel_values`, `pixel_attention_mask` and `spatial_shapes`.
             r: Tokens merged in each block: `13`; `"16:-1"`, falling around 16; `[32, 29, 26]`; a fitted file; `Options`.
             want: Which results: `logits`, `features`, `tokens`, `size`, `source`, `dense`, `source_per_block`.
             errors: Of a picture that cannot be read: `raise`, or `nan` and a word in the results' `errors`.
@@ -202,7 +206,16 @@ class Model:
         if _images.is_array(images) and _images.array(images).dtype.kind in "OUS":
             # A column of paths or bytes.
             images = list(_images.array(images).ravel())
+        if isinstance(images, Mapping):
+            if self.config.max_patches is None:
+                raise InputError(f"images are a mapping; {self.config.name} takes an array: images['pixel_values']")
+            return self._network.pack(*_images.processed(images)), {}
         if _images.is_array(images):
+            if self.config.max_patches is not None:
+                raise InputError(
+                    f"images of shape {_images.array(images).shape}; {self.config.name} takes pictures of any shape: give them "
+                    f"in a list, or what transformers' processor makes of them, a mapping of {', '.join(_images.PROCESSED)}"
+                )
             given = _images.network_input(images)
             if given.ndim in (2, 3) and given.dtype == np.uint8:
                 raise InputError(f"images of shape {given.shape}; a picture of any size goes in a list: [picture]")
@@ -214,7 +227,7 @@ class Model:
         if len(images) == 0:
             raise InputError("images are an empty list")
         exif = self.preprocess.exif
-        pixels, broken = self._network.load([_images.item(image, exif) for image in images])
+        pixels, broken, _ = self._network.load([_images.item(image, exif) for image in images])
         if broken and errors == "raise":
             raise broken[0][1]
         return pixels, dict(broken)
@@ -296,7 +309,7 @@ class Model:
         """Paints which patches of a picture merge: each group in its mean colour, with an outline.
 
         Args:
-            image: A picture of any size.
+            image: A picture of any size; of a network that takes any shape it keeps its own.
             strip: The picture and what has merged after each block, side by side.
             array: `[height, width, 3]` in uint8, for which Pillow need not be installed.
         """
@@ -378,10 +391,11 @@ class Model:
             return f"<Model {name}, not loaded yet>"
         config = self.config
         height, width = config.image_size
+        size = f"at {height}x{width}" if config.max_patches is None else "at most, of pictures of any shape"
         what = f"{config.classes} classes" if config.classes else "no classes"
         return (
             f"<Model {name}: {config.name}, {config.depth} blocks of {config.channels} channels and {config.heads} heads, "
-            f"{config.tokens} tokens at {height}x{width}, {what}; on {self.device}>"
+            f"{config.tokens} tokens {size}, {what}; on {self.device}>"
         )
 
 

@@ -40,9 +40,10 @@ class Outputs:
     tokens: NDArray[np.float32]
     #: `[B, M]`, f32: how many original tokens each stands for; 0 for the padding of a threshold.
     size: NDArray[np.float32]
-    #: `[B, N]`, u32: for each original token the final token that holds it.
+    #: `[B, N]`, u32: for each original token the final token that holds it. With pictures of any shape what is behind a
+    #: picture's own patches is padding, here and in `dense` and `source_per_block`.
     source: NDArray[np.uint32]
-    #: `[B, rows, columns, C]`, f32: for each patch the token that holds it.
+    #: `[B, rows, columns, C]`, f32: for each patch the token that holds it; with pictures of any shape `[B, N, C]`.
     dense: NDArray[np.float32]
     #: `[B, blocks, N]`, u32: for each original token the token that holds it after each block.
     source_per_block: NDArray[np.uint32]
