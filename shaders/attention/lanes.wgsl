@@ -47,6 +47,10 @@ fn attend(lane: Lane, item: u32, head: u32, first: u32) {
         let row = unpack4(q[q_start + min(i, vectors - 1u)]) * params.scale;
         query_row[i] = select(vec4<f32>(), row, i < vectors);
     }
+    var at = vec2<f32>();
+    if HAS_BIAS != 0u {
+        at = position_of(item, query);
+    }
     var highest = LOWEST;
     var total = 0.0;
     for (var key = 0u; key < params.tokens; key += 8u) {
@@ -61,6 +65,9 @@ fn attend(lane: Lane, item: u32, head: u32, first: u32) {
         let before = highest;
         for (var j = 0u; j < 8u; j++) {
             scores[j] += key_bias(keys, j);
+            if HAS_BIAS != 0u {
+                scores[j] += pair_bias(head, query, at, key + j, position_of(item, key + j));
+            }
             highest = max(highest, scores[j]);
         }
         // What has been summed so far was relative to the old maximum.

@@ -60,6 +60,7 @@ pub(super) const PLAIN: Family = Family {
     norm_eps: 1e-6,
     position_resample: PositionResample { antialias: true, offset: 0.0 },
     eva: None,
+    relative: None,
 };
 pub(super) const DISTILLED: Family = Family { pool: Pool::Distilled, dist_token: true, ..PLAIN };
 /// LayerScale.
