@@ -1,5 +1,6 @@
 //! From the names of a checkpoint's layout to timm's: the way it is done, and a table for each layout.
 
+mod beit;
 mod layout;
 mod open_clip;
 mod sound;
@@ -8,6 +9,7 @@ mod torchvision;
 mod transformers;
 mod video;
 
+pub(super) use beit::{BEIT, RELATIVE};
 pub(super) use layout::{Layout, Part, Source};
 pub(super) use open_clip::{OPEN_CLIP, OPEN_CLIP_TIMM};
 pub(super) use sound::AST;

@@ -6,6 +6,7 @@ mod eva;
 mod families;
 mod named;
 pub(crate) mod refused;
+mod relative;
 mod timm;
 
 #[cfg(feature = "files")]

@@ -1,13 +1,13 @@
 //! The architectures that are known by name. `tests/golden/check_presets.py` holds every row of the tables against timm
 //! itself.
 
-use super::{dino, dinov2, eva, refused, timm};
+use super::{dino, dinov2, eva, refused, relative, timm};
 use crate::error::{Error, Result};
 use crate::vit::config::Config;
 use crate::vit::preset::Preset;
 
 /// The tables.
-const TABLES: [&[Preset]; 4] = [&timm::ROWS, &eva::ROWS, &dino::ROWS, &dinov2::ROWS];
+const TABLES: [&[Preset]; 5] = [&timm::ROWS, &eva::ROWS, &relative::ROWS, &dino::ROWS, &dinov2::ROWS];
 
 /// Rows in all of them.
 const COUNT: usize = {
