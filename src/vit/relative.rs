@@ -97,7 +97,7 @@ impl Relative {
     pub(super) fn tensors(&self, config: &Config, block: u32) -> Vec<(String, Vec<usize>)> {
         let heads = config.num_heads as usize;
         let of_stem = |stem: String| match self.source {
-            BiasSource::Table(_) => vec![(stem, vec![displacements(config.grid()) + nowhere(config), heads])],
+            BiasSource::Table(_) => vec![(stem, vec![table_rows(config, config.grid()), heads])],
             BiasSource::Mlp { hidden } => {
                 let hidden = hidden as usize;
                 vec![
@@ -111,6 +111,16 @@ impl Relative {
         self.stems(block).into_iter().flat_map(of_stem).collect()
     }
 
+    /// The names of a network's tables, and the way they are brought to another grid; none of an MLP, which takes any.
+    pub(crate) fn tables(&self, config: &Config) -> Option<(Vec<String>, TableResample)> {
+        let BiasSource::Table(how) = self.source else { return None };
+        let blocks = if self.of_blocks { config.depth } else { 1 };
+        let mut names: Vec<String> = (0..blocks).flat_map(|block| self.stems(block)).collect();
+        names.sort();
+        names.dedup();
+        Some((names, how))
+    }
+
     /// The tables of a network, for images of another size.
     pub(super) fn resampled(
         &self,
@@ -118,23 +128,18 @@ impl Relative {
         from: &Config,
         to: &Config,
     ) -> Result<Vec<(String, Tensor)>> {
-        let BiasSource::Table(how) = self.source else { return Ok(Vec::new()) };
-        if from.grid() == to.grid() {
+        let Some((names, how)) = self.tables(from).filter(|_| from.grid() != to.grid()) else {
             return Ok(Vec::new());
-        }
-        let mut names: Vec<String> = (0..from.depth).flat_map(|block| self.stems(block)).collect();
-        names.sort();
-        names.dedup();
+        };
         let each = |name: String| {
             let table = tensors.tensor(&name)?;
-            let heads = from.num_heads as usize;
-            if table.data.len() != (displacements(from.grid()) + nowhere(from)) * heads {
+            if table.data.len() != table_rows(from, from.grid()) * from.num_heads as usize {
                 let why =
                     format!("has shape {:?}, which is not that of a grid of {:?}", table.shape, from.grid());
                 return Err(Error::Weight { name, why });
             }
-            let data = resample(&table.data.to_f32(), heads, from.grid(), to.grid(), how);
-            Ok((name, Tensor::new([data.len() / heads, heads], data)))
+            let table = regrid_table(&table, from.num_heads, from.grid(), to.grid(), how);
+            Ok((name, table))
         };
         names.into_iter().map(each).collect()
     }
@@ -148,9 +153,30 @@ fn displacements(grid: [u32; 2]) -> usize {
     grid.map(|side| (2 * side as usize).saturating_sub(1)).iter().product()
 }
 
-/// Those behind them in a network's table.
-fn nowhere(config: &Config) -> usize {
-    if config.prefix() > 0 { 3 } else { 0 }
+/// Rows of a network's table for a grid: with tokens before the patches three more.
+pub(crate) fn table_rows(config: &Config, grid: [u32; 2]) -> usize {
+    displacements(grid) + if config.prefix() > 0 { 3 } else { 0 }
+}
+
+/// The square grid that a table of so many rows is for, where that is not the config's.
+pub(crate) fn other_grid(config: &Config, rows: usize) -> Option<[u32; 2]> {
+    let side = rows.saturating_sub(if config.prefix() > 0 { 3 } else { 0 }).isqrt();
+    let grid = [side.div_ceil(2) as u32; 2];
+    let other = rows != table_rows(config, config.grid()) && rows == table_rows(config, grid);
+    (other && (1..=1 << 10).contains(&grid[0])).then_some(grid)
+}
+
+/// A table for another grid.
+pub(crate) fn regrid_table(
+    table: &Tensor,
+    heads: u32,
+    from: [u32; 2],
+    to: [u32; 2],
+    how: TableResample,
+) -> Tensor {
+    let heads = heads as usize;
+    let data = resample(&table.data.to_f32(), heads, from, to, how);
+    Tensor::new([data.len() / heads, heads], data)
 }
 
 impl Config {
