@@ -1,6 +1,7 @@
 //! Configs, weights and pictures, good and bad. Needs no GPU.
 #![cfg(feature = "files")]
 
+mod beit;
 mod brought;
 mod clips;
 mod config;
@@ -18,6 +19,7 @@ mod processors;
 mod reduced;
 #[cfg(feature = "sound")]
 mod sounds;
+mod tables;
 mod transformers;
 mod weights;
 
