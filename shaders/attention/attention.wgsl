@@ -52,45 +52,52 @@ fn position_of(item: u32, token: u32) -> vec2<f32> {
 }
 
 // Where four keys lie.
-fn positions_of(item: u32, key: u32) -> array<vec2<f32>, 4> {
-    return array<vec2<f32>, 4>(
-        position_of(item, key), position_of(item, key + 1u), position_of(item, key + 2u), position_of(item, key + 3u),
-    );
+struct Places {
+    rows: vec4<f32>,
+    columns: vec4<f32>,
 }
 
-// What is added to the score of a query and a key by where they lie.
-fn pair_bias(head: u32, query: u32, at: vec2<f32>, key: u32, key_at: vec2<f32>) -> f32 {
+fn places_of(item: u32, key: u32) -> Places {
+    let a = position_of(item, key);
+    let b = position_of(item, key + 1u);
+    let c = position_of(item, key + 2u);
+    let d = position_of(item, key + 3u);
+    return Places(vec4<f32>(a.x, b.x, c.x, d.x), vec4<f32>(a.y, b.y, c.y, d.y));
+}
+
+fn four_biases(at: vec4<u32>) -> vec4<f32> {
+    return vec4<f32>(bias[at.x], bias[at.y], bias[at.z], bias[at.w]);
+}
+
+// What is added to the scores of a query and four keys by where they lie.
+fn pair_biases(head: u32, query: u32, at: vec2<f32>, key: u32, keys: Places) -> vec4<f32> {
     let last = vec2<u32>(params.rows - 1u, params.columns - 1u) * 2u;
     let line = last.y + 1u;
     let pairs = (last.x + 1u) * line;
     let table = head * (pairs + 3u);
-    let apart = clamp(at - key_at + vec2<f32>(last / 2u), vec2<f32>(), vec2<f32>(last));
-    let whole = vec2<u32>(apart);
+    let rows = clamp(at.x - keys.rows + f32(last.x / 2u), vec4<f32>(), vec4<f32>(f32(last.x)));
+    let columns = clamp(at.y - keys.columns + f32(last.y / 2u), vec4<f32>(), vec4<f32>(f32(last.y)));
+    let row = vec4<u32>(rows);
+    let column = vec4<u32>(columns);
+    let of_keys = vec4<u32>(vec4<u32>(key, key + 1u, key + 2u, key + 3u) < vec4<u32>(params.prefix)) * 2u;
+    let nowhere = of_keys + select(0u, 1u, query < params.prefix);
+    let somewhere = nowhere == vec4<u32>();
     // Positions are data and may be no numbers.
-    let place = min(whole.x * line + whole.y, pairs - 1u);
-    let nowhere = vec2<u32>(vec2<bool>(query < params.prefix, key < params.prefix));
-    let somewhere = nowhere.x + nowhere.y == 0u;
-    let first = table + select(pairs + nowhere.x + 2u * nowhere.y - 1u, place, somewhere);
+    let place = min(row * line + column, vec4<u32>(pairs - 1u));
+    let first = table + select(pairs + nowhere - 1u, place, somewhere);
+    let biases = four_biases(first);
     if params.between == 0u {
-        return bias[first];
+        return biases;
     }
     // Where nothing lies behind the point, and where there is no point, the same again.
-    let rest = select(vec2<f32>(), apart - vec2<f32>(whole), somewhere);
-    let right = select(0u, 1u, rest.y > 0.0);
-    let below = first + select(0u, line, rest.x > 0.0);
-    let upper = bias[first] + rest.y * (bias[first + right] - bias[first]);
-    let lower = bias[below] + rest.y * (bias[below + right] - bias[below]);
-    return upper + rest.x * (lower - upper);
-}
-
-// The same for four keys.
-fn pair_biases(head: u32, query: u32, at: vec2<f32>, key: u32, keys_at: array<vec2<f32>, 4>) -> vec4<f32> {
-    return vec4<f32>(
-        pair_bias(head, query, at, key, keys_at[0]),
-        pair_bias(head, query, at, key + 1u, keys_at[1]),
-        pair_bias(head, query, at, key + 2u, keys_at[2]),
-        pair_bias(head, query, at, key + 3u, keys_at[3]),
-    );
+    let down = select(vec4<f32>(), rows - vec4<f32>(row), somewhere);
+    let across = select(vec4<f32>(), columns - vec4<f32>(column), somewhere);
+    let right = vec4<u32>(across > vec4<f32>());
+    let below = first + select(vec4<u32>(), vec4<u32>(line), down > vec4<f32>());
+    let upper = biases + across * (four_biases(first + right) - biases);
+    let next = four_biases(below);
+    let lower = next + across * (four_biases(below + right) - next);
+    return upper + down * (lower - upper);
 }
 
 fn answer_queries(index: u32, lane: Lane) {

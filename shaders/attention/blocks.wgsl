@@ -129,9 +129,9 @@ fn attend(lane: Lane, item: u32, head: u32, first: u32) {
         workgroupBarrier();
         let own_addends = addends[across];
         var tops = array<f32, RISE>();
-        var keys_at = array<vec2<f32>, 4>();
+        var keys_at = Places();
         if HAS_BIAS != 0u {
-            keys_at = positions_of(item, begin + across * 4u);
+            keys_at = places_of(item, begin + across * 4u);
         }
         for (var i = 0u; i < RISE; i++) {
             weights[i] = fma(weights[i], vec4<f32>(params.scale), own_addends);

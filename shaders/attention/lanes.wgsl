@@ -62,12 +62,18 @@ fn attend(lane: Lane, item: u32, head: u32, first: u32) {
                 scores[j] += dot(query_row[i], eight[j]);
             }
         }
+        if HAS_BIAS != 0u {
+            for (var j = 0u; j < 8u; j += 4u) {
+                let biases = pair_biases(head, query, at, key + j, places_of(item, key + j));
+                scores[j] += biases.x;
+                scores[j + 1u] += biases.y;
+                scores[j + 2u] += biases.z;
+                scores[j + 3u] += biases.w;
+            }
+        }
         let before = highest;
         for (var j = 0u; j < 8u; j++) {
             scores[j] += key_bias(keys, j);
-            if HAS_BIAS != 0u {
-                scores[j] += pair_bias(head, query, at, key + j, position_of(item, key + j));
-            }
             highest = max(highest, scores[j]);
         }
         // What has been summed so far was relative to the old maximum.
