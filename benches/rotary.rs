@@ -1,4 +1,4 @@
-//! What rotary positions cost: a network as it is and without them, in turns. `TOME_DEVICE` picks the device (`auto`, `cpu`,
+//! What rotary positions cost, or a relative position bias: a network as it is and without them, in turns. `TOME_DEVICE` picks the device (`auto`, `cpu`,
 //! a number or a part of an adapter's name), `TOME_ARCH` the architecture, `TOME_ROUNDS` how often. Beside seconds there are those
 //! of all threads' processor time where Linux says them: what runs beside a software driver changes them least.
 
@@ -14,11 +14,13 @@ fn main() {
     let arch = said("TOME_ARCH", "vit_base_patch16_dinov3");
     let rounds: usize = said("TOME_ROUNDS", "15").parse().expect("TOME_ROUNDS is a number");
     let config = Config::preset(&arch).expect("TOME_ARCH names an architecture");
-    assert!(config.rotary.is_some(), "{arch} has no rotary positions");
-    let weights = Weights::random(&config, 1);
-    let session =
-        |config: Config| Session::new(config, &weights, &device).expect("TOME_DEVICE names a device");
-    let sessions = [session(config.clone()), session(config.with(|config| config.rotary = None))];
+    let plain = config.clone().with(|config| (config.rotary, config.relative) = (None, None));
+    assert!(config != plain, "{arch} has neither rotary positions nor a relative position bias");
+    let session = |config: Config| {
+        let weights = Weights::random(&config, 1);
+        Session::new(config, &weights, &device).expect("TOME_DEVICE names a device")
+    };
+    let sessions = [config, plain].map(session);
     println!("{arch} on {}, one image, with and without, medians of {rounds} in turns", sessions[0].device());
     for r in [0, 13] {
         let options = Options::with_schedule(Schedule::constant(r));
