@@ -19,12 +19,14 @@ pub(super) fn settle(config: &mut Config, checkpoint: &mut Checkpoint) -> Result
     let channels = config.embed_dim as usize;
     // Versions of timm differ in whether `final_norm: false` takes the norm after pooling away as well.
     config.final_norm |= config.fc_norm && checkpoint.shape("fc_norm.weight").is_some();
-    // Without a head transformers' BEiT and data2vec may come without the norm behind their pooling.
+    // Without a head transformers' BEiT and data2vec may come without a pooler, whose norm is behind the mean: with another
+    // where they were trained to fill in patches.
     let is_beit = ["beit", "data2vec-vision"].contains(&&config.name[..]);
     if is_beit && config.num_classes == 0 && config.fc_norm && checkpoint.shape("fc_norm.weight").is_none() {
-        (config.fc_norm, config.final_norm) = (false, false);
+        (config.fc_norm, config.final_norm) = (false, checkpoint.shape("norm.weight").is_some());
+        let last = if config.final_norm { "norm" } else { "block" };
         checkpoint
-            .warn("there is no pooler: features are the mean of the patches as they leave the last block");
+            .warn(format!("there is no pooler: features are the mean of the patches behind the last {last}"));
     }
     // Rows of channels, with or without dimensions of 1 around them.
     for name in [POSITIONS, CLASS, "dist_token", "reg_token", "attn_pool.latent"] {

@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 use tome_wgpu::Error;
-use tome_wgpu::files::parse_config;
+use tome_wgpu::files::{load_model, parse_config};
 use tome_wgpu::vit::{BiasSource, Config, Mlp, Pool, Relative, TableResample, Tensor, Weights};
 
 use crate::layouts::Folder;
@@ -170,14 +170,15 @@ fn tables_of_another_square_grid_are_resampled() {
 /// What comes without a pooler says so.
 #[test]
 fn a_model_without_its_pooler_is_pooled_without_its_norm() {
-    let path = crate::golden("hf_data2vec_smaller");
-    let (config, checkpoint) = tome_wgpu::files::load_model(&path, None).unwrap();
-    assert_eq!((config.pool, config.fc_norm, config.final_norm), (Pool::Average, false, false));
-    assert!(
-        checkpoint.warnings().iter().any(|warning| warning.contains("pooler")),
-        "{:?}",
-        checkpoint.warnings()
-    );
+    for (case, normed, said) in [
+        ("hf_data2vec_smaller", false, "behind the last block"),
+        ("hf_beit_pretraining", true, "behind the last norm"),
+    ] {
+        let (config, checkpoint) = load_model(&crate::golden(case), None).unwrap();
+        assert_eq!((config.pool, config.fc_norm, config.final_norm), (Pool::Average, false, normed));
+        let warnings = checkpoint.warnings();
+        assert!(warnings.iter().any(|warning| warning.contains(said)), "{warnings:?}");
+    }
 }
 
 #[test]

@@ -63,6 +63,8 @@ HF_TABLE = {
         [PIXELS, PIXELS], {"pool": "plain"},
     ),
     "hf_beit_rect_kept": (hf.BeitModel, BIASED | {"use_absolute_position_embeddings": True}, [16, 28], {"positions": "kept"}),
+    # Its head left out: `library` is the mean of what enters that.
+    "hf_beit_pretraining": (hf.BeitForMaskedImageModeling, SHARED | {"use_mask_token": True, "vocab_size": 4}, [PIXELS, PIXELS], {}),
     "hf_data2vec": (hf.Data2VecVisionForImageClassification, BIASED | SHARED | {"num_labels": 10}, [PIXELS, PIXELS], {}),
     # Without a pooler: `library` is the mean of what it gives.
     "hf_data2vec_smaller": (hf.Data2VecVisionModel, SHARED, [16, 16], {}),
@@ -180,6 +182,8 @@ def beit_state(model, pixels):
         out[f"blocks.{number}.attn.relative_position_bias_table" if number else "rel_pos_bias.relative_position_bias_table"] = table
     if not config.use_mean_pooling:
         out |= {"norm.weight": inner.layernorm.weight, "norm.bias": inner.layernorm.bias}
+    elif hasattr(model, "lm_head"):
+        out |= {"norm.weight": model.layernorm.weight, "norm.bias": model.layernorm.bias}
     elif inner.pooler is not None:
         out |= {"fc_norm.weight": inner.pooler.layernorm.weight, "fc_norm.bias": inner.pooler.layernorm.bias}
     if hasattr(model, "classifier"):
@@ -196,9 +200,12 @@ def hf_attempt(name, seed):
     randomise(model)
     x = torch.randn(2, 3, *pixels)
     given = model(pixel_values=x)
-    library = given.logits if hasattr(given, "logits") else given.pooler_output
-    pooled = library is not None
-    if not pooled:
+    masked = hasattr(model, "lm_head")
+    library = None if masked else given.logits if hasattr(given, "logits") else given.pooler_output
+    pooled = masked or library is not None
+    if masked:
+        library = model.layernorm(model.beit(pixel_values=x).last_hidden_state)[:, 1:].mean(dim=1)
+    elif not pooled:
         library = given.last_hidden_state[:, 1:].mean(dim=1)
     state = beit_state(model, pixels)
     body = build("beit", NET | {
@@ -207,6 +214,7 @@ def hf_attempt(name, seed):
         "use_rel_pos_bias": config.get("use_relative_position_bias", False),
         "use_shared_rel_pos_bias": config.get("use_shared_relative_position_bias", False),
         "init_values": config.get("layer_scale_init_value", 0.1),
+        "use_fc_norm": False if masked else None,
         "global_pool": "avg" if config.get("use_mean_pooling", True) else "token",
         "norm_layer": lambda width, **dd: torch.nn.LayerNorm(width, eps=1e-12),
     })

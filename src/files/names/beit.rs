@@ -37,7 +37,7 @@ pub(in crate::files) const BEIT: Layout = Layout {
         ("pooler.layernorm.", "fc_norm.", Whole),
         ("classifier.", "head.", Whole),
     ],
-    dropped: &["embeddings.mask_token"],
+    dropped: &["embeddings.mask_token", "lm_head."],
     turns_projection: false,
     waves: false,
 };
