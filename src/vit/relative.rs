@@ -71,6 +71,14 @@ impl Relative {
             let why = format!("{hidden} is not between 1 and 65536");
             return Err(Error::Config { field: "rel_pos_dim".into(), why });
         }
+        // A table is made of so many values, by so many sums.
+        let pairs = displacements(config.grid()) as u64;
+        let values = pairs * u64::from(config.num_heads);
+        let sums = pairs * if let BiasSource::Mlp { hidden } = self.source { u64::from(hidden) } else { 1 };
+        if values > 1 << 28 || sums > 1 << 31 {
+            let why = format!("makes {pairs} displacements, too many for a relative position bias");
+            return Err(Error::Config { field: "patch_size".into(), why });
+        }
         if config.frames > 1 || config.packed.is_some() {
             return refused("num_frames", "displacements are those of pictures of one grid");
         }
