@@ -70,13 +70,22 @@ fn settle_tables(config: &Config, checkpoint: &mut Checkpoint) -> Vec<(String, [
     let mut others = Vec::new();
     for name in names {
         let Some(shape) = checkpoint.shape_mut(&name).filter(|shape| shape.len() == 2) else { continue };
-        let Some(grid) = relative::other_grid(config, shape[0]) else { continue };
+        let Some(grid) = grid_of_table(config, shape[0]) else { continue };
         shape[0] = relative::table_rows(config, config.grid());
         others.push((name, grid, how));
     }
     let warning = others.first().and_then(|&(_, grid, _)| far(grid, config.grid()));
     warning.into_iter().for_each(|warning| checkpoint.warn(warning));
     others
+}
+
+/// The square grid that a table of so many rows is for, where that is not the config's.
+fn grid_of_table(config: &Config, rows: usize) -> Option<[u32; 2]> {
+    let side = rows.saturating_sub(if config.prefix() > 0 { 3 } else { 0 }).isqrt();
+    let grid = [side.div_ceil(2) as u32; 2];
+    let is_other = rows != relative::table_rows(config, config.grid());
+    (is_other && (1..=1 << 10).contains(&grid[0]) && rows == relative::table_rows(config, grid))
+        .then_some(grid)
 }
 
 /// A position for the class token where the config has positions for patches only, as in DINOv2's checkpoints with

@@ -166,14 +166,6 @@ pub(crate) fn table_rows(config: &Config, grid: [u32; 2]) -> usize {
     displacements(grid) + if config.prefix() > 0 { 3 } else { 0 }
 }
 
-/// The square grid that a table of so many rows is for, where that is not the config's.
-pub(crate) fn other_grid(config: &Config, rows: usize) -> Option<[u32; 2]> {
-    let side = rows.saturating_sub(if config.prefix() > 0 { 3 } else { 0 }).isqrt();
-    let grid = [side.div_ceil(2) as u32; 2];
-    let other = rows != table_rows(config, config.grid()) && rows == table_rows(config, grid);
-    (other && (1..=1 << 10).contains(&grid[0])).then_some(grid)
-}
-
 /// A table for another grid.
 pub(crate) fn regrid_table(
     table: &Tensor,
