@@ -47,10 +47,6 @@ fn attend(lane: Lane, item: u32, head: u32, first: u32) {
         let row = unpack4(q[q_start + min(i, vectors - 1u)]) * params.scale;
         query_row[i] = select(vec4<f32>(), row, i < vectors);
     }
-    var at = vec2<f32>();
-    if HAS_BIAS != 0u {
-        at = position_of(item, query);
-    }
     var highest = LOWEST;
     var total = 0.0;
     for (var key = 0u; key < params.tokens; key += 8u) {
@@ -63,6 +59,7 @@ fn attend(lane: Lane, item: u32, head: u32, first: u32) {
             }
         }
         if HAS_BIAS != 0u {
+            let at = position_of(item, query);
             for (var j = 0u; j < 8u; j += 4u) {
                 let biases = pair_biases(head, query, at, key + j, places_of(item, key + j));
                 scores[j] += biases.x;
