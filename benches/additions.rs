@@ -1,4 +1,4 @@
-//! What rotary positions and the masks of packed pictures cost: a network with and without them, in turns. `TOME_DEVICE` picks the
+//! What rotary positions, a relative position bias and the masks of packed pictures cost: a network with and without them, in turns. `TOME_DEVICE` picks the
 //! device (`auto`, `cpu`, a number or a part of an adapter's name), `TOME_ROUNDS` how often. Beside seconds there are those
 //! of all threads' processor time where Linux says them: what runs beside a software driver changes them least.
 
@@ -22,6 +22,9 @@ fn main() {
     let rotary = preset(format!("vit_{size}_patch16_dinov3"));
     let without = rotary.clone().with(|config| config.rotary = None);
     compare("rotary positions", [rotary, without], &[0, 13], rounds, &device);
+    let biased = preset("beit_base_patch16_224".into());
+    let without = biased.clone().with(|config| config.relative = None);
+    compare("a relative position bias", [biased, without], &[0, 13], rounds, &device);
     // Merging of packed pictures goes by a threshold, which is no mask's cost.
     let plain = preset("vit_base_patch16_siglip_256".into());
     let packed = plain.clone().with(|config| config.packed = Some(Packed::new(256, [16; 2])));

@@ -25,7 +25,8 @@ pub struct MergeIo<'a> {
     /// `[batch, tokens_out, channels]`, written where there is one: `x_out` brought to mean 0 and variance 1 over the
     /// channels, as the linear layer behind a LayerNorm wants it.
     pub normed: Option<View<'a>>,
-    /// `[batch, tokens, 2]`: where each token lies, of models with rotary positions. It comes with `position_out`.
+    /// `[batch, tokens, 2]`: where each token lies, of models where that counts: with rotary positions or a relative position
+    /// bias. It comes with `position_out`.
     pub position: Option<View<'a>>,
     /// `[batch, tokens_out, 2]`, written where there is `position`: where each token lies that is left, by
     /// [`MergeShape::positions`](crate::MergeShape::positions).

@@ -60,7 +60,7 @@ pub fn attention(criterion: &mut Criterion) {
         let qkv = random.floats(shape.rows() * params.stride);
         let size = random.sizes(shape.rows());
         let mut want = vec![0.0; (shape.rows() * shape.channels()) as usize];
-        cpu::attention(&params, &qkv, &qkv, &qkv, Some(&size), &mut want);
+        cpu::attention(&params, &qkv, &qkv, &qkv, Some(&size), None, &mut want);
         let call = format!("{}/batch {}", shape.name, shape.batch);
         let work = flops(&[4, shape.rows(), TOKENS, shape.channels()]);
         time(criterion, &attention::SPEC, call, work, Want::Floats(&want), |rig| {

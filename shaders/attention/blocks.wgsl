@@ -129,8 +129,16 @@ fn attend(lane: Lane, item: u32, head: u32, first: u32) {
         workgroupBarrier();
         let own_addends = addends[across];
         var tops = array<f32, RISE>();
+        var keys_at = Places();
+        if HAS_BIAS != 0u {
+            keys_at = places_of(item, begin + across * 4u);
+        }
         for (var i = 0u; i < RISE; i++) {
             weights[i] = fma(weights[i], vec4<f32>(params.scale), own_addends);
+            if HAS_BIAS != 0u {
+                let query = first + down + i * DOWN;
+                weights[i] += pair_biases(head, query, position_of(item, query), begin + across * 4u, keys_at);
+            }
             tops[i] = max(max(weights[i].x, weights[i].y), max(weights[i].z, weights[i].w));
         }
         w_slab[lane.index * 2u] = vec4<f32>(tops[0], tops[1], tops[2], tops[3]);

@@ -58,6 +58,16 @@ fn attend(lane: Lane, item: u32, head: u32, first: u32) {
                 scores[j] += dot(query_row[i], eight[j]);
             }
         }
+        if HAS_BIAS != 0u {
+            let at = position_of(item, query);
+            for (var j = 0u; j < 8u; j += 4u) {
+                let biases = pair_biases(head, query, at, key + j, places_of(item, key + j));
+                scores[j] += biases.x;
+                scores[j + 1u] += biases.y;
+                scores[j + 2u] += biases.z;
+                scores[j + 3u] += biases.w;
+            }
+        }
         let before = highest;
         for (var j = 0u; j < 8u; j++) {
             scores[j] += key_bias(keys, j);

@@ -176,6 +176,11 @@ fn attend(lane: Lane, item: u32, head: u32, first: u32) {
         var chunk_highest = highest;
         for (var i = 0u; i < OWN_KEYS4; i++) {
             weights[i] = fma(out4(own + i * APART), vec4<f32>(scale), addends[part + i * SHARERS]);
+            if HAS_BIAS != 0u {
+                let key = begin + (part + i * SHARERS) * 4u;
+                let biases = pair_biases(head, first + row, position_of(item, first + row), key, places_of(item, key));
+                weights[i] = fma(biases, vec4<f32>(LOG2_E), weights[i]);
+            }
             let pair = max(weights[i].xy, weights[i].zw);
             chunk_highest = max(chunk_highest, max(pair.x, pair.y));
         }

@@ -1,4 +1,5 @@
 use super::math::softmax;
+use super::pair_bias::PairBiases;
 use super::product::{Packed, multiply, pack_columns, pack_rows};
 use super::slices::{elements, part, part_mut, strided};
 use super::threads::{for_each_chunk, threads};
@@ -10,11 +11,19 @@ const QUERIES: usize = 64;
 /// In place of ln 0: a token of size 0 is masked out, and softmax stays defined where every one is.
 const LOWEST: f32 = -3.4e38;
 
-/// `y = softmax(q k^T * scale + ln size) v` for each head.
+/// `y = softmax(q k^T * scale + ln size + bias) v` for each head; `biased` are the kernel's `position` and `bias`.
 ///
 /// # Panics
-/// Where a dimension is 0, `stride` less than a token, or a slice too short.
-pub fn attention(params: &Params, q: &[f32], k: &[f32], v: &[f32], size: Option<&[f32]>, y: &mut [f32]) {
+/// Where a dimension is 0, `stride` less than a token, a slice too short, or there is a bias and the queries are not the tokens.
+pub fn attention(
+    params: &Params,
+    q: &[f32],
+    k: &[f32],
+    v: &[f32],
+    size: Option<&[f32]>,
+    biased: Option<(&[f32], &[f32])>,
+    y: &mut [f32],
+) {
     let &Params { batch, queries, tokens, heads, head_width, q_image, q_stride, stride, scale, .. } = params;
     let size = size.map(|size| part("size", size, &[batch, params.skip + tokens]));
     let y = part_mut("y", y, &[batch, queries, heads, head_width]);
@@ -26,6 +35,7 @@ pub fn attention(params: &Params, q: &[f32], k: &[f32], v: &[f32], size: Option<
     let skip = params.skip as usize;
     let least = stride.min(q_stride);
     assert!(channels <= least, "stride {least} is less than a token, {channels}");
+    assert!(biased.is_none() || (queries, skip) == (tokens, 0), "a bias is for tokens among each other");
 
     // Blocks of about the same size, as many for each thread.
     let blocks = queries.div_ceil(QUERIES).next_multiple_of(threads());
@@ -48,15 +58,22 @@ pub fn attention(params: &Params, q: &[f32], k: &[f32], v: &[f32], size: Option<
             let q_start = q_start + block * near * q_stride;
             let q = strided("q", q, q_start, [queries, channels], q_stride);
             let mut scores = vec![0.0; queries * tokens];
+            let biases = biased.map(|(position, bias)| {
+                let position = &part("position", position, &[batch, tokens as u32, 2])[2 * first..];
+                PairBiases::new(params, block * near..block * near + queries, position, bias)
+            });
             for (head, (k, v)) in packed.iter().enumerate() {
                 let q = &q[head * width..];
                 multiply(queries, (q, q_stride), Packed::new(k, [width, tokens]), (&mut scores, tokens));
-                for row in scores.chunks_exact_mut(tokens) {
+                for (query, row) in scores.chunks_exact_mut(tokens).enumerate() {
                     match &ln_size {
                         Some(ln_size) => {
                             row.iter_mut().zip(ln_size).for_each(|(score, ln)| *score = *score * scale + ln)
                         }
                         None => row.iter_mut().for_each(|score| *score *= scale),
+                    }
+                    if let Some(biases) = &biases {
+                        biases.add(head, query, row);
                     }
                     softmax(row);
                 }

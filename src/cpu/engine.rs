@@ -184,15 +184,17 @@ impl Engine for Runner<'_, '_> {
         q: Query<'_, Vec<f32>>,
         kv: Place,
         size: Option<Place>,
+        biased: Option<(Place, &Vec<f32>)>,
         y: Place,
     ) -> Result<()> {
         self.memory.write(y, |all, y| {
+            let biased = biased.map(|(place, bias)| (all.floats(place), &bias[..]));
             let kv = all.floats(kv);
             let q = match q {
                 Query::Tokens => kv,
                 Query::Learned(row) => row,
             };
-            attention(&params, q, kv, kv, size.map(|place| all.floats(place)), y);
+            attention(&params, q, kv, kv, size.map(|place| all.floats(place)), biased, y);
         })
     }
 
@@ -264,7 +266,7 @@ impl Engine for Runner<'_, '_> {
         })
     }
 
-    fn match_otherwise(&mut self, by: &Otherwise) -> Result<()> {
+    fn match_otherwise(&mut self, by: &Otherwise, bias: Option<&Vec<f32>>) -> Result<()> {
         let params = &by.params;
         let mut weight = vec![0.0; params.tokens as usize];
         match by.matching {
@@ -273,7 +275,8 @@ impl Engine for Runner<'_, '_> {
             }
             Matching::PruneAttention => {
                 let (qkv, size) = (self.memory.floats(Place::Qkv), by.size.map(|at| self.memory.floats(at)));
-                matchings::class_attention(&by.attention, qkv, qkv, size, &mut weight);
+                let bias = bias.map(|bias| &bias[..]);
+                matchings::class_attention(&by.attention, qkv, qkv, size, bias, &mut weight);
             }
             _ => {}
         }

@@ -137,7 +137,7 @@ pub fn random_weights(params: &Params, seed: u32, first_list: u32, weight: &mut 
     }
 }
 
-/// What the first query of each image attends to, the mean over its heads.
+/// What the first query of each image, which lies nowhere, attends to, the mean over its heads.
 ///
 /// # Panics
 /// Where a slice is too short.
@@ -146,9 +146,11 @@ pub fn class_attention(
     q: &[f32],
     k: &[f32],
     size: Option<&[f32]>,
+    bias: Option<&[f32]>,
     weight: &mut [f64],
 ) {
     let &attention::Params { batch, tokens, heads, head_width, q_image, stride, scale, .. } = params;
+    let of_head = params.biases() as usize;
     let weight = part_mut("weight", weight, &[batch, tokens]);
     let size = size.map(|size| part("size", size, &[batch, tokens]));
     let [tokens, width] = [tokens, head_width].map(|v| v as usize);
@@ -157,10 +159,18 @@ pub fn class_attention(
         weight.fill(0.0);
         for head in 0..heads as usize {
             let q = &q[item * q_image as usize + head * width..][..width];
-            let mut shares: Vec<f64> = (item * tokens..(item + 1) * tokens)
-                .map(|row| {
+            // To a token that lies somewhere, and to one that does not.
+            let biases = bias.map_or([0.0; 2], |bias| {
+                let of_head = &bias[head * of_head..][..of_head];
+                [of_head[of_head.len() - 3], of_head[of_head.len() - 1]]
+            });
+            let mut shares: Vec<f64> = (0..tokens)
+                .map(|token| {
+                    let row = item * tokens + token;
                     let ln_size = size.map_or(0.0, |size| f64::from(size[row]).ln());
-                    dot(q, &k[row * stride as usize + head * width..][..width]) * f64::from(scale) + ln_size
+                    let bias = f64::from(biases[usize::from(token < params.prefix as usize)]);
+                    let dot = dot(q, &k[row * stride as usize + head * width..][..width]);
+                    dot * f64::from(scale) + ln_size + bias
                 })
                 .collect();
             let highest = shares.iter().copied().fold(f64::NEG_INFINITY, f64::max);

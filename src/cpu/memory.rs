@@ -50,7 +50,7 @@ impl Memory {
         let row = || vec![0.0; config.embed_dim as usize];
         let classes = || vec![0.0; config.num_classes as usize];
         let gate = config.beside_width();
-        let position = config.rotary.map_or_else(Vec::new, |rotary| rotary.positions(config));
+        let position = config.positions().unwrap_or_default();
         Memory {
             floats: vec![
                 rows(config.embed_dim),

@@ -25,6 +25,7 @@ mod merge_source;
 mod merge_tokens;
 mod merger;
 mod norm_heads;
+mod pair_bias;
 mod pool;
 mod product;
 mod rank_matches;

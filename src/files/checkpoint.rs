@@ -92,11 +92,9 @@ impl Checkpoint {
     /// # Errors
     /// As there, and [`Error::File`] where the positions cannot be read.
     pub fn resample_positions(&mut self, config: &mut Config, image_size: [u32; 2]) -> Result<()> {
-        let (other, positions) = positions::resampled(self, config, image_size)?;
+        let (other, changed) = positions::resampled(self, config, image_size)?;
         self.warnings.extend(far(config.grid(), other.grid()));
-        if let Some(positions) = positions {
-            self.insert(positions::POSITIONS, positions);
-        }
+        changed.into_iter().for_each(|(name, tensor)| self.insert(&name, tensor));
         if let Some((table, grid)) = &self.table {
             let positions = positions::regrid(table, config, *grid, other.grid())?;
             self.insert(positions::POSITIONS, positions);

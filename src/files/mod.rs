@@ -28,6 +28,7 @@ mod sound;
 mod tensor_reader;
 mod timm_config;
 mod timm_eva;
+mod timm_relative;
 mod torchvision;
 mod transformers;
 mod waves;

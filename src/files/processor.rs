@@ -255,7 +255,7 @@ fn geometry(config: &mut Config, fields: &mut Fields, size: &Value) -> Result<()
     }
     config.preprocess.resize = resize;
     config.preprocess.crop = Preprocess::share(input[0].min(input[1]), picture[0].min(picture[1]));
-    if config.name.starts_with("dinov2") || config.name.starts_with("dinov3") {
+    if ["dinov2", "dinov3", "beit", "data2vec"].iter().any(|name| config.name.starts_with(name)) {
         config.image_size = input;
     }
     Ok(())

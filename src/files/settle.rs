@@ -4,6 +4,7 @@ use super::Checkpoint;
 use super::fields::unsupported;
 use crate::error::Result;
 use crate::vit::positions::{self, POSITIONS};
+use crate::vit::relative::{self, TableResample};
 use crate::vit::{Config, Pool, Scores, Tensor, Tensors};
 
 /// The token that a position may be added to.
@@ -18,6 +19,15 @@ pub(super) fn settle(config: &mut Config, checkpoint: &mut Checkpoint) -> Result
     let channels = config.embed_dim as usize;
     // Versions of timm differ in whether `final_norm: false` takes the norm after pooling away as well.
     config.final_norm |= config.fc_norm && checkpoint.shape("fc_norm.weight").is_some();
+    // Without a head transformers' BEiT and data2vec may come without a pooler, whose norm is behind the mean: with another
+    // where they were trained to fill in patches.
+    let is_beit = ["beit", "data2vec-vision"].contains(&&config.name[..]);
+    if is_beit && config.num_classes == 0 && config.fc_norm && checkpoint.shape("fc_norm.weight").is_none() {
+        (config.fc_norm, config.final_norm) = (false, checkpoint.shape("norm.weight").is_some());
+        let last = if config.final_norm { "norm" } else { "block" };
+        checkpoint
+            .warn(format!("there is no pooler: features are the mean of the patches behind the last {last}"));
+    }
     // Rows of channels, with or without dimensions of 1 around them.
     for name in [POSITIONS, CLASS, "dist_token", "reg_token", "attn_pool.latent"] {
         if let Some(shape) = checkpoint.shape_mut(name).filter(|shape| shape.last() == Some(&channels)) {
@@ -36,7 +46,46 @@ pub(super) fn settle(config: &mut Config, checkpoint: &mut Checkpoint) -> Result
         let classes = config.num_classes as usize;
         checkpoint.insert("head.bias", Tensor::new([classes], vec![0.0; classes]));
     }
-    settle_positions(config, checkpoint)
+    let tables = settle_tables(config, checkpoint);
+    settle_positions(config, checkpoint)?;
+    for (name, from, how) in tables {
+        let table = relative::regrid_table(
+            checkpoint.tensor(&name)?.as_ref(),
+            config.num_heads,
+            from,
+            config.grid(),
+            how,
+        );
+        checkpoint.insert(&name, table);
+    }
+    Ok(())
+}
+
+/// The tables of a relative position bias that are for another, square grid than the config's, and which: they are given the
+/// shape that they will have, and their values are to be resampled.
+fn settle_tables(config: &Config, checkpoint: &mut Checkpoint) -> Vec<(String, [u32; 2], TableResample)> {
+    let Some((names, how)) = config.relative.and_then(|relative| relative.tables(config)) else {
+        return Vec::new();
+    };
+    let mut others = Vec::new();
+    for name in names {
+        let Some(shape) = checkpoint.shape_mut(&name).filter(|shape| shape.len() == 2) else { continue };
+        let Some(grid) = grid_of_table(config, shape[0]) else { continue };
+        shape[0] = relative::table_rows(config, config.grid());
+        others.push((name, grid, how));
+    }
+    let warning = others.first().and_then(|&(_, grid, _)| far(grid, config.grid()));
+    warning.into_iter().for_each(|warning| checkpoint.warn(warning));
+    others
+}
+
+/// The square grid that a table of so many rows is for, where that is not the config's.
+fn grid_of_table(config: &Config, rows: usize) -> Option<[u32; 2]> {
+    let side = rows.saturating_sub(if config.prefix() > 0 { 3 } else { 0 }).isqrt();
+    let grid = [side.div_ceil(2) as u32; 2];
+    let is_other = rows != relative::table_rows(config, config.grid());
+    (is_other && (1..=1 << 10).contains(&grid[0]) && rows == relative::table_rows(config, grid))
+        .then_some(grid)
 }
 
 /// A position for the class token where the config has positions for patches only, as in DINOv2's checkpoints with

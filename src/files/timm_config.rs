@@ -4,14 +4,14 @@ use serde_json::{Map, Value};
 
 use super::fields::{Fields, Sides, quoted, set, unsupported, wrong};
 use super::names::{self, Layout};
-use super::timm_eva;
+use super::{timm_eva, timm_relative};
 use crate::error::Result;
 use crate::kernels::NormKind;
 use crate::kernels::matmul::Activation;
 use crate::vit::autoencoder::Autoencoder;
 use crate::vit::preset::Preset;
 use crate::vit::presets;
-use crate::vit::{Config, Mlp, Pool, Preprocess, Resample, Resize, Scores, Sound, Wiring};
+use crate::vit::{BiasSource, Config, Mlp, Pool, Preprocess, Resample, Resize, Scores, Sound, Wiring};
 
 /// Arguments of timm's `VisionTransformer` that change nothing about a trained network at its own image size.
 const WITHOUT_EFFECT: [&str; 9] = [
@@ -100,6 +100,13 @@ pub(super) fn named(architecture: &str) -> Result<(Config, &'static Layout)> {
 
 /// How timm names an architecture's tensors.
 fn layout(preset: &Preset, config: &Config) -> &'static Layout {
+    if let Some(relative) = preset.family.relative {
+        // What BEiT's tensors are called that others do not have, EVA's are.
+        return match relative.source {
+            BiasSource::Table(_) => &names::EVA,
+            BiasSource::Mlp { .. } => &names::RELATIVE,
+        };
+    }
     match (config.wiring, preset.family.eva, preset.family.autoencoder) {
         _ if preset.name.starts_with("naflexvit_") => &names::NAFLEX,
         (Wiring::Parallel, ..) => &names::PARALLEL,
@@ -158,8 +165,8 @@ fn model_args(
     norms(config, args)?;
     config.wiring = match args.take::<String>("block_fn")?.as_deref() {
         None => config.wiring,
-        Some("Block") => Wiring::Serial,
-        Some("ResPostBlock") => Wiring::PostNorm,
+        Some("Block" | "RelPosBlock") => Wiring::Serial,
+        Some("ResPostBlock" | "ResPostRelPosBlock") => Wiring::PostNorm,
         Some("ParallelScalingBlock") => Wiring::Parallel,
         Some(other) => {
             let known = "known are `Block`, `ResPostBlock` and `ParallelScalingBlock`";
@@ -168,6 +175,9 @@ fn model_args(
     };
     if let Some(eva) = &preset.family.eva {
         return timm_eva::model_args(config, preset, eva, args, pool_name);
+    }
+    if let Some(relative) = preset.family.relative {
+        return timm_relative::model_args(config, preset, relative, args, pool_name);
     }
     set(&mut config.reg_tokens, args.take("reg_tokens")?);
     set(&mut config.pre_norm, args.take("pre_norm")?);

@@ -304,8 +304,9 @@ mod tests {
 
     /// Nor where tokens have positions, which merge as they do.
     #[test]
-    fn differences_do_not_depend_on_the_base_with_rotary_positions() {
+    fn differences_do_not_depend_on_the_base_where_positions_count() {
         check("vit_small_patch16_rope_mixed_224");
+        check("beit_base_patch16_224");
     }
 
     fn check(architecture: &str) {

@@ -1,5 +1,6 @@
 //! Multi-head attention with the sizes of merged tokens, `torch.nn.functional.scaled_dot_product_attention` plus
-//! the paper's proportional attention (section 3, "Tracking Token Size").
+//! the paper's proportional attention (section 3, "Tracking Token Size"), and with a bias by how far apart tokens lie
+//! (Swin's and BEiT's relative position bias).
 
 use super::declare::kernel;
 use super::{elements, multiple_of_four, require};
@@ -38,6 +39,15 @@ kernel! {
         pub scale: f32,
         /// Tokens of each image before those, which nobody attends to.
         pub skip: u32,
+        /// Tokens of each image, from the first on, that lie nowhere: not read without a bias.
+        pub prefix: u32,
+        /// Rows of the grid that the bias is made for; not read without one.
+        pub rows: u32,
+        /// Columns of it; likewise.
+        pub columns: u32,
+        /// 0 where all positions are whole numbers, of which one value of the table is read; otherwise it is read linearly
+        /// between its rows and columns, and past its edges as at them.
+        pub between: u32,
     }
     read {
         /// `[batch, queries, heads, head_width]`, strided. q, k and v may be the same buffer.
@@ -51,6 +61,12 @@ kernel! {
         /// `[batch, skip + tokens]`: how many original tokens each stands for; a token of size 0 is masked. Absent for plain
         /// attention.
         size: Word,
+        /// `[batch, tokens, 2]`: the row and the column of the grid where each lies. It comes with `bias`.
+        position: Word,
+        /// `[heads, (2 rows - 1) * (2 columns - 1) + 3]`, added to the scaled scores: for each row and column that a query
+        /// lies behind its key, from `1 - rows`, `1 - columns` on; then where only the query is one of the `prefix`, where
+        /// only the key is, where both are.
+        bias: Word,
     }
     write {
         /// `[batch, queries, heads * head_width]`, written.
@@ -79,15 +95,23 @@ impl Params {
             v_start: 2 * channels,
             scale: (head_width as f32).sqrt().recip(),
             skip: 0,
+            ..Params::default()
         }
+    }
+
+    /// Values of a head's bias.
+    pub(crate) fn biases(&self) -> u64 {
+        let [rows, columns] = [self.rows, self.columns].map(|side| (2 * u64::from(side)).saturating_sub(1));
+        rows * columns + 3
     }
 }
 
-/// `y = softmax(q k^T * scale + ln size) v` for each head, prepared.
+/// `y = softmax(q k^T * scale + ln size + bias) v` for each head, prepared.
 ///
 /// # Errors
 /// [`Error::Params`](crate::Error::Params) where `head_width` is 0, no multiple of 4 or above 128, or a stride or
-/// start is no multiple of 4 or too short; buffer errors.
+/// start is no multiple of 4 or too short, or where there is a bias and the queries are not the tokens or its grid is none;
+/// buffer errors.
 pub fn attention(gpu: &Gpu, params: Params, io: Io<'_>) -> Result<Dispatch> {
     let Params { batch, queries, tokens, heads, head_width, q_image, q_stride, stride, .. } = params;
     let name = SPEC.name;
@@ -120,6 +144,20 @@ pub fn attention(gpu: &Gpu, params: Params, io: Io<'_>) -> Result<Dispatch> {
     let rows = elements(name, "queries", &[batch, queries])?;
     let spans = q_end + 2 * end + [q_start, k_start, v_start].map(u64::from).iter().sum::<u64>();
     let between = spans.saturating_sub((rows + 2 * keys) * channels) * gpu.variant().element.bytes();
+    require(name, io.position.is_some() == io.bias.is_some(), || {
+        "`position` and `bias` come together".into()
+    })?;
+    let mut biases = 0;
+    if io.bias.is_some() {
+        let Params { rows, columns, skip, .. } = params;
+        require(name, rows > 0 && columns > 0, || "rows and columns of a bias must be positive".into())?;
+        require(name, queries == tokens && skip == 0, || {
+            format!("a bias is for {tokens} tokens among each other, not for {queries} behind {skip}")
+        })?;
+        let of_head = u32::try_from(params.biases()).ok();
+        require(name, of_head.is_some(), || format!("a grid of {rows} x {columns} is too large"))?;
+        biases = elements(name, "bias", &[heads, of_head.unwrap_or(0)])?;
+    }
     let call = gpu.dispatch(Call {
         spec: &SPEC,
         form: Form { head_width, ..Form::default() },
@@ -130,15 +168,18 @@ pub fn attention(gpu: &Gpu, params: Params, io: Io<'_>) -> Result<Dispatch> {
             end + u64::from(k_start),
             end + u64::from(v_start),
             keys,
+            2 * keys,
+            biases,
             elements(name, "y", &[rows as u32, heads, head_width])?,
         ],
         workgroups: u64::from(queries.div_ceil(gpu.variant().tile.queries()))
             * u64::from(heads)
             * u64::from(batch),
         shape: format!(
-            "[{batch}, {}{tokens}, {heads}, {head_width}]{}",
+            "[{batch}, {}{tokens}, {heads}, {head_width}]{}{}",
             if queries == tokens { String::new() } else { format!("{queries} of ") },
-            if io.size.is_some() { " +ln size" } else { "" }
+            if io.size.is_some() { " +ln size" } else { "" },
+            if io.bias.is_some() { " +bias" } else { "" }
         ),
     })?;
     Ok(call.of_flops(4 * rows * u64::from(tokens) * channels).skipping(between))

@@ -127,17 +127,20 @@ pub fn random_weights(params: &Params, seed: u32, first_list: u32, weight: &mut 
     }
 }
 
-/// What the first query of each image attends to, the mean over the heads of `softmax(q k^T * scale + ln size)`.
+/// What the first query of each image attends to, the mean over the heads of `softmax(q k^T * scale + ln size + bias)`.
 ///
-/// `q`, `k` and `size` are those of [`attention`](super::attention()), `weight` is `[batch, tokens]`.
+/// `q`, `k`, `size` and `bias` are those of [`attention`](super::attention()), `weight` is `[batch, tokens]`. The query is one
+/// of the tokens that lie nowhere.
 pub fn class_attention(
     params: &attention::Params,
     q: &[f32],
     k: &[f32],
     size: Option<&[f32]>,
+    bias: Option<&[f32]>,
     weight: &mut [f64],
 ) {
     let &attention::Params { batch, tokens, heads, head_width, q_image, stride, .. } = params;
+    let prefix = params.prefix as usize;
     let [batch, tokens, heads, width] = [batch, tokens, heads, head_width].map(|v| v as usize);
     for item in 0..batch {
         let weight = &mut weight[item * tokens..][..tokens];
@@ -147,7 +150,9 @@ pub fn class_attention(
             let score = |token: usize| {
                 let at = params.k_start as usize + (item * tokens + token) * stride as usize + head * width;
                 let dot: f64 = (0..width).map(|i| f64::from(q[i]) * f64::from(k[at + i])).sum();
-                dot * f64::from(params.scale) + size_of(size, item * tokens + token).ln()
+                let end = (head + 1) * params.biases() as usize;
+                let bias = bias.map_or(0.0, |bias| bias[end - if token < prefix { 1 } else { 3 }].into());
+                dot * f64::from(params.scale) + size_of(size, item * tokens + token).ln() + bias
             };
             let highest = (0..tokens).map(score).fold(f64::NEG_INFINITY, f64::max);
             let sum: f64 = (0..tokens).map(|token| (score(token) - highest).exp()).sum();

@@ -152,8 +152,8 @@ impl Bench {
         let size = self.plain.buffer_with("size", &size)?;
         let run = async |gpu: &Gpu| {
             let y = gpu.elem_buffer("y", 2 * 70 * 64)?;
-            let qkv = (&qkv).into();
-            let io = attention::Io { q: qkv, k: qkv, v: qkv, size: Some((&size).into()), y: (&y).into() };
+            let qkv = &qkv;
+            let io = attention::Io::new(qkv, qkv, qkv, &y).size(&size);
             let bytes = self.run(&kernels::attention(gpu, params, io)?, &y).await?;
             Ok::<_, Error>(bytemuck::pod_collect_to_vec::<u8, half::f16>(&bytes))
         };

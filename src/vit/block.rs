@@ -6,7 +6,7 @@ use super::merges::BlockMerge;
 use super::network::Walk;
 use super::parameters::{Block, Linear, Norm};
 use crate::error::Result;
-use crate::kernels::{Activation, attention, layer_norm, norm_heads};
+use crate::kernels::{Activation, MergedPosition, attention, layer_norm, norm_heads};
 
 impl<E: Engine> Walk<'_, E> {
     /// Attention, merging, MLP (paper, section 3): the MLP works on what merging left. The norms' weights and biases are
@@ -65,7 +65,7 @@ impl<E: Engine> Walk<'_, E> {
         let Config { num_heads: heads, norm: kind, norm_eps: eps, .. } = *self.config;
         let head_width = self.config.head_width();
         // Queries and keys that are brought to norm are turned behind that.
-        let position = self.position().filter(|_| p.qk_norm.is_none());
+        let position = self.position().filter(|_| p.qk_norm.is_none() && p.qkv.turns.is_some());
         let then = Then { position, ..Then::default() };
         self.linear(&p.qkv, Activation::None, x, then, Place::Qkv)?;
         if let Some(norm) = &p.qk_norm {
@@ -75,13 +75,24 @@ impl<E: Engine> Walk<'_, E> {
             self.engine.norm_heads(params, Some(norm), turned, Place::Qkv)?;
         }
         let fused = attention::Params::fused(self.batch, self.tokens, heads, head_width);
-        let params = attention::Params { scale: 1.0, ..fused };
+        let params = self.biased(attention::Params { scale: 1.0, ..fused });
         let size = self.counts(self.options.prop_attn);
-        self.engine.attention(params, Query::Tokens, Place::Qkv, size, Place::Attended)?;
+        let biased = self.position().zip(p.bias.as_ref());
+        self.engine.attention(params, Query::Tokens, Place::Qkv, size, biased, Place::Attended)?;
         if self.config.attn_norm {
             self.norm_inside(Place::Attended, p.proj.inner)?;
         }
         Ok(())
+    }
+
+    /// Attention with what a bias goes by, where there is one: only merged tokens may lie between rows and columns.
+    pub(super) fn biased(&self, params: attention::Params) -> attention::Params {
+        let ([rows, columns], prefix) = (self.config.grid(), self.config.prefix());
+        let between = u32::from(self.merged > 0 && self.options.positions == MergedPosition::Mean);
+        match self.config.relative {
+            Some(_) => attention::Params { prefix, rows, columns, between, ..params },
+            None => params,
+        }
     }
 
     /// The MLP of what stands somewhere, up to what its last layer reads, in `Hidden`.

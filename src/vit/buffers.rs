@@ -20,7 +20,7 @@ pub(super) struct Buffers {
     /// `Size(0)` stays all ones. They and the maps are small, one value a token where the buffers between them have
     /// hundreds, so that there is one for each block.
     size: Vec<wgpu::Buffer>,
-    /// Of networks with rotary positions; `Position(0)` stays that of the grid.
+    /// Of networks where positions count; `Position(0)` stays that of the grid.
     position: Vec<wgpu::Buffer>,
     /// `Source(0)` stays 0, 1, 2, ...
     source: Vec<wgpu::Buffer>,
@@ -63,8 +63,8 @@ impl Buffers {
         let widest = u64::from(config.widest()).max(of_head / gpu.variant().element.bytes());
         let mut size = vec![gpu.buffer_with("tome.ones", &ones)?];
         let mut position = Vec::new();
-        if let Some(rotary) = &config.rotary {
-            let of_grid = rotary.positions(config).repeat(batch as usize);
+        if let Some(of_grid) = config.positions() {
+            let of_grid = of_grid.repeat(batch as usize);
             position.push(gpu.buffer_with("tome.positions", &of_grid)?);
             for _ in 0..config.depth {
                 position.push(tokens("tome.position", 2)?);

@@ -97,6 +97,7 @@ impl Config {
         }
         self.preprocess.check(self.in_chans)?;
         self.rotary.map_or(Ok(()), |rotary| rotary.check(self))?;
+        self.relative.map_or(Ok(()), |relative| relative.check(self))?;
         if let Some(sound) = &self.sound {
             sound.check()?;
             if [self.in_chans, self.frames] != [1, 1] {

@@ -4,6 +4,7 @@ use std::borrow::Cow;
 
 use super::packed::Packed;
 use super::preprocess::Preprocess;
+use super::relative::Relative;
 use super::rotary::Rotary;
 use super::sound::Sound;
 use crate::kernels::{Activation, NormKind, embed_patches};
@@ -158,6 +159,8 @@ pub struct Config {
     pub pos_embed: bool,
     /// Rotary positions, where there are some.
     pub rotary: Option<Rotary>,
+    /// The bias of attention by how far apart patches lie, where there is one.
+    pub relative: Option<Relative>,
     /// Positions are for patches only; the prefix tokens have none.
     pub no_embed_class: bool,
     /// Whether patches are normalised before their positions are added; there are no tokens before them then.

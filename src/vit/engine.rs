@@ -29,7 +29,7 @@ pub(crate) enum Place {
     Branch,
     /// `[b, n]`: how many original tokens each stands for, after so many merges.
     Size(usize),
-    /// `[b, n, 2]`: where each token lies, after so many merges, of networks with rotary positions.
+    /// `[b, n, 2]`: where each token lies, after so many merges, of networks where that counts.
     Position(usize),
     /// `[b, original tokens]`, u32: the token that holds each, after so many merges.
     Source(usize),
@@ -112,6 +112,7 @@ pub(crate) trait Engine {
         q: Query<'_, Self::Tensor>,
         kv: Place,
         size: Option<Place>,
+        biased: Option<(Place, &Self::Tensor)>,
         y: Place,
     ) -> Result<()>;
     /// Writes `Metric`; tokens without a size have none.
@@ -131,8 +132,8 @@ pub(crate) trait Engine {
     fn match_lines(&mut self, params: match_lines::Params) -> Result<()>;
     /// `Metric`, and sizes where they count, to `Plan`.
     fn match_frames(&mut self, params: match_frames::Params, size: Option<Place>) -> Result<()>;
-    /// `Metric`, and `Qkv` where attention decides, to `Plan`.
-    fn match_otherwise(&mut self, by: &Otherwise) -> Result<()>;
+    /// `Metric`, and `Qkv` and what biases attention where that decides, to `Plan`.
+    fn match_otherwise(&mut self, by: &Otherwise, bias: Option<&Self::Tensor>) -> Result<()>;
     /// Tokens and sizes by `Plan`, positions where they have some, and what they become to `Normed` as well, normalised.
     fn merge_tokens(
         &mut self,

@@ -55,6 +55,7 @@ impl<T> Parameters<T> {
             let (fc1, gate) = load.mlp(config.mlp, &name("mlp"), &into_mlp)?;
             blocks.push(Block {
                 qkv: load.qkv(config, i, &name("attn.qkv"), &into_attention)?,
+                bias: load.bias(config, i)?,
                 qk_norm: if config.qk_norm {
                     Some(load.qk_norm(config, &name("attn"), scale)?)
                 } else {

@@ -40,13 +40,13 @@ impl<E: Engine> Walk<'_, E> {
         self.engine.stage("metric", Place::Metric, b * n * u64::from(shape.head_width));
         match self.options.matching {
             Matching::Bipartite => self.match_bipartite(&shape)?,
-            other => self.match_otherwise(other.in_block(block), &shape)?,
+            other => self.match_otherwise(other.in_block(block), &shape, block)?,
         }
         self.engine.stage("plan", Place::Plan, b * u64::from(shape.plan_len()));
 
         let [from, to] = [self.merged, self.merged + 1];
         let [size, size_out] = [from, to].map(Place::Size);
-        let positions = self.config.rotary.map(|_| [from, to].map(Place::Position));
+        let positions = self.config.counts_positions().then(|| [from, to].map(Place::Position));
         self.engine.merge_tokens(shape.merge_tokens(), self.x(), size, self.x_next(), size_out, positions)?;
         self.turn();
         self.partition = self.partition.after(shape.tokens, shape.protect, merge.gone);
@@ -88,16 +88,17 @@ impl<E: Engine> Walk<'_, E> {
     }
 
     /// What the paper's matching is compared with.
-    fn match_otherwise(&mut self, matching: Matching, shape: &MergeShape) -> Result<()> {
+    fn match_otherwise(&mut self, matching: Matching, shape: &MergeShape, block: u32) -> Result<()> {
         let (heads, head_width) = (self.config.num_heads, self.config.head_width());
         let fused = attention::Params::fused(self.batch, self.tokens, heads, head_width);
-        self.engine.match_otherwise(&Otherwise {
+        let by = Otherwise {
             matching,
             params: shape.otherwise(),
             first_image: self.first_image,
-            attention: attention::Params { queries: 1, scale: 1.0, ..fused },
+            attention: self.biased(attention::Params { queries: 1, scale: 1.0, ..fused }),
             size: self.counts(self.options.prop_attn),
-        })
+        };
+        self.engine.match_otherwise(&by, self.p.blocks[block as usize].bias.as_ref())
     }
 
     fn merge_shape(&self, block: u32, merge: BlockMerge) -> MergeShape {

@@ -78,9 +78,9 @@ impl<'a, E: Engine> Walk<'a, E> {
         (self.engine, places, self.position())
     }
 
-    /// Where the tokens' positions stand, of a network with rotary ones.
+    /// Where the tokens' positions stand, of a network where they count.
     pub(super) fn position(&self) -> Option<Place> {
-        self.config.rotary.map(|_| Place::Position(self.merged))
+        self.config.counts_positions().then_some(Place::Position(self.merged))
     }
 
     /// One block, by what merges in it.
@@ -177,7 +177,7 @@ impl<'a, E: Engine> Walk<'a, E> {
         let size = self
             .counts(self.options.pool_by == PoolBy::Size)
             .filter(|_| self.merged > 0 || self.config.packed.is_some());
-        self.engine.attention(params, Query::Learned(&pool.query), Place::Qkv, size, Place::Pooled)?;
+        self.engine.attention(params, Query::Learned(&pool.query), Place::Qkv, size, None, Place::Pooled)?;
 
         // Features(1) has room for one row more.
         let end = Place::Features(0);

@@ -108,7 +108,7 @@ pub struct Options {
     pub protect: Protect,
     /// The way tokens of a group become one.
     pub merge: MergeMode,
-    /// Where a merged token lies, of a network with rotary positions.
+    /// Where a merged token lies, of a network with rotary positions or a relative position bias.
     pub positions: MergedPosition,
     /// The tokens that may merge, and those they merge into; [`Partition::Grid`] is not for networks.
     pub partition: Partition,
@@ -204,7 +204,7 @@ impl Options {
     ///
     /// # Errors
     /// [`Error::Unsupported`] for a grid that merging would break, for lines and frame groups that are too long and for
-    /// registers that would merge with patches where only patches have rotary positions or belong to a frame group, [`Error::Input`] for
+    /// registers that would merge with patches where only patches have positions that count or belong to a frame group, [`Error::Input`] for
     /// another partition, a schedule or a `by_size` that makes no sense, for a partition by energy with another
     /// similarity than the cosine, and for lines with sizes that count.
     pub fn check(&self, config: &Config) -> Result<()> {
@@ -256,18 +256,19 @@ impl Options {
 
     /// Whether all that merges has a position, or nothing has one.
     fn check_positions(&self, config: &Config) -> Result<()> {
-        if config.rotary.is_none() && self.positions != MergedPosition::Mean {
+        if !config.counts_positions() && self.positions != MergedPosition::Mean {
             return Err(Error::Input(format!(
-                "positions {}: the network has no rotary positions",
+                "positions {}: the network has neither rotary positions nor a relative position bias",
                 self.positions
             )));
         }
-        if config.rotary.is_some() && self.protected(config) < config.prefix() {
+        if config.counts_positions() && self.protected(config) < config.prefix() {
             return Err(Error::Unsupported {
                 field: "protect".into(),
                 value: self.protect.to_string(),
-                why: "the network has rotary positions, and a register that merges with a patch has none"
-                    .into(),
+                why:
+                    "positions of patches count in the network, and a register that merges with one has none"
+                        .into(),
             });
         }
         Ok(())

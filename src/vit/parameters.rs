@@ -31,6 +31,8 @@ pub struct Linear<T> {
 pub struct Block<T> {
     /// To q, k and v, `[3, heads, head_width]`. With rotary positions the two values of a pair are neighbours in q and k.
     pub qkv: Linear<T>,
+    /// Of attention's scores, where it has one, see [`attention`](crate::kernels::attention()).
+    pub bias: Option<T>,
     /// Of each head's values of q and of k, `[2, head_width]`.
     pub qk_norm: Option<Norm<T>>,
     /// After attention.

@@ -11,17 +11,15 @@ impl Weights {
     /// (height and width in pixels), and `pos_embed` is resampled from the old grid of patches to the new one,
     /// as [`Config::position_resample`] says: with `antialias` timm's `resample_abs_pos_embed`
     /// (`torch.nn.functional.interpolate(mode="bicubic", antialias=True)`), otherwise `interpolate_pos_encoding` of
-    /// transformers and DINOv2. The positions of class, distillation and register tokens stay as they are. An equal
-    /// grid changes nothing.
+    /// transformers and DINOv2. The positions of class, distillation and register tokens stay as they are. Tables of a
+    /// [relative position bias](Config::relative) are resampled as they say. An equal grid changes nothing.
     ///
     /// # Errors
     /// [`Error::Weight`] where there is no `pos_embed` of the config's shape, [`Error::Config`] for a size that makes
     /// no network, [`Error::Unsupported`] for what this crate does not run; config and weights stay as they were then.
     pub fn resample_positions(&mut self, config: &mut Config, image_size: [u32; 2]) -> Result<()> {
-        let (other, positions) = resampled(self, config, image_size)?;
-        if let Some(positions) = positions {
-            self.insert(POSITIONS, positions);
-        }
+        let (other, changed) = resampled(self, config, image_size)?;
+        changed.into_iter().for_each(|(name, tensor)| self.insert(name, tensor));
         *config = other;
         Ok(())
     }
@@ -30,12 +28,12 @@ impl Weights {
 /// The tensor of the positions.
 pub(crate) const POSITIONS: &str = "pos_embed";
 
-/// The network for images of another size, and its positions where it has any.
+/// The network for images of another size, and those of its tensors that change.
 pub(crate) fn resampled(
     tensors: &dyn Tensors,
     config: &Config,
     image_size: [u32; 2],
-) -> Result<(Config, Option<Tensor>)> {
+) -> Result<(Config, Vec<(String, Tensor)>)> {
     if config.packed.is_some() {
         return Err(Error::Unsupported {
             field: "image_size".into(),
@@ -48,12 +46,15 @@ pub(crate) fn resampled(
     let mut other = config.clone();
     other.image_size = image_size;
     other.check()?;
-    if !config.pos_embed {
-        return Ok((other, None));
+    let mut changed = match &config.relative {
+        Some(relative) => relative.resampled(tensors, config, &other)?,
+        None => Vec::new(),
+    };
+    if config.pos_embed {
+        let positions = tensors.tensor(POSITIONS)?;
+        changed.push((POSITIONS.into(), regrid(&positions, config, config.grid(), other.grid())?));
     }
-    let positions = tensors.tensor(POSITIONS)?;
-    let positions = regrid(&positions, config, config.grid(), other.grid())?;
-    Ok((other, Some(positions)))
+    Ok((other, changed))
 }
 
 /// Positions on another grid.

@@ -3,6 +3,7 @@
 use super::autoencoder::Autoencoder;
 use super::config::{Config, Mlp, Pool, PositionResample, Scores, Wiring};
 use super::preprocess::{Preprocess, Resample, Resize};
+use super::relative::Relative;
 use super::rotary::Rotary;
 use crate::kernels::{Activation, NormKind};
 
@@ -62,6 +63,8 @@ pub(crate) struct Family {
     pub eva: Option<Eva>,
     /// What sees or hears something else than pictures.
     pub autoencoder: Option<Autoencoder>,
+    /// Of timm's `Beit`, by a table, or `VisionTransformerRelPos`, by an MLP.
+    pub relative: Option<Relative>,
 }
 
 /// What timm's `Eva` has beside what its `VisionTransformer` has.
@@ -125,8 +128,9 @@ impl Preset {
             class_token: family.class_token,
             dist_token: family.dist_token,
             reg_tokens: family.reg_tokens,
-            pos_embed: family.eva.is_none_or(|eva| eva.pos_embed),
+            pos_embed: family.eva.map_or(family.relative.is_none(), |eva| eva.pos_embed),
             rotary: family.eva.and_then(|eva| eva.rotary),
+            relative: family.relative,
             no_embed_class: family.no_embed_class,
             embed_norm: family.embed_norm,
             pre_norm: family.pre_norm,

@@ -138,6 +138,7 @@ impl Engine for Recorder<'_> {
         q: Query<'_, wgpu::Buffer>,
         kv: Place,
         size: Option<Place>,
+        biased: Option<(Place, &wgpu::Buffer)>,
         y: Place,
     ) -> Result<()> {
         let kv = self.at(kv);
@@ -145,8 +146,12 @@ impl Engine for Recorder<'_> {
             Query::Tokens => kv,
             Query::Learned(row) => row.into(),
         };
-        let size = size.map(|place| self.at(place));
-        let io = attention::Io { size, ..attention::Io::new(q, kv, kv, self.at(y)) };
+        let io = attention::Io {
+            size: size.map(|place| self.at(place)),
+            position: biased.map(|(place, _)| self.at(place)),
+            bias: biased.map(|(_, bias)| bias.into()),
+            ..attention::Io::new(q, kv, kv, self.at(y))
+        };
         self.push(kernels::attention(&self.gpu, params, io)?)
     }
 
@@ -210,7 +215,7 @@ impl Engine for Recorder<'_> {
         self.push(kernels::match_frames(&self.gpu, params, match_frames::Io { size, ..io })?)
     }
 
-    fn match_otherwise(&mut self, by: &Otherwise) -> Result<()> {
+    fn match_otherwise(&mut self, by: &Otherwise, _bias: Option<&wgpu::Buffer>) -> Result<()> {
         Err(Error::Unsupported {
             field: "matching".into(),
             value: by.matching.to_string(),

@@ -75,6 +75,11 @@ impl Config {
         if self.pos_embed {
             add("pos_embed".into(), &[1, positions, c]);
         }
+        if let Some(relative) = &self.relative {
+            (0..self.depth)
+                .flat_map(|block| relative.tensors(self, block))
+                .for_each(|(name, shape)| add(name, &shape));
+        }
         if let Some(Rotary { angles: Angles::Learned, .. }) = self.rotary {
             let [depth, heads] = [self.depth, self.num_heads].map(|v| v as usize);
             add(FREQUENCIES.into(), &[2, depth, heads, c / heads / 2]);

@@ -157,12 +157,47 @@ fn attention_for_any_layout_and_size() {
             for size in [None, Some(&sizes), Some(&masked), Some(&nobody)] {
                 let size = size.map(|size| &size[..]);
                 let [mut y, mut want] = outputs(batch * queries * heads * head_width);
-                cpu::attention(&params, &qkv, &qkv, &qkv, size, &mut y);
-                reference::attention(&params, &qkv, &qkv, &qkv, size, &mut want);
+                cpu::attention(&params, &qkv, &qkv, &qkv, size, None, &mut y);
+                reference::attention(&params, &qkv, &qkv, &qkv, size, None, &mut want);
                 close(format!("{params:?}"), &y, &want, SUMS);
             }
         }
     }
+}
+
+#[test]
+fn attention_with_a_bias_by_displacement() {
+    let mut random = Random(5);
+    for (batch, prefix, [rows, columns], heads) in
+        [(1, 0, [1, 1], 1), (2, 1, [3, 5], 2), (1, 5, [1, 7], 3), (2, 0, [9, 8], 2), (1, 1, [14, 14], 1)]
+    {
+        let tokens = prefix + rows * columns;
+        let fused = attention::Params::fused(batch, tokens, heads, 8);
+        let qkv = random.floats(batch * tokens * fused.stride);
+        let sizes = random.sizes(batch * tokens);
+        let bias: Vec<f32> =
+            random.floats(heads * ((2 * rows - 1) * (2 * columns - 1) + 3)).iter().map(|v| 4.0 * v).collect();
+        let whole = places(batch, prefix, [rows, columns]);
+        // Also beyond the grid, where the table is read at its edge.
+        let apart: Vec<f32> =
+            whole.iter().zip(random.floats(whole.len() as u32)).map(|(at, by)| at + by).collect();
+        for (position, between) in [(&whole, 0), (&whole, 1), (&apart, 1)] {
+            let params = set!(fused; prefix, rows, columns, between);
+            for size in [None, Some(&sizes[..])] {
+                let [mut y, mut want] = outputs(batch * tokens * heads * 8);
+                cpu::attention(&params, &qkv, &qkv, &qkv, size, Some((position, &bias)), &mut y);
+                reference::attention(&params, &qkv, &qkv, &qkv, size, Some((position, &bias)), &mut want);
+                close(format!("{params:?}"), &y, &want, SUMS);
+            }
+        }
+    }
+}
+
+/// The places of patches on a grid, behind tokens that have none.
+fn places(batch: u32, prefix: u32, [rows, columns]: [u32; 2]) -> Vec<f32> {
+    let mut image = vec![0.0; 2 * prefix as usize];
+    (0..rows * columns).for_each(|i| image.extend([(i / columns) as f32, (i % columns) as f32]));
+    image.repeat(batch as usize)
 }
 
 #[test]
@@ -390,5 +425,5 @@ fn a_short_slice_panics() {
 fn a_short_strided_slice_panics() {
     let qkv = [0.0; 31];
     let params = set!(attention::Params::fused(1, 3, 1, 4); stride: 12);
-    cpu::attention(&params, &qkv, &qkv, &qkv, None, &mut [0.0; 12]);
+    cpu::attention(&params, &qkv, &qkv, &qkv, None, None, &mut [0.0; 12]);
 }

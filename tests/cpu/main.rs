@@ -11,6 +11,7 @@ mod matching;
 mod matchings;
 mod merging;
 mod network;
+mod relative;
 mod rotary;
 mod schedule;
 mod threshold;

@@ -91,13 +91,16 @@ fn pruning_is_the_references() {
 
 #[test]
 fn the_class_tokens_attention_is_the_references_and_sums_to_one() {
-    let params = set!(attention::Params::fused(2, 7, 3, 4); queries: 1);
+    let params = set!(attention::Params::fused(2, 7, 3, 4); queries: 1, prefix: 2, rows: 2, columns: 3);
     let mut random = Random(3);
     let (qkv, size) = (random.floats(2 * 7 * 36), random.sizes(2 * 7));
-    for size in [None, Some(&size[..])] {
+    let bias = random.floats(3 * (3 * 5 + 3));
+    for (size, bias) in
+        [(None, None), (Some(&size[..]), None), (None, Some(&bias[..])), (Some(&size[..]), Some(&bias[..]))]
+    {
         let [mut weight, mut want] = [[0.0f64; 14]; 2];
-        cpu::matchings::class_attention(&params, &qkv, &qkv, size, &mut weight);
-        reference::matchings::class_attention(&params, &qkv, &qkv, size, &mut want);
+        cpu::matchings::class_attention(&params, &qkv, &qkv, size, bias, &mut weight);
+        reference::matchings::class_attention(&params, &qkv, &qkv, size, bias, &mut want);
         for (weight, want) in weight.chunks_exact(7).zip(want.chunks_exact(7)) {
             assert!((weight.iter().sum::<f64>() - 1.0).abs() < 1e-12, "{weight:?}");
             assert!(weight.iter().zip(want).all(|(a, b)| (a - b).abs() < 1e-12), "{weight:?} {want:?}");

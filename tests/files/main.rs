@@ -2,6 +2,7 @@
 #![cfg(feature = "files")]
 
 mod autoencoders;
+mod beit;
 mod brought;
 mod clips;
 mod config;
@@ -20,6 +21,7 @@ mod processors;
 mod reduced;
 #[cfg(feature = "sound")]
 mod sounds;
+mod tables;
 mod transformers;
 mod weights;
 

@@ -230,8 +230,6 @@ fn siglip_2_of_pictures_of_any_shape_is_packed() {
 #[test]
 fn what_is_not_supported_is_refused_by_name() {
     for (config, field) in [
-        (json!({ "model_type": "beit" }), "model_type"),
-        (json!({ "model_type": "data2vec-vision" }), "model_type"),
         (json!({ "model_type": "aimv2_vision_model", "is_native": true }), "is_native"),
         (json!({ "model_type": "dinov3_vit", "query_bias": false }), "query_bias, key_bias, value_bias"),
         (json!({ "model_type": "dinov3_vit", "mlp_bias": false }), "mlp_bias"),

@@ -130,6 +130,20 @@ def timms_rotary(model):
     return f"rotary: Some(Rotary {{ coordinates: {coordinates}, angles: {angles}, columns_first: {first}, halves: {halves} }})"
 
 
+def timms_relative(model):
+    """timm's relative position bias, likewise."""
+    attention = getattr(model.blocks[0], "attn", None)
+    of_block, shared = getattr(attention, "rel_pos", None), getattr(model, "shared_rel_pos", None)
+    if mlp := of_block or shared:
+        source = f"Mlp {{ hidden: {mlp.mlp.fc1.out_features} }}"
+    elif getattr(attention, "relative_position_bias_table", None) is not None:
+        of_block, source = True, "Table(Progression)"
+    else:
+        return "relative: None"
+    there = [str(part is not None).lower() for part in (of_block, shared)]
+    return f"relative: Some(Relative {{ of_blocks: {there[0]}, shared: {there[1]}, source: {source} }})"
+
+
 def same(key, ours, theirs):
     if isinstance(theirs, list):
         return all(abs(a - b) < 1e-6 for a, b in zip(json.loads(ours), theirs, strict=True))
@@ -153,7 +167,8 @@ if __name__ == "__main__":
         got, want = ours(rest), timms(*built[name])
         differing = {key: (got.get(key), value) for key, value in want.items() if not same(key, got.get(key), value)}
         assert not differing, f"{name}: {differing}"
-        assert timms_rotary(built[name][0]) in rest, f"{name}: {timms_rotary(built[name][0])}"
+        for part in (timms_rotary(built[name][0]), timms_relative(built[name][0])):
+            assert part in rest, f"{name}: {part}"
     print(f"{accepted} of {len(published)} published networks are accepted, each as timm has it; refused are")
     for reason, names in sorted(refused.items(), key=lambda item: -len(item[1])):
         print(f"{len(names):4} {reason}: {' '.join(sorted({name.split('.')[0] for name in names}))}")

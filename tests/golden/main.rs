@@ -94,7 +94,7 @@ fn on_gpu(
 /// Every case agrees with PyTorch; `others`: whether the engine takes matchings other than the bipartite one.
 fn check_all(engine: &Engine, tolerance: f64, others: bool) {
     let all = cases();
-    assert!(all.len() >= 159, "only {} cases found", all.len());
+    assert!(all.len() >= 177, "only {} cases found", all.len());
     let cases: Vec<Case> = all.into_iter().step_by(every()).collect();
     let failures: Vec<String> =
         cases.iter().filter_map(|case| check(case, engine, tolerance, others).err()).collect();

@@ -21,6 +21,8 @@ struct Case {
     params: Params,
     qkv: Vec<f32>,
     size: Option<Vec<f32>>,
+    /// Positions and tables.
+    biased: Option<(Vec<f32>, Vec<f32>)>,
 }
 
 impl Case {
@@ -32,7 +34,28 @@ impl Case {
         for (i, value) in qkv.iter_mut().enumerate() {
             *value *= if i as u32 % params.stride < params.v_start { 2.0 } else { 1.0 };
         }
-        Case { params, qkv, size: Some(random.sizes(batch * tokens)) }
+        Case { params, qkv, size: Some(random.sizes(batch * tokens)), biased: None }
+    }
+
+    /// The same tokens on a grid, behind some that lie nowhere, with biases that change weights by orders of magnitude.
+    fn on_grid(batch: u32, prefix: u32, [rows, columns]: [u32; 2], heads: u32, head_width: u32) -> Self {
+        let mut case = Case::fused(batch, prefix + rows * columns, heads, head_width);
+        case.params = set!(case.params; prefix, rows, columns);
+        let mut random = Random(u64::from(rows) << 32 | u64::from(columns));
+        let table = random.floats(heads * ((2 * rows - 1) * (2 * columns - 1) + 3));
+        let mut image = vec![0.0; 2 * prefix as usize];
+        (0..rows * columns).for_each(|i| image.extend([(i / columns) as f32, (i % columns) as f32]));
+        case.biased = Some((image.repeat(batch as usize), table.iter().map(|v| 4.0 * v).collect()));
+        case
+    }
+
+    /// Every token moved by up to one row and one column, so that some lie outside of the grid.
+    fn moved(mut self) -> Self {
+        let moves = Random(7).floats(2 * self.params.batch * self.params.tokens);
+        let positions = self.biased.iter_mut().flat_map(|(positions, _)| positions);
+        positions.zip(moves).for_each(|(at, by)| *at += by);
+        self.params = set!(self.params; between: 1);
+        self
     }
 
     fn len(&self) -> u32 {
@@ -43,17 +66,33 @@ impl Case {
     fn on_gpu(&self, rig: &Rig) -> Vec<f32> {
         let qkv = rig.elems(&self.qkv);
         let size = self.size.as_ref().map(|size| rig.data(size));
+        let biased = self.biased.as_ref().map(|(position, bias)| [rig.data(position), rig.data(bias)]);
+        let [position, bias] =
+            biased.as_ref().map_or([None; 2], |[position, bias]| [Some(position.into()), Some(bias.into())]);
         let y = rig.unwritten(self.len());
 
-        let io = set!(Io::new(&qkv, &qkv, &qkv, &y); size: size.as_ref().map(Into::into));
+        let size = size.as_ref().map(Into::into);
+        let io = set!(Io::new(&qkv, &qkv, &qkv, &y); size, position, bias);
         rig.run(&[attention(&rig.gpu, self.params, io).unwrap()]);
         rig.read_elems(&y, self.len())
     }
 
     fn on_reference(&self) -> Vec<f32> {
         let mut y = vec![f32::NAN; self.len() as usize];
-        reference::attention(&self.params, &self.qkv, &self.qkv, &self.qkv, self.size.as_deref(), &mut y);
+        reference::attention(
+            &self.params,
+            &self.qkv,
+            &self.qkv,
+            &self.qkv,
+            self.size.as_deref(),
+            self.biased(),
+            &mut y,
+        );
         y
+    }
+
+    fn biased(&self) -> Option<(&[f32], &[f32])> {
+        self.biased.as_ref().map(|(position, bias)| (&position[..], &bias[..]))
     }
 
     /// On every variant the same.
@@ -143,7 +182,7 @@ fn queries_may_be_fewer_or_more_than_tokens_and_shared_by_all_images() {
             let params = set!(whole.params; queries, q_image, q_stride: 48);
             let size = whole.size.clone().unwrap();
             let mut want = vec![f32::NAN; (2 * queries * 32) as usize];
-            reference::attention(&params, &q, &whole.qkv, &whole.qkv, Some(&size), &mut want);
+            reference::attention(&params, &q, &whole.qkv, &whole.qkv, Some(&size), None, &mut want);
             let [q, kv, size, y] =
                 [rig.elems(&q), rig.elems(&whole.qkv), rig.data(&size), rig.unwritten(2 * queries * 32)];
             let io = Io::new(&q, &kv, &kv, &y).size(&size);
@@ -233,4 +272,85 @@ fn an_image_does_not_depend_on_its_batch() {
 #[test]
 fn more_workgroups_than_one_dimension_holds() {
     Case::fused(35_000, 1, 2, 4).check();
+}
+
+#[test]
+fn biases_match_the_reference_on_any_grid() {
+    for (batch, prefix, grid, heads, head_width) in [
+        (1, 0, [1, 1], 1, 4),
+        (1, 1, [1, 1], 2, 16),
+        (2, 1, [3, 5], 2, 16),
+        (2, 0, [5, 3], 3, 32),
+        (1, 5, [1, 70], 2, 20),
+        (2, 3, [9, 7], 2, 64),
+        (1, 64, [2, 2], 1, 16),
+        (1, 70, [1, 1], 1, 16),
+        (1, 1, [14, 14], 2, 64),
+    ] {
+        let mut case = Case::on_grid(batch, prefix, grid, heads, head_width);
+        case.check();
+        case.size = None;
+        case.check();
+        case.params = set!(case.params; between: 1);
+        case.check();
+        case.moved().check();
+        Case::on_grid(batch, prefix, grid, heads, head_width).moved().check();
+    }
+}
+
+/// On the grid nothing lies between two values, whether any may or not: to the last bit.
+#[test]
+fn whole_positions_read_one_value() {
+    for rig in rigs_for(&SPEC) {
+        let mut case = Case::on_grid(2, 1, [5, 6], 2, 16);
+        let whole = case.on_gpu(rig);
+        case.params = set!(case.params; between: 1);
+        same(rig.id(), &case.on_gpu(rig), &whole);
+    }
+}
+
+/// Where all scores are 0 but for the bias, weights are its powers: what is read half way between two rows and a quarter of
+/// the way between two columns is the mean so weighted, and past the edge the edge.
+#[test]
+fn between_rows_and_columns_biases_are_linear() {
+    for rig in rigs_for(&SPEC) {
+        let mut case = Case::fused(1, 2, 1, 4);
+        case.params = set!(case.params; rows: 3, columns: 3, between: 1);
+        case.size = None;
+        // The second token's value is 1, the first's 0.
+        case.qkv = [[0.0; 12], [0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 1.0, 1.0, 1.0, 1.0]].concat();
+        let table: Vec<f32> = (0..25).map(|i| (i * i % 11) as f32 / 8.0).chain([9.0; 3]).collect();
+        for (at, from) in [([0.5, 0.25], [0.0, 0.0]), ([0.0, 0.0], [1.5, 2.0]), ([9.0, 0.75], [0.0, -0.5])] {
+            case.biased = Some(([at, from].concat(), table.clone()));
+            let value = |apart: [f32; 2]| {
+                let [row, column] = apart.map(|d| f64::from(d + 2.0).clamp(0.0, 4.0));
+                let at = |y: f64, x: f64| f64::from(table[y as usize * 5 + x as usize]);
+                let line = |y: f64| {
+                    at(y, column.floor()) + column.fract() * (at(y, column.ceil()) - at(y, column.floor()))
+                };
+                line(row.floor()) + row.fract() * (line(row.ceil()) - line(row.floor()))
+            };
+            let apart = [at[0] - from[0], at[1] - from[1]];
+            let want = 1.0 / (1.0 + (value([0.0, 0.0]) - value(apart)).exp());
+            let what = format!("{} {at:?} {from:?}", rig.id());
+            close(what, &case.on_gpu(rig)[..1], &[want as f32], rig.stored(Tol { abs: 1e-6, rel: 1e-6 }));
+        }
+    }
+}
+
+/// Tokens of no size count for nothing however much their bias is.
+#[test]
+fn a_bias_brings_nothing_back_that_is_masked() {
+    for rig in rigs_for(&SPEC) {
+        let mut case = Case::on_grid(1, 1, [3, 4], 2, 16);
+        case.biased.iter_mut().for_each(|(_, bias)| bias.iter_mut().for_each(|v| *v = 50.0 * v.abs()));
+        case.size.iter_mut().flatten().skip(4).for_each(|size| *size = 0.0);
+        let got = case.on_gpu(rig);
+        case.qkv
+            .iter_mut()
+            .enumerate()
+            .filter(|(i, _)| i / 96 >= 4 && i % 96 >= 32)
+            .for_each(|(_, v)| *v = 1e4);
+        same(rig.id(), &case.on_gpu(rig)[..4 * 32], &got[..4 * 32]);
+    }
 }

@@ -184,6 +184,12 @@ fn parameters_that_make_no_sense_are_named() {
     let Some(rig) = plain() else { return };
     let (gpu, b) = (&rig.gpu, calls(&rig.gpu));
     let huge = 0x1_0001;
+    // A bias for queries behind tokens, by a grid, with positions or without.
+    let biased = |skip: u32, [rows, columns]: [u32; 2], both: bool| {
+        let params = set!(attention::Params::fused(2, 5, 2, 8); skip, rows, columns);
+        let io = attention::Io::new(&b[0], &b[0], &b[0], &b[1]).bias(&b[2]);
+        attention(gpu, params, if both { io.position(&b[3]) } else { io })
+    };
     let refused = [
         (call!(gpu, b, layer_norm, channels: 0), "channels is 0"),
         (call!(gpu, b, layer_norm, channels: 6), "channels is 6"),
@@ -198,6 +204,11 @@ fn parameters_that_make_no_sense_are_named() {
         (call!(gpu, b, attention, queries: 0), "queries, tokens and heads"),
         (call!(gpu, b, attention, q_stride: 12), "q_stride 12 is less than a token, 16"),
         (call!(gpu, b, attention, q_image: 2), "multiples of 4"),
+        (biased(0, [0, 5], true), "rows and columns of a bias"),
+        (biased(0, [3, 0], true), "rows and columns of a bias"),
+        (biased(0, [1, 5], false), "`position` and `bias` come together"),
+        (biased(1, [1, 5], true), "not for 5 behind 1"),
+        (biased(0, [1 << 31, 1 << 31], true), "is too large"),
         (call!(gpu, b, attention, head_width: 0), "head_width is 0"),
         (call!(gpu, b, attention, head_width: 6), "head_width is 6"),
         (call!(gpu, b, attention, head_width: 132, stride: 1000), "128 at most"),

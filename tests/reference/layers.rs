@@ -171,7 +171,7 @@ fn attend(q: &[f32], k: &[f32], v: &[f32], size: Option<&[f32]>) -> Vec<f32> {
     let params = set!(attention::Params::fused(1, tokens, 1, 1); queries, q_stride: 1);
     let params = set!(params; stride: 1, k_start: 0, v_start: 0);
     let mut y = vec![f32::NAN; q.len()];
-    reference::attention(&params, q, k, v, size, &mut y);
+    reference::attention(&params, q, k, v, size, None, &mut y);
     y
 }
 
@@ -200,7 +200,7 @@ fn strides_and_starts_say_where_heads_lie() {
     let qkv = qkv.as_flattened().as_flattened();
     let mut y = [f32::NAN; 8];
     let params = set!(attention::Params::fused(2, 2, 2, 1); scale: 0.5);
-    reference::attention(&params, qkv, qkv, qkv, None, &mut y);
+    reference::attention(&params, qkv, qkv, qkv, None, None, &mut y);
     // Means, but for those two, whose shares are 1/4 and 3/4.
     close("fused", &y, &[2.0, 20.0, 2.0, 25.0, 4.0, 50.0, 4.0, 40.0], Tol { abs: 0.0, rel: 2e-7 });
 }

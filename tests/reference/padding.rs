@@ -29,7 +29,7 @@ fn attention_does_not_listen_to_it() {
     let attend = |tokens: u32| {
         let mut y = vec![f32::NAN; (tokens * 4) as usize];
         let params = attention::Params::fused(1, tokens, 2, 2);
-        reference::attention(&params, &qkv, &qkv, &qkv, Some(&size), &mut y);
+        reference::attention(&params, &qkv, &qkv, &qkv, Some(&size), None, &mut y);
         y
     };
     same("attention", &attend(PADDED)[..(TOKENS * 4) as usize], &attend(TOKENS));

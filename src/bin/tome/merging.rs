@@ -69,8 +69,8 @@ pub struct RuleArgs {
     /// (MLERP), or in each channel the value of the largest magnitude
     #[arg(long, value_parser = named::<MergeMode>(MergeMode::names()))]
     merge_mode: Option<MergeMode>,
-    /// Where a merged token lies, of a network with rotary positions: at the mean of its members weighted by size [without it],
-    /// or where the one lies that the others merge into
+    /// Where a merged token lies, of a network with rotary positions or a relative position bias: at the mean of its members
+    /// weighted by size [without it], or where the one lies that the others merge into
     #[arg(long, value_parser = named::<MergedPosition>(MergedPosition::names()))]
     positions: Option<MergedPosition>,
     /// Which tokens may merge: every other one [without it], the first half, all but every K-th, random ones, neighbours in the

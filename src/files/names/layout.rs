@@ -105,7 +105,9 @@ impl Layout {
     /// The tensors that one of the checkpoint becomes: none of timm's, one, or several.
     fn targets(&self, name: &str) -> Vec<(String, Part)> {
         let inner = self.prefixes.iter().find_map(|prefix| name.strip_prefix(prefix)).unwrap_or(name);
-        if self.dropped.iter().any(|dropped| inner.starts_with(dropped)) {
+        // Swin's and its like's: the place in a table for each pair of patches, which follows from the grid.
+        let is_index = inner.ends_with("relative_position_index");
+        if is_index || self.dropped.iter().any(|dropped| inner.starts_with(dropped)) {
             return Vec::new();
         }
         let block = self.blocks.iter().find_map(|stem| inner.strip_prefix(stem)?.split_once('.'));

@@ -1,6 +1,7 @@
 //! From the names of a checkpoint's layout to timm's: the way it is done, and a table for each layout.
 
 mod autoencoders;
+mod beit;
 mod layout;
 mod open_clip;
 mod sound;
@@ -12,6 +13,7 @@ mod video;
 pub(super) use autoencoders::{
     AUDIO_MAE, MAE_ST, MAE_ST_CLASSIFIER, VIDEO_MAE_2, VIDEO_MAE_2_LEARNED, VIDEO_MAE_OWN,
 };
+pub(super) use beit::{BEIT, RELATIVE};
 pub(super) use layout::{Layout, Part, Source};
 pub(super) use open_clip::{OPEN_CLIP, OPEN_CLIP_TIMM};
 pub(super) use sound::AST;

@@ -29,6 +29,7 @@ pub(super) fn head(top: &mut Fields) -> Result<Head> {
         "CLIPModel" | "CLIPVisionModelWithProjection" | "Aimv2Model" => Ok(Head::Projection),
         "ViTMAEForPreTraining"
         | "VideoMAEForPreTraining"
+        | "BeitForMaskedImageModeling"
         | "ViTForMaskedImageModeling"
         | "DeiTForMaskedImageModeling" => Ok(Head::None),
         class if class.ends_with("Model") || class.ends_with("Backbone") => Ok(Head::None),

@@ -1,13 +1,13 @@
 //! The families of transformers' networks.
 
 use super::class::Head;
-use super::{aimv2, ast, dinov2, dinov3, towers, video, video_mae_2, vit};
+use super::{aimv2, ast, beit, dinov2, dinov3, towers, video, video_mae_2, vit};
 use crate::error::Result;
 use crate::files::fields::{Fields, quoted, unsupported};
 use crate::files::names::Layout;
 use crate::files::processor::Class;
 use crate::vit::Config;
-use crate::vit::presets::refused::{RELATIVE, WINDOWS};
+use crate::vit::presets::refused::WINDOWS;
 
 /// What the library's code of a `model_type` says, where its config leaves a field out and beside its fields.
 pub(super) struct Family {
@@ -28,8 +28,9 @@ pub(super) struct Family {
 }
 
 /// Every family.
-const ALL: [&[Family]; 7] = [
+const ALL: [&[Family]; 8] = [
     &vit::FAMILIES,
+    &beit::FAMILIES,
     &dinov2::FAMILIES,
     &dinov3::FAMILIES,
     &towers::FAMILIES,
@@ -39,8 +40,7 @@ const ALL: [&[Family]; 7] = [
 ];
 
 /// Those that are known and not run, and why.
-const REFUSED: [(&str, &str); 4] =
-    [("beit", RELATIVE), ("data2vec-vision", RELATIVE), ("swin", WINDOWS), ("swinv2", WINDOWS)];
+const REFUSED: [(&str, &str); 2] = [("swin", WINDOWS), ("swinv2", WINDOWS)];
 
 /// The family of a `model_type`.
 ///

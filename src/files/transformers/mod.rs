@@ -3,6 +3,7 @@
 
 mod aimv2;
 mod ast;
+mod beit;
 mod class;
 mod config;
 mod dinov2;

@@ -61,6 +61,7 @@ pub(super) const PLAIN: Family = Family {
     position_resample: PositionResample::ANTIALIASED,
     eva: None,
     autoencoder: None,
+    relative: None,
 };
 pub(super) const DISTILLED: Family = Family { pool: Pool::Distilled, dist_token: true, ..PLAIN };
 /// LayerScale.

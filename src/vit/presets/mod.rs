@@ -8,6 +8,7 @@ mod families;
 mod naflex;
 mod named;
 pub(crate) mod refused;
+mod relative;
 mod timm;
 
 #[cfg(feature = "files")]

@@ -1,14 +1,21 @@
 //! The architectures that are known by name. `tests/golden/check_presets.py` holds every row of the tables against timm
 //! itself.
 
-use super::{autoencoders, dino, dinov2, eva, naflex, refused, timm};
+use super::{autoencoders, dino, dinov2, eva, naflex, refused, relative, timm};
 use crate::error::{Error, Result};
 use crate::vit::config::Config;
 use crate::vit::preset::Preset;
 
 /// The tables.
-const TABLES: [&[Preset]; 6] =
-    [&timm::ROWS, &eva::ROWS, &naflex::ROWS, &dino::ROWS, &dinov2::ROWS, &autoencoders::ROWS];
+const TABLES: [&[Preset]; 7] = [
+    &timm::ROWS,
+    &eva::ROWS,
+    &naflex::ROWS,
+    &relative::ROWS,
+    &dino::ROWS,
+    &dinov2::ROWS,
+    &autoencoders::ROWS,
+];
 
 /// Rows in all of them.
 const COUNT: usize = {

@@ -1,10 +1,7 @@
 //! Architectures of timm that are known and not run, and why.
 
 /// A part of their names, and the reason.
-const REFUSED: [(&str, &str); 14] = [
-    ("beit_", RELATIVE),
-    ("beitv2_", RELATIVE),
-    ("relpos_", RELATIVE),
+const REFUSED: [(&str, &str); 11] = [
     ("samvit_", WINDOWS),
     ("swin", WINDOWS),
     ("_mci_", CONVOLUTIONS),
@@ -17,9 +14,6 @@ const REFUSED: [(&str, &str); 14] = [
     ("vit_pe_core_gigantic_", "heads of its attention pooling are 192 wide, and 128 is the most"),
     ("18x2_", "its blocks attend twice side by side, and merging goes by the keys of one"),
 ];
-/// Of BEiT's kind.
-pub(crate) const RELATIVE: &str =
-    "its attention adds a bias for each pair of places, which merged tokens no longer have";
 /// Of Swin's kind.
 pub(crate) const WINDOWS: &str = "its attention is within windows of the grid, which merged tokens leave";
 const CONVOLUTIONS: &str = "its patches come out of a network of convolutions";

@@ -28,7 +28,8 @@ class Knobs(TypedDict, total=False):
     protect: Literal["prefix", "cls"] | None
     #: The way tokens of a group become one.
     merge_mode: Literal["wmean", "mean", "sum", "max", "min", "keep-one", "mlerp", "max-magnitude"] | None
-    #: Where a merged token lies, of a network with rotary positions: at its members' mean, or where its destination lies.
+    #: Where a merged token lies, of a network with rotary positions or a relative position bias: at its members' mean, or where
+    #: its destination lies.
     positions: Literal["mean", "kept"] | None
     #: Which tokens may merge: `alternating`, `sequential`, `every:K`, `random:SEED`, `lines`, `frames`, `frames:GROUPS`,
     #: `energy`, `energy:MARGIN`.
