@@ -69,7 +69,9 @@ fn lines_and_groups_of_a_clip_stay_within_their_time() {
     let images = images(&config, 2);
     let apart = [Partition::Lines { grid: None }, Partition::Frames { groups: None }];
     for (partition, apart) in apart.map(|p| (p, true)).into_iter().chain([(Partition::Alternating, false)]) {
-        let options = set!(options(12); partition, by_size: 0.5);
+        // In lines sizes do not count.
+        let by_size = if matches!(partition, Partition::Lines { .. }) { 0.0 } else { 0.5 };
+        let options = set!(options(12); partition, by_size);
         let all: Vec<Outputs> = sessions(&config)
             .iter()
             .map(|session| session.run(&images, &options, Want::ALL).unwrap())
