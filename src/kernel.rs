@@ -149,6 +149,13 @@ macro_rules! file {
 }
 pub(crate) use file;
 
+/// A file for matrix units, which WebGPU in browsers has none of: no page loads its text.
+macro_rules! units {
+    ($name:literal) => {
+        File { text: if cfg!(target_family = "wasm") { "" } else { file!($name).text }, ..file!($name) }
+    };
+}
+
 impl Part {
     /// The files that hold this part for a variant and a form.
     fn files(self, variant: Variant, form: &Form, exact: bool) -> Vec<File> {
@@ -238,9 +245,9 @@ fn tile(variant: Variant) -> Vec<File> {
         (Tile::Cooperative { matrix, .. }, _) => {
             vec![
                 of_matrix(matrix),
-                file!("lib/matrices"),
+                units!("lib/matrices"),
                 file!("matmul/slabs"),
-                file!("matmul/tile_matrices"),
+                units!("matmul/tile_matrices"),
             ]
         }
     }
@@ -250,7 +257,7 @@ fn tile(variant: Variant) -> Vec<File> {
 fn attend(variant: Variant) -> Vec<File> {
     match (variant.tile, variant.lane) {
         (Tile::Cooperative { matrix, .. }, _) => {
-            vec![of_matrix(matrix), file!("lib/matrices"), file!("attention/matrices")]
+            vec![of_matrix(matrix), units!("lib/matrices"), units!("attention/matrices")]
         }
         (Tile::Workgroup, _) => vec![file!("lib/dots"), file!("attention/blocks")],
         (Tile::Direct, Lane::Tree) => vec![file!("attention/keys_lane"), file!("attention/lanes")],
@@ -262,8 +269,8 @@ fn attend(variant: Variant) -> Vec<File> {
 
 fn of_matrix(matrix: Matrix) -> File {
     match matrix {
-        Matrix::Eight => file!("lib/matrix_8"),
-        Matrix::Sixteen => file!("lib/matrix_16"),
+        Matrix::Eight => units!("lib/matrix_8"),
+        Matrix::Sixteen => units!("lib/matrix_16"),
     }
 }
 

@@ -39,6 +39,7 @@ mod buffers;
 mod caps;
 #[cfg(feature = "cpu")]
 pub mod cpu;
+mod decimal;
 mod dispatch;
 #[cfg(all(doctest, feature = "files", feature = "blocking"))]
 mod doctests;

@@ -3,6 +3,7 @@
 use std::fmt;
 use std::str::FromStr;
 
+use crate::decimal::decimal;
 use crate::error::{Error, Result};
 use crate::kernels::Similarity;
 use crate::kernels::split_tokens::{Params, SplitMode, pcg};
@@ -253,7 +254,7 @@ impl FromStr for Partition {
 
     fn from_str(text: &str) -> Result<Self> {
         let (name, number) = text.split_once(':').map_or((text, None), |(name, number)| (name, Some(number)));
-        let margin: Option<f32> = number.and_then(|number| number.parse().ok());
+        let margin = number.and_then(decimal).map(|margin| margin as f32);
         match (name, number.map(str::parse)) {
             ("alternating", None) => Ok(Partition::Alternating),
             ("sequential", None) => Ok(Partition::Sequential),

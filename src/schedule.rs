@@ -3,6 +3,7 @@
 use std::fmt;
 use std::str::FromStr;
 
+use crate::decimal::decimal;
 use crate::error::Error;
 use crate::partition::Partition;
 
@@ -93,11 +94,8 @@ impl FromStr for Schedule {
             })
         };
         if let Some((r, inflection)) = text.split_once(':') {
-            let inflection: f64 =
-                inflection.trim().parse().map_err(|_| wrong("the inflection after `:` is no number"))?;
-            if !inflection.is_finite() {
-                return Err(wrong("the inflection must be finite"));
-            }
+            let inflection = decimal(inflection.trim())
+                .ok_or_else(|| wrong("the inflection after `:` is no number of at most 19 digits"))?;
             Ok(Schedule::Inflected { r: count(r)?, inflection })
         } else if text.contains(',') {
             Ok(Schedule::List(text.split(',').map(count).collect::<Result<_, _>>()?))

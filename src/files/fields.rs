@@ -12,7 +12,7 @@ pub(super) struct Fields(pub Map<String, Value>);
 impl Fields {
     /// A JSON text that must be an object.
     pub fn parse(json: &str) -> Result<Self> {
-        serde_json::from_str(json).map(Fields).map_err(|error| wrong("JSON", error.to_string()))
+        serde_json::from_slice(json.as_bytes()).map(Fields).map_err(|error| wrong("JSON", error.to_string()))
     }
 
     /// Whether the field is there, and be it null.

@@ -151,7 +151,7 @@ impl ModelFiles {
     pub(super) fn read_fields(&mut self, name: &str) -> Result<Fields> {
         let path = self.path(name);
         let text = self.read_text(name)?;
-        serde_json::from_str(&text)
+        serde_json::from_slice(text.as_bytes())
             .map(Fields)
             .map_err(|error| broken(&path, format!("is no JSON object: {error}")))
     }

@@ -45,8 +45,8 @@ pub(super) fn named_in(index: &str, path: &Path) -> Result<Vec<String>> {
 
 /// Tensors and their shards.
 fn weight_map(index: &str, path: &Path) -> Result<BTreeMap<String, String>> {
-    let Index { weight_map } =
-        serde_json::from_str(index).map_err(|error| broken(path, format!("is no index: {error}")))?;
+    let Index { weight_map } = serde_json::from_slice(index.as_bytes())
+        .map_err(|error| broken(path, format!("is no index: {error}")))?;
     match weight_map.values().find(|file| Path::new(file).file_name() != Some(file.as_ref())) {
         Some(file) => Err(broken(path, format!("names `{file}`, which is no file beside it"))),
         None => Ok(weight_map),
@@ -64,9 +64,13 @@ impl Shards {
             true => weight_map(&files.read_text(name)?, &path)?,
             false => BTreeMap::new(),
         };
-        let mut names: Vec<String> = map.values().cloned().collect();
-        names.sort();
-        names.dedup();
+        // Each once, in order.
+        let mut names: Vec<String> = Vec::new();
+        for shard in map.values() {
+            if let Err(place) = names.binary_search(shard) {
+                names.insert(place, shard.clone());
+            }
+        }
         if !name.ends_with(".json") {
             names.push(name.to_owned());
         }
@@ -113,8 +117,9 @@ impl Shards {
 
     /// Calls tensors otherwise.
     pub fn rename(&mut self, new: impl Fn(&str) -> String) {
-        let home = std::mem::take(&mut self.home);
-        self.home = home.into_iter().map(|(name, home)| (new(&name), home)).collect();
+        for (name, home) in std::mem::take(&mut self.home) {
+            self.home.insert(new(&name), home);
+        }
     }
 
     /// The tensors' names.

@@ -22,6 +22,13 @@ pub(in crate::files) enum Part {
 
 use Part::{Nth, Whole};
 
+impl Part {
+    /// Its place among those of one tensor.
+    fn order(self) -> u8 {
+        if let Nth(order) = self { order } else { 0 }
+    }
+}
+
 /// The beginning of a name, what it becomes, and which part that is.
 pub(super) type Rule = (&'static str, &'static str, Part);
 
@@ -70,25 +77,27 @@ impl Layout {
         &self,
         names: impl IntoIterator<Item = &'a str>,
     ) -> Result<BTreeMap<String, Vec<Source>>> {
-        let mut all: BTreeMap<String, BTreeMap<u8, Source>> = BTreeMap::new();
+        let mut all: BTreeMap<String, Vec<Source>> = BTreeMap::new();
         for name in names {
             for (target, part) in self.targets(name) {
-                let order = if let Nth(order) = part { order } else { 0 };
-                let source = Source { name: name.into(), part, zeros: false };
-                if let Some(other) = all.entry(target).or_default().insert(order, source) {
-                    let why = format!("means the same as `{}`", other.name);
-                    return Err(Error::Weight { name: name.into(), why });
+                let parts = all.entry(target).or_default();
+                match parts.binary_search_by_key(&part.order(), |other| other.part.order()) {
+                    Ok(place) => {
+                        let why = format!("means the same as `{}`", parts[place].name);
+                        return Err(Error::Weight { name: name.into(), why });
+                    }
+                    Err(place) => parts.insert(place, Source { name: name.into(), part, zeros: false }),
                 }
             }
         }
         // Some attention has no bias for its keys.
         for (_, parts) in all.iter_mut().filter(|(target, _)| target.ends_with("attn.qkv.bias")) {
-            if let (Some(q), None, Some(_)) = (parts.get(&0), parts.get(&1), parts.get(&2)) {
+            if let [q @ Source { part: Nth(0), .. }, Source { part: Nth(2), .. }] = &parts[..] {
                 let k = Source { name: q.name.clone(), zeros: true, ..*q };
                 parts.insert(1, k);
             }
         }
-        Ok(all.into_iter().map(|(target, parts)| (target, parts.into_values().collect())).collect())
+        Ok(all)
     }
 
     /// What the checkpoint would call one of timm's tensors, where that is something else.

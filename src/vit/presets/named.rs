@@ -53,18 +53,17 @@ pub(crate) fn named(name: &str) -> Result<&'static Preset> {
             format!(
                 "{} architectures are known, among them {}",
                 Config::PRESETS.len(),
-                close(name).iter().take(6).copied().collect::<Vec<_>>().join(", ")
+                close(name).take(6).collect::<Vec<_>>().join(", ")
             )
         }),
     })
 }
 
 /// Those that begin most like a name, the closest first.
-fn close(name: &str) -> Vec<&'static str> {
+fn close(name: &str) -> impl Iterator<Item = &'static str> {
     let alike = |other: &str| name.bytes().zip(other.bytes()).take_while(|(a, b)| a == b).count();
-    let mut all = Config::PRESETS.to_vec();
-    all.sort_by_key(|other| std::cmp::Reverse(alike(other)));
-    all
+    let all = || TABLES.iter().copied().flatten().map(|preset| preset.name);
+    (0..=name.len()).rev().flat_map(move |count| all().filter(move |other| alike(other) == count))
 }
 
 /// The names in the order of the tables.

@@ -1,8 +1,10 @@
-//! `bindgen MODULE.wasm FOLDER NAME SHADERS`: the module that is loaded and its JavaScript, by wasm-bindgen; the comments of
-//! the shaders in it become blanks, which take nothing once they are compressed.
+//! `bindgen MODULE.wasm FOLDER NAME SHADERS`: the module that is loaded and its JavaScript, by wasm-bindgen. What takes much
+//! once it is compressed becomes less: the hashes in the names that the two have for each other are numbers, the comments of
+//! the shaders blanks.
 
 use std::env::args;
 use std::fs;
+use std::mem;
 use std::path::Path;
 
 use anyhow::{Result, bail, ensure};
@@ -15,12 +17,31 @@ fn main() -> Result<()> {
     // A module that a panic has ended is begun anew.
     bindgen.web(true)?.typescript(false).omit_default_module_path(false).reset_state_function(true);
     bindgen.remove_name_section(true).remove_producers_section(true);
-    bindgen.input_path(module).out_name(name).generate(folder)?;
+    let mut output = bindgen.input_path(module).out_name(name).generate_output()?;
+    let mut renamed = Vec::new();
+    for (number, import) in output.wasm_mut().imports.iter_mut().enumerate() {
+        if let Some(stem) = without_hash(&import.name) {
+            let short = format!("{stem}_{number}");
+            renamed.push((mem::replace(&mut import.name, short.clone()), short));
+        }
+    }
+    output.emit(folder)?;
+
+    let path = Path::new(folder).join(format!("{name}.js"));
+    let text = fs::read_to_string(&path)?;
+    let text = renamed.iter().fold(text, |text, (long, short)| text.replace(long, short));
+    fs::write(path, text)?;
 
     let path = Path::new(folder).join(format!("{name}_bg.wasm"));
     let mut wasm = fs::read(&path)?;
     blank_in(Path::new(shaders), &mut wasm)?;
     Ok(fs::write(path, wasm)?)
+}
+
+/// A name such as `__wbg_label_fceb40a43a358e62` without its end.
+fn without_hash(name: &str) -> Option<&str> {
+    let (stem, hash) = name.rsplit_once('_')?;
+    (hash.len() == 16 && hash.bytes().all(|byte| byte.is_ascii_hexdigit())).then_some(stem)
 }
 
 /// Blanks the comments of every shader below a folder, where a module has its text.
