@@ -79,7 +79,9 @@ def test_downloads_draw_bars(off: bool, hub: Path, monkeypatch: pytest.MonkeyPat
 
 @pytest.mark.skipif(os.name == "nt", reason="Windows has no SIGINT for one process")
 def test_ctrl_c_ends_a_download_and_keeps_what_is_there(hub: Path) -> None:
-    words = "import tome_wgpu\ntry:\n    tome_wgpu.load('hf-hub:me/slow', 'cpu')\nexcept KeyboardInterrupt:\n    print('gone')"
+    # What a shell starts in the background ignores Ctrl-C unless told otherwise.
+    words = "import signal, tome_wgpu\nsignal.signal(signal.SIGINT, signal.default_int_handler)\n"
+    words += "try:\n    tome_wgpu.load('hf-hub:me/slow', 'cpu')\nexcept KeyboardInterrupt:\n    print('gone')"
     loading = subprocess.Popen([sys.executable, "-c", words], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
     end = time.monotonic() + 60
     while not any(part.stat().st_size for part in hub.rglob("*model.safetensors.tome-part")):
