@@ -6,8 +6,6 @@ import os
 import threading
 import warnings
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import closing
-from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, overload
@@ -17,38 +15,17 @@ from numpy.typing import NDArray
 
 from . import _images, evaluation, fitting, knobs
 from ._native import Network, Options
-from ._progress import Downloads
-from ._vulkan import quiet
 from .config import Config, Device
 from .errors import InputError, TomeError, TomeWarning
 from .outputs import Class, Outputs
 from .plan import Plan
 from .preprocess import Changes, Preprocess
+from .recipe import CHANGES, Recipe, absolute
 from .streaming import through
 
 if TYPE_CHECKING:
     from PIL.Image import Image as PILImage
     from typing_extensions import Unpack
-
-_CHANGES = tuple(Changes.__annotations__)
-
-
-@dataclass(frozen=True)
-class _Recipe:
-    """Everything that `load` was told: what a pickled model is."""
-
-    source: str | None
-    device: str
-    precision: str
-    config: str | None
-    arch: str | None
-    image_size: tuple[int, int] | None
-    changes: Mapping[str, Any]
-
-    def open(self, progress: bool) -> Network:
-        changes = dict.fromkeys(_CHANGES) | dict(self.changes)
-        with quiet(), closing(Downloads(progress)) as say:
-            return Network(self.source, self.device, self.precision, self.config, self.arch, self.image_size, changes, say)
 
 
 def load(
@@ -81,30 +58,24 @@ def load(
     Warns:
         TomeWarning: Where something about the network had to be guessed.
     """
-    unknown = [name for name in preprocess if name not in _CHANGES]
+    unknown = [name for name in preprocess if name not in CHANGES]
     if unknown:
         raise TypeError(
-            f"load() got an unexpected argument {unknown[0]!r}; of pictures there are {', '.join(_CHANGES)}"
+            f"load() got an unexpected argument {unknown[0]!r}; of pictures there are {', '.join(CHANGES)}"
         )
     changes: dict[str, Any] = dict(preprocess)
     for name in {"mean", "std"} & set(changes):
         changes[name] = [float(value) for value in np.atleast_1d(changes[name])]
-    recipe = _Recipe(
-        source=None if source is None else _absolute(source),
+    recipe = Recipe(
+        source=None if source is None else absolute(source),
         device=str(device),
         precision=precision,
-        config=None if config is None else _absolute(config),
+        config=None if config is None else absolute(config),
         arch=arch,
         image_size=(image_size, image_size) if isinstance(image_size, int) else image_size,
         changes=changes,
     )
     return Model(recipe, recipe.open(progress))
-
-
-def _absolute(path: str | os.PathLike[str]) -> str:
-    """A path that means the same in a process with another working directory."""
-    text = os.fsdecode(path)
-    return text if text.startswith("hf-hub:") else os.path.abspath(text)
 
 
 class Model:
@@ -114,7 +85,7 @@ class Model:
     first used. In the child of a fork its parent's model raises `ForkError`.
     """
 
-    def __init__(self, recipe: _Recipe, network: Network | None = None) -> None:
+    def __init__(self, recipe: Recipe, network: Network | None = None) -> None:
         self._recipe = recipe
         self._opened = network
         self._lock = threading.Lock()
@@ -129,7 +100,7 @@ class Model:
                 _warn(self._opened.warnings)
             return self._opened
 
-    def __reduce__(self) -> tuple[type[Model], tuple[_Recipe]]:
+    def __reduce__(self) -> tuple[type[Model], tuple[Recipe]]:
         return Model, (self._recipe,)
 
     @cached_property
