@@ -8,7 +8,7 @@ use crate::kernels::match_frames::Params;
 /// The merge plan of frame groups that keep to themselves and each lose as many tokens.
 ///
 /// # Panics
-/// Where [`Params::check`] finds fault, a metric is not finite, or a slice is too short.
+/// Where [`Params::check`] finds fault, or a slice is too short.
 pub fn match_frames(params: &Params, metric: &[f32], size: Option<&[f32]>, plan: &mut [u32]) {
     params.check().unwrap_or_else(|e| panic!("{e}"));
     let &Params { batch, tokens, width, protect, groups, .. } = params;

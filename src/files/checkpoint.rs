@@ -87,7 +87,7 @@ impl Checkpoint {
     }
 
     /// Makes the network one for images of another size; see [`Weights::resample_positions`], which does the same in
-    /// memory. The files stay as they are.
+    /// memory (but for timm's NaFlexVit, whose own table only the checkpoint has). The files stay as they are.
     ///
     /// # Errors
     /// As there, and [`Error::File`] where the positions cannot be read.

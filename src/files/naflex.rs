@@ -20,6 +20,18 @@ const MOST: usize = 1 << 20;
 pub(super) fn settle(config: &Config, checkpoint: &mut Checkpoint) -> Result<()> {
     turn_patches(config, checkpoint)?;
     let channels = config.embed_dim as usize;
+    // The kinds are brought to other grids in different ways.
+    let by_sides = config.name.contains("_parfac_");
+    let [rows, _] = ROWS_AND_COLUMNS;
+    let other = if by_sides { POSITIONS } else { rows };
+    if checkpoint.shape(other).is_some() {
+        let why = format!(
+            "`{}` has {}",
+            config.name,
+            if by_sides { "`pos_embed_y` and `pos_embed_x`" } else { "`pos_embed`" }
+        );
+        return Err(Error::Weight { name: other.into(), why });
+    }
     let (grid, table) = match checkpoint.shape(POSITIONS) {
         Some(&[1, rows, columns, width]) if width == channels && rows.saturating_mul(columns) <= MOST => {
             ([rows, columns], checkpoint.take(POSITIONS)?.data.into_f32())

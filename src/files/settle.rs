@@ -83,7 +83,8 @@ fn settle_tables(config: &Config, checkpoint: &mut Checkpoint) -> Vec<(String, [
 fn grid_of_table(config: &Config, rows: usize) -> Option<[u32; 2]> {
     let side = rows.saturating_sub(if config.prefix() > 0 { 3 } else { 0 }).isqrt();
     let grid = [side.div_ceil(2) as u32; 2];
-    let is_other = rows != relative::table_rows(config, config.grid());
+    // Grids, not rows: 5 x 13 has as many displacements as 8 x 8.
+    let is_other = grid != config.grid();
     (is_other && (1..=1 << 10).contains(&grid[0]) && rows == relative::table_rows(config, grid))
         .then_some(grid)
 }
@@ -143,6 +144,10 @@ fn has_class_position(config: &Config, rows: usize) -> bool {
 /// resamples such positions when it loads. None for a grid that no network has (more than a million patches), for which
 /// no memory is to be spent.
 fn other_grid(config: &Config, rows: usize) -> Option<[u32; 2]> {
+    // A spectrogram's grid is no square: AudioMAE's 32 x 8 patches are as many as 16 x 16.
+    if config.sound.is_some() {
+        return None;
+    }
     let patches = rows.checked_sub(config.prefix_positions() as usize)?;
     let times = config.patch_times() as usize;
     let side = (patches / times).isqrt();

@@ -169,7 +169,7 @@ fn model_args(
         Some("ResPostBlock" | "ResPostRelPosBlock") => Wiring::PostNorm,
         Some("ParallelScalingBlock") => Wiring::Parallel,
         Some(other) => {
-            let known = "known are `Block`, `ResPostBlock` and `ParallelScalingBlock`";
+            let known = "known are `Block`, `ResPostBlock`, `ParallelScalingBlock` and those with `RelPos`";
             return Err(unsupported("block_fn", quoted(other), known));
         }
     };
@@ -223,6 +223,8 @@ fn model_args(
 
     refuse_others(args, &WITHOUT_EFFECT, |key| match key {
         "dynamic_img_pad" => Some(false.into()),
+        "pos_embed" if preset.name.contains("_parfac_") => Some("factorized".into()),
+        "pos_embed" if preset.name.starts_with("naflexvit_") => Some("learned".into()),
         "pos_embed" => Some("learn".into()),
         _ => None,
     })

@@ -49,7 +49,9 @@ pub const LONGEST: u32 = 2048;
 impl Params {
     /// So many groups of so many tokens, matched by cosine.
     pub fn new(batch: u32, width: u32, protect: u32, [groups, length]: [u32; 2], lost: u32) -> Self {
-        Params { batch, tokens: protect + groups * length, width, protect, groups, lost, ..Params::default() }
+        // What wraps would be groups of other tokens; what is too much is refused.
+        let tokens = protect.saturating_add(groups.saturating_mul(length));
+        Params { batch, tokens, width, protect, groups, lost, ..Params::default() }
     }
 
     /// Tokens of a group.
@@ -110,7 +112,10 @@ impl Params {
 /// errors.
 pub fn match_frames(gpu: &Gpu, params: Params, io: Io<'_>) -> Result<Dispatch> {
     params.check()?;
-    let Params { batch, tokens, width, groups, .. } = params;
+    // Where every token is protected groups of none may be as many as they like, and somebody has to write so.
+    let groups = if params.tokens == params.protect { 1 } else { params.groups };
+    let params = Params { groups, ..params };
+    let Params { batch, tokens, width, .. } = params;
     let name = SPEC.name;
     multiple_of_four(name, "width", width)?;
     // Without the r that is taken off: three times the tokens must not wrap either.

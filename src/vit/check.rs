@@ -41,9 +41,11 @@ impl Config {
                 return wrong("max_num_patches", format!("{} are too many", packed.patches));
             }
         }
-        // Tables of positions are made for so many.
-        if self.patches() > 1 << 20 {
-            return wrong("patch_size", format!("makes {} patches, which are too many", self.patches()));
+        // Tables of positions are made for so many, of so many channels.
+        let (patches, channels) = (self.patches(), self.embed_dim);
+        if patches > 1 << 20 || u64::from(patches) * u64::from(channels) > 1 << 28 {
+            let what = format!("makes {patches} patches of {channels} channels, which are too many");
+            return wrong("patch_size", what);
         }
         if self.patch_frames > self.frames {
             return wrong("tubelet_size", format!("{} frames of {}", self.patch_frames, self.frames));

@@ -11,7 +11,7 @@ impl Weights {
     /// (height and width in pixels), and `pos_embed` is resampled from the old grid of patches to the new one,
     /// as [`Config::position_resample`] says: with `antialias` timm's `resample_abs_pos_embed`
     /// (`torch.nn.functional.interpolate(mode="bicubic", antialias=True)`), otherwise `interpolate_pos_encoding` of
-    /// transformers and DINOv2. The positions of class, distillation and register tokens stay as they are. Tables of a
+    /// transformers and DINOv2; its other fields are timm's NaFlexVit's. The positions of class, distillation and register tokens stay as they are. Tables of a
     /// [relative position bias](Config::relative) are resampled as they say. An equal grid changes nothing.
     ///
     /// # Errors

@@ -71,16 +71,24 @@ impl Relative {
             let why = format!("{hidden} is not between 1 and 65536");
             return Err(Error::Config { field: "rel_pos_dim".into(), why });
         }
-        // A table is made of so many values, by so many sums.
+        // Each block gets a table of so many values, by so many sums; a few numbers of a file ask for all of them.
         let pairs = displacements(config.grid()) as u64;
-        let values = pairs * u64::from(config.num_heads);
-        let sums = pairs * if let BiasSource::Mlp { hidden } = self.source { u64::from(hidden) } else { 1 };
-        if values > 1 << 28 || sums > 1 << 31 {
+        let (heads, blocks) = (u64::from(config.num_heads), u64::from(config.depth));
+        let sums = match self.source {
+            BiasSource::Table(_) => heads,
+            BiasSource::Mlp { hidden } => u64::from(hidden) * (heads + 2),
+        };
+        let [values, sums] = [heads, sums].map(|each| pairs.saturating_mul(each).saturating_mul(blocks));
+        if values > 1 << 28 || sums > 1 << 33 {
             let why = format!("makes {pairs} displacements, too many for a relative position bias");
             return Err(Error::Config { field: "patch_size".into(), why });
         }
-        if config.frames > 1 || config.packed.is_some() {
-            return refused("num_frames", "displacements are those of pictures of one grid");
+        for (is_other, field) in
+            [(config.frames > 1, "num_frames"), (config.packed.is_some(), "max_num_patches")]
+        {
+            if is_other {
+                return refused(field, "displacements are those of pictures of one grid");
+            }
         }
         if config.rotary.is_some() {
             return refused("use_rot_pos_emb", "a token has one position");

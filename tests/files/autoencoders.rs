@@ -141,6 +141,11 @@ fn own_names_are_read_by_arch() {
         let one = told(name, |shapes| renamed(shapes, |name| Some(name.replace("fc_norm.", "norm."))));
         assert_eq!(unsupported(one), if config.frames > 1 { "use_mean_pooling" } else { "global_pool" });
     }
+    // Positions of 512 windows, 32 x 8 patches, and not 16 x 16.
+    let short = told("audiomae_vit_base_patch16", |shapes| {
+        shapes.insert("pos_embed".into(), vec![1, 257, 768]);
+    });
+    assert!(matches!(&short, Err(Error::Weight { name, .. }) if name == "pos_embed"), "{short:?}");
     // Positions that were learned are those of the file.
     let (_, checkpoint) = told("videomae_vit_small_patch16_224", |shapes| {
         shapes.insert("pos_embed".into(), vec![1, 1568, 384]);

@@ -117,9 +117,27 @@ fn what_is_not_supported_is_refused_by_name() {
             other => panic!("{config}: {other:?}"),
         }
     }
-    match parse(relpos(json!({ "rel_pos_dim": 100_000 }))) {
-        Err(Error::Config { field, .. }) => assert_eq!(field, "rel_pos_dim"),
-        other => panic!("{other:?}"),
+    for (args, field) in [
+        (json!({ "rel_pos_dim": 100_000 }), "rel_pos_dim"),
+        // Tables of every block, and what it takes to make them.
+        (json!({ "img_size": 1024, "depth": 4096 }), "patch_size"),
+        (json!({ "img_size": 1024, "depth": 4096, "rel_pos_type": "bias" }), "patch_size"),
+    ] {
+        match parse(relpos(args.clone())) {
+            Err(Error::Config { field: named, .. }) => assert_eq!(named, field, "{args}"),
+            other => panic!("{args}: {other:?}"),
+        }
+    }
+}
+
+#[test]
+fn what_is_missing_is_named_as_the_file_has_it() {
+    for name in ["attention.output.dense.weight", "layernorm_before.weight"] {
+        let mut folder = Folder::of("hf_beit_classifier");
+        let found = folder.tensors.keys().find(|key| key.ends_with(name)).unwrap().clone();
+        folder.tensors.remove(&found).unwrap();
+        let named = folder.refused();
+        assert!(named.ends_with(name) && found.ends_with(&named), "{named}");
     }
 }
 
@@ -160,6 +178,21 @@ fn tables_of_another_square_grid_are_resampled() {
     let (mut config, mut want) = Folder::of("beit").load().unwrap();
     want.resample_positions(&mut config, [28, 20]).unwrap();
     assert_eq!(weights, want);
+
+    // As many displacements as 5 x 13 have those of 8 x 8.
+    let mut wide = Folder::of("beit");
+    wide.config = wide.config.map(|mut config| {
+        config["model_args"]["img_size"] = json!([20, 52]);
+        config
+    });
+    let square = Tensor::new([228, 2], (0..456).map(|i| i as f32).collect::<Vec<_>>());
+    for block in 0..2 {
+        wide.tensors.insert(format!("blocks.{block}.attn.relative_position_bias_table"), square.clone());
+    }
+    let (config, weights) = wide.load().unwrap();
+    assert_eq!(config.grid(), [5, 13]);
+    let table = weights.get("blocks.0.attn.relative_position_bias_table").unwrap();
+    assert!(table.shape == square.shape && *table != square);
 
     // One that is of no square grid stays what it is, and is refused.
     let name = "blocks.1.attn.relative_position_bias_table";

@@ -41,9 +41,28 @@ fn what_is_no_table_is_named() {
     let mut narrow = Folder::of("naflexvit_parfac");
     narrow.tensors.insert("embeds.pos_embed_y".into(), Tensor::new([1, 3, 16], vec![0.0; 48]));
     assert_eq!(narrow.refused(), "embeds.pos_embed_y");
+    // Each kind is brought to other grids in its own way.
+    for (case, other) in [("naflexvit_par", "naflexvit_parfac"), ("naflexvit_parfac", "naflexvit_par")] {
+        let mut mixed = Folder::of(case);
+        mixed.tensors = Folder::of(other).tensors;
+        assert!(mixed.refused().starts_with("embeds.pos_embed"), "{case}");
+    }
     let mut patches = Folder::of("naflexvit_par");
     patches.tensors.get_mut("embeds.proj.weight").unwrap().shape = vec![16, 96];
     assert_eq!(patches.refused(), "embeds.proj.weight");
+}
+
+#[test]
+fn positions_of_too_many_values_are_refused() {
+    let mut large = Folder::of("naflexvit_par");
+    large.config = large.config.map(|mut config| {
+        let args = serde_json::json!({ "img_size": 4096, "patch_size": 4, "embed_dim": 65536, "num_heads": 512, "depth": 1 });
+        config["model_args"] = args;
+        config["pretrained_cfg"]["input_size"] = serde_json::json!([3, 4096, 4096]);
+        config
+    });
+    large.tensors.insert("embeds.pos_embed".into(), Tensor::new([1, 1, 1, 65536], vec![0.0; 65536]));
+    assert!(matches!(large.load(), Err(Error::Config { field, .. }) if field == "patch_size"));
 }
 
 #[test]

@@ -44,7 +44,10 @@ const WHOLE: [&str; 3] = [WEIGHTS, INDEX, OPEN_CLIP_WEIGHTS];
 pub fn fetch_model(name: &str, progress: bool) -> crate::Result<PathBuf> {
     let mut bars = Bars::default();
     let drawn = progress && environment::may_draw();
-    fetch_model_heard(name, &mut |told| if drawn { bars.hear(told) } else { ControlFlow::Continue(()) })
+    let hear = &mut |told: Fetching<'_>| if drawn { bars.hear(told) } else { ControlFlow::Continue(()) };
+    let folder = fetch_model_heard(name, hear)?;
+    bars.finish();
+    Ok(folder)
 }
 
 /// [`fetch_model`] that tells how far it is, many times a second while something arrives, and gives up where it is told to: what

@@ -46,10 +46,12 @@ impl Bars {
         let bar = self.bars.entry(name.into()).or_insert_with(|| bar(name));
         bar.set_length(total.unwrap_or(0));
         bar.set_position(bytes);
-        if total == Some(bytes) {
-            bar.finish();
-        }
         ControlFlow::Continue(())
+    }
+
+    /// Everything is there.
+    pub fn finish(self) {
+        self.bars.into_values().for_each(|bar| bar.finish());
     }
 }
 
