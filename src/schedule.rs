@@ -94,8 +94,11 @@ impl FromStr for Schedule {
             })
         };
         if let Some((r, inflection)) = text.split_once(':') {
-            let inflection = decimal(inflection.trim())
-                .ok_or_else(|| wrong("the inflection after `:` is no number of at most 19 digits"))?;
+            let inflection = decimal(inflection.trim()).ok_or_else(|| {
+                wrong(
+                    "the inflection after `:` is no number of at most 19 digits, 21 places behind the point",
+                )
+            })?;
             Ok(Schedule::Inflected { r: count(r)?, inflection })
         } else if text.contains(',') {
             Ok(Schedule::List(text.split(',').map(count).collect::<Result<_, _>>()?))

@@ -97,10 +97,13 @@ impl Search<'_, '_> {
         Options { schedule, metric, similarity, by_size, merge, ..self.plain.clone() }
     }
 
-    /// A shape at the lowest level that keeps within the budget; none where no level does, or where the rule does not go with
-    /// the partition.
+    /// Whether a rule goes with the partition.
+    fn goes(&self, rule: Rule) -> bool {
+        self.way(rule, Vec::new()).check(self.config()).is_ok()
+    }
+
+    /// A shape at the lowest level that keeps within the budget; none where no level does.
     pub fn within(&self, rule: Rule, shape: Shape) -> Option<Options> {
-        self.way(rule, Vec::new()).check(self.config()).ok()?;
         let most = f64::from(self.config().tokens());
         let levels = (0..).map(|step| f64::from(step) * 0.125).take_while(|&level| level <= most);
         let mut ways = levels.map(|level| self.way(rule, shape.list(level, self.depth())));
@@ -174,7 +177,7 @@ impl Search<'_, '_> {
     pub fn constants(&mut self) -> Result<Vec<Candidate>> {
         const STAGE: &str = "rules";
         let mut ways = Vec::new();
-        for rule in Self::rules() {
+        for rule in Self::rules().into_iter().filter(|&rule| self.goes(rule)).collect::<Vec<_>>() {
             self.cost.measure_merge(self.session, self.batch, &rule)?;
             ways.extend(self.within(rule, Shape::CONSTANT));
         }
@@ -183,11 +186,12 @@ impl Search<'_, '_> {
         let mut others = Vec::new();
         for found in best.iter().take(2) {
             let rule = found.options.rule(0);
-            for other in [
+            let beside = [
                 Rule { merge: MergeMode::Mlerp, ..rule },
                 Rule { similarity: Similarity::Euclidean, ..rule },
                 Rule { similarity: Similarity::Euclidean, by_size: 1.0, ..rule },
-            ] {
+            ];
+            for other in beside.into_iter().filter(|&rule| self.goes(rule)).collect::<Vec<_>>() {
                 self.cost.measure_merge(self.session, self.batch, &other)?;
                 others.extend(self.within(other, Shape::CONSTANT));
             }

@@ -1,5 +1,7 @@
 //! A batch on its way: recorded, sent, unpacked.
 
+use std::sync::Arc;
+
 use crate::error::Result;
 use crate::gpu::Gpu;
 use crate::run::ring::{Flight, Slot};
@@ -19,6 +21,8 @@ pub(super) struct Kind {
 pub(super) struct Ahead {
     pub commands: wgpu::CommandBuffer,
     pub kind: Kind,
+    /// The plan's own, whose memory the commands hold.
+    pub plan: Arc<()>,
 }
 
 /// A batch that is to be submitted.

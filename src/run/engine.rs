@@ -1,6 +1,7 @@
 //! A network on a GPU: what is kept for later batches, and the only code that records and submits them.
 
 use std::slice::from_ref;
+use std::sync::Arc;
 
 use crate::dispatch::Dispatch;
 use crate::error::Result;
@@ -28,6 +29,8 @@ pub(super) struct Engine {
 #[derive(Debug)]
 pub(crate) struct Prepared {
     pub plan: Plan,
+    /// Its own, to be known by.
+    id: Arc<()>,
     options: Options,
     /// Only once it has been wanted.
     dense: Option<Dense>,
@@ -93,23 +96,30 @@ impl Engine {
     /// images. Textures are part of the calls, and others each time.
     pub fn record_ahead(&self, sent: &mut Sent) {
         let kind = &sent.layout.kind;
-        let Some(prepared) = self.kept(kind).filter(|_| kind.input != Input::Textures) else { return };
+        let kept = self.kept(kind.input, kind.batch, &kind.options, kind.want);
+        let Some(prepared) = kept.filter(|_| kind.input != Input::Textures) else { return };
         let slot = &mut sent.flight.slot;
         // What goes wrong here goes wrong again when the batch comes, and is told then.
         let commands = prepared.encode(self.vit.gpu(), slot, &[], &sent.layout).ok();
-        slot.ahead = commands.map(|commands| Ahead { commands, kind: kind.clone() });
+        let plan = prepared.id.clone();
+        slot.ahead = commands.map(|commands| Ahead { commands, kind: kind.clone(), plan });
     }
 
     /// Takes back the slot of a batch whose results have been unpacked.
-    pub fn put(&mut self, mut slot: Slot) {
-        // Commands hold the memory of their plan.
-        slot.ahead = slot.ahead.filter(|ahead| self.kept(&ahead.kind).is_some());
+    pub fn put(&mut self, slot: Slot) {
         self.ring.put(slot);
+        self.forget();
     }
 
-    fn kept(&self, kind: &Kind) -> Option<&Prepared> {
-        let Kind { input, batch, options, want } = kind;
-        self.plans.iter().find(|prepared| prepared.is_for(*input, *batch, options) && prepared.has(*want))
+    /// Gives up commands of plans that are not kept any more, whose memory they hold.
+    fn forget(&mut self) {
+        let plans = &self.plans;
+        self.ring.forget(|ahead| !plans.iter().any(|kept| Arc::ptr_eq(&kept.id, &ahead.plan)));
+    }
+
+    /// A plan that has everything that is wanted.
+    fn kept(&self, input: Input, batch: u32, options: &Options, want: Want) -> Option<&Prepared> {
+        self.plans.iter().find(|prepared| prepared.is_for(input, batch, options) && prepared.has(want))
     }
 
     /// The most images of a batch.
@@ -132,7 +142,7 @@ impl Engine {
 
     /// Whether a plan is kept that has everything that is wanted.
     pub fn is_prepared(&self, input: Input, batch: u32, options: &Options, want: Want) -> bool {
-        self.plans.iter().any(|prepared| prepared.is_for(input, batch, options) && prepared.has(want))
+        self.kept(input, batch, options, want).is_some()
     }
 
     /// Takes a plan out of those kept.
@@ -152,12 +162,10 @@ impl Engine {
         // Somebody else may have made the same.
         self.take(prepared.plan.input_kind(), prepared.plan.batch(), &prepared.options);
         if self.plans.len() == PLANS_KEPT {
-            let Prepared { plan, options, .. } = self.plans.remove(0);
-            self.ring.forget(|kind| {
-                (kind.input, kind.batch) == (plan.input_kind(), plan.batch()) && kind.options == options
-            });
+            self.plans.remove(0);
         }
         self.plans.push(prepared);
+        self.forget();
     }
 }
 
@@ -178,7 +186,7 @@ impl Prepared {
                     Some(other) => vit.plan_beside(other, input, options)?,
                     None => vit.plan_for(input, batch, options)?,
                 };
-                Prepared { plan, options: options.clone(), dense: None, warm: false }
+                Prepared { plan, id: Arc::default(), options: options.clone(), dense: None, warm: false }
             }
         };
         if !prepared.has(want) {

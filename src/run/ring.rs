@@ -3,7 +3,7 @@
 use crate::error::{Error, Result};
 use crate::gpu::Gpu;
 use crate::run::answer::Wait;
-use crate::run::batch::{Ahead, Kind, Layout};
+use crate::run::batch::{Ahead, Layout};
 use crate::run::readback::{Mapping, Readback, done, host_buffer};
 
 /// The most batches on their way at once.
@@ -42,8 +42,10 @@ impl Ring {
             return Ok(self.free.remove(at));
         }
         let (images, results) = (layout.images, layout.results() as u64);
-        // The last that was put back, so that batches one by one stay in one slot.
-        Ok(match self.free.pop() {
+        // The last that was put back, so that batches one by one stay in one slot; rather one without others' commands.
+        let plain = self.free.iter().rposition(|slot| slot.ahead.is_none());
+        let taken = plain.or(self.free.len().checked_sub(1)).map(|at| self.free.remove(at));
+        Ok(match taken {
             None => Slot { upload: upload(gpu, images)?, readback: readback(gpu, results)?, ahead: None },
             Some(mut slot) => {
                 slot.ahead = None;
@@ -58,10 +60,10 @@ impl Ring {
         })
     }
 
-    /// Gives up commands of batches that are not expected any more.
-    pub fn forget(&mut self, unexpected: impl Fn(&Kind) -> bool) {
+    /// Gives up commands.
+    pub fn forget(&mut self, which: impl Fn(&Ahead) -> bool) {
         for slot in &mut self.free {
-            slot.ahead.take_if(|ahead| unexpected(&ahead.kind));
+            slot.ahead.take_if(|ahead| which(ahead));
         }
     }
 

@@ -56,6 +56,27 @@ impl Config {
         }
     }
 
+    /// The grid of a picture's rows and columns of patches, where the mask of all places for patches, as transformers' processor
+    /// has it, is that of as many.
+    ///
+    /// # Errors
+    /// [`Error::Input`] where it is not, for a grid of no or too many patches, and where the network takes no such pictures.
+    pub fn grid_of_mask(&self, sides: [i64; 2], mask: &[i64]) -> Result<[u32; 2]> {
+        let grid @ [rows, columns] = sides.map(|side| u32::try_from(side).unwrap_or(0));
+        let there = u64::from(rows) * u64::from(columns);
+        let most = self.packed.map_or(0, |packed| packed.patches);
+        if there == 0 || there > most.into() {
+            return Err(Error::Input(format!("is of {sides:?} patches; there are 1 to {most}")));
+        }
+        if there > mask.len() as u64 || (0..).zip(mask).any(|(at, &value)| (value != 0) != (at < there)) {
+            let places = mask.len();
+            return Err(Error::Input(format!(
+                "is of {sides:?} patches, and its pixel_attention_mask is not that of as many of {places}"
+            )));
+        }
+        Ok(grid)
+    }
+
     /// Values of a patch of a packed picture.
     pub(crate) fn packed_values(&self) -> usize {
         self.patch_shape().iter().product()

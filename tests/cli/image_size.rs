@@ -62,3 +62,40 @@ fn a_wrong_size_is_refused() {
     }
     tome(&["bench", "--arch", "vit_tiny_patch16_224", "--image-size", "99999999"]).failed("img_size");
 }
+
+/// Pictures of any shape: an evaluation that is kept, and files that are no patches.
+#[test]
+fn pictures_of_any_shape_are_evaluated_and_checked() {
+    let model = golden("naflex_classifier");
+    let model = model.to_str().unwrap();
+    let folder = tempfile::tempdir().unwrap();
+    let at = |name: &str| folder.path().join(name).to_str().unwrap().to_owned();
+    std::fs::create_dir(at("pictures")).unwrap();
+    for number in [0, 3] {
+        std::fs::copy(digit(number), at(&format!("pictures/{number}.png"))).unwrap();
+    }
+    let [pictures, state] = [at("pictures"), at("state.jsonl")];
+    let eval =
+        ["eval", "--images", &pictures, "--model", model, "--r", "3", "--device", "cpu", "--state", &state];
+    let first = tome(&eval).done().stdout;
+    assert!(first.contains("agree"), "{first}");
+    tome(&eval).done();
+
+    let [input, output] = [at("in.safetensors"), at("out.safetensors")];
+    // Of no places for patches, and more patches than the network takes.
+    for (patches, sides, said) in
+        [(0, [1i64, 2], "pixel_values has shape [1, 0, 48]"), (200, [100, 2], "picture 0")]
+    {
+        let (values, mask) = (vec![0; patches * 48 * 4], [1i64].repeat(patches));
+        let bytes = |integers: &[i64]| -> Vec<u8> { integers.iter().flat_map(|v| v.to_le_bytes()).collect() };
+        let (mask, sides) = (bytes(&mask), bytes(&sides));
+        let views = [
+            ("pixel_values", TensorView::new(Dtype::F32, vec![1, patches, 48], &values).unwrap()),
+            ("pixel_attention_mask", TensorView::new(Dtype::I64, vec![1, patches], &mask).unwrap()),
+            ("spatial_shapes", TensorView::new(Dtype::I64, vec![1, 2], &sides).unwrap()),
+        ];
+        std::fs::write(&input, serialize(views, None).unwrap()).unwrap();
+        let infer = ["infer", "--model", model, "--device", "cpu", "--input", &input, "--output", &output];
+        tome(&infer).failed(said);
+    }
+}

@@ -52,7 +52,7 @@ def main() -> None:
     args = parser.parse_args()
 
     # Daft's workers are to find `parts` as well.
-    os.environ["PYTHONPATH"] = os.pathsep.join([str(Path(__file__).parent), os.environ.get("PYTHONPATH", "")])
+    os.environ["PYTHONPATH"] = os.pathsep.join(filter(None, [str(Path(__file__).parent), os.environ.get("PYTHONPATH")]))
     parts = Parts.of(args.output, tome_wgpu.Encoder(args.model, args.r))
     done = parts.done()
     paths = missing(pa.array(inputs(args.input, PICTURES), pa.string()), done)

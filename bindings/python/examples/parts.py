@@ -13,6 +13,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any
+from urllib.parse import quote
 
 import numpy as np
 import pyarrow as pa
@@ -36,7 +37,9 @@ def files(uri: str, suffixes: tuple[str, ...]) -> list[str]:
     system, root = opened(uri)
     scheme = uri.split("://")[0] + "://" if "://" in uri and not uri.startswith("file:") else ""
     found = system.get_file_info(pa.fs.FileSelector(root, recursive=True))
-    return sorted(scheme + info.path for info in found if info.is_file and info.path.lower().endswith(suffixes))
+    # Keys may have blanks and signs that an address has otherwise.
+    name = (lambda path: scheme + quote(path)) if scheme else str
+    return sorted(name(info.path) for info in found if info.is_file and info.path.lower().endswith(suffixes))
 
 
 def inputs(uri: str, suffixes: tuple[str, ...]) -> list[str]:
@@ -136,12 +139,12 @@ def encoder_of_process(model: str | None, r: str) -> tome_wgpu.Encoder:
 
 
 def read(path: str) -> tuple[bytes | None, str | None]:
-    """A file's bytes, or why there are none."""
+    """A file's bytes, or why there are none; a place that cannot be reached ends the run, which goes on when started again."""
     try:
         system, inner = opened(path)
         with system.open_input_stream(inner) as file:
             return file.read(), None
-    except OSError as error:
+    except (FileNotFoundError, PermissionError) as error:
         return None, str(error)
 
 

@@ -28,6 +28,20 @@ impl Changes {
                        nothing about them";
             return Err(Error::Input(why.into()));
         }
+        let said = [
+            self.mean.is_some(),
+            self.std.is_some(),
+            self.interpolation.is_some(),
+            self.resize.is_some(),
+            self.crop.is_some(),
+            self.channel_order.is_some(),
+            self.exif.is_some(),
+            self.jpeg.as_deref() == Some("reduced"),
+        ];
+        if config.sound.is_some() && said.contains(&true) {
+            let why = "the network hears sounds: what is said of pictures says nothing about them";
+            return Err(Error::Input(why.into()));
+        }
         let before = config.preprocess.clone();
         let Preprocess { mean, std, resample, resize, crop, bgr, exif, reduced, .. } = &mut config.preprocess;
         for (given, values) in [(self.mean, mean), (self.std, std)] {

@@ -2,6 +2,7 @@
 
 use numpy::{PyArrayDyn, PyReadonlyArrayDyn, PyUntypedArrayMethods};
 use pyo3::prelude::*;
+use tome_wgpu::Error;
 use tome_wgpu::vit::Config;
 
 use crate::arrays::{array, values};
@@ -45,21 +46,17 @@ pub fn pack<'py>(
     }
     let (all, mask) = (values(pixel_values, "pixel_values")?, values(mask, "pixel_attention_mask")?);
     let sides = values(shapes, "spatial_shapes")?.as_chunks::<2>().0;
-    let mut packed = Vec::with_capacity(count * config.image_values());
-    let pictures = all.chunks_exact(patches * width).zip(mask.chunks_exact(patches)).zip(sides);
-    for (place, ((picture, mask), &sides)) in pictures.enumerate() {
-        let grid @ [rows, columns] = sides.map(|side| u32::try_from(side).unwrap_or(0));
-        let there = u64::from(rows) * u64::from(columns);
-        if there == 0 || (0..).zip(mask).any(|(at, &value)| (value != 0) != (at < there)) {
-            return Err(input(
-                py,
-                format!(
-                    "picture {place} is of {sides:?} patches, and its pixel_attention_mask is not that of as \
-                     many of {patches}"
-                ),
-            ));
+    let packed = py.detach(|| {
+        let mut packed = Vec::with_capacity(count * config.image_values());
+        let pictures = all.chunks_exact(patches * width).zip(mask.chunks_exact(patches)).zip(sides);
+        for (place, ((picture, mask), &sides)) in pictures.enumerate() {
+            let grid = config.grid_of_mask(sides, mask);
+            let grid = grid.map_err(|error| Error::Input(format!("picture {place}: {error}")))?;
+            packed.extend(config.pack(picture, grid)?);
         }
-        packed.extend(config.pack(picture, grid).raised(py)?);
-    }
+        Ok(packed)
+    });
+    let packed = packed.raised(py)?;
+    py.check_signals()?;
     array(py, packed, &shape(count, false, config))
 }

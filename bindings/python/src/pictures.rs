@@ -1,6 +1,7 @@
 //! Pictures from Python, made into a network's pixels.
 
 use std::ffi::OsString;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
 
 use image::{DynamicImage, GrayImage, RgbImage};
@@ -145,7 +146,10 @@ fn each<T: Send>(
 ) -> Vec<Option<T>> {
     let made = |(place, picture): (usize, &Picture)| {
         let name = format!("picture {}", first + place);
-        make(picture, Path::new(&name)).map_err(|error| match error {
+        // A panic on one of rayon's threads would end the process, and with it all other pictures.
+        let own = catch_unwind(AssertUnwindSafe(|| make(picture, Path::new(&name))));
+        let own = own.unwrap_or_else(|_| Err(Error::Input("the decoder failed".into())));
+        own.map_err(|error| match error {
             Error::Input(why) => Error::Input(format!("{name}: {why}")),
             error => error,
         })

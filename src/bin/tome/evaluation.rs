@@ -7,7 +7,7 @@ use anyhow::{Result, bail};
 use indicatif::ProgressBar;
 use serde_json::json;
 use tome_wgpu::eval::{Compared, Probe, Summary, Tally, compare, neighbours};
-use tome_wgpu::vit::{Options, Outputs, Want};
+use tome_wgpu::vit::{self, Options, Outputs, Want};
 use tome_wgpu::{Session, Stream};
 
 use crate::classes::Classes;
@@ -95,13 +95,14 @@ impl<'a> Evaluation<'a> {
         let device = self.session.device();
         // The same network gives the same for the same picture, whatever it is called.
         let picture: Vec<u8> = (0..config.image_values()).map(|i| (i * 37 % 251) as u8).collect();
-        let logits = match config.sound {
-            Some(_) => {
-                let sound: Vec<f32> = picture.iter().map(|&value| f32::from(value) / 255.0).collect();
-                self.session.run(&sound, &self.ways[0], Want::LOGITS)?.logits
-            }
-            None => self.session.run(&picture, &self.ways[0], Want::LOGITS)?.logits,
+        let floats: Vec<f32> = picture.iter().map(|&value| f32::from(value) / 255.0).collect();
+        let packed = config.packed.map(|packed| config.pack(&floats, [1, packed.patches])).transpose()?;
+        let images: vit::Images<'_> = match (&packed, &config.sound) {
+            (Some(packed), _) => packed.into(),
+            (None, Some(_)) => (&floats).into(),
+            (None, None) => (&picture).into(),
         };
+        let logits = self.session.run(images, &self.ways[0], Want::LOGITS)?.logits;
         let fingerprint: Vec<f32> = logits.iter().step_by(logits.len().div_ceil(16)).copied().collect();
         let ways: Vec<String> = self.ways.iter().map(|way| format!("{way:?}")).collect();
         let header = json!({

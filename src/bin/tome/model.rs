@@ -127,7 +127,10 @@ pub fn described(config: &Config) -> Value {
     }
     if let Some(packed) = config.packed {
         described["max_patches"] = packed.patches.into();
-        described["image_size"] = Value::Null;
+        // Whatever the picture's proportions are.
+        for field in ["image_size", "resize", "crop"] {
+            described[field] = Value::Null;
+        }
     }
     described
 }

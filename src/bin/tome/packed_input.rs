@@ -3,7 +3,7 @@
 use std::fs::File;
 use std::path::Path;
 
-use anyhow::{Result, bail};
+use anyhow::{Result, anyhow, bail};
 use tome_wgpu::files::TensorReader;
 use tome_wgpu::vit::Config;
 
@@ -37,7 +37,7 @@ impl PackedInput {
                 "{name}:pixel_values has shape {shape:?}, and the network reads [pictures, patches, {width}]"
             );
         };
-        if count == 0 || values != width as usize {
+        if count == 0 || patches == 0 || values != width as usize {
             bail!(
                 "{name}:pixel_values has shape {shape:?}, and the network reads [pictures, patches, {width}]"
             );
@@ -53,14 +53,8 @@ impl PackedInput {
         let mut grids = Vec::with_capacity(count);
         for (i, (sides, mask)) in sides.as_chunks::<2>().0.iter().zip(mask.chunks_exact(patches)).enumerate()
         {
-            let [rows, columns] = sides.map(|side| u32::try_from(side).unwrap_or(0));
-            let there = rows as usize * columns as usize;
-            if there == 0 || mask.iter().enumerate().any(|(at, &value)| (value != 0) != (at < there)) {
-                bail!(
-                    "{name}: picture {i} is of {sides:?} patches, and its pixel_attention_mask is not that of as many of {patches}"
-                );
-            }
-            grids.push([rows, columns]);
+            let grid = config.grid_of_mask(*sides, mask);
+            grids.push(grid.map_err(|error| anyhow!("{name}: picture {i}: {error}"))?);
         }
         let input = PackedInput { reader, config: config.clone(), grids, values: patches * values, next: 0 };
         Ok((input, count))

@@ -51,7 +51,7 @@ pub fn fetch_model(name: &str, progress: bool) -> crate::Result<PathBuf> {
 }
 
 /// [`fetch_model`] that tells how far it is, many times a second while something arrives, and gives up where it is told to: what
-/// has arrived is kept for the next time.
+/// has arrived is kept for the next time. Of a server that falls silent it hears nothing, for `HF_HUB_DOWNLOAD_TIMEOUT` at most.
 ///
 /// # Errors
 /// As [`fetch_model`], and [`Error::Hub`] where it was given up.

@@ -53,7 +53,7 @@ class Downloads:
         if name != self._name:
             self.close()
             self._name = name
-            with_unit = bar(self._shown and name is not None, total, "B", desc=name, unit_scale=True, initial=there)
+            with_unit = bar(self._shown and name is not None, total, "B", desc=name, unit_scale=True, initial=there, disable=None)
             self._bar = with_unit.__enter__()
         self._bar.update(there - self._bar.n)
 

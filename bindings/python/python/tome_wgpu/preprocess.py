@@ -83,7 +83,7 @@ class Preprocess:
         if config["max_patches"] is None:
             raise InputError("the network takes pictures of one size; called, `preprocess` makes pixels of them")
         rows, grids = self._load(pictures)
-        shapes = np.array(grids, np.int64)
+        shapes = np.array(grids, np.int64).reshape(-1, 2)
         mask = np.arange(config["max_patches"]) < shapes.prod(axis=1, keepdims=True)
         values = config["patch_size"][0] * config["patch_size"][1] * config["image_channels"]
         # Behind a patch's values stand the weights of its position.
