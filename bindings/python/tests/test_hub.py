@@ -62,10 +62,11 @@ def hub(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     server.server_close()
 
 
-@pytest.mark.parametrize("off", [False, True])
-def test_downloads_draw_bars(off: bool, hub: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]) -> None:
+@pytest.mark.parametrize("off", ["", "variable", "no terminal"])
+def test_downloads_draw_bars(off: str, hub: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]) -> None:
     pytest.importorskip("tqdm", reason="tqdm is not installed")
-    if off:
+    monkeypatch.setattr(sys.stderr, "isatty", lambda: off != "no terminal")
+    if off == "variable":
         monkeypatch.setenv("HF_HUB_DISABLE_PROGRESS_BARS", "1")
     model = tome_wgpu.load("hf-hub:me/digits", "cpu")
     said = capfd.readouterr().err

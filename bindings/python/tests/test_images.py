@@ -194,3 +194,9 @@ def test_nothing_else_is_imported() -> None:
         "import sys, tome_wgpu; print([name for name in ('torch', 'PIL', 'tqdm', 'matplotlib') if name in sys.modules])"
     )
     assert subprocess.check_output([sys.executable, "-c", code], text=True).strip() == "[]"
+
+
+@pytest.mark.parametrize("said", [{"crop": 0.5}, {"mean": 9.0}, {"jpeg": "reduced"}])
+def test_what_is_said_of_pictures_is_refused_where_a_network_hears(said: dict[str, Any]) -> None:
+    with pytest.raises(tome_wgpu.InputError, match="hears sounds"):
+        tome_wgpu.load(CASES / "hf_ast_classifier", "cpu", **said)
