@@ -5,13 +5,14 @@ from __future__ import annotations
 import io
 import sys
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 from PIL import Image
 
 import tome_wgpu
-from conftest import png
+from conftest import CASES, png
 
 
 class Tensor:
