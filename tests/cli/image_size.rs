@@ -83,9 +83,10 @@ fn pictures_of_any_shape_are_evaluated_and_checked() {
 
     let [input, output] = [at("in.safetensors"), at("out.safetensors")];
     // Of no places for patches, and more patches than the network takes.
-    for (patches, sides, said) in
-        [(0, [1i64, 2], "pixel_values has shape [1, 0, 48]"), (200, [100, 2], "picture 0")]
-    {
+    for (patches, sides, said) in [
+        (0, [1i64, 2], "pixel_values has shape [1, 0, 48]"),
+        (200, [100, 2], "picture 0 is of [100, 2] patches"),
+    ] {
         let (values, mask) = (vec![0; patches * 48 * 4], [1i64].repeat(patches));
         let bytes = |integers: &[i64]| -> Vec<u8> { integers.iter().flat_map(|v| v.to_le_bytes()).collect() };
         let (mask, sides) = (bytes(&mask), bytes(&sides));

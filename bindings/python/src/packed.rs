@@ -51,7 +51,10 @@ pub fn pack<'py>(
         let pictures = all.chunks_exact(patches * width).zip(mask.chunks_exact(patches)).zip(sides);
         for (place, ((picture, mask), &sides)) in pictures.enumerate() {
             let grid = config.grid_of_mask(sides, mask);
-            let grid = grid.map_err(|error| Error::Input(format!("picture {place}: {error}")))?;
+            let grid = grid.map_err(|error| match error {
+                Error::Input(why) => Error::Input(format!("picture {place} {why}")),
+                error => error,
+            })?;
             packed.extend(config.pack(picture, grid)?);
         }
         Ok(packed)

@@ -4,6 +4,7 @@ use std::fs::File;
 use std::path::Path;
 
 use anyhow::{Result, anyhow, bail};
+use tome_wgpu::Error;
 use tome_wgpu::files::TensorReader;
 use tome_wgpu::vit::Config;
 
@@ -54,7 +55,10 @@ impl PackedInput {
         for (i, (sides, mask)) in sides.as_chunks::<2>().0.iter().zip(mask.chunks_exact(patches)).enumerate()
         {
             let grid = config.grid_of_mask(*sides, mask);
-            grids.push(grid.map_err(|error| anyhow!("{name}: picture {i}: {error}"))?);
+            grids.push(grid.map_err(|error| match error {
+                Error::Input(why) => anyhow!("{name}: picture {i} {why}"),
+                error => error.into(),
+            })?);
         }
         let input = PackedInput { reader, config: config.clone(), grids, values: patches * values, next: 0 };
         Ok((input, count))
