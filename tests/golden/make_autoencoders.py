@@ -10,7 +10,6 @@ token, q, k and v apart, and a classifier of the mean of all patches behind its 
 their own checkpoints, decoders too.
 """
 import json
-import shutil
 import sys
 
 import timm
@@ -22,8 +21,9 @@ from torch import nn
 
 import tome
 from make_clips import DECODER, VIDEO, videomae_names, with_patches
-from make_golden import CASES, SMALLEST_GAP
+from make_golden import SMALLEST_GAP
 from make_layouts import CLASSES, DEPTH, HEADS, HIDDEN, WIDTH, body, randomise, weighted
+from written import begun, ended
 
 EPS = 1e-6
 SIZES = {"embed_dim": WIDTH, "depth": DEPTH, "num_heads": HEADS, "mlp_ratio": HIDDEN // WIDTH}
@@ -269,19 +269,7 @@ def make(table, name):
         if gap > SMALLEST_GAP:
             break
         seed += 1
-    assert torch.equal(single["source"], double["source"])
-    error = (single["logits"] - double["logits"]).abs().max().item()
-
-    def stored(key, tensor):
-        if not tensor.is_floating_point():
-            tensor = tensor.to(torch.uint32 if key == "source" else torch.int32)
-        return tensor.clone(memory_format=torch.contiguous_format)
-
-    expected = {key: stored(key, tensor) for key, tensor in single.items()}
-    expected |= {"logits_f64": double["logits"].contiguous(), "library": library.contiguous()}
-    folder = CASES / name
-    shutil.rmtree(folder, ignore_errors=True)
-    folder.mkdir(parents=True)
+    folder, expected, error = begun(name, single, double, library=library)
     (folder / "config.json").write_text(json.dumps(case["config"], indent=1) + "\n")
     save_file(saved, folder / "model.safetensors", metadata={"format": "pt"})
     tokens = [single["embed"].shape[1]] + [single[f"layer{i:02}.tokens"].shape[1] for i in range(DEPTH)]
@@ -297,11 +285,7 @@ def make(table, name):
         "reference": case["reference"],
         "versions": {"torch": torch.__version__, "timm": timm.__version__, "transformers": hf.__version__},
     }
-    (folder / "case.json").write_text(json.dumps(about, indent=1) + "\n")
-    save_file({case["key"]: case["x"]}, folder / "input.safetensors")
-    save_file(expected, folder / "expected.safetensors")
-    size = sum(file.stat().st_size for file in folder.iterdir())
-    assert size < 300_000, (name, size)
+    size = ended(folder, about, {case["key"]: case["x"]}, expected)
     shown = " ".join(map(str, tokens))
     print(f"| {name} | {shown} | {size / 1000:.0f} | {gap:.4f} | {error:.1e} | {seed} |", flush=True)
 

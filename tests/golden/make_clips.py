@@ -7,21 +7,19 @@ follows: the library's own class computes `library` and saves itself, and its we
 here, give the other expected values through tome.py. Inputs have the processors' names and shapes: `input_values` [B,T,mel],
 `pixel_values` [B,T,C,H,W].
 """
-import json
-import shutil
 import sys
 
 import timm
 import torch
 import transformers as hf
-from safetensors.torch import save_file
 from timm.models.deit import VisionTransformerDistilled
 from torch import nn
 
 import rules
 import tome
-from make_golden import CASES, SMALLEST_GAP
+from make_golden import SMALLEST_GAP
 from make_layouts import COMMON, DEPTH, HEADS, HIDDEN, LABELS, WIDTH, body, randomise, vit_names, weighted
+from written import begun, ended
 
 PLAIN = {key: COMMON[key] for key in ("hidden_size", "num_hidden_layers", "num_attention_heads")} | {"intermediate_size": HIDDEN}
 SOUND = PLAIN | {"patch_size": 8, "frequency_stride": 5, "time_stride": 6, "max_length": 44, "num_mel_bins": 24}
@@ -215,19 +213,7 @@ def make(name):
         if gap > SMALLEST_GAP:
             break
         seed += 1
-    assert torch.equal(single["source"], double["source"])
-    error = (single["logits"] - double["logits"]).abs().max().item()
-
-    def stored(key, tensor):
-        if not tensor.is_floating_point():
-            tensor = tensor.to(torch.uint32 if key == "source" else torch.int32)
-        return tensor.clone(memory_format=torch.contiguous_format)
-
-    expected = {key: stored(key, tensor) for key, tensor in single.items()}
-    expected |= {"logits_f64": double["logits"].contiguous(), "library": library.contiguous()}
-    folder = CASES / name
-    shutil.rmtree(folder, ignore_errors=True)
-    folder.mkdir(parents=True)
+    folder, expected, error = begun(name, single, double, library=library)
     case["model"].save_pretrained(folder)
     case["processor"].save_pretrained(folder)
     tokens = [single["embed"].shape[1]] + [single[f"layer{i:02}.tokens"].shape[1] for i in range(DEPTH)]
@@ -244,11 +230,7 @@ def make(name):
         "reference": f"{type(case['model']).__name__}, and tome.py over timm's modules",
         "versions": {"torch": torch.__version__, "timm": timm.__version__, "transformers": hf.__version__},
     }
-    (folder / "case.json").write_text(json.dumps(about, indent=1) + "\n")
-    save_file({case["key"]: case["x"]}, folder / "input.safetensors")
-    save_file(expected, folder / "expected.safetensors")
-    size = sum(file.stat().st_size for file in folder.iterdir())
-    assert size < 300_000, (name, size)
+    size = ended(folder, about, {case["key"]: case["x"]}, expected)
     shown = " ".join(map(str, tokens))
     print(f"| {name} | {type(case['model']).__name__} | {shown} | {size / 1000:.0f} | {gap:.4f} | {error:.1e} | {seed} |", flush=True)
 

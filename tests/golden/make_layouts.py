@@ -7,9 +7,7 @@ own class computes `library` (the logits, or the features where it has no head) 
 timm's modules here, independently of the crate's tables of names; without merging those must give what the library gives, and
 with merging they give the other expected values through tome.py.
 """
-import json
 import math
-import shutil
 import sys
 from functools import partial
 from pathlib import Path
@@ -25,7 +23,8 @@ from timm.models.vision_transformer import VisionTransformer
 from torch import nn
 
 import tome
-from make_golden import CASES, SMALLEST_GAP
+from make_golden import SMALLEST_GAP
+from written import begun, ended
 
 PIXELS, PATCH, WIDTH, HEADS, HIDDEN, DEPTH, CLASSES = 20, 4, 32, 2, 64, 2, 7
 COMMON = {
@@ -479,19 +478,7 @@ def make(name):
         if gap > SMALLEST_GAP:
             break
         seed += 1
-    assert torch.equal(single["source"], double["source"])
-    error = (single["logits"] - double["logits"]).abs().max().item()
-
-    def stored(key, tensor):
-        if not tensor.is_floating_point():
-            tensor = tensor.to(torch.uint32 if key == "source" else torch.int32)
-        return tensor.clone(memory_format=torch.contiguous_format)
-
-    expected = {key: stored(key, tensor) for key, tensor in single.items()}
-    expected |= {"logits_f64": double["logits"].contiguous(), "library": library.contiguous()}
-    folder = CASES / name
-    shutil.rmtree(folder, ignore_errors=True)
-    folder.mkdir(parents=True)
+    folder, expected, error = begun(name, single, double, library=library)
     if callable(processor) and not hasattr(processor, "save_pretrained"):
         processor(model, folder)
         versions = {name: sys.modules[name].__version__ for name in [type(model).__module__.split(".")[0]]}
@@ -511,11 +498,7 @@ def make(name):
         "reference": f"{type(model).__name__}, and tome.py over timm's modules",
         "versions": {"torch": torch.__version__, "timm": timm.__version__} | versions,
     }
-    (folder / "case.json").write_text(json.dumps(case, indent=1) + "\n")
-    save_file({"images": x}, folder / "input.safetensors")
-    save_file(expected, folder / "expected.safetensors")
-    size = sum(file.stat().st_size for file in folder.iterdir())
-    assert size < 300_000, (name, size)
+    size = ended(folder, case, {"images": x}, expected)
     tokens = " ".join(map(str, case["tokens_per_layer"]))
     print(f"| {name} | {type(model).__name__} | {tokens} | {size / 1000:.0f} | {gap:.4f} | {error:.1e} | {seed} |", flush=True)
 

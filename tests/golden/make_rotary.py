@@ -8,7 +8,6 @@ r = 0 the library's own class gives the same; the merging is rotary.py's.
 import functools
 import json
 import math
-import shutil
 import sys
 
 import timm
@@ -20,8 +19,9 @@ from timm.models.eva import Eva
 from torch import nn
 
 import rotary
-from make_golden import CASES, SMALLEST_GAP
+from make_golden import SMALLEST_GAP
 from make_layouts import randomise as randomise_layout
+from written import begun, ended
 
 NET = {
     "img_size": [20, 20],
@@ -229,19 +229,7 @@ def make(name):
         if gap > SMALLEST_GAP:
             break
         seed += 1
-    assert torch.equal(single["source"], double["source"])
-    error = (single["logits"] - double["logits"]).abs().max().item()
-
-    def stored(key, tensor):
-        if not tensor.is_floating_point():
-            tensor = tensor.to(torch.uint32 if key == "source" else torch.int32)
-        return tensor.clone(memory_format=torch.contiguous_format)
-
-    expected = {key: stored(key, tensor) for key, tensor in single.items()}
-    expected["logits_f64"] = double["logits"].contiguous()
-    folder = CASES / name
-    shutil.rmtree(folder, ignore_errors=True)
-    folder.mkdir(parents=True)
+    folder, expected, error = begun(name, single, double)
     save(folder)
     case = run | {
         "tokens_per_layer": [single["embed"].shape[1]] + [single[f"layer{i:02}.tokens"].shape[1] for i in range(depth)],
@@ -251,11 +239,7 @@ def make(name):
         "reference": "rotary.py over timm's modules" if name in TABLE else "DINOv3ViTModel, and rotary.py over timm's modules",
         "versions": {"torch": torch.__version__, "timm": timm.__version__} | versions,
     }
-    (folder / "case.json").write_text(json.dumps(case, indent=1) + "\n")
-    save_file({"images": x}, folder / "input.safetensors")
-    save_file(expected, folder / "expected.safetensors")
-    size = sum(file.stat().st_size for file in folder.iterdir())
-    assert size < 300_000, (name, size)
+    size = ended(folder, case, {"images": x}, expected)
     tokens = " ".join(map(str, case["tokens_per_layer"]))
     print(f"| {name} | {tokens} | {run['r']} | {size / 1000:.0f} | {gap:.4f} | {error:.1e} | {seed} |", flush=True)
 
